@@ -1,0 +1,137 @@
+"""What a spec claims, shapes and totals, held against what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netspec import tree as t
+from netspec.check.naming import UNKNOWN
+from netspec.diagnostics import Diagnostic, Label, Span
+from netspec.evaluate import evaluate
+from netspec.graph import Net, Node
+from netspec.ops import Op
+from netspec.shape import Shape, ShapeError
+from netspec.values import Rounded, spell
+
+if TYPE_CHECKING:
+    from netspec.check.expand import Context, Expander
+
+COUNTS: Mapping[str, Callable[[Net], int]] = {
+    "params": lambda net: net.totals.params,
+    "buffers": lambda net: net.totals.buffers,
+    "macs": lambda net: net.totals.macs,
+    "layers": lambda net: net.totals.layers,
+    "activations": lambda net: net.totals.activations,
+    "comparisons": lambda net: net.totals.cost.comparisons,
+    "additions": lambda net: net.totals.cost.additions,
+    "multiplications": lambda net: net.totals.cost.multiplications,
+    "divisions": lambda net: net.totals.cost.divisions,
+    "exponentials": lambda net: net.totals.cost.exponentials,
+    "receptive_field": lambda net: net.nodes[net.outputs[0].node].field[0].size,
+}
+"""What `expect` can name."""
+
+
+def check_shape(expander: Expander, claim: t.Size, value: int, span: Span, ctx: Context) -> None:
+    """Hold a shape claim against the shape found; after a refuted one, go on with what was claimed."""
+    parts = evaluate(claim, ctx.names)
+    assert isinstance(parts, tuple)
+    if value == UNKNOWN or expander.shapes_given:
+        return
+    layers = expander.layers
+    node = layers.nodes[value]
+    if len(parts) == len(node.shape) and all(p in (None, n) for p, n in zip(parts, node.shape, strict=True)):
+        layers.held.add(value)
+        return
+    expander.note(refuted(expander, node, parts, claim.span), ctx)
+    if None not in parts:
+        layers.nodes[value] = replace(node, shape=Shape(parts))
+    layers.held.add(value)
+    layers.unsure.add(value)
+
+
+def refuted(expander: Expander, node: Node, parts: tuple[int | None, ...], span: Span) -> Diagnostic:
+    """The diagnostic of a refuted shape claim: the layers that led there, and a change that would meet it."""
+    layers = expander.layers
+    message = f"{node.label} gives {node.shape}, but {spell(parts)} is claimed"
+    chain = layers.chain(node.id)
+    labels = layers.origin(node.id, 4)
+    inputs = layers.nodes[chain[0].inputs[0]].shape if chain[0].inputs else None
+    fix = next(fixes(chain, inputs, parts), None) if inputs else None
+    help = None
+    if fix:
+        changed, words, reached = fix
+        verb = "keeps" if changed.inputs and reached.hw == layers.nodes[changed.inputs[0]].shape.hw else "gives"
+        size = "x".join(map(str, reached.hw if verb == "keeps" else reached))
+        help = f"{changed.label} with {words} {verb} {size}"
+        help += "" if changed is chain[-1] else f", and then {node.label} gives {spell(parts)}"
+    story = "".join(layers.origin(node.id, 1)[0].text.partition(": ")[2:]) if node.inputs else ""
+    labels = [x for x in labels if x.span != node.span or len(labels) == 1]
+    own = "" if any(x.span == node.span for x in labels) else story
+    return Diagnostic("shape-mismatch", message, span, text=own, labels=tuple(labels), help=help)
+
+
+Fix = tuple[Node, str, Shape]
+
+
+def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) -> Iterator[Fix]:
+    """Changes of one argument of one layer that would meet the claim, the most natural first."""
+    shapes = [start, *(n.shape for n in chain)]
+    found = []
+    for place, node in enumerate(chain):
+        for cost, words, op in variants(node.op, shapes[place]):
+            shape = shapes[place]
+            try:
+                reached = op.infer(shape)
+                shape = reached
+                for later in chain[place + 1 :]:
+                    shape = later.op.infer(shape)
+            except ShapeError:
+                continue
+            if len(shape) == len(parts) and len(reached) == 3:
+                if all(p in (None, n) for p, n in zip(parts, shape, strict=True)):
+                    found.append((cost, -place, words, node, reached))
+    for _, _, words, node, reached in sorted(found, key=lambda f: f[:3]):
+        yield node, words, reached
+
+
+def variants(op: Op, x: Shape) -> Iterator[tuple[int, str, Op]]:
+    """Other arguments that a window might have been meant to have, and how far-fetched each is."""
+    axes = op.axes(x) if len(x) == 3 else ()
+    if not axes:
+        return
+    current = {name: getattr(op, name) for name in type(op).model_fields}
+    reach = axes[0].reach
+    same = (reach - 1) // 2
+    for padding in range(reach // 2 + 1):
+        if (padding, padding) != current["padding"]:
+            cost = 0 if padding == same and axes[0].stride == 1 else 2 if padding else 3
+            yield cost, f"padding={padding}", op.model_copy(update={"padding": (padding, padding)})
+    if "ceil" in current:
+        yield 1, f"ceil={spell(not current['ceil'])}", op.model_copy(update={"ceil": not current["ceil"]})
+    for stride in range(1, 5):
+        if (stride, stride) != (axes[0].stride, axes[1].stride):
+            yield 4, f"stride={stride}", op.model_copy(update={"stride": (stride, stride)})
+    for kernel in (1, 2, 3, 5, 7, 11):
+        if (kernel, kernel) != current["kernel"]:
+            yield 5, f"kernel={kernel}", op.model_copy(update={"kernel": (kernel, kernel)})
+
+
+def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]]) -> Iterator[Diagnostic]:
+    """Hold expected totals against the counts: exactly, or to the digits of a rounded number."""
+    for name, value, claim in expectations:
+        count = COUNTS[name](net)
+        agrees = value.agrees(count) if isinstance(value, Rounded) else value == count
+        if agrees:
+            continue
+        written = spell(value) if isinstance(value, Rounded) else f"{value:,}"
+        assert isinstance(value, int | float)
+        gap = count - value
+        message = f"{name} = {written} is expected, but {count:,} are counted"
+        note = f"that is {abs(gap):,.0f} {'more' if gap > 0 else 'fewer'}"
+        largest = sorted(net.layers, key=lambda n: -{"params": n.params, "macs": n.cost.macs}.get(name, 0))[:3]
+        most = {"params": lambda n: n.params, "macs": lambda n: n.cost.macs}.get(name)
+        labels = tuple(Label(n.span, f"{most(n):,} {name}") for n in largest if most(n)) if most else ()
+        yield Diagnostic("expectation", message, claim.value.span, text=f"{count:,}", labels=labels, notes=(note,))

@@ -1,0 +1,181 @@
+"""The layers found so far: each op meets its inputs, and shapes, tensors, costs and fields follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from netspec.check.naming import UNKNOWN, Naming
+from netspec.diagnostics import Label, Span
+from netspec.evaluate import Fault, Unknown
+from netspec.graph import Field, Node
+from netspec.ops import Input, Op
+from netspec.shape import Shape, ShapeError
+
+Calls = tuple[tuple[str, Span], ...]
+
+
+@dataclass
+class Layers:
+    """The nodes in order of execution; those in `unsure` stand in for layers that failed."""
+
+    nodes: list[Node] = field(default_factory=list)
+    unsure: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
+    """Nodes whose shape claim held, where a search for the origin of a fault can stop."""
+
+    def input(self, name: str, shape: Shape, span: Span) -> int:
+        self.nodes.append(Node(len(self.nodes), name, Input(shape=shape), (), shape, span))
+        return len(self.nodes) - 1
+
+    def first_input(self) -> int | None:
+        return next((n.id for n in self.nodes if n.op.kind == "input"), None)
+
+    def stand_in(self, shape: Shape | None, span: Span) -> int:
+        """A value of a claimed shape in place of a layer that failed, or UNKNOWN."""
+        if shape is None:
+            return UNKNOWN
+        value = self.input("?", shape, span)
+        self.unsure.add(value)
+        return value
+
+    def add(self, op: Op, name: str, inputs: Sequence[int], span: Span, calls: Calls, shares: int | None = None) -> int:
+        """Append a layer.
+
+        Raises:
+            Fault: the op cannot take the shapes that arrive; its labels show the layers that led there.
+            Unknown: an input failed earlier.
+        """
+        if UNKNOWN in inputs:
+            raise Unknown
+        sources = [self.nodes[i] for i in inputs]
+        shapes = [n.shape for n in sources]
+        batched = self.batched(op, sources, span)
+        try:
+            shape = op.infer(*shapes)
+        except ShapeError as error:
+            raise self.fault(error, name, op, inputs, span) from None
+        tensors, cost = op.tensors(*shapes), op.cost(*shapes, y=shape)
+        node = Node(len(self.nodes), name, op, tuple(inputs), shape, span, cost, tensors, self.seen(op, sources), shares, batched)
+        self.nodes.append(node)
+        return node.id
+
+    def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
+        """Whether a layer's output has a batch; raw tensors meet one by being added or multiplied."""
+        if op.kind == "tensor" or all(n.batched for n in sources):
+            return op.kind != "tensor"
+        if op.keyword in ("add", "mul") and any(n.batched for n in sources):
+            return True
+        bare = next(n for n in sources if not n.batched)
+        message = f"`{bare.label}` is a raw tensor without a batch, which `{op.keyword}` cannot take"
+        raise Fault("no-batch", message, span, "a raw tensor meets a batch in `add` or `mul`")
+
+    def seen(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
+        """The receptive field of a layer from those of its inputs."""
+        if not sources:
+            return Field(), Field()
+        first = sources[0]
+        reach = op.reach(*(n.shape for n in sources)) if len(sources) == 1 else ((1, 1, 0), (1, 1, 0))
+        image = self.nodes[0].shape
+        whole = image.hw if len(image) == 3 else (1, 1)
+        if reach is None:
+            return Field(whole[0], whole[0]), Field(whole[1], whole[1])
+        merged = (max((n.field[axis] for n in sources), key=lambda f: f.size) for axis in (0, 1))
+        height, width = (
+            Field(f.size + (kernel - 1) * own.step, own.step * stride)
+            for f, own, (kernel, stride, _) in zip(merged, first.field, reach, strict=True)
+        )
+        return height, width
+
+    def fault(self, error: ShapeError, name: str, op: Op, inputs: Sequence[int], span: Span) -> Fault:
+        """A refusal of an op, with its place and the layers that led there."""
+        label = name.rpartition(".")[2]
+        shown = f"{label}: {error.message}" if label != op.keyword else error.message
+        fault = Fault(error.code, shown, span, error.help)
+        labels = tuple(x for i in inputs for x in self.origin(i, 3 if len(inputs) == 1 else 0))
+        notes = (error.note,) if error.note else ()
+        fault.diagnostic = replace(fault.diagnostic, labels=labels, notes=notes)
+        return fault
+
+    def chain(self, value: int) -> list[Node]:
+        """The single-input layers that led to a value, back to one whose claim held, the first first."""
+        chain = [self.nodes[value]]
+        while len(chain[0].inputs) == 1 and chain[0].id not in self.unsure:
+            before = self.nodes[chain[0].inputs[0]]
+            if before.id in self.held or before.op.kind == "input":
+                break
+            chain.insert(0, before)
+        return chain
+
+    def origin(self, value: int, most: int) -> list[Label]:
+        """The last layers that changed the shape on the way to a value, each with its arithmetic."""
+        if value == UNKNOWN:
+            return []
+        changed = [n for n in self.chain(value) if n.inputs and n.shape != self.nodes[n.inputs[0]].shape]
+        labels = [Label(n.span, self.story(n)) for n in changed[-max(most, 1) :]]
+        if not labels:
+            node = self.nodes[value]
+            return [Label(node.span, f"{node.shape} comes from here")]
+        return labels
+
+    def story(self, node: Node) -> str:
+        """What a layer did to the shape, worked out."""
+        shapes = [self.nodes[i].shape for i in node.inputs]
+        sums = node.op.explain(*shapes, y=node.shape)
+        before = " and ".join(map(str, shapes))
+        return f"{before} -> {node.shape}" + (f": {', '.join(sums)}" if sums else "")
+
+    def merge(self, op: Op, name: str, branches: Sequence[tuple[int, Span]], span: Span, calls: Calls) -> int:
+        """Merge the branches of a join; where they disagree, all are shown."""
+        if len(branches) < 2:
+            count = "one branch" if branches else "no branches"
+            raise Fault("wrong-arity", f"`{op.keyword}` merges two or more branches, and {count} stands here", span)
+        try:
+            return self.add(op, name, [value for value, _ in branches], span, calls)
+        except Fault as fault:
+            if fault.diagnostic.code == "branches-disagree":
+                labels = [Label(s.first_line(), f"this branch gives {self.nodes[v].shape}") for v, s in branches]
+                led = [x for v, s in branches for x in self.origin(v, 1) if x.span != s and "->" in x.text]
+                fault.diagnostic = replace(fault.diagnostic, labels=(*labels, *led))
+            raise
+
+    def again(self, value: int, name: str, inputs: Sequence[int], span: Span, calls: Calls) -> int:
+        """Apply the op of an earlier node to new inputs, with its weights."""
+        node = self.nodes[value]
+        origin = node.id if node.shares is None else node.shares
+        added = self.add(node.op, name, inputs, span, calls, shares=origin)
+        old, new = self.nodes[origin].tensors, self.nodes[added].tensors
+        for before, after in zip(old, new, strict=True):
+            if before.shape != after.shape:
+                sizes = f"{'x'.join(map(str, before.shape))}, and here it would have to be {'x'.join(map(str, after.shape))}"
+                message = f"`{node.name}` cannot be shared here: its {before.name} is {sizes}"
+                labels = tuple(self.origin(inputs[0], 2))
+                fault = Fault("shape-mismatch", message, span)
+                fault.diagnostic = replace(fault.diagnostic, labels=labels)
+                raise fault
+        return added
+
+    def replay(self, scope: Naming, result: int, target: Naming, flow: int, span: Span, calls: Calls) -> int:
+        """Apply all layers of an earlier scope again to a new input, with their weights."""
+        ids = sorted(inside(scope))
+        outer = {i for n in ids for i in self.nodes[n].inputs if i not in ids}
+        if len(outer) > 1 or not ids:
+            message = f"`{scope.path}` takes {len(outer)} values from outside, and `share` can give it one"
+            raise Fault("wrong-arity", message, span)
+        new = dict.fromkeys(outer, flow)
+        for old in ids:
+            node = self.nodes[old]
+            name = node.name[len(scope.path) + 1 :]
+            inputs = [new[i] for i in node.inputs]
+            new[old] = self.again(old, target.full(name), inputs, span, calls)
+            target.children.append(new[old])
+        return new.get(result, flow)
+
+
+def inside(naming: Naming) -> list[int]:
+    """The nodes of a scope under construction and of those inside it."""
+    found: list[int] = []
+    for child in naming.children:
+        found += inside(child) if isinstance(child, Naming) else [child]
+    return found
+

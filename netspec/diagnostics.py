@@ -1,0 +1,158 @@
+"""What is wrong with a spec, where, and how it is shown."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of one file and the path that messages call it by."""
+
+    path: str
+    text: str = field(repr=False)
+
+    @cached_property
+    def starts(self) -> list[int]:
+        return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, both from 1, the column in characters."""
+        line = bisect_right(self.starts, offset)
+        return line, offset - self.starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        return self.text[self.starts[number - 1] :].split("\n", 1)[0].rstrip("\r")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a source, from `start` up to `end`."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        return self.source.place(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        return self.source.place(self.start)[1]
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    def to(self, other: Span) -> Span:
+        return Span(self.source, self.start, other.end)
+
+    def first_line(self) -> Span:
+        """The part of this stretch that stands on its first line."""
+        stop = self.source.text.find("\n", self.start, self.end)
+        return self if stop < 0 else Span(self.source, self.start, max(stop, self.start + 1))
+
+
+@dataclass(frozen=True)
+class Label:
+    """A remark beside a second place in the source."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One fault: a code, a sentence with the numbers, its place, and the way out where one is known."""
+
+    code: str
+    message: str
+    span: Span
+    severity: Severity = "error"
+    text: str = ""
+    labels: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        (line, column), (end_line, end_column) = map(self.span.source.place, (self.span.start, self.span.end))
+        where = {"file": self.span.source.path, "line": line, "column": column}
+        what = {"severity": self.severity, "code": self.code, "message": self.message}
+        notes = [f"line {x.span.line}: {x.text}" for x in self.labels] + list(self.notes)
+        return {**what, **where, "end_line": end_line, "end_column": end_column, "notes": notes, "help": self.help}
+
+
+class SpecError(Exception):
+    """A spec has faults; `diagnostics` holds all of them, and the text shows them."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("\n\n".join(render(d) for d in diagnostics))
+        self.diagnostics = tuple(diagnostics)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """The nearest known words as a help line, or None where none is near.
+
+    >>> did_you_mean("strde", ["stride", "padding"])
+    'did you mean `stride`?'
+    """
+    known = list(known)
+    near = get_close_matches(word, known, n=2, cutoff=0.6) or get_close_matches(word.lower(), known, n=2, cutoff=0.6)
+    return "did you mean " + " or ".join(f"`{n}`" for n in near) + "?" if near else None
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort by place, and leave out what was said already in the same words at the same place."""
+    unique = {(d.span.source.path, d.span.start, d.span.end, d.code, d.message): d for d in diagnostics}
+    return tuple(unique[key] for key in sorted(unique, key=lambda k: (k[0], k[1], k[2])))
+
+
+COLOURS = {"error": "1;31", "warning": "1;33", "frame": "34", "note": "36", "help": "32", "bold": "1"}
+
+
+def render(diagnostic: Diagnostic, colour: bool = False) -> str:
+    """Show a diagnostic with its source lines, as compilers do."""
+
+    def paint(name: str, text: str) -> str:
+        return f"\x1b[{COLOURS[name]}m{text}\x1b[0m" if colour and text else text
+
+    span, severity = diagnostic.span, diagnostic.severity
+    marks = [(span, "^", diagnostic.text)] + [(x.span, "-", x.text) for x in diagnostic.labels]
+    here = [m for m in marks if m[0].source.path == span.source.path]
+    elsewhere = [m for m in marks if m[0].source.path != span.source.path]
+    gutter = max(len(str(mark[0].line)) for mark in marks)
+    frame = paint("frame", " " * gutter + " |")
+    lines = [paint(severity, f"{severity}[{diagnostic.code}]") + paint("bold", f": {diagnostic.message}")]
+
+    def show(group: list[tuple[Span, str, str]], path: str, arrow: str) -> None:
+        lines.append(paint("frame", " " * gutter + arrow) + f" {path}:{group[0][0].line}:{group[0][0].column}")
+        lines.append(frame)
+        shown = 0
+        for place, sign, text in sorted(group, key=lambda m: (m[0].start, m[1] == "^")):
+            place = place.first_line()
+            source_line = place.source.line(place.line)
+            if place.line != shown:
+                lines.append(paint("frame", f"{place.line:>{gutter}} |") + f" {source_line}".rstrip())
+            shown = place.line
+            indent = "".join(c if c == "\t" else " " for c in source_line[: place.column - 1])
+            mark = sign * max(1, min(place.end - place.start, len(source_line) - place.column + 1))
+            hue = severity if sign == "^" else "frame"
+            lines.append(f"{frame} {indent}" + paint(hue, f"{mark} {text}".rstrip()))
+
+    show(here, span.source.path, "-->")
+    for path in dict.fromkeys(m[0].source.path for m in elsewhere):
+        show([m for m in elsewhere if m[0].source.path == path], path, ":::")
+    remarks = [("note", n) for n in diagnostic.notes] + ([("help", diagnostic.help)] if diagnostic.help else [])
+    if remarks:
+        lines.append(frame)
+    for name, text in remarks:
+        lines.append(paint("frame", " " * gutter + " =") + f" {paint(name, name)}: {text}")
+    return "\n".join(lines)

@@ -1,0 +1,164 @@
+"""The typed graph: what a spec means, every shape and count filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from netspec.diagnostics import Span
+from netspec.ops import Op, Tensor
+from netspec.shape import Cost, Shape
+
+if TYPE_CHECKING:
+    import networkx
+
+
+@dataclass(frozen=True)
+class Field:
+    """The receptive field along one axis, in pixels of the input: its size, and the step between neighbours."""
+
+    size: int = 1
+    step: int = 1
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer: its dotted state_dict name, what it does, what it takes and what it gives.
+
+    `inputs` are ids of earlier nodes. `shares` is the id of the node whose weights this one uses again.
+    `batched` is False for raw tensors, which have no batch.
+    """
+
+    id: int
+    name: str
+    op: Op
+    inputs: tuple[int, ...]
+    shape: Shape
+    span: Span = field(compare=False, repr=False)
+    cost: Cost = Cost()
+    tensors: tuple[Tensor, ...] = ()
+    field: tuple[Field, Field] = (Field(), Field())
+    shares: int | None = None
+    batched: bool = True
+
+    @property
+    def label(self) -> str:
+        return self.name.rpartition(".")[2]
+
+    @cached_property
+    def params(self) -> int:
+        """Trained numbers of this layer; none where it uses another's."""
+        return 0 if self.shares is not None else sum(t.count for t in self.tensors if t.trainable)
+
+    @cached_property
+    def buffers(self) -> int:
+        return 0 if self.shares is not None else sum(t.count for t in self.tensors if not t.trainable)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A naming scope, which is a module of the compiled network: the network, a block, or a labelled group.
+
+    `children` are scopes and ids of nodes, in order of execution. `shares` is the path of the scope whose
+    modules this one uses again.
+    """
+
+    name: str
+    path: str
+    children: tuple[Scope | int, ...]
+    block: str | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    shares: str | None = None
+
+    def ids(self) -> Iterator[int]:
+        """Every node in this scope and the scopes inside it."""
+        for child in self.children:
+            if isinstance(child, Scope):
+                yield from child.ids()
+            else:
+                yield child
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network returns; an auxiliary head is returned in training only, its loss times `weight`."""
+
+    name: str
+    node: int
+    training: bool = False
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One entry of the `train` section and where it stands."""
+
+    value: object
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over a network, for one image; `activations` counts the numbers that all layers give."""
+
+    layers: int
+    params: int
+    buffers: int
+    macs: int
+    activations: int
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Net:
+    """A checked network: its layers in order of execution, its scopes, outputs and recipe."""
+
+    name: str
+    citation: str | None
+    arguments: Mapping[str, object]
+    nodes: tuple[Node, ...]
+    root: Scope
+    outputs: tuple[Output, ...]
+    recipe: Mapping[str, Setting] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(n for n in self.nodes if n.op.kind == "input")
+
+    @property
+    def layers(self) -> tuple[Node, ...]:
+        """Every node but the inputs."""
+        return tuple(n for n in self.nodes if n.op.kind != "input")
+
+    @cached_property
+    def consumers(self) -> Mapping[int, tuple[int, ...]]:
+        """For each node, the nodes that take its output."""
+        taken: dict[int, list[int]] = {n.id: [] for n in self.nodes}
+        for node in self.nodes:
+            for i in node.inputs:
+                taken[i].append(node.id)
+        return {i: tuple(ids) for i, ids in taken.items()}
+
+    @cached_property
+    def totals(self) -> Totals:
+        layers, total = self.layers, Cost.sum(n.cost for n in self.layers)
+        params, buffers = sum(n.params for n in layers), sum(n.buffers for n in layers)
+        activations = sum(n.shape.count for n in layers if n.batched)
+        return Totals(len(layers), params, buffers, total.macs, activations, total)
+
+    def shapes(self, node: Node) -> tuple[Shape, ...]:
+        """The shapes that a node takes."""
+        return tuple(self.nodes[i].shape for i in node.inputs)
+
+    def digraph(self) -> networkx.DiGraph[int]:
+        """The network as a networkx graph of node ids, each with its `node`."""
+        import networkx
+
+        graph: networkx.DiGraph[int] = networkx.DiGraph()
+        graph.add_nodes_from((n.id, {"node": n}) for n in self.nodes)
+        graph.add_edges_from((i, n.id) for n in self.nodes for i in n.inputs)
+        return graph
+
+

@@ -1,0 +1,209 @@
+"""What every layer type has: fields, a shape rule, tensors, a cost, and its PyTorch spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import Parameter, signature
+from math import prod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from netspec.shape import Axis, Cost, Shape
+from netspec.values import Call, kind_of
+
+OPS: dict[str, type[Op]] = {}
+"""Every layer type by its keyword; a class registers itself by being defined."""
+
+Reach = tuple[int, int, int]
+"""A window along one axis: how far it reaches, its stride, its padding before the image."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A weight or buffer of a layer; `name` is its last part in a state_dict."""
+
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool = True
+
+    @property
+    def count(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Option:
+    """A keyword argument of PyTorch's, written only where it differs from PyTorch's default."""
+
+    value: object
+    default: object
+
+
+@dataclass(frozen=True)
+class Code:
+    """A call in the generated Python, such as `nn.Conv2d(3, 96, 11, stride=4)`."""
+
+    function: str
+    args: tuple[object, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        options = [f"{k}={o.value!r}" for k, o in self.options.items() if o.value != o.default]
+        return f"{self.function}({', '.join([*map(repr, self.args), *options])})"
+
+
+def code(function: str, *args: object, **options: tuple[object, object]) -> Code:
+    """A call with `options` given as (value, PyTorch's default)."""
+    return Code(function, tuple(map(plain, args)), {k: Option(plain(v), plain(d)) for k, (v, d) in options.items()})
+
+
+def plain(value: object) -> object:
+    """A pair of equal numbers is written once, as PyTorch allows."""
+    return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
+
+
+def to_pair(value: object) -> object:
+    if isinstance(value, tuple) and len(value) != 2:
+        raise ValueError("takes one number or a size such as 3x5 (height x width)")
+    if not isinstance(value, tuple) and (isinstance(value, bool) or not isinstance(value, int)):
+        raise ValueError(f"takes a whole number or a size such as 3x5, not {kind_of(value)}")
+    return (value, value) if isinstance(value, int) else value
+
+
+def at_least(least: int) -> AfterValidator:
+    def check(pair: tuple[int, int]) -> tuple[int, int]:
+        if min(pair) < least:
+            raise ValueError(f"must be at least {least}, not {min(pair)}")
+        return pair
+
+    return AfterValidator(check)
+
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Pair = Annotated[tuple[int, int], at_least(1), BeforeValidator(to_pair)]
+Pad = Annotated[tuple[int, int], at_least(0), BeforeValidator(to_pair)]
+Kind = Literal["input", "conv", "pool", "norm", "activation", "dense", "dropout", "merge", "reshape", "tensor"]
+
+
+class Op(BaseModel):
+    """A layer type: its fields are the arguments a spec can give, in the order of the class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True)
+
+    keyword: ClassVar[str] = ""
+    kind: ClassVar[Kind] = "reshape"
+    fresh: ClassVar[bool] = False
+    """Whether the output may be overwritten in place: it is new memory, and its own backward does not read it."""
+
+    def __init_subclass__(cls, keyword: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.keyword = keyword
+        if keyword:
+            OPS[keyword] = cls
+
+    @classmethod
+    def arity(cls) -> tuple[int, int | None]:
+        """The least and most inputs, read off the signature of `infer`; None is any number."""
+        inputs = [p for name, p in signature(cls.infer).parameters.items() if name != "self"]
+        if any(p.kind is Parameter.VAR_POSITIONAL for p in inputs):
+            return 2, None
+        return len(inputs), len(inputs)
+
+    if TYPE_CHECKING:
+        infer: ClassVar[Callable[..., Shape]]
+        """The output's shape from the inputs' shapes; raises `ShapeError` with the bare fact."""
+
+    def tensors(self, *xs: Shape) -> tuple[Tensor, ...]:
+        """The weights and buffers, in PyTorch's order."""
+        return ()
+
+    def cost(self, *xs: Shape, y: Shape) -> Cost:
+        """The operations for one image."""
+        return Cost()
+
+    def axes(self, x: Shape) -> tuple[Axis, ...]:
+        """The windows along height and width, where the layer slides one."""
+        return ()
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        """The window along height and width for the receptive field; None where all positions are seen."""
+        if not (axes := self.axes(x)):
+            return (1, 1, 0), (1, 1, 0)
+        height, width = ((a.reach, a.stride, a.padding) for a in axes)
+        return height, width
+
+    def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
+        """The arithmetic of the shape, a line an axis, worked out."""
+        axes = self.axes(xs[0]) if len(xs) == 1 and len(xs[0]) == 3 else ()
+        return tuple(dict.fromkeys(axis.explain() for axis in axes))
+
+    def module(self, *xs: Shape) -> Code | None:
+        """The PyTorch module that does this, or None where none is needed."""
+        return None
+
+    def expression(self, *xs: str) -> str | None:
+        """The Python that does this without a module, or None to call the module."""
+        return None
+
+    def summary(self) -> dict[str, object]:
+        """The arguments that differ from their defaults, as a spec would write them."""
+        fields = type(self).model_fields
+        given = {name: getattr(self, name) for name, f in fields.items() if getattr(self, name) != f.default}
+        return {name: plain(value) for name, value in given.items()}
+
+
+INITS: dict[str, tuple[str, dict[str, type | tuple[object, ...]]]] = {
+    "zeros": ("nn.init.zeros_", {}),
+    "ones": ("nn.init.ones_", {}),
+    "constant": ("nn.init.constant_", {"val": float}),
+    "normal": ("nn.init.normal_", {"std": float, "mean": float}),
+    "trunc_normal": ("nn.init.trunc_normal_", {"std": float, "mean": float, "a": float, "b": float}),
+    "uniform": ("nn.init.uniform_", {"a": float, "b": float}),
+    "xavier_uniform": ("nn.init.xavier_uniform_", {"gain": float}),
+    "xavier_normal": ("nn.init.xavier_normal_", {"gain": float}),
+    "kaiming_uniform": ("nn.init.kaiming_uniform_", {"a": float, "mode": (), "nonlinearity": ()}),
+    "kaiming_normal": ("nn.init.kaiming_normal_", {"a": float, "mode": (), "nonlinearity": ()}),
+}
+"""How a tensor may start: the spec's word, PyTorch's function and its options."""
+
+WORDS = {"mode": ("fan_in", "fan_out"), "nonlinearity": ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu")}
+
+
+def to_init(value: object) -> object:
+    """Read `normal(0.01)`, `zeros` or a plain number as a start."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Call("constant", (), {"val": float(value)})
+    if not isinstance(value, Call):
+        raise ValueError(f"takes a start such as normal(0.01), zeros or a number, not {kind_of(value)}")
+    if value.name not in INITS:
+        raise ValueError(f"knows no start called `{value.name}`: there are {', '.join(INITS)}")
+    known = INITS[value.name][1]
+    if len(value.args) > len(known):
+        raise ValueError(f"`{value.name}` takes at most {len(known)} arguments, {len(value.args)} are given")
+    given = {**dict(zip(known, value.args, strict=False)), **value.kwargs}
+    for name, argument in given.items():
+        if name not in known:
+            raise ValueError(f"`{value.name}` has no argument `{name}`: it takes {', '.join(known) or 'none'}")
+        word = str(argument) if isinstance(argument, str | Call) else None
+        if known[name] == () and word not in WORDS[name]:
+            raise ValueError(f"`{name}` of `{value.name}` is one of {', '.join(WORDS[name])}")
+        if known[name] is float and (word or isinstance(argument, bool) or not isinstance(argument, int | float)):
+            raise ValueError(f"`{name}` of `{value.name}` takes a number, not {kind_of(argument)}")
+    return Call(value.name, (), {k: v if known[k] is float else str(v) for k, v in given.items()})
+
+
+Init = Annotated[Call, BeforeValidator(to_init)]
+
+
+class Weighted(Op):
+    """A layer with a weight and a bias whose start a spec can set."""
+
+    def starts(self) -> dict[str, Call]:
+        """How each tensor starts, where the spec says so."""
+        given = {"weight": getattr(self, "init", None), "bias": getattr(self, "bias_init", None)}
+        if getattr(self, "bias", True) is False:
+            given.pop("bias")
+        return {name: call for name, call in given.items() if call is not None}

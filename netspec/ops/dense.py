@@ -1,0 +1,37 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+from netspec.ops.base import Code, Init, Positive, Reach, Tensor, Weighted, code
+from netspec.shape import Cost, Shape, require
+
+
+class Linear(Weighted, keyword="linear"):
+    """Map the last axis, a vector of features, to `features` learned sums."""
+
+    features: Positive
+    bias: bool = True
+    init: Init | None = None
+    bias_init: Init | None = None
+
+    kind = "dense"
+    fresh = True
+
+    def infer(self, x: Shape) -> Shape:
+        fact = f"linear takes a feature vector, but an image of {x} arrives"
+        help = f"put `flatten` before it: {'*'.join(map(str, x))} = {x.count} features"
+        require(len(x) != 3, fact, "unflattened-image", help)
+        return Shape((*x[:-1], self.features))
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        weight = Tensor("weight", (self.features, x.features))
+        return (weight, Tensor("bias", (self.features,))) if self.bias else (weight,)
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(macs=x.features * y.count, additions=self.bias * y.count)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        return None if len(x) == 1 else ((1, 1, 0), (1, 1, 0))
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.Linear", x.features, self.features, bias=(self.bias, True))

@@ -1,0 +1,63 @@
+"""Layers that merge several values into one."""
+
+from __future__ import annotations
+
+from netspec.ops.base import Op
+from netspec.shape import Cost, Shape, ShapeError
+
+
+class Merge(Op):
+    """Take two or more values; as `concat { ... }`, each child of the braces is one."""
+
+    kind = "merge"
+    fresh = True
+
+    def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
+        return (f"{' and '.join(map(str, xs))} give {y}",)
+
+
+class Concat(Merge, keyword="concat"):
+    """Stack the channels of images, the features of vectors, or the tokens of sequences."""
+
+    def infer(self, *xs: Shape) -> Shape:
+        first = xs[0]
+        if any(len(x) != len(first) or x[1:] != first[1:] for x in xs):
+            what = {3: "height or width", 2: "features", 1: "kind"}[len(first)]
+            raise ShapeError(f"the branches of concat disagree in {what}", "branches-disagree")
+        return Shape((sum(x.channels for x in xs), *first[1:]))
+
+    def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
+        return (f"{' + '.join(str(x.channels) for x in xs)} = {y.channels} channels",)
+
+    def expression(self, *xs: str) -> str:
+        return f"torch.cat(({', '.join(xs)}), 1)"
+
+
+class Elementwise(Merge):
+    """Combine values of one shape; a size of 1 stretches to the others', as in PyTorch."""
+
+    def infer(self, *xs: Shape) -> Shape:
+        sizes = [{x[i] for x in xs} - {1} for i in range(len(xs[0]))] if len({len(x) for x in xs}) == 1 else []
+        if not sizes or any(len(s) > 1 for s in sizes):
+            raise ShapeError(f"the branches of {self.keyword} disagree in shape", "branches-disagree")
+        return Shape(next(iter(s), 1) for s in sizes)
+
+
+class Add(Elementwise, keyword="add"):
+    """Add values of one shape."""
+
+    def cost(self, *xs: Shape, y: Shape) -> Cost:
+        return Cost(additions=(len(xs) - 1) * y.count)
+
+    def expression(self, *xs: str) -> str:
+        return " + ".join(xs)
+
+
+class Mul(Elementwise, keyword="mul"):
+    """Multiply values of one shape."""
+
+    def cost(self, *xs: Shape, y: Shape) -> Cost:
+        return Cost(multiplications=(len(xs) - 1) * y.count)
+
+    def expression(self, *xs: str) -> str:
+        return " * ".join(xs)

@@ -1,0 +1,146 @@
+"""Normalisation, and dropout beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from netspec.ops.base import Code, Init, Op, Positive, Share, Tensor, Weighted, code
+from netspec.shape import Cost, Shape, require
+
+Small = Annotated[float, Field(gt=0)]
+
+
+class BatchNorm(Weighted, keyword="batchnorm"):
+    """Normalise each channel over the batch, then scale and shift it (Ioffe and Szegedy, 2015)."""
+
+    eps: Small = 1e-5
+    momentum: Share = 0.1
+    affine: bool = True
+    init: Init | None = None
+    bias_init: Init | None = None
+
+    kind = "norm"
+    fresh = True
+
+    def infer(self, x: Shape) -> Shape:
+        require(len(x) in (1, 3), f"batchnorm takes an image or a feature vector, but {x.noun} arrive")
+        return x
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        learned = (Tensor("weight", (x.channels,)), Tensor("bias", (x.channels,))) if self.affine else ()
+        running = (Tensor("running_mean", (x.channels,), False), Tensor("running_var", (x.channels,), False))
+        return (*learned, *running, Tensor("num_batches_tracked", (), False))
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=x.count, divisions=x.count)
+
+    def module(self, x: Shape) -> Code:
+        options = {"eps": (self.eps, 1e-5), "momentum": (self.momentum, 0.1), "affine": (self.affine, True)}
+        return code("nn.BatchNorm2d" if len(x) == 3 else "nn.BatchNorm1d", x.channels, **options)
+
+
+class Lrn(Op, keyword="lrn"):
+    """Divide by the energy of `size` neighbouring channels, alpha divided by size.
+
+    Krizhevsky et al., 2012, section 3.3, does not divide alpha: its alpha = 1e-4, n = 5 is `alpha=5e-4` here.
+    """
+
+    size: Positive = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    kind = "norm"
+
+    def infer(self, x: Shape) -> Shape:
+        require(len(x) == 3, f"lrn takes an image (channels x height x width), but {x.noun} arrive")
+        return x
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=x.count * self.size, divisions=x.count, exponentials=x.count)
+
+    def module(self, x: Shape) -> Code:
+        options = {"alpha": (self.alpha, 1e-4), "beta": (self.beta, 0.75), "k": (self.k, 1.0)}
+        return code("nn.LocalResponseNorm", self.size, **options)
+
+
+class LayerNorm(Weighted, keyword="layernorm"):
+    """Normalise the features of each token, then scale and shift them (Ba, Kiros and Hinton, 2016)."""
+
+    eps: Small = 1e-5
+    affine: bool = True
+    init: Init | None = None
+    bias_init: Init | None = None
+
+    kind = "norm"
+
+    def infer(self, x: Shape) -> Shape:
+        require(len(x) < 3, f"layernorm takes tokens or a feature vector, but an image of {x} arrives")
+        return x
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        return (Tensor("weight", (x.features,)), Tensor("bias", (x.features,))) if self.affine else ()
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=2 * x.count, divisions=x.count)
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.LayerNorm", x.features, eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
+
+
+class GroupNorm(Weighted, keyword="groupnorm"):
+    """Normalise the channels of each of `groups` groups, then scale and shift them (Wu and He, 2018)."""
+
+    groups: Positive
+    eps: Small = 1e-5
+    affine: bool = True
+    init: Init | None = None
+    bias_init: Init | None = None
+
+    kind = "norm"
+
+    def infer(self, x: Shape) -> Shape:
+        fact = f"{x.channels} channels do not divide into {self.groups} groups"
+        require(x.channels % self.groups == 0, fact, "indivisible-groups")
+        require(len(x) == 3, f"groupnorm takes an image (channels x height x width), but {x.noun} arrive")
+        return x
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        return (Tensor("weight", (x.channels,)), Tensor("bias", (x.channels,))) if self.affine else ()
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=2 * x.count, divisions=x.count)
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.GroupNorm", self.groups, x.channels, eps=(self.eps, 1e-5), affine=(self.affine, True))
+
+
+class Dropout(Op, keyword="dropout"):
+    """Set a share `p` of the values to zero in training and scale up the rest (Hinton et al., 2012)."""
+
+    p: Share = 0.5
+
+    kind = "dropout"
+
+    def infer(self, x: Shape) -> Shape:
+        return x
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.Dropout", self.p)
+
+
+class Dropout2d(Op, keyword="dropout2d"):
+    """Set a share `p` of whole channels to zero in training and scale up the rest (Tompson et al., 2015)."""
+
+    p: Share = 0.5
+
+    kind = "dropout"
+
+    def infer(self, x: Shape) -> Shape:
+        require(len(x) == 3, f"dropout2d takes an image (channels x height x width), but {x.noun} arrive")
+        return x
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.Dropout2d", self.p)

@@ -1,0 +1,63 @@
+"""Values that no layer makes: the network's inputs, raw parameters and buffers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from netspec.ops.base import Code, Init, Op, Tensor, Weighted
+from netspec.shape import Shape
+from netspec.values import Call, kind_of
+
+
+def to_shape(value: object) -> object:
+    size = (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(size, tuple) or not size or any(not isinstance(n, int) or n < 1 for n in size):
+        raise ValueError(f"takes a size such as 96x1x1, not {kind_of(value)}")
+    return Shape(size)
+
+
+Size = Annotated[Shape, BeforeValidator(to_shape)]
+
+
+class Input(Op):
+    """What the network is given, for one image."""
+
+    shape: Size
+
+    kind = "input"
+
+    def infer(self) -> Shape:
+        return self.shape
+
+
+class Param(Weighted, keyword="param"):
+    """A learned tensor of its own, such as a layer's scale; it has no batch, and meets one by stretching."""
+
+    shape: Size
+    init: Init = Call("zeros")
+
+    kind = "tensor"
+
+    def infer(self) -> Shape:
+        return self.shape
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (Tensor("", tuple(self.shape)),)
+
+    def module(self) -> Code:
+        return Code("nn.Parameter", (tuple(self.shape),))
+
+    def starts(self) -> dict[str, Call]:
+        return {"": self.init}
+
+
+class Buffer(Param, keyword="buffer"):
+    """A fixed tensor that is saved with the weights and not trained."""
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (Tensor("", tuple(self.shape), trainable=False),)
+
+    def module(self) -> Code:
+        return Code("buffer", (tuple(self.shape),))

@@ -1,0 +1,209 @@
+"""Layers that slide a window over an image: convolutions and pools."""
+
+from __future__ import annotations
+
+from math import prod
+
+from pydantic import Field
+
+from netspec.ops.base import Code, Init, Op, Pad, Pair, Positive, Reach, Tensor, Weighted, code
+from netspec.shape import Axis, Cost, Shape, require, slide
+
+
+def image(x: Shape, what: str) -> None:
+    require(len(x) == 3, f"{what} takes an image (channels x height x width), but {x.noun} arrive")
+
+
+def windows(x: Shape, kernel: Pair, stride: Pair, padding: Pad, dilation: Pair = (1, 1), ceil: bool = False) -> tuple[Axis, ...]:
+    return tuple(Axis(*a, ceil) for a in zip(x.hw, kernel, stride, padding, dilation, strict=True))
+
+
+class Conv(Weighted, keyword="conv"):
+    """Slide `channels` learned filters over a C x H x W image."""
+
+    channels: Positive
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pad = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: Positive = 1
+    bias: bool = True
+    init: Init | None = None
+    bias_init: Init | None = None
+
+    kind = "conv"
+    fresh = True
+
+    def axes(self, x: Shape) -> tuple[Axis, ...]:
+        return windows(x, self.kernel, self.stride, self.padding, self.dilation)
+
+    def infer(self, x: Shape) -> Shape:
+        image(x, "conv")
+        divide(x.channels, "input", self.groups)
+        divide(self.channels, "output", self.groups)
+        return Shape((self.channels, *slide(self.axes(x), "kernel")))
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        weight = Tensor("weight", (self.channels, x.channels // self.groups, *self.kernel))
+        return (weight, Tensor("bias", (self.channels,))) if self.bias else (weight,)
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        per_output = x.channels // self.groups * prod(self.kernel)
+        return Cost(macs=per_output * y.count, additions=self.bias * y.count)
+
+    def module(self, x: Shape) -> Code:
+        options = {"stride": (self.stride, 1), "padding": (self.padding, 0), "dilation": (self.dilation, 1)}
+        rest = {"groups": (self.groups, 1), "bias": (self.bias, True)}
+        return code("nn.Conv2d", x.channels, self.channels, self.kernel, **options, **rest)
+
+
+def divide(channels: int, which: str, groups: int) -> None:
+    near = [g for g in range(1, channels + 1) if channels % g == 0]
+    fits = " or ".join(str(g) for g in sorted(sorted(near, key=lambda g: abs(g - groups))[:2]))
+    fact = f"{channels} {which} channels do not divide into {groups} groups"
+    require(channels % groups == 0, fact, "indivisible-groups", help=f"groups={fits} would divide {channels}")
+
+
+class Deconv(Weighted, keyword="deconv"):
+    """Slide `channels` learned filters backwards: a transposed convolution, which enlarges an image."""
+
+    channels: Positive
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pad = (0, 0)
+    output_padding: Pad = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: Positive = 1
+    bias: bool = True
+    init: Init | None = None
+    bias_init: Init | None = None
+
+    kind = "conv"
+    fresh = True
+
+    def infer(self, x: Shape) -> Shape:
+        image(x, "deconv")
+        divide(x.channels, "input", self.groups)
+        divide(self.channels, "output", self.groups)
+        for extra, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
+            limit = max(stride, dilation)
+            require(extra < limit, f"output_padding must be below the stride or the dilation, {limit}, not {extra}")
+        sizes = tuple(total for total, _ in self.sums(x))
+        require(min(sizes) > 0, f"nothing is left: {self.sums(x)[0][1]}", "empty-output")
+        return Shape((self.channels, *sizes))
+
+    def sums(self, x: Shape) -> list[tuple[int, str]]:
+        """Height and width of the output, each with its arithmetic."""
+        axes = zip(x.hw, self.kernel, self.stride, self.padding, self.output_padding, self.dilation, strict=True)
+        sums = []
+        for size, kernel, stride, padding, extra, dilation in axes:
+            reach = dilation * (kernel - 1) + 1
+            total = (size - 1) * stride - 2 * padding + reach + extra
+            sums.append((total, f"({size} - 1)*{stride} - 2*{padding} + {reach} + {extra} = {total}"))
+        return sums
+
+    def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(text for _, text in self.sums(x)))
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        weight = Tensor("weight", (x.channels, self.channels // self.groups, *self.kernel))
+        return (weight, Tensor("bias", (self.channels,))) if self.bias else (weight,)
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        macs = x.count * (self.channels // self.groups) * prod(self.kernel)
+        return Cost(macs=macs, additions=self.bias * y.count)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach]:
+        height, width = (-(-((k - 1) * d + 1) // s) for k, d, s in zip(self.kernel, self.dilation, self.stride, strict=True))
+        return (height, 1, 0), (width, 1, 0)
+
+    def module(self, x: Shape) -> Code:
+        options = {"stride": (self.stride, 1), "padding": (self.padding, 0), "output_padding": (self.output_padding, 0)}
+        rest = {"groups": (self.groups, 1), "bias": (self.bias, True), "dilation": (self.dilation, 1)}
+        return code("nn.ConvTranspose2d", x.channels, self.channels, self.kernel, **options, **rest)
+
+
+class Pool(Op):
+    """Reduce the values under each window to one; without a stride the windows lie side by side."""
+
+    kernel: Pair
+    stride: Pair | None = None
+    padding: Pad = (0, 0)
+    ceil: bool = False
+
+    kind = "pool"
+
+    def axes(self, x: Shape) -> tuple[Axis, ...]:
+        return windows(x, self.kernel, self.stride or self.kernel, self.padding, ceil=self.ceil)
+
+    def infer(self, x: Shape) -> Shape:
+        image(x, self.keyword)
+        for pad, kernel in zip(self.padding, self.kernel, strict=True):
+            fact = f"padding must be at most half of the kernel, {kernel // 2}, not {pad}: more would pool padding alone"
+            require(pad <= kernel // 2, fact, "argument-range")
+        return Shape((x.channels, *slide(self.axes(x), "window")))
+
+    def options(self) -> dict[str, tuple[object, object]]:
+        stride = self.stride or self.kernel
+        return {"stride": (stride, self.kernel), "padding": (self.padding, 0), "ceil_mode": (self.ceil, False)}
+
+
+class MaxPool(Pool, keyword="maxpool"):
+    """Keep the largest value under each window."""
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(comparisons=y.count * prod(self.kernel))
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.MaxPool2d", self.kernel, **self.options())
+
+
+class AvgPool(Pool, keyword="avgpool"):
+    """Average the values under each window; padding counts as zeros where `count_padding` is true."""
+
+    count_padding: bool = True
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=y.count * prod(self.kernel), divisions=y.count)
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.AvgPool2d", self.kernel, **self.options(), count_include_pad=(self.count_padding, True))
+
+
+class Adaptive(Op):
+    """Pool to a given height and width, whatever arrives."""
+
+    size: Pair = Field(...)
+
+    kind = "pool"
+
+    def infer(self, x: Shape) -> Shape:
+        image(x, self.keyword)
+        return Shape((x.channels, *self.size))
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        """Windows overlap by what does not divide; a 1x1 output sees the whole image."""
+        if any(size % out for size, out in zip(x.hw, self.size, strict=True)) or self.size == (1, 1):
+            return None
+        height, width = ((size // out, size // out, 0) for size, out in zip(x.hw, self.size, strict=True))
+        return height, width
+
+
+class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
+    """Average to a given height and width, whatever arrives."""
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=x.count, divisions=y.count)
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.AdaptiveAvgPool2d", self.size)
+
+
+class AdaptiveMaxPool(Adaptive, keyword="adaptive_maxpool"):
+    """Keep the largest values for a given height and width, whatever arrives."""
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(comparisons=x.count)
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.AdaptiveMaxPool2d", self.size)

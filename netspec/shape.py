@@ -1,0 +1,155 @@
+"""Shapes, counts and the arithmetic of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from math import prod
+
+
+class ShapeError(Exception):
+    """A layer cannot take what arrives; the message is the bare fact, without a place."""
+
+    def __init__(self, message: str, code: str = "shape-mismatch", note: str | None = None, help: str | None = None):
+        super().__init__(message)
+        self.message, self.code, self.note, self.help = message, code, note, help
+
+
+def require(fact: bool, message: str, code: str = "shape-mismatch", help: str | None = None) -> None:
+    """Raise `ShapeError` unless the fact holds."""
+    if not fact:
+        raise ShapeError(message, code, help=help)
+
+
+class Shape(tuple[int, ...]):
+    """The sizes of one image's value, without the batch: `96x55x55`, `4096` or `197x768`.
+
+    >>> x = Shape((96, 55, 55))
+    >>> print(x, x.channels, x.hw, x.count)
+    96x55x55 96 (55, 55) 290400
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+    @property
+    def count(self) -> int:
+        return prod(self)
+
+    @property
+    def channels(self) -> int:
+        return self[0]
+
+    @property
+    def height(self) -> int:
+        return self[1]
+
+    @property
+    def width(self) -> int:
+        return self[2]
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        return self[1], self[2]
+
+    @property
+    def tokens(self) -> int:
+        return self[0]
+
+    @property
+    def features(self) -> int:
+        return self[-1]
+
+    @property
+    def noun(self) -> str:
+        """What a value of this shape is called: features, tokens or an image."""
+        return {1: f"{self} features", 2: f"{self[0]} tokens of {self[-1]} features"}.get(len(self), f"{self}")
+
+
+ATTRIBUTES = {"channels": (1, 3), "height": (3,), "width": (3,), "features": (1, 2), "tokens": (2,), "count": (1, 2, 3)}
+"""The names a spec can ask of a shape, and the ranks that have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Operations for one image; `macs` are those of convolutions and matrix products alone."""
+
+    macs: int = 0
+    comparisons: int = 0
+    additions: int = 0
+    multiplications: int = 0
+    divisions: int = 0
+    exponentials: int = 0
+
+    @classmethod
+    def sum(cls, costs: Iterable[Cost]) -> Cost:
+        """Add up costs, kind by kind."""
+        rows = [astuple(cost) for cost in costs]
+        return cls(*map(sum, zip(*rows, strict=True))) if rows else cls()
+
+
+CONVENTION = "one multiply-accumulate of a convolution or matrix product is one MAC, for one image; biases, norms and activations are counted apart"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A window sliding along one axis.
+
+    >>> Axis(227, 11, stride=4).explain()
+    '(227 + 2*0 - 11)/4 + 1 = 55'
+    >>> Axis(224, 11, stride=4).explain()
+    '(224 + 2*0 - 11)/4 + 1 = 54.25, rounded down to 54; 227 would give 55 exactly'
+    """
+
+    size: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    ceil: bool = False
+
+    @property
+    def reach(self) -> int:
+        """How far the window extends, dilation included."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def span(self) -> int:
+        return self.size + 2 * self.padding - self.reach
+
+    def positions(self) -> int:
+        """How many places the window takes; a rounded-up last one must start inside the image or its left padding."""
+        if not self.ceil:
+            return self.span // self.stride + 1
+        count = -(-self.span // self.stride) + 1
+        return count - 1 if (count - 1) * self.stride >= self.size + self.padding else count
+
+    def explain(self) -> str:
+        """The arithmetic worked out, with the remainder where there is one."""
+        reach = f"{self.reach}" if self.dilation == 1 else f"({self.dilation}*{self.kernel - 1} + 1)"
+        sum_ = f"({self.size} + 2*{self.padding} - {reach})/{self.stride} + 1 = "
+        count, left = self.positions(), self.span % self.stride
+        if not left:
+            return sum_ + str(count)
+        exact = self.span / self.stride + 1
+        way = "up" if count > exact else "down"
+        short = sum_ + f"{exact:.4g}, rounded {way} to {count}"
+        if way == "up":
+            return short
+        return short + f"; {self.size + self.stride - left} would give {count + 1} exactly"
+
+
+def slide(axes: tuple[Axis, ...], what: str) -> tuple[int, ...]:
+    """The number of window positions along each axis.
+
+    Raises:
+        ShapeError: the window is larger than the padded image.
+    """
+    for name, axis in zip(("height", "width"), axes, strict=True):
+        if axis.span < 0 or axis.positions() < 1:
+            padded = f"{axis.size} + 2*{axis.padding} = {axis.size + 2 * axis.padding}"
+            fact = f"the {what} reaches over {axis.reach}, but the {name} is {padded}, so nothing is left"
+            raise ShapeError(fact, "empty-output", note=axis.explain().partition(",")[0])
+    return tuple(axis.positions() for axis in axes)
