@@ -1,0 +1,1 @@
+"""What needs torch: building modules, and training them."""

@@ -1,0 +1,89 @@
+"""Saving and loading, so that a file is either the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+
+class TrainError(Exception):
+    """Training that cannot start or go on; the message is one sentence for the user."""
+
+
+def save(path: Path, content: object) -> None:
+    """Write tensors and plain values with torch, atomically; raises TrainError where it cannot."""
+    _replace(path, lambda file: torch.save(content, file))
+
+
+def save_json(path: Path, content: object) -> None:
+    """Write plain values as JSON, atomically; raises TrainError where it cannot."""
+    text = json.dumps(content, indent=2) + "\n"
+    _replace(path, lambda file: file.write(text.encode()))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote, on the CPU, running no code from the file; raises TrainError."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise TrainError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # damage raises RuntimeError, UnpicklingError, EOFError, KeyError ...
+        raise TrainError(f"{path} is not a checkpoint, or damaged") from error
+    if not isinstance(content, dict):
+        raise TrainError(f"{path} is not a checkpoint")
+    return content
+
+
+def append_line(path: Path, content: object) -> None:
+    """Add one line of JSON to a log; raises TrainError where it cannot."""
+    with _explained(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(content) + "\n")
+
+
+def fresh_folder(base: Path) -> Path:
+    """The first of base, base-2, base-3 ... that is not there yet, for a run of its own."""
+    candidate, number = base, 1
+    while candidate.exists():
+        number += 1
+        candidate = base.with_name(f"{base.name}-{number}")
+    return candidate
+
+
+def claim_folder(folder: Path, marker: str) -> None:
+    """Make a folder for a run; raises TrainError where it holds another run, or cannot be written."""
+    if (folder / marker).exists():
+        raise TrainError(f"{folder} holds another run already: name a new folder with --out")
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write beside the path, flush to the disk, and only then take the path's place."""
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        with _explained(path):
+            with beside.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failed write into a sentence; torch's writer raises RuntimeError where the disk is full."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        message = f"{path} cannot be written ({reason}): what was saved before is still there"
+        raise TrainError(message) from error

@@ -1,0 +1,134 @@
+"""What every source of images offers: counts before training, batches during it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from netspec.recipe import Recipe
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+View: TypeAlias = Literal["center_crop", "ten_crop"]
+
+
+class DataError(Exception):
+    """Images or labels that cannot be used; the message is one sentence with the path and the way out."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a source must know to make batches for one network on one machine.
+
+    `input_shape` is channels, height, width; `workers` is the number of processes that read files, None for
+    as many as suit the machine.
+    """
+
+    input_shape: tuple[int, int, int]
+    recipe: Recipe
+    device: torch.device
+    workers: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.input_shape[1:]
+
+    @property
+    def worker_count(self) -> int:
+        """The processes that read files: one core stays with the training loop."""
+        return min(8, (os.cpu_count() or 1) - 1) if self.workers is None else self.workers
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pixels of 0 to 255 become what the network takes: (pixel - mean) * scale, for each channel."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+
+class Batches(Protocol):
+    """Batches of (images, labels) on the device: floats N x C x H x W, and N class numbers."""
+
+    @property
+    def steps(self) -> int:
+        """Training batches in one epoch."""
+
+    @property
+    def batch(self) -> int:
+        """Images in one training batch: the recipe's, or all where there are fewer."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The normalisation in use, which prediction must repeat."""
+
+    def train(self, epoch: int) -> Iterator[Batch]:
+        """Shuffled and augmented batches; the same for the same recipe seed and epoch."""
+
+    def validate(self, view: View = "center_crop") -> Iterator[Batch]:
+        """Every validation image once; with `ten_crop`, images are N x 10 x C x H x W."""
+
+
+class Data(Protocol):
+    """A set of labelled images, known by its counts before anything large is read."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name for each class, in the order of class numbers."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of every image: 1 for grey, 3 for RGB."""
+
+    @property
+    def train_images(self) -> int:
+        """Images to train on."""
+
+    @property
+    def val_images(self) -> int:
+        """Images to validate on."""
+
+    def open(self, setting: Setting) -> Batches:
+        """Read what training needs; raises DataError for what does not fit or cannot be read."""
+
+
+def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Give channels, height and width; raises DataError, with the fix, where the images cannot enter."""
+    shape = "x".join(map(str, input_shape))
+    if len(input_shape) != 3:
+        raise DataError(f"{data.name} has images, but the network takes {shape}, which is not CxHxW")
+    channels, height, width = input_shape
+    if data.channels != channels:
+        images = {1: "grey images with 1 channel", 3: "RGB images with 3 channels"}[data.channels]
+        message = f"{data.name} has {images}, but the network takes {shape}"
+        raise DataError(f"{message}: set its input to {data.channels}x{height}x{width}")
+    return channels, height, width
+
+
+def generator(*parts: int) -> torch.Generator:
+    """A random stream of its own for each tuple of numbers, such as (seed, epoch).
+
+    >>> torch.rand(1, generator=generator(7, 1)) == torch.rand(1, generator=generator(7, 1))
+    tensor([True])
+    """
+    return torch.Generator().manual_seed(stream_seed(*parts))
+
+
+def stream_seed(*parts: int) -> int:
+    """Mix numbers into a seed, so that near tuples give unrelated streams (splitmix64's steps)."""
+    mixed = 0
+    for part in parts:
+        mixed = (mixed + part + 0x9E3779B97F4A7C15) % 2**64
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB % 2**64
+        mixed ^= mixed >> 31
+    return mixed % 2**63
