@@ -162,7 +162,7 @@ class Check:
             self.extra.append(fault.diagnostic)
             return None
         if not any(not o.training for o in outputs):
-            outputs = (Output(expander.layers.nodes[flow].label, flow), *outputs)
+            outputs = (Output(expander.layers.nodes[flow].name, flow), *outputs)
         nodes = tuple(expander.layers.nodes)
         return Net(header.name, header.citation, dict(self.values), nodes, naming.scope(), outputs)
 

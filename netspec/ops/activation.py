@@ -25,7 +25,7 @@ class Activation(Op):
         e, n = self.each, x.count
         return Cost(0, e.comparisons * n, e.additions * n, 0, e.divisions * n, e.exponentials * n)
 
-    def module(self, x: Shape) -> Code:
+    def module(self, x: Shape) -> Code | None:
         return code(self.torch)
 
 
@@ -88,6 +88,9 @@ class Tanh(Activation, keyword="tanh"):
     slope: float = 1.0
 
     torch, each = "nn.Tanh", Cost(additions=2, divisions=1, exponentials=1)
+
+    def module(self, x: Shape) -> Code | None:
+        return code(self.torch) if (self.scale, self.slope) == (1.0, 1.0) else None
 
     def expression(self, x: str) -> str | None:
         if (self.scale, self.slope) == (1.0, 1.0):

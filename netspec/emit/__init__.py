@@ -1,0 +1,1 @@
+"""Net to text: PyTorch source, pictures, tables, JSON."""

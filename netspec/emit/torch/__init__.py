@@ -1,0 +1,46 @@
+"""Net to PyTorch source: the Python that a person would write, and that needs torch alone."""
+
+from __future__ import annotations
+
+from netspec.emit.torch.classes import Classes, Template
+from netspec.emit.torch.start import start
+from netspec.graph import Net
+
+
+def source(net: Net) -> str:
+    """One nn.Module class for each block of the spec, layers under their labels, and a plain `forward`."""
+    classes = Classes(net)
+    root = classes.root.template
+    bodies = [write(t, start(net) if t is root else [], describe(net) if t is root else None) for t in classes.templates.values()]
+    text = "\n\n\n".join(bodies)
+    imports = ["from torch import nn"]
+    if "torch." in text:
+        imports.insert(0, "import torch")
+    if "OrderedDict(" in text:
+        imports = ["from collections import OrderedDict", "", *imports]
+    return "\n".join([*imports, "", "", text, ""])
+
+
+def describe(net: Net) -> str:
+    """The docstring of the network's class; what the spec quotes cannot end it."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in net.arguments.items())
+    head = f"{net.name}({arguments})" + (f": {net.citation}" if net.citation else "")
+    inputs = ", ".join(f"{n.name} {n.shape}" for n in net.inputs)
+    outputs = ", ".join(f"{o.name} {net.nodes[o.node].shape}" for o in net.outputs)
+    text = f"{head}.\n\nTakes batches of {inputs}; gives {outputs}."
+    return "".join(c if c == "\n" or c.isprintable() else " " for c in text).replace("\\", "\\\\").replace('"', "'")
+
+
+def write(template: Template, extra: list[str], docstring: str | None) -> str:
+    """The text of one class."""
+    lines = [f"class {template.name}(nn.Module):"]
+    if docstring:
+        first, _, rest = docstring.partition("\n")
+        lines += [f'    """{first}'] + [f"    {line}".rstrip() for line in rest.split("\n")] + ['    """', ""]
+    parameters = ", ".join(["self", *template.parameters])
+    init = [*template.init(), *extra]
+    lines += [f"    def __init__({parameters}):", "        super().__init__()"]
+    lines += [f"        {line}" for text in init for line in text.split("\n")]
+    lines += ["", f"    def forward(self, {', '.join(template.inputs)}):"]
+    lines += [f"        {line}" for line in template.forward]
+    return "\n".join(lines)

@@ -1,0 +1,185 @@
+"""The body of `forward`: one line a step, a name for each value as long as it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from netspec.emit.torch.names import member, unique
+from netspec.graph import Net, Scope
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call: `text` has a `{}` for each input."""
+
+    text: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    label: str
+    inline: bool = False
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The values that flow into a scope and out of it, as node ids."""
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class Wiring:
+    """Who uses what, and which values are the same under two names."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.alias = {n.id: n.id for n in net.nodes}
+        for n in net.nodes:
+            if n.op.keyword == "identity":
+                self.alias[n.id] = self.alias[n.inputs[0]]
+        self.users: dict[int, set[int]] = {}
+        for n in net.nodes:
+            for i in n.inputs:
+                self.users.setdefault(self.alias[i], set()).add(n.id)
+        self.returned = {self.alias[o.node] for o in net.outputs}
+        always = {o.node for o in net.outputs if not o.training}
+        for n in reversed(net.nodes):
+            always |= set(n.inputs) if n.id in always else set()
+        later = {o.node for o in net.outputs if o.training} - always
+        for n in reversed(net.nodes):
+            later |= set(n.inputs) - always if n.id in later else set()
+        self.training_only = later
+        self.interfaces: dict[str, Interface] = {}
+
+    def interface(self, scope: Scope) -> Interface:
+        """What a scope takes and gives."""
+        if scope.path in self.interfaces:
+            return self.interfaces[scope.path]
+        ids = list(scope.ids())
+        inside = set(ids)
+        taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
+        inputs = tuple(i for i in taken if i not in inside)
+        given = tuple(i for i in ids if self.alias[i] == i and self.leaves(i, inside))
+        interface = Interface(inputs, given or tuple(ids[-1:]))
+        self.interfaces[scope.path] = interface
+        return interface
+
+    def leaves(self, value: int, inside: set[int]) -> bool:
+        return value in self.returned or any(u not in inside for u in self.real_users(value))
+
+    def real_users(self, value: int) -> Iterator[int]:
+        """The nodes that take a value, those behind an identity instead of the identity."""
+        for user in self.users.get(value, ()):
+            if self.net.nodes[user].op.keyword == "identity":
+                if user in self.returned:
+                    yield -1
+            else:
+                yield user
+
+    def steps(self, scope: Scope) -> list[Step]:
+        """The calls of a scope's forward, in order."""
+        steps = []
+        for child in scope.children:
+            if isinstance(child, Scope):
+                io = self.interface(child)
+                target = child.shares or child.path
+                training = bool(io.outputs) and all(i in self.training_only for i in io.outputs)
+                text = f"self{relative(target, scope.path)}({', '.join(['{}'] * len(io.inputs))})"
+                steps.append(Step(text, io.inputs, io.outputs, child.name, training=training))
+                continue
+            node = self.net.nodes[child]
+            if node.op.kind == "input" or node.op.keyword == "identity":
+                continue
+            inputs = tuple(self.alias[i] for i in node.inputs)
+            name = self.net.nodes[node.shares].name if node.shares is not None else node.name
+            module = "self" + relative(name, scope.path)
+            if node.op.kind == "tensor":
+                self.alias.setdefault(child, child)
+                steps.append(Step(module, (), (child,), node.label, inline=True))
+                continue
+            text = node.op.expression(*["{}"] * len(inputs))
+            steps.append(Step(text or f"{module}({{}})", inputs, (child,), node.label, text is not None, child in self.training_only))
+        return steps
+
+
+def relative(path: str, scope: str) -> str:
+    """How a module is reached from the module of `scope`."""
+    rest = path[len(scope) + 1 :] if scope else path
+    return "".join(member(part) for part in rest.split("."))
+
+
+def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
+    """Write an expression such as `torch.flatten(x, 1)` or `a + b` into the step that alone uses it."""
+    steps = list(steps)
+    position = 0
+    while position < len(steps):
+        step = steps[position]
+        users = [k for k, s in enumerate(steps) if set(step.outputs) & set(s.inputs)]
+        value = step.outputs[0] if step.outputs else -1
+        near = len(users) == 1 and (users[0] == position + 1 or not step.inputs)
+        if step.inline and near and value not in keep and steps[users[0]].inputs.count(value) == 1:
+            user = steps[users[0]]
+            place = user.inputs.index(value)
+            compound = user.inline and (" + " in step.text or " * " in step.text)
+            holes = ["{}"] * len(user.inputs)
+            holes[place] = f"({step.text})" if compound else step.text
+            inputs = (*user.inputs[:place], *step.inputs, *user.inputs[place + 1 :])
+            steps[users[0]] = Step(user.text.format(*holes), inputs, user.outputs, user.label, user.inline, user.training)
+            del steps[position]
+        else:
+            position += 1
+    return steps
+
+
+def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> list[str]:
+    """The lines of a scope's forward; a name is given to the next value as soon as its own is dead."""
+    io = wiring.interface(scope)
+    root = not scope.path
+    returned = [wiring.alias[o.node] for o in wiring.net.outputs] if root else list(io.outputs)
+    steps = join_inline(wiring.steps(scope), set(returned))
+    last = {value: k for k, step in enumerate(steps) for value in step.inputs}
+    last |= dict.fromkeys(returned, len(steps))
+    names = {value: name for value, name in inputs}
+    lines: list[str] = []
+    for k, step in enumerate(steps):
+        call = step.text.format(*(names[i] for i in step.inputs))
+        dying = list(dict.fromkeys(names[i] for i in step.inputs if last[i] == k))
+        held = {names[v] for v in names if last.get(v, -1) > k}
+        final = k == len(steps) - 1
+        if final and not root and step.outputs == tuple(returned) and not step.training:
+            return [*lines, f"return {call}"]
+        if final and root and returned == list(step.outputs):
+            return [*lines, f"return {call}"]
+        free = [n for n in dying if n not in held]
+        targets = []
+        for output in step.outputs:
+            name = free.pop(0) if free else unique(fresh_name(wiring, step, output, held), held | set(targets))
+            targets.append(name)
+            names[output] = name
+        left = ", ".join(targets) or "_"
+        lines.append(f"{left} = {call}" + (f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else ""))
+        if free and not final:
+            lines.append(f"del {', '.join(free)}")
+    return [*lines, *returns(wiring, returned, names, root)]
+
+
+def fresh_name(wiring: Wiring, step: Step, output: int, held: set[str]) -> str:
+    """A name for a value that cannot take over its input's: its label where it is merged or returned later."""
+    users = list(wiring.real_users(output))
+    merged = any(u >= 0 and wiring.net.nodes[u].op.kind == "merge" for u in users) or output in wiring.returned
+    if (merged or len(users) > 1) and not step.label.isdigit():
+        return step.label
+    return next((n for n in "xyzuvw" if n not in held), "x")
+
+
+def returns(wiring: Wiring, returned: Sequence[int], names: dict[int, str], root: bool) -> list[str]:
+    """The closing lines: all outputs, and in training the auxiliary ones too."""
+    if not root:
+        return [f"return {', '.join(names[i] for i in returned)}"] if returned else ["return None"]
+    outputs = wiring.net.outputs
+    always = ", ".join(names[wiring.alias[o.node]] for o in outputs if not o.training)
+    if not any(o.training for o in outputs):
+        return [f"return {always}"]
+    everything = ", ".join(names[wiring.alias[o.node]] for o in outputs)
+    return ["if self.training:", f"    return {everything}", f"return {always}"]

@@ -1,0 +1,60 @@
+"""The right-hand sides of a generated `__init__`, with holes for the numbers that instances of a class may differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Number:
+    """A hole for the number of this place."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A hole for an instance of another generated class."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """A module of PyTorch; an option at its default is not written."""
+
+    function: str
+    args: tuple[Number, ...]
+    options: tuple[tuple[str, Number, object], ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """An nn.Sequential of named modules."""
+
+    parts: tuple[tuple[str, Layout], ...]
+
+
+Layout: TypeAlias = "Inner | Call | Chain | str"
+
+
+def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
+    """The Python of a layout, its holes filled."""
+    match layout:
+        case str():
+            return layout
+        case Inner():
+            return inner[layout.place]
+        case Call():
+            args = [numbers[a.place] for a in layout.args]
+            options = [(key, numbers[hole.place], default) for key, hole, default in layout.options]
+            args += [f"{key}={text}" for key, text, default in options if text != repr(default)]
+            return f"{layout.function}({', '.join(args)})"
+        case Chain():
+            texts = [(name, write(part, numbers, inner).replace("\n", "\n    ")) for name, part in layout.parts]
+            if [name for name, _ in texts] == [str(k) for k in range(len(texts))]:
+                return "nn.Sequential(\n" + "".join(f"    {text},\n" for _, text in texts) + ")"
+            pairs = "".join(f"    ({name!r}, {text}),\n" for name, text in texts)
+            return f"nn.Sequential(OrderedDict([\n{pairs}]))"

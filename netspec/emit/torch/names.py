@@ -1,0 +1,46 @@
+"""Names in generated Python: always identifiers, never a surprise."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+
+TAKEN = {"nn", "torch", "self", "super", "module", "OrderedDict", *dir(builtins), *keyword.kwlist, *keyword.softkwlist}
+
+
+def identifier(text: str) -> str:
+    """The nearest Python name to a label.
+
+    >>> identifier("block1-0"), identifier("0"), identifier("class")
+    ('block1_0', '_0', 'class_')
+    """
+    name = re.sub(r"\W", "_", text, flags=re.ASCII) or "_"
+    name = f"_{name}" if name[0].isdigit() else name
+    return f"{name}_" if name in TAKEN else name
+
+
+def unique(text: str, used: Iterable[str]) -> str:
+    """A name near `text` that is not among those used."""
+    used, name, count = set(used), identifier(text), 1
+    while name in used:
+        count += 1
+        name = f"{identifier(text)}_{count}"
+    return name
+
+
+def camel_case(label: str) -> str:
+    """A label as the name of a class: `inception4a` becomes `Inception4a`."""
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", label, flags=re.ASCII) if part) or "Group"
+
+
+def member(name: str) -> str:
+    """How a module's child of this name is reached, after the module."""
+    return f".{name}" if name.isidentifier() and name.isascii() and not keyword.iskeyword(name) else f".get_submodule({name!r})"
+
+
+def reach(path: str) -> str:
+    """How a module is reached from the network: `self.features.get_submodule("0")` for `features.0`."""
+    parts = [p for p in path.split(".") if p]
+    return "self" + "".join(member(p) for p in parts)
