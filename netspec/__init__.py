@@ -1,0 +1,69 @@
+"""netspec: networks as short specs that are checked, counted, drawn, compiled to PyTorch, and trained.
+
+>>> vgg = load("vgg", depth=16)
+>>> f"{vgg.net.totals.params:,} parameters, {vgg.net.totals.macs / 1e9:.2f} GMACs"
+'138,357,544 parameters, 15.47 GMACs'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.check import Report, check_file
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.graph import Net
+from netspec.shape import Shape
+from netspec.source import locate
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__version__ = "0.1.0"
+__all__ = ["Diagnostic", "Net", "Network", "Report", "SpecError", "check", "load"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A checked spec, ready to be compiled, drawn or read: `net` is its typed graph."""
+
+    net: Net
+
+    def source(self) -> str:
+        """The PyTorch source that `netspec export --to pytorch` writes."""
+        from netspec.emit.torch import source
+
+        return source(self.net)
+
+    def module(self) -> nn.Module:
+        """The network as an `nn.Module` with fresh weights; imports torch."""
+        from netspec.run.build import build
+
+        return build(self.net)
+
+    def dot(self, **options: object) -> str:
+        """The network's picture in Graphviz's language; options as of `netspec.emit.dot.dot`."""
+        from netspec.emit.dot import dot
+
+        return dot(self.net, **options)  # type: ignore[arg-type]
+
+
+def check(spec: str | Path, *, input: tuple[int, ...] | None = None, **arguments: object) -> Report:
+    """Check a spec, given by its path or the name of a built-in one; keywords set its parameters.
+
+    `input` replaces the declared shape of the inputs, without the batch.
+
+    Raises:
+        SpecError: the file cannot be read.
+    """
+    return check_file(locate(spec), arguments, Shape(input) if input else None)
+
+
+def load(spec: str | Path, *, input: tuple[int, ...] | None = None, **arguments: object) -> Network:
+    """Load a spec as `check` does, and refuse one with faults.
+
+    Raises:
+        SpecError: the file cannot be read or the spec has faults; the exception holds every diagnostic.
+    """
+    return Network(check(spec, input=input, **arguments).require())

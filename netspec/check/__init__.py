@@ -205,8 +205,8 @@ class Check:
         try:
             read_recipe({name: s.value for name, s in settings.items()})
         except RecipeError as error:
-            for key, message, help in error.faults:
-                self.error("recipe", message, spans.get(key, train.span.first_line()), help)
+            for fault in error.faults:
+                self.error("recipe", fault.message, spans.get(fault.key, train.span.first_line()), fault.help)
         return settings
 
     def report(self, net: Net | None, expander: Expander) -> Report:

@@ -1,0 +1,75 @@
+"""The rows of a network's table: scopes with their sums, layers below them, folded at a depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netspec.graph import Net, Node, Scope
+from netspec.shape import Cost, Shape
+from netspec.values import spell
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer, or one scope with the sums over its layers; `scope` rows stand above their layers."""
+
+    name: str
+    op: str
+    shape: Shape
+    params: int
+    cost: Cost
+    activation: int
+    field: str
+    depth: int
+    scope: bool = False
+    node: Node | None = None
+
+
+def rows(net: Net, depth: int | None = None) -> list[Row]:
+    """A row for each layer and scope, in order; scopes deeper than `depth` are folded into one row."""
+    return list(scope_rows(net, net.root, 0, depth))
+
+
+def scope_rows(net: Net, scope: Scope, level: int, depth: int | None) -> Iterator[Row]:
+    for child in scope.children:
+        if isinstance(child, Scope):
+            nodes = [net.nodes[i] for i in child.ids()]
+            if nodes:
+                yield scope_row(child, nodes, level)
+            if depth is None or level + 1 < depth:
+                yield from scope_rows(net, child, level + 1, depth)
+        else:
+            yield layer_row(net, net.nodes[child], level)
+
+
+def scope_row(scope: Scope, nodes: list[Node], level: int) -> Row:
+    total = Cost.sum(n.cost for n in nodes)
+    arguments = ", ".join(f"{k}={spell(v)}" for k, v in scope.arguments.items())
+    op = f"{scope.block}({arguments})" if scope.block else f"{{{len(nodes)}}}"
+    op = f"share {scope.shares}" if scope.shares else op
+    active = sum(n.shape.count for n in nodes if n.batched)
+    return Row(scope.path, op, nodes[-1].shape, sum(n.params for n in nodes), total, active, field(nodes[-1]), level, True)
+
+
+def layer_row(net: Net, node: Node, level: int) -> Row:
+    shared = f" (weights of {net.nodes[node.shares].name})" if node.shares is not None else ""
+    active = node.shape.count if node.batched else 0
+    return Row(node.name, describe(node) + shared, node.shape, node.params, node.cost, active, field(node), level, node=node)
+
+
+def describe(node: Node) -> str:
+    """A layer as the spec would write it: `conv(96, kernel=11, stride=4)`."""
+    if node.op.kind == "input":
+        return "input"
+    required = [n for n, f in type(node.op).model_fields.items() if f.is_required()]
+    given = node.op.summary()
+    parts = [spell(v) if k == required[0] else f"{k}={spell(v)}" for k, v in given.items()] if required else []
+    parts = parts or [f"{k}={spell(v)}" for k, v in given.items()]
+    return f"{node.op.keyword}({', '.join(parts)})" if parts else node.op.keyword
+
+
+def field(node: Node) -> str:
+    """The receptive field in pixels: one number where it is square."""
+    height, width = (f.size for f in node.field)
+    return str(height) if height == width else f"{height}x{width}"

@@ -1,0 +1,35 @@
+"""Reports to SARIF 2.1.0 (OASIS, 2020), which code hosts show beside the lines of a change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from netspec.check import Report
+from netspec.diagnostics import Diagnostic, Source, Span
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def sarif(many: Sequence[Report]) -> str:
+    """One run with a result for each diagnostic."""
+    found = [d for r in many for d in r.diagnostics]
+    rules = [{"id": code} for code in sorted({d.code for d in found})]
+    driver = {"name": "netspec", "rules": rules}
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": [result(d) for d in found]}
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
+
+
+def result(d: Diagnostic) -> dict[str, object]:
+    text = ". ".join([d.message, *d.notes, *([d.help] if d.help else [])])
+    labels = [{**place(x.span), "message": {"text": x.text}} for x in d.labels]
+    made = {"ruleId": d.code, "level": d.severity, "message": {"text": text}, "locations": [place(d.span)]}
+    return {**made, "relatedLocations": labels} if labels else made
+
+
+def place(span: Span) -> dict[str, object]:
+    source: Source = span.source
+    (line, column), (end_line, end_column) = source.place(span.start), source.place(span.end)
+    region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column}
+    return {"physicalLocation": {"artifactLocation": {"uri": PurePath(source.path).as_posix()}, "region": region}}

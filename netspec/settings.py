@@ -1,0 +1,48 @@
+"""Values given from outside a spec: `--set name=value` and `--input 3x256x256`."""
+
+from __future__ import annotations
+
+import re
+
+from netspec.diagnostics import Diagnostic, Source
+from netspec.evaluate import Fault, Names, evaluate
+from netspec.parse import parse_expression
+from netspec.shape import Shape
+from netspec.values import Call
+
+
+class SettingError(Exception):
+    """A setting that cannot be read."""
+
+
+def read_setting(text: str) -> tuple[str, object]:
+    """Read `depth=50`, `norm=true` or `kernels=[3, 5]`; a bare word is a text.
+
+    >>> read_setting("depth=50"), read_setting("pool=max")
+    (('depth', 50), ('pool', 'max'))
+    """
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise SettingError(f"--set takes NAME=VALUE, such as depth=50, not {text!r}")
+    expr = parse_expression(Source("--set", value), 0, len(value))
+    if isinstance(expr, Diagnostic):
+        raise SettingError(f"--set {name}: {expr.message}")
+    try:
+        result = evaluate(expr, Names(), words=True)
+    except Fault as fault:
+        raise SettingError(f"--set {name}: {fault}") from None
+    if isinstance(result, Call):
+        result = {"True": True, "False": False, "None": None}.get(result.name, result.name)
+    return name, result
+
+
+def read_shape(text: str) -> Shape:
+    """Read a shape such as `3x224x224`.
+
+    >>> print(read_shape("3x224x224"))
+    3x224x224
+    """
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,2}", text):
+        raise SettingError(f"--input takes a shape of 1 to 3 sizes, such as 3x224x224, not {text!r}")
+    return Shape(int(part) for part in text.split("x"))
