@@ -1,0 +1,108 @@
+"""Files are the old or the new one, whole, and loading runs no code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from netspec.run.checkpoint import TrainError, append_line, claim_folder, fresh_folder, load, save, save_json
+
+
+class Evil:
+    """Would make a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return os.mkdir, (str(self.path),)
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_is_saved_loads(tmp_path: Path) -> None:
+    save(tmp_path / "a.pt", {"x": torch.arange(3), "n": 1.5, "names": ["a"], "none": None})
+    content = load(tmp_path / "a.pt")
+    assert content.pop("x").tolist() == [0, 1, 2]
+    assert content == {"n": 1.5, "names": ["a"], "none": None}
+
+
+@pytest.mark.parametrize("call", ["fsync", "write"])
+def test_a_full_disk_leaves_the_old_file(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "a.pt", {"x": 1})
+    if call == "fsync":
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainError, match=r"a\.pt cannot be written \(No space left on device\)"):
+        save(tmp_path / "a.pt", {"x": 2})
+    assert load(tmp_path / "a.pt") == {"x": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_torchs_own_writer_fails_in_a_sentence(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+    try:
+        with pytest.raises(TrainError, match=r"a\.pt cannot be written"):
+            save(tmp_path / "a.pt", {"x": torch.zeros(1 << 20)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("write", [save, save_json, append_line], ids=lambda f: f.__name__)
+def test_a_place_that_cannot_be_written(write: Callable[[Path, object], None], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainError, match=r"cannot be written \(Not a directory\)"):
+        write(tmp_path / "file" / "a", {})
+    with pytest.raises(TrainError, match=r"cannot be written"):
+        claim_folder(tmp_path / "file" / "run", "checkpoint.pt")
+
+
+def test_loading_runs_no_code(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(pickle.dumps(Evil(tmp_path / "made")))
+    torch.save(Evil(tmp_path / "made"), tmp_path / "b.pt")
+    for name in ("a.pt", "b.pt"):
+        with pytest.raises(TrainError, match="is not a checkpoint, or damaged"):
+            load(tmp_path / name)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04"], ids=["empty", "junk", "zip"])
+def test_damaged_files(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(TrainError, match="is not a checkpoint"):
+        load(tmp_path / "a.pt")
+
+
+def test_missing_and_foreign_files(tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="No such file"):
+        load(tmp_path / "a.pt")
+    save(tmp_path / "a.pt", [1])
+    with pytest.raises(TrainError, match="is not a checkpoint"):
+        load(tmp_path / "a.pt")
+
+
+def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    names = []
+    for _ in range(3):
+        folder = fresh_folder(tmp_path / "runs" / "lenet")
+        claim_folder(folder, "checkpoint.pt")
+        names.append(folder.name)
+    assert names == ["lenet", "lenet-2", "lenet-3"]
+
+
+def test_another_run_is_not_overwritten(tmp_path: Path) -> None:
+    save(tmp_path / "checkpoint.pt", {})
+    with pytest.raises(TrainError, match="holds another run already: name a new folder with --out"):
+        claim_folder(tmp_path, "checkpoint.pt")

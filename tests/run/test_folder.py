@@ -1,0 +1,233 @@
+"""Class folders of photos, against torchvision's ImageFolder and transforms."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from netspec.recipe import Recipe, read
+from netspec.recipe_parts import Flip, Lighting, Mean, MeanStd, Raw
+from netspec.run.data import Data, DataError, Setting, open_data
+from netspec.run.data.loading import read_rgb
+from netspec.run.data.source import View
+
+CPU = torch.device("cpu")
+
+MODES = ("L", "CMYK", "P", "RGBA", "1", "LA", "I;16")
+
+# Trees that cannot be used: how to spoil `root`, holding class0 to class2 of four photos, and the message.
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing root": (lambda root: root.rename(root.with_name("moved")), "does not exist"),
+    "empty class": (lambda root: (root / "void").mkdir(), "void holds no images"),
+    "no classes": (lambda root: [p.rename(root.parent / p.name) for p in root.iterdir()], "no class folders"),
+}
+
+# Files that cannot be read: what they hold, and the reason given.
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "zero bytes": (lambda content: b"", "not an image, or damaged"),
+    "text": (lambda content: b"hello", "not an image, or damaged"),
+    "truncated": (lambda content: content[: len(content) // 2], "[Tt]runcated"),
+}
+
+
+def setting(workers: int = 0, size: int = 16, **recipe: object) -> Setting:
+    values = {"batch": 4, "normalize": Raw(), "resize": 20} | recipe
+    return Setting((3, size, size), Recipe.model_validate(values), CPU, workers)
+
+
+def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    images, labels = zip(*batches, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+@pytest.fixture
+def parts(photos: Callable[..., Path], tmp_path: Path) -> Path:
+    photos("set/train", 5)
+    photos("set/val", 2)
+    return tmp_path / "set"
+
+
+def test_imagenet_reads_what_torchvisions_folder_reads(parts: Path) -> None:
+    data = open_data("imagenet", parts)
+    view = v2.Compose([v2.Resize(20), v2.CenterCrop(16), v2.PILToTensor()])
+    theirs = ImageFolder(str(parts / "val"), view)
+    images, labels = collect(data.open(setting()).validate())
+    assert data.class_names == tuple(theirs.classes)
+    assert (data.train_images, data.val_images) == (15, 6)
+    assert images.equal(torch.stack([image for image, _ in theirs]).float())
+    assert labels.tolist() == theirs.targets
+
+
+def test_ten_crops_are_torchvisions(parts: Path) -> None:
+    view = v2.Compose([v2.Resize(20), v2.CenterCrop(20), v2.TenCrop(16), v2.PILToTensor()])
+    theirs = ImageFolder(str(parts / "val"), view)
+    kind: View = "ten_crop"
+    images, _ = collect(open_data("imagenet", parts).open(setting()).validate(kind))
+    assert images.equal(torch.stack([torch.stack(crops) for crops, _ in theirs]).float())
+
+
+def test_training_crops_are_windows_of_the_resized_centre(parts: Path) -> None:
+    batches = open_data("imagenet", parts).open(setting(augment=(Flip(),), batch=15))
+    centre = v2.Compose([v2.Resize(20), v2.CenterCrop(20), v2.PILToTensor()])
+    wholes = torch.stack([image for image, _ in ImageFolder(str(parts / "train"), centre)]).float()
+    wholes = torch.cat([wholes, wholes.flip(-1)])
+    windows = wholes.unfold(2, 16, 1).unfold(3, 16, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 3 * 16 * 16)
+    images, labels = collect(batches.train(0))
+    assert torch.cdist(images.flatten(1), windows).amin(1).max() == 0
+    assert labels.bincount().tolist() == [5, 5, 5]
+
+
+def test_runs_repeat_whatever_the_number_of_workers(parts: Path) -> None:
+    augment = (Flip(), Lighting())
+    runs = [open_data("imagenet", parts).open(setting(workers, augment=augment)) for workers in (0, 1, 2)]
+    for epoch in (0, 2):
+        images = [collect(run.train(epoch))[0] for run in runs]
+        assert images[0].equal(images[1])
+        assert images[0].equal(images[2])
+    assert not collect(runs[0].train(1))[0].equal(images[0])
+
+
+def test_reading_leaves_the_random_numbers_of_training_alone(parts: Path) -> None:
+    before = torch.get_rng_state()
+    collect(open_data("imagenet", parts).open(setting()).train(0))
+    assert torch.get_rng_state().equal(before)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_colour_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
+    grey = Image.new("RGB", (8, 8), (120, 120, 120))
+    path = tmp_path / ("image.jpg" if mode in ("L", "CMYK") else "image.png")
+    source = Image.new("I;16", (8, 8), 120) if mode == "I;16" else grey.convert(mode)
+    source.save(path)
+    image = read_rgb(str(path))
+    assert (image.mode, image.size) == ("RGB", (8, 8))
+    if mode not in ("1", "I;16", "P"):  # these cannot hold this grey, or spread it over neighbours
+        assert all(abs(value - 120) <= 2 for value in image.getpixel((4, 4)))  # type: ignore[union-attr]
+
+
+def test_a_transparent_palette_becomes_rgb(tmp_path: Path) -> None:
+    image = Image.new("P", (8, 8), 3)
+    image.info["transparency"] = bytes([0, 128, 255, 255])
+    image.save(tmp_path / "image.png", transparency=image.info["transparency"])
+    assert read_rgb(str(tmp_path / "image.png")).mode == "RGB"
+
+
+def test_a_png_named_jpg_and_a_single_pixel_are_read(photos: Callable[..., Path]) -> None:
+    root = photos("odd", 3)
+    Image.new("RGB", (9, 9)).save(root / "class0" / "png.jpg", format="png")
+    Image.new("L", (1, 1)).save(root / "class1" / "pixel.PNG", format="png")
+    data = open_data(f"folder:{root}", val_share=0.3)
+    assert collect(data.open(setting(batch=20)).train(0))[0].shape == (8, 3, 16, 16)
+
+
+def test_a_folder_is_split_by_class_and_seed(photos: Callable[..., Path]) -> None:
+    root = photos("whole", 10)
+
+    def names(data: Data) -> list[set[bytes]]:
+        return [set(files.paths.tolist()) for files in (data.train_files, data.val_files)]  # type: ignore[attr-defined]
+
+    data = open_data(f"folder:{root}", val_share=0.3, seed=1)
+    train, val = names(data)
+    assert (data.train_images, data.val_images) == (21, 9)
+    assert not train & val
+    assert data.val_files.labels.bincount().tolist() == [3, 3, 3]  # type: ignore[attr-defined]
+    assert names(open_data(f"folder:{root}", val_share=0.3, seed=1)) == [train, val]
+    assert names(open_data(f"folder:{root}", val_share=0.3, seed=2)) != [train, val]
+
+
+def test_the_mean_is_measured(photos: Callable[..., Path]) -> None:
+    data = open_data(f"folder:{photos('whole', 5)}", val_share=0.2)
+    view = v2.Compose([v2.Resize(20), v2.CenterCrop(20), v2.PILToTensor()])
+    paths = [os.fsdecode(path) for path in data.train_files.paths]  # type: ignore[attr-defined]
+    pixels = torch.stack([view(read_rgb(path)) for path in paths]).double()
+    batches = data.open(setting(normalize=MeanStd()))
+    assert batches.preprocessing.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
+    deviations = pixels.transpose(0, 1).flatten(1).std(1, False)
+    assert batches.preprocessing.scale == pytest.approx((1 / deviations).tolist())
+
+
+def test_imagenets_mean_is_known(parts: Path) -> None:
+    batches = open_data("imagenet", parts).open(setting(normalize=Mean()))
+    assert batches.preprocessing.mean == pytest.approx((123.675, 116.28, 103.53))
+
+
+@pytest.mark.parametrize(("spoil", "message"), SPOILT.values(), ids=SPOILT)
+def test_spoilt_trees(spoil: Callable[[Path], object], message: str, photos: Callable[..., Path]) -> None:
+    root = photos("whole")
+    spoil(root)
+    with pytest.raises(DataError, match=message):
+        open_data(f"folder:{root}")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(("spoil", "reason"), BROKEN.values(), ids=BROKEN)
+def test_broken_images_are_named(
+    spoil: Callable[[bytes], bytes], reason: str, workers: int, photos: Callable[..., Path]
+) -> None:
+    root = photos("whole")
+    for path in (root / "class1").iterdir():
+        path.write_bytes(spoil(path.read_bytes()))
+    batches = open_data(f"folder:{root}").open(setting(workers))
+    with pytest.raises(DataError, match=rf"class1/\d\.jpg cannot be read \(.*{reason}.*replace the file"):
+        collect(batches.train(0))
+
+
+def test_a_dead_worker_is_a_sentence(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(path: str) -> Image.Image:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError(path)
+
+    monkeypatch.setattr("netspec.run.data.loading.read_rgb", die)
+    batches = open_data("imagenet", parts).open(setting(workers=1))
+    with pytest.raises(DataError, match=r"a process that reads images died.*--workers 0"):
+        collect(batches.train(0))
+
+
+def test_imagenet_needs_its_parts(parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no train/ folder"):
+        open_data("imagenet", tmp_path / "nowhere")
+    with pytest.raises(DataError, match="with --root"):
+        open_data("imagenet")
+    (parts / "val" / "class2").rename(parts / "val" / "other")
+    with pytest.raises(DataError, match=r"val has no class folder class2"):
+        open_data("imagenet", parts)
+
+
+def test_a_single_image_for_each_class_cannot_be_split(photos: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="none is left to validate on"):
+        open_data(f"folder:{photos('single', 1)}")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1.0])
+def test_a_share_outside_its_range(share: float, photos: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="between 0 and 1"):
+        open_data(f"folder:{photos('whole')}", val_share=share)
+
+
+SIZES = {
+    "crop": ({"crop": 20}, "crops images to 20x20, but the network takes 16x16"),
+    "resize": ({"resize": 10}, "resized to 10 are too small for the network's 16x16"),
+}
+
+
+@pytest.mark.parametrize(("entries", "message"), SIZES.values(), ids=SIZES)
+def test_sizes_that_do_not_fit(entries: dict[str, object], message: str, parts: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        open_data("imagenet", parts).open(Setting((3, 16, 16), read(entries), CPU))
+
+
+def test_other_files_are_passed_over(photos: Callable[..., Path]) -> None:
+    root = photos("whole")
+    (root / "class0" / "notes.txt").write_text("x")
+    (root / "class0" / "._0.jpg").write_text("x")
+    (root / ".cache").mkdir()
+    assert open_data(f"folder:{root}").train_images == 9

@@ -1,0 +1,144 @@
+"""The paper's update and the schedules, against a loop over its formula and against torch."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, PolynomialLR, ReduceLROnPlateau, StepLR
+
+from netspec.recipe import Recipe
+from netspec.recipe_parts import Cosine, Multistep, Plateau, Poly, Schedule, Sgd, Step
+from netspec.run.optimize import LearningRate, Momentum, make_optimizer
+
+RATES = [0.1, 0.1, 0.1, 0.01, 0.01, 0.3, 0.3]
+RECIPES = {
+    "momentum and decay": Sgd(lr=0.1, momentum=0.9, weight_decay=0.01),
+    "momentum": Sgd(lr=0.1, momentum=0.9),
+    "decay": Sgd(lr=0.1, weight_decay=0.01),
+    "plain": Sgd(lr=0.1),
+    "nesterov": Sgd(lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
+}
+
+
+def network() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+
+
+def gradients(module: nn.Module) -> None:
+    module.zero_grad()
+    module(torch.linspace(-1, 1, 15).double().view(5, 3)).square().sum().backward()
+
+
+def by_the_paper(module: nn.Module, recipe: Sgd, rates: list[float]) -> None:
+    """v := m v - d e w - e g; w := w + v, one number at a time."""
+    velocities = [[0.0] * p.numel() for p in module.parameters()]
+    for rate in rates:
+        gradients(module)
+        for parameter, velocity in zip(module.parameters(), velocities, strict=True):
+            assert parameter.grad is not None
+            weights, slopes = parameter.data.view(-1), parameter.grad.view(-1)
+            for i in range(len(velocity)):
+                pull = rate * (recipe.weight_decay * float(weights[i]) + float(slopes[i]))
+                velocity[i] = recipe.momentum * velocity[i] - pull
+                weights[i] += recipe.momentum * velocity[i] - pull if recipe.nesterov else velocity[i]
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_the_update_is_the_papers_across_changes_of_the_rate(recipe: Sgd) -> None:
+    ours, theirs = network(), network()
+    optimizer = Momentum(ours.parameters(), recipe)
+    for rate in RATES:
+        optimizer.param_groups[0]["lr"] = rate
+        gradients(ours)
+        optimizer.step()
+    by_the_paper(theirs, recipe, RATES)
+    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_at_a_constant_rate_the_update_is_torchs(recipe: Sgd) -> None:
+    ours, theirs = network(), network()
+    mine = Momentum(ours.parameters(), recipe)
+    other = torch.optim.SGD(theirs.parameters(), **recipe.model_dump(exclude={"kind"}))
+    for _ in range(5):
+        for module, optimizer in ((ours, mine), (theirs, other)):
+            gradients(module)
+            optimizer.step()
+    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()), rtol=1e-12, atol=1e-14)
+
+
+def test_frozen_weights_are_left_alone_and_so_are_those_without_a_gradient() -> None:
+    module = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])
+    module[0].requires_grad_(False)
+    before = copy.deepcopy(module.state_dict())
+    optimizer = make_optimizer(module, Recipe())
+    module[1](torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    changed = {name for name, value in module.state_dict().items() if not value.equal(before[name])}
+    assert changed == {"1.weight", "1.bias"}
+
+
+def test_state_saves_and_loads() -> None:
+    recipe, straight, broken = RECIPES["momentum and decay"], network(), network()
+    first = Momentum(straight.parameters(), recipe)
+    second = Momentum(broken.parameters(), recipe)
+    for step in range(6):
+        if step == 3:
+            saved = second.state_dict()
+            second = Momentum(broken.parameters(), recipe)
+            second.load_state_dict(saved)
+        for module, optimizer in ((straight, first), (broken, second)):
+            gradients(module)
+            optimizer.step()
+    assert all(a.equal(b) for a, b in zip(straight.parameters(), broken.parameters(), strict=True))
+
+
+# The same schedule in torch, stepped once an epoch of one step.
+TORCHS = {
+    "step": (Step(size=3, factor=0.5), lambda o: StepLR(o, 3, 0.5)),
+    "multistep": (Multistep(milestones=(2, 5)), lambda o: MultiStepLR(o, [2, 5])),
+    "poly": (Poly(power=2.0), lambda o: PolynomialLR(o, 12, 2.0)),
+    "cosine": (Cosine(), lambda o: CosineAnnealingLR(o, 12)),
+}
+
+
+@pytest.mark.parametrize(("schedule", "make"), TORCHS.values(), ids=TORCHS)
+def test_schedules_are_torchs(schedule: Schedule, make: object) -> None:
+    assert callable(make)
+    recipe = Recipe(epochs=12, schedule=schedule, optimizer=Sgd(lr=0.4))
+    rate = LearningRate(make_optimizer(network(), recipe), recipe, steps_per_epoch=1)
+    other = torch.optim.SGD(network().parameters(), lr=0.4)
+    theirs = make(other)
+    for step in range(12):
+        rate.before_step(step)
+        assert rate.now == pytest.approx(other.param_groups[0]["lr"], abs=1e-9)
+        other.step()
+        theirs.step()
+
+
+def test_a_plateau_drops_when_torchs_does_and_no_more_than_it_may() -> None:
+    errors = [0.9, 0.8, 0.8, 0.8, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.6]
+    recipe = Recipe(epochs=99, schedule=Plateau(drops=2, patience=2), optimizer=Sgd(lr=1.0))
+    rate = LearningRate(make_optimizer(network(), recipe), recipe, steps_per_epoch=1)
+    other = torch.optim.SGD(network().parameters(), lr=1.0)
+    theirs = ReduceLROnPlateau(other, patience=1, threshold=0.0, min_lr=0.01)
+    for step, error in enumerate(errors):
+        rate.before_step(step)
+        assert rate.now == pytest.approx(other.param_groups[0]["lr"])
+        rate.after_epoch(error)
+        theirs.step(error)
+    assert rate.drops == 2
+
+
+def test_a_schedules_state_saves_and_loads() -> None:
+    recipe = Recipe(schedule=Plateau(patience=1), optimizer=Sgd(lr=1.0))
+    rates = [LearningRate(make_optimizer(network(), recipe), recipe, 1) for _ in range(2)]
+    rates[0].after_epoch(0.5)
+    rates[0].after_epoch(0.5)
+    rates[1].load_state_dict(rates[0].state_dict())
+    rates[1].before_step(2)
+    assert rates[1].now == pytest.approx(0.1)

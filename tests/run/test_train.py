@@ -1,0 +1,310 @@
+"""Whole runs, on digits and on a few photos."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from netspec.recipe import Recipe
+from netspec.recipe_parts import Flip, Mean, Raw, Sgd
+from netspec.run.checkpoint import TrainError, load
+from netspec.run.data import Data, DataError, Setting, open_data
+from netspec.run.meter import DeadLossWatch
+from netspec.run.progress import Progress, Silent
+from netspec.run.report import EpochReport, Plan, Summary, Tick
+from netspec.run.train import train
+
+SHAPE = (1, 8, 8)
+RECIPE = Recipe(batch=32, epochs=2, optimizer=Sgd(lr=0.05, momentum=0.9), seed=3)
+
+
+class Heard(Silent):
+    """Keeps what a run tells, and may act on a tick."""
+
+    def __init__(self, act: Callable[[Tick], object] = lambda tick: None) -> None:
+        self.plans: list[Plan] = []
+        self.ticks: list[Tick] = []
+        self.epochs: list[EpochReport] = []
+        self.warnings: list[str] = []
+        self.ends = 0
+        self.act = act
+
+    def begin(self, plan: Plan) -> None:
+        self.plans.append(plan)
+
+    def tick(self, tick: Tick) -> None:
+        self.ticks.append(tick)
+        self.act(tick)
+
+    def epoch(self, report: EpochReport) -> None:
+        self.epochs.append(report)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return open_data("digits")
+
+
+def network(seed: int = 3, channels: int = 1, classes: int = 10) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(128, classes),
+    )
+
+
+def run(
+    data: Data,
+    out: Path,
+    module: nn.Module | None = None,
+    recipe: Recipe = RECIPE,
+    heard: Progress | None = None,
+) -> Summary:
+    return train(module or network(), SHAPE, recipe, data, out, device="cpu", progress=heard or Heard())
+
+
+def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None:
+    heard, module = Heard(), network()
+    summary = run(digits, tmp_path / "run", module, RECIPE.with_overrides(epochs=4), heard)
+    assert summary.final is not None
+    assert summary.final.top1_error < 0.2
+    assert (summary.epochs, summary.steps, summary.interrupted) == (4, 4 * (1442 // 32), False)
+    assert heard.ends == 1
+    names = {"best.pt", "checkpoint.pt", "log.jsonl", "recipe.json", "weights.pt"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == names
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[-1]["val"]["top1_error"] == summary.final.top1_error
+    best = min(rows, key=lambda row: row["val"]["top1_error"])
+    assert summary.best is not None
+    assert (summary.best.top1_error, summary.best_epoch) == (best["val"]["top1_error"], best["epoch"])
+    weights = torch.load(summary.weights, weights_only=True)
+    assert all(value.equal(module.state_dict()[name]) for name, value in weights.items())
+
+
+def test_a_checkpoint_holds_what_going_on_needs(digits: Data, tmp_path: Path) -> None:
+    module = network()
+    summary = train(
+        module, SHAPE, RECIPE, digits, tmp_path, device="cpu", progress=Heard(), about={"spec": "network X"}
+    )
+    content = load(summary.checkpoint)
+    assert Recipe.model_validate_json(json.dumps(content["recipe"])) == RECIPE
+    assert content["class_names"] == list("0123456789")
+    assert (content["epoch"], content["step"], content["about"]) == (2, summary.steps, {"spec": "network X"})
+    assert (content["input_shape"], content["data"], content["classes"]) == ([1, 8, 8], "digits", 10)
+    assert len(content["preprocessing"]["mean"]) == 1
+    velocities = content["optimizer"]["state"]
+    assert len(velocities) == len(list(module.parameters()))
+
+
+def test_the_same_seed_gives_the_same_weights(digits: Data, tmp_path: Path) -> None:
+    paths = []
+    for number, seed in enumerate((3, 3, 4)):
+        torch.rand(number)  # what was drawn before must not matter
+        module = network()
+        torch.rand(number)
+        paths.append(run(digits, tmp_path / str(number), module, RECIPE.with_overrides(seed=seed)).weights)
+    first, second, third = (torch.load(path, weights_only=True) for path in paths)
+    assert all(value.equal(second[name]) for name, value in first.items())
+    assert not all(value.equal(third[name]) for name, value in first.items())
+
+
+def test_a_run_is_the_plain_loop(digits: Data, tmp_path: Path) -> None:
+    """At a constant rate, without dropout, the weights are those that torch's own SGD gives."""
+    recipe = Recipe(
+        batch=50, epochs=1, normalize=Raw(), optimizer=Sgd(lr=1e-4, momentum=0.9, weight_decay=0.1)
+    )
+    torch.manual_seed(0)
+    ours, theirs = (nn.Sequential(nn.Flatten(), nn.Linear(64, 10)) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    run(digits, tmp_path, ours, recipe)
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=1e-4, momentum=0.9, weight_decay=0.1)
+    batches = digits.open(Setting((1, 8, 8), recipe, torch.device("cpu")))
+    for images, labels in batches.train(0):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(theirs(images), labels).backward()
+        optimizer.step()
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+
+
+@pytest.mark.parametrize("place", ["training", "validation"])
+def test_ctrl_c_ends_with_a_checkpoint(place: str, digits: Data, tmp_path: Path) -> None:
+    def press(tick: Tick) -> None:
+        if tick.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    module: nn.Module = network()
+    heard: Progress = Heard(press)
+    if place == "validation":
+        heard = Heard()
+        module = Pressing(module)
+    summary = run(digits, tmp_path, module, RECIPE.with_overrides(epochs=5), heard)
+    assert summary.interrupted
+    assert signal.getsignal(signal.SIGINT) == before
+    content = load(summary.checkpoint)
+    assert (content["epoch"], content["step"]) == (summary.epochs, summary.steps)
+    assert summary.epochs == 1
+    assert 45 < summary.steps <= 90
+    assert summary.weights.exists()
+
+
+class Pressing(nn.Module):
+    """Presses Ctrl-C in the second validation."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.validations = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not self.training and len(images) > 99:
+            self.validations += 1
+            if self.validations == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+        result: Tensor = self.module(images)
+        return result
+
+
+def test_a_second_ctrl_c_does_not_wait(digits: Data, tmp_path: Path) -> None:
+    def press(tick: Tick) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(digits, tmp_path, heard=Heard(press))
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(digits: Data, tmp_path: Path) -> None:
+    recipe = RECIPE.with_overrides(epochs=3)
+    module = network()
+
+    class Spoils(Heard):
+        def epoch(self, report: EpochReport) -> None:
+            module.get_parameter("6.bias").data.fill_(math.nan)
+
+    heard = Spoils()
+    with pytest.raises(
+        TrainError, match=r"no longer a number in epoch 2, .*--lr \(epoch 1 is kept in .*checkpoint"
+    ):
+        run(digits, tmp_path, module, recipe, heard)
+    assert heard.ends == 1
+    model = load(tmp_path / "checkpoint.pt")["model"]
+    assert all(value.isfinite().all() for value in model.values())
+
+
+@pytest.mark.parametrize(
+    ("outputs", "mean", "warns"), [(1000, 6.9, True), (1000, 6.0, False), (1, 0.0, False)]
+)
+def test_a_loss_that_stays_at_guessing_is_told_once(outputs: int, mean: float, warns: bool) -> None:
+    watch = DeadLossWatch(outputs)
+    warnings = [watch.see(step, torch.tensor(mean)) for step in range(1, 5001)]
+    told = [(step, message) for step, message in enumerate(warnings, 1) if message]
+    assert [step for step, _ in told] == ([2500] if warns else [])
+    if warns:
+        assert (
+            "the loss is 6.900, and guessing gives ln(1000) = 6.908: the network learns nothing" in told[0][1]
+        )
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], type[Exception], str]] = {
+    "too few classes": (lambda: network(classes=7), TrainError, "10 classes, but the network tells 7 apart"),
+    "an image": (lambda: nn.Conv2d(1, 10, 3), TrainError, "one score for each class, and this gives 10x6x6"),
+    "two outputs": (lambda: nn.LSTM(8, 4), TrainError, "one score for each class, and this gives several"),
+}
+
+
+@pytest.mark.parametrize(("make", "kind", "message"), REFUSED.values(), ids=REFUSED)
+def test_networks_that_cannot_classify(
+    make: Callable[[], nn.Module], kind: type[Exception], message: str, digits: Data, tmp_path: Path
+) -> None:
+    module = make()
+    if isinstance(module, nn.LSTM):
+        module = nn.Sequential(nn.Flatten(2), nn.Flatten(0, 1), nn.Unflatten(1, (8, 8)), module)
+    with pytest.raises(kind, match=message):
+        run(digits, tmp_path, module)
+
+
+def test_a_channel_mismatch_is_refused_before_anything_is_made(digits: Data, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="set its input to 1x8x8"):
+        train(network(), (3, 8, 8), RECIPE, digits, tmp_path / "run", progress=Heard())
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_device_and_a_taken_folder(digits: Data, tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="there is no device abacus here"):
+        train(network(), SHAPE, RECIPE, digits, tmp_path, device="abacus", progress=Heard())
+    (tmp_path / "checkpoint.pt").write_text("")
+    with pytest.raises(TrainError, match="holds another run"):
+        run(digits, tmp_path)
+
+
+def test_more_classes_than_the_images_have_are_fine(digits: Data, tmp_path: Path) -> None:
+    assert run(digits, tmp_path, network(classes=20), RECIPE.with_overrides(epochs=1)).epochs == 1
+
+
+def test_photos_train_end_to_end_by_ten_crops(photos: Callable[..., Path], tmp_path: Path) -> None:
+    photos("set/train", 8)
+    photos("set/val", 2)
+    recipe = Recipe(batch=8, epochs=2, augment=(Flip(),), normalize=Mean(), resize=20, evaluate="ten_crop",
+                    optimizer=Sgd(lr=0.001, momentum=0.9))  # fmt: skip
+    data = open_data("imagenet", tmp_path / "set")
+    heard = Heard()
+    summary = train(
+        network(channels=3, classes=3), (3, 16, 16), recipe, data, tmp_path / "run", workers=1, progress=heard
+    )
+    assert summary.steps == 6
+    assert summary.final is not None
+    assert (summary.final.images, heard.plans[0].steps_per_epoch) == (6, 3)
+
+
+def test_a_broken_photo_keeps_the_training_so_far(photos: Callable[..., Path], tmp_path: Path) -> None:
+    photos("set/train", 8)
+    photos("set/val", 2)
+    (tmp_path / "set/val/class1/1.jpg").write_bytes(b"")
+    recipe = Recipe(batch=8, epochs=2, resize=20)
+    data = open_data("imagenet", tmp_path / "set")
+    with pytest.raises(
+        DataError, match=r"class1/1.jpg cannot be read.*\(training so far, 3 steps, is kept in"
+    ):
+        train(network(channels=3), (3, 16, 16), recipe, data, tmp_path / "run", workers=0, progress=Heard())
+    assert load(tmp_path / "run/checkpoint.pt")["step"] == 3
+
+
+def test_running_out_of_memory_is_a_sentence(digits: Data, tmp_path: Path) -> None:
+    class Greedy(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(TrainError, match=r"a batch of 32 does not fit .*: try a smaller --batch"):
+        run(digits, tmp_path, Greedy())
+
+
+def test_progress_is_told_where_the_run_stands(digits: Data, tmp_path: Path) -> None:
+    heard = Heard()
+    run(digits, tmp_path, heard=heard)
+    last = heard.ticks[-1]
+    assert (last.epoch, last.step) == (2, 45)
+    assert last.seconds_left < 5
+    assert heard.epochs[-1].loss == pytest.approx(last.loss)

@@ -1,0 +1,218 @@
+"""Recipes: what reads well, and every fault of what does not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from netspec.recipe import Fault, Recipe, RecipeError, read
+from netspec.recipe_parts import (
+    Constant,
+    Cosine,
+    Flip,
+    Inv,
+    Lighting,
+    Mean,
+    Moment,
+    Multistep,
+    Plateau,
+    Policy,
+    Poly,
+    Sgd,
+    Step,
+)
+from netspec.values import Call
+
+ALEXNET = {
+    "data": Call("imagenet"),
+    "resize": 256,
+    "crop": 227,
+    "augment": [Call("flip"), Call("lighting", (0.1,))],
+    "normalize": Call("mean"),
+    "batch": 128,
+    "epochs": 90,
+    "optimizer": Call("sgd", (), {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}),
+    "schedule": Call("plateau", (), {"factor": 0.1, "drops": 3}),
+    "evaluate": Call("ten_crop"),
+}
+
+FAULTS = {
+    "unknown key": (
+        {"epoch": 3},
+        Fault("epoch", "a recipe has no entry named epoch", "did you mean epochs?"),
+    ),
+    "unknown optimizer": (
+        {"optimizer": Call("sdg", (), {"lr": 0.1})},
+        Fault("optimizer", "optimizer has no choice named sdg", "did you mean sgd?"),
+    ),
+    "unknown schedule": (
+        {"schedule": Call("zzz")},
+        Fault(
+            "schedule",
+            "schedule has no choice named zzz",
+            "known are constant, plateau, step, multistep, inv, poly, cosine",
+        ),
+    ),
+    "unknown argument": (
+        {"optimizer": Call("sgd", (), {"lr": 0.1, "momentun": 0.9})},
+        Fault("optimizer", "sgd has no argument named momentun", "did you mean momentum?"),
+    ),
+    "argument of none": (
+        {"augment": [Call("flip", (), {"p": 0.5})]},
+        Fault("augment", "flip has no argument named p", "write flip alone"),
+    ),
+    "too many arguments": (
+        {"normalize": Call("scale", (1.0, 2.0))},
+        Fault("normalize", "scale takes at most 1 argument, and 2 are given"),
+    ),
+    "given twice": (
+        {"optimizer": Call("sgd", (0.1,), {"lr": 0.1})},
+        Fault("optimizer", "lr of sgd is given twice"),
+    ),
+    "missing argument": ({"optimizer": Call("sgd")}, Fault("optimizer", "lr of sgd is missing")),
+    "out of range": (
+        {"optimizer": Call("sgd", (-0.1,))},
+        Fault("optimizer", "lr of sgd must be above 0, and is -0.1"),
+    ),
+    "momentum of one": (
+        {"optimizer": Call("sgd", (0.1, 1.0))},
+        Fault("optimizer", "momentum of sgd must be below 1, and is 1.0"),
+    ),
+    "infinite": (
+        {"optimizer": Call("sgd", (math.inf,))},
+        Fault("optimizer", "lr of sgd must be a finite number, and is inf"),
+    ),
+    "text for a number": ({"batch": "64"}, Fault("batch", 'batch must be a whole number, and is "64"')),
+    "fraction of a batch": ({"batch": 0.5}, Fault("batch", "batch must be a whole number, and is 0.5")),
+    "truth for a number": ({"epochs": True}, Fault("epochs", "epochs must be a whole number, and is true")),
+    "no epochs": ({"epochs": 0}, Fault("epochs", "epochs must be above 0, and is 0")),
+    "number for a name": (
+        {"schedule": 3},
+        Fault(
+            "schedule",
+            "schedule takes a name, not 3",
+            "known are constant, plateau, step, multistep, inv, poly, cosine",
+        ),
+    ),
+    "call for a number": (
+        {"batch": Call("auto", (3,))},
+        Fault("batch", "batch takes a plain value, not auto(3)"),
+    ),
+    "unknown evaluation": (
+        {"evaluate": Call("two_crop")},
+        Fault("evaluate", "evaluate must be 'center_crop' or 'ten_crop', and is \"two_crop\""),
+    ),
+    "crop larger than the image": (
+        {"resize": 100, "crop": 227},
+        Fault(
+            "crop", "crops of 227 pixels cannot be cut from images resized to 100", "resize to 227 or more"
+        ),
+    ),
+}
+
+# Rates by hand for 10 epochs of 100 steps: schedule, steps done, expected share of the base rate.
+SCHEDULES: list[tuple[Policy, int, float]] = [
+    (Constant(), 500, 1.0),
+    (Step(size=3, factor=0.5), 299, 1.0),
+    (Step(size=3, factor=0.5), 300, 0.5),
+    (Step(size=3, factor=0.5), 999, 0.125),
+    (Multistep(milestones=(2, 4)), 199, 1.0),
+    (Multistep(milestones=(2, 4)), 200, 0.1),
+    (Multistep(milestones=(2, 4)), 400, 0.01),
+    (Inv(gamma=1e-4, power=0.75), 0, 1.0),
+    (Inv(gamma=1e-4, power=0.75), 10_000, 2**-0.75),
+    (Poly(power=2.0), 500, 0.25),
+    (Poly(), 1000, 0.0),
+    (Cosine(), 500, 0.5),
+    (Cosine(warmup=1.0), 0, 1 / 101),
+    (Cosine(warmup=1.0), 100, 1.0),
+    (Cosine(warmup=1.0), 1000, 0.0),
+]
+
+
+def test_the_papers_recipe_reads() -> None:
+    assert read(ALEXNET) == Recipe(
+        data="imagenet",
+        resize=256,
+        crop=227,
+        augment=(Flip(), Lighting(sigma=0.1)),
+        normalize=Mean(),
+        batch=128,
+        epochs=90,
+        optimizer=Sgd(lr=0.01, momentum=0.9, weight_decay=5e-4),
+        schedule=Plateau(factor=0.1, drops=3),
+        evaluate="ten_crop",
+    )
+
+
+def test_an_empty_section_is_a_recipe() -> None:
+    assert read({}) == Recipe()
+
+
+@pytest.mark.parametrize(("entries", "fault"), FAULTS.values(), ids=FAULTS)
+def test_faults(entries: dict[str, object], fault: Fault) -> None:
+    with pytest.raises(RecipeError) as caught:
+        read(entries)
+    assert caught.value.faults == (fault,)
+
+
+def test_all_faults_come_at_once() -> None:
+    with pytest.raises(RecipeError) as caught:
+        read({"epoch": 3, "batch": 0, "optimizer": Call("sgd", (0.0, -1.0)), "schedule": Call("stop")})
+    assert [fault.key for fault in caught.value.faults] == [
+        "epoch",
+        "optimizer",
+        "optimizer",
+        "schedule",
+        "batch",
+    ]
+
+
+@pytest.mark.parametrize(("schedule", "step", "share"), SCHEDULES, ids=lambda value: str(value))
+def test_schedules(schedule: Policy, step: int, share: float) -> None:
+    assert schedule.scale(Moment(step, 100, 10)) == pytest.approx(share, abs=1e-12)
+
+
+def test_a_plateau_scales_with_its_drops() -> None:
+    assert Plateau(factor=0.1).scale(Moment(0, 100, 10, drops=2)) == pytest.approx(0.01)
+
+
+def test_a_list_reads_as_milestones() -> None:
+    assert read({"schedule": Call("multistep", ([30, 60],))}).schedule == Multistep(milestones=(30, 60))
+
+
+@pytest.mark.parametrize("entry", [Call("none"), []], ids=["none", "empty list"])
+def test_no_augmentation(entry: object) -> None:
+    assert read({"augment": entry}).augment == ()
+
+
+def test_overrides_replace_only_what_is_given() -> None:
+    changed = read(ALEXNET).with_overrides(epochs=1, lr=0.5)
+    assert (changed.epochs, changed.batch, changed.optimizer.lr) == (1, 128, 0.5)
+    assert changed.optimizer.momentum == 0.9
+
+
+def test_overrides_report_all_faults() -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe().with_overrides(batch=0, lr=-1.0)
+    assert [fault.message for fault in caught.value.faults] == [
+        "lr of sgd must be above 0, and is -1.0",
+        "batch must be above 0, and is 0",
+    ]
+
+
+@pytest.mark.parametrize(("momentum", "floats"), [(0.9, 1), (0.0, 0)])
+def test_state_per_parameter(momentum: float, floats: int) -> None:
+    assert Sgd(lr=0.1, momentum=momentum).state_per_parameter == floats
+
+
+def test_a_saved_recipe_reads_back() -> None:
+    recipe = read(ALEXNET | {"schedule": Call("multistep", ([3],))})
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_a_recipe_cannot_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Recipe().batch = 3
