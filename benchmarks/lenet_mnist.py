@@ -27,7 +27,7 @@ from torchvision.transforms import ToTensor
 
 from netspec.recipe import Recipe, read
 from netspec.run.data import open_data
-from netspec.run.progress import Silent, open_progress
+from netspec.run.progress import Progress, Silent, open_progress
 from netspec.run.report import EpochReport, Summary
 from netspec.run.train import train
 from netspec.values import Call
@@ -47,11 +47,9 @@ def lenet() -> nn.Module:
         nn.ReLU(),
         nn.Linear(500, 10),
     )
-    for layer in module:
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            bound = (3 / layer.weight[0].numel()) ** 0.5
-            nn.init.uniform_(layer.weight, -bound, bound)
-            nn.init.zeros_(layer.bias)
+    for weights in module.parameters():
+        bound = (3 / weights[0].numel()) ** 0.5 if weights.dim() > 1 else 0.0
+        nn.init.uniform_(weights, -bound, bound)
     return module
 
 
@@ -79,7 +77,7 @@ class Stopwatch(Silent):
         self.speed = report.images_per_second
 
 
-def trained(root: Path, epochs: int, progress: Silent, seed: int = 0) -> Summary:
+def trained(root: Path, epochs: int, progress: Progress, seed: int = 0) -> Summary:
     """Train LeNet as a user would, into a folder that is thrown away."""
     recipe = caffe_recipe(epochs, seed)
     torch.manual_seed(recipe.seed)

@@ -60,12 +60,12 @@ class Recipe(Part):
     data: str | None = None
     resize: PositiveInt | None = None
     crop: PositiveInt | None = None
-    augment: tuple[Annotated[Augment, Field(discriminator="kind")], ...] = ()
-    normalize: Normalize = Field(MeanStd(), discriminator="kind")
+    augment: tuple[Augment, ...] = ()
+    normalize: Normalize = MeanStd()
     batch: PositiveInt = 64
     epochs: PositiveInt = 10
     optimizer: Optimizer = Sgd(lr=0.01, momentum=0.9)
-    schedule: Schedule = Field(Constant(), discriminator="kind")
+    schedule: Schedule = Constant()
     evaluate: Literal["center_crop", "ten_crop"] = "center_crop"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
@@ -209,10 +209,10 @@ def _validated(part: type[P], values: Mapping[str, object], key: str | None, fau
 
 
 _REQUIREMENTS = {
-    "greater_than": "must be above {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be below {lt}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",

@@ -196,6 +196,8 @@ class ImageNet(Part):
 
 
 Optimizer: TypeAlias = Sgd
-Schedule: TypeAlias = Constant | Plateau | Step | Multistep | Inv | Poly | Cosine
-Augment: TypeAlias = Flip | Lighting | Crop
-Normalize: TypeAlias = Raw | Scale | Mean | MeanStd | ImageNet
+Schedule: TypeAlias = Annotated[
+    Constant | Plateau | Step | Multistep | Inv | Poly | Cosine, Field(discriminator="kind")
+]
+Augment: TypeAlias = Annotated[Flip | Lighting | Crop, Field(discriminator="kind")]
+Normalize: TypeAlias = Annotated[Raw | Scale | Mean | MeanStd | ImageNet, Field(discriminator="kind")]

@@ -95,6 +95,7 @@ class EpochLoader:
             num_workers=workers,
             collate_fn=_collate,
             pin_memory=self.device.type == "cuda",
+            generator=generator(setting.recipe.seed),  # else it draws from the stream that dropout uses
             worker_init_fn=_leave_interrupts_to_the_parent,
             persistent_workers=workers > 0,
         )
