@@ -63,7 +63,7 @@ def describe(node: Node) -> str:
     if node.op.kind == "input":
         return "input"
     required = [n for n, f in type(node.op).model_fields.items() if f.is_required()]
-    given = node.op.summary()
+    given = {k: v for k, v in node.op.summary().items() if k not in ("init", "bias_init")}
     parts = [spell(v) if k == required[0] else f"{k}={spell(v)}" for k, v in given.items()] if required else []
     parts = parts or [f"{k}={spell(v)}" for k, v in given.items()]
     return f"{node.op.keyword}({', '.join(parts)})" if parts else node.op.keyword
@@ -71,5 +71,7 @@ def describe(node: Node) -> str:
 
 def field(node: Node) -> str:
     """The receptive field in pixels: one number where it is square."""
+    if not node.batched:
+        return ""
     height, width = (f.size for f in node.field)
     return str(height) if height == width else f"{height}x{width}"

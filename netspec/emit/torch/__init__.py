@@ -25,8 +25,8 @@ def describe(net: Net) -> str:
     """The docstring of the network's class; what the spec quotes cannot end it."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in net.arguments.items())
     head = f"{net.name}({arguments})" + (f": {net.citation}" if net.citation else "")
-    inputs = ", ".join(f"{n.name} {n.shape}" for n in net.inputs)
-    outputs = ", ".join(f"{o.name} {net.nodes[o.node].shape}" for o in net.outputs)
+    inputs = ", ".join(f"{n.name} ({n.shape})" for n in net.inputs)
+    outputs = ", ".join(f"{o.name} ({net.nodes[o.node].shape})" for o in net.outputs)
     text = f"{head}.\n\nTakes batches of {inputs}; gives {outputs}."
     return "".join(c if c == "\n" or c.isprintable() else " " for c in text).replace("\\", "\\\\").replace('"', "'")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netspec.emit.torch.forward import Wiring, forward
-from netspec.emit.torch.layout import Call, Chain, Inner, Layout, Number, write
+from netspec.emit.torch.layout import Buffer, Call, Chain, Inner, Layout, Number, write
 from netspec.emit.torch.names import TAKEN, camel_case, identifier, unique
 from netspec.graph import Net, Node, Scope
 from netspec.ops.activation import Activation
@@ -45,7 +45,7 @@ class Template:
     def init(self) -> list[str]:
         """The lines of `__init__` that make the children."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
-        return [text if text.startswith("self.") else assign(name, text) for name, text in texts]
+        return [text if text.startswith("self.register_buffer(") else assign(name, text) for name, text in texts]
 
 
 class Slots:
@@ -126,10 +126,9 @@ class Classes:
     def leaf(self, node: Node, slots: Slots) -> Layout:
         if node.op.kind != "tensor":
             return self.code(node, slots, node.label)
-        size = ", ".join(map(str, node.shape))
-        if node.op.keyword == "param":
-            return f"nn.Parameter(torch.zeros({size}))"
-        return f"self.register_buffer({node.label!r}, torch.zeros({size}))"
+        sizes = tuple(slots.number(n, f"{node.label}_{'channels' if k == 0 else 'size'}") for k, n in enumerate(node.shape))
+        zeros = Call("torch.zeros", sizes, ())
+        return Call("nn.Parameter", (zeros,), ()) if node.op.keyword == "param" else Buffer(node.label, zeros)
 
     def code(self, node: Node, slots: Slots, label: str) -> Call:
         """A leaf module with its numbers as holes, options at PyTorch's defaults left to the rendering."""

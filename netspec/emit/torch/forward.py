@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -121,7 +122,8 @@ def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
         if step.inline and near and value not in keep and steps[users[0]].inputs.count(value) == 1:
             user = steps[users[0]]
             place = user.inputs.index(value)
-            compound = user.inline and (" + " in step.text or " * " in step.text)
+            infix = re.search(r"(^|[+*] )\{\}( [+*]|$)", user.text)
+            compound = infix and (" + " in step.text or " * " in step.text)
             holes = ["{}"] * len(user.inputs)
             holes[place] = f"({step.text})" if compound else step.text
             inputs = (*user.inputs[:place], *step.inputs, *user.inputs[place + 1 :])

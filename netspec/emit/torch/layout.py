@@ -26,7 +26,7 @@ class Call:
     """A module of PyTorch; an option at its default is not written."""
 
     function: str
-    args: tuple[Number, ...]
+    args: tuple[Number | Call, ...]
     options: tuple[tuple[str, Number, object], ...]
 
 
@@ -37,18 +37,28 @@ class Chain:
     parts: tuple[tuple[str, Layout], ...]
 
 
-Layout: TypeAlias = "Inner | Call | Chain | str"
+@dataclass(frozen=True)
+class Buffer:
+    """A tensor that is registered under its name, not assigned."""
+
+    name: str
+    value: Call
+
+
+Layout: TypeAlias = "Number | Inner | Call | Chain | Buffer"
 
 
 def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
     """The Python of a layout, its holes filled."""
     match layout:
-        case str():
-            return layout
+        case Number():
+            return numbers[layout.place]
+        case Buffer():
+            return f"self.register_buffer({layout.name!r}, {write(layout.value, numbers, inner)})"
         case Inner():
             return inner[layout.place]
         case Call():
-            args = [numbers[a.place] for a in layout.args]
+            args = [write(a, numbers, inner) for a in layout.args]
             options = [(key, numbers[hole.place], default) for key, hole, default in layout.options]
             args += [f"{key}={text}" for key, text, default in options if text != repr(default)]
             return f"{layout.function}({', '.join(args)})"

@@ -1,0 +1,81 @@
+"""Values that stand in a spec beside numbers, lists and strings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Call:
+    """A name with arguments, such as `sgd(lr=0.01)`; a bare word is a call without any.
+
+    >>> print(Call("sgd", (), {"lr": 0.01}), Call("flip"))
+    sgd(lr=0.01) flip
+    """
+
+    name: str
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        parts = [spell(a) for a in self.args] + [f"{k}={spell(v)}" for k, v in self.kwargs.items()]
+        return f"{self.name}({', '.join(parts)})" if parts else self.name
+
+
+class Rounded(float):
+    """A number written with a unit, such as `724.4M`, which claims no more digits than it shows.
+
+    >>> Rounded.read("724.4M").agrees(724_406_816)
+    True
+    >>> Rounded.read("724.4M").agrees(724_506_816)
+    False
+    """
+
+    tolerance: float
+    text: str
+
+    @classmethod
+    def read(cls, text: str) -> Rounded:
+        digits, scale = text[:-1].replace("_", ""), {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[text[-1]]
+        number = cls(float(digits) * scale)
+        number.tolerance = scale * 10.0 ** -len(digits.partition(".")[2]) / 2
+        number.text = text
+        return number
+
+    def agrees(self, count: float) -> bool:
+        """Whether `count`, rounded to the digits written here, is this number."""
+        return abs(count - self) <= self.tolerance * (1 + 1e-9)
+
+
+def spell(value: object) -> str:
+    """Write a value as the language does.
+
+    >>> spell(True), spell((1, 7)), spell([1, "a"])
+    ('true', '1x7', '[1, "a"]')
+    """
+    match value:
+        case bool():
+            return str(value).lower()
+        case None:
+            return "none"
+        case Rounded():
+            return value.text
+        case float():
+            return f"{value:.6g}"
+        case str():
+            return '"' + value + '"'
+        case tuple():
+            return "x".join("?" if v is None else spell(v) for v in value)
+        case list():
+            return "[" + ", ".join(map(spell, value)) + "]"
+        case dict():
+            return "{" + ", ".join(f"{spell(k)}: {spell(v)}" for k, v in value.items()) + "}"
+    return str(value)
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a value as a message would."""
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+    named: list[tuple[type, str]] = [*kinds.items(), (dict, "a table"), (tuple, "a size"), (Call, "a word")]
+    return next((name for kind, name in named if isinstance(value, kind)), "nothing")
