@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from netspec.recipe import Recipe
 from netspec.run.checkpoint import TrainError, append_line, claim_folder, save, save_json
 from netspec.run.data.source import Batches, Data, DataError, Setting, check_fit, stream_seed
-from netspec.run.device import choose_device, memory_explained
+from netspec.run.device import choose_device, memory_explained, place
 from netspec.run.evaluate import Score, evaluate
 from netspec.run.interrupt import Interrupt, interrupts
 from netspec.run.meter import DeadLossWatch, Meter
@@ -95,7 +95,7 @@ def _prepare(
     progress: Progress,
     about: Mapping[str, object],
 ) -> Run:
-    module.to(setting.device)
+    place(module, setting.device)
     classes = _count_outputs(module, setting)
     if classes < len(data.class_names):
         message = f"{data.name} has {len(data.class_names)} classes, but the network tells {classes} apart"
@@ -181,7 +181,7 @@ def _finish_epoch(run: Run, trained: Meter, score: Score) -> None:
     improved = run.best is None or score.top1_error < run.best.top1_error
     if improved:
         run.best, run.best_epoch = score, run.epochs
-        save(run.out / BEST, run.module.state_dict())
+        save(run.out / BEST, _weights(run))
     save(run.out / CHECKPOINT, _content(run))
     report = EpochReport(
         epoch=run.epochs,
@@ -201,7 +201,7 @@ def _finish(run: Run, interrupted: bool) -> Summary:
     """Save the weights, and the place in the run where it was interrupted."""
     if interrupted:
         save(run.out / CHECKPOINT, _content(run))
-    save(run.out / WEIGHTS, run.module.state_dict())
+    save(run.out / WEIGHTS, _weights(run))
     return Summary(
         epochs=run.epochs,
         steps=run.step,
@@ -229,7 +229,7 @@ def _content(run: Run) -> dict[str, object]:
     """What a checkpoint holds: tensors and plain values only, so that loading it runs no code."""
     return {
         "format": 1,
-        "model": run.module.state_dict(),
+        "model": _weights(run),
         "optimizer": run.optimizer.state_dict(),
         "schedule": run.rate.state_dict(),
         "epoch": run.epochs,
@@ -243,6 +243,11 @@ def _content(run: Run) -> dict[str, object]:
         "best": None if run.best is None else asdict(run.best) | {"epoch": run.best_epoch},
         "about": dict(run.about),
     }
+
+
+def _weights(run: Run) -> dict[str, Tensor]:
+    """The state_dict, laid out plainly, whatever layout the device likes."""
+    return {name: value.contiguous() for name, value in run.module.state_dict().items()}
 
 
 def _count_outputs(module: nn.Module, setting: Setting) -> int:
