@@ -1,0 +1,97 @@
+"""Net to DOT: the drawing of a network, as text for Graphviz."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netspec.emit.dot import labels, style
+from netspec.emit.dot.figure import Arrow, Box, Cluster, figure
+from netspec.emit.dot.style import Attributes, Direction, colours
+from netspec.emit.dot.text import quote
+from netspec.graph import Net, Output
+
+
+def dot(net: Net, *, direction: Direction = "TB", depth: int | None = None) -> str:
+    """Draw a network: a box a layer, groups as frames, shapes on the arrows.
+
+    `direction` is where the data flows to; scopes nested deeper than `depth` are folded into one box each.
+    """
+    drawing = figure(net, depth)
+    looks = listed({**style.GRAPH, "rankdir": direction})
+    lines = [
+        f"graph [{looks}, label={labels.heading(net)}, tooltip={quote(net.name)}]",
+        f"node [{listed(style.NODE)}]",
+        f"edge [{listed(style.EDGE)}]",
+        *children(net, drawing.root, 0),
+        *(terminal(net, output) for output in net.outputs),
+        *(arrow(a) for a in drawing.arrows()),
+    ]
+    return "\n".join([f"digraph {quote(net.name)} {{", *(f"  {line}" for line in lines), "}", ""])
+
+
+def listed(attributes: Attributes) -> str:
+    """Attributes of ours as DOT writes them."""
+    return ", ".join(f"{k}={quote(v) if isinstance(v, str) else v}" for k, v in attributes.items())
+
+
+def children(net: Net, cluster: Cluster, level: int) -> Iterator[str]:
+    """The statements inside a frame."""
+    for child in cluster.children:
+        if isinstance(child, Box):
+            yield statement(net, child, cluster.scope.path)
+        else:
+            yield from frame(net, child, cluster.scope.path, level)
+
+
+def frame(net: Net, cluster: Cluster, around: str, level: int) -> Iterator[str]:
+    """A group or block: a frame with its caption."""
+    scope = cluster.scope
+    looks: Attributes = {
+        "style": "rounded,filled,dashed" if scope.shares else "rounded,filled",
+        "fillcolor": style.GROUNDS[min(level, len(style.GROUNDS) - 1)],
+        "color": "#b0b0b0",
+        "labeljust": "l",
+        "margin": 10,
+    }
+    tip = quote(f"{scope.path} {labels.call(scope)}".rstrip())
+    yield f"subgraph {quote(f'cluster_{scope.path}')} {{"
+    yield f"  graph [{listed(looks)}, label={labels.caption(scope, around)}, tooltip={tip}]"
+    yield from (f"  {line}" for line in children(net, cluster, level + 1))
+    yield "}"
+
+
+def statement(net: Net, box: Box, around: str) -> str:
+    """The node of a box."""
+    kind = box.head.op.kind
+    looks: dict[str, str | int | float] = {}
+    if not box.scopes:
+        looks |= {"merge": style.JOIN, "tensor": style.TENSOR, "input": style.TERMINAL}.get(kind, {})
+    if box.shares:
+        looks["style"] = f"{looks.get('style', style.NODE['style'])},dashed"
+    looks |= colours(style.FOLDED if box.scopes else style.PALETTE[kind])
+    tip = quote(*labels.tooltip(net, box))
+    return f"{quote(box.name)} [label={labels.label(net, box, around)}, {listed(looks)}, tooltip={tip}]"
+
+
+def terminal(net: Net, output: Output) -> str:
+    """The end of an output; one that only training needs is dashed."""
+    rows = [(output.name if len(net.outputs) > 1 else "", style.TITLE, "b"), ("output", style.BODY, "")]
+    if output.training:
+        rows.append((f"in training, weight {output.weight:g}", style.SMALL, "i"))
+    looks = {**style.TERMINAL, **colours(style.PALETTE["input"])}
+    looks["style"] = "rounded,filled,dashed" if output.training else "rounded,filled"
+    tip = quote(f"{output.name}: {net.nodes[output.node].shape}")
+    return f"{end(output)} [label={labels.stack(rows)}, {listed(looks)}, tooltip={tip}]"
+
+
+def end(output: Output) -> str:
+    """The name of an output's node, which no layer can have, for brackets cannot stand in a label."""
+    return quote(f"output({output.name})")
+
+
+def arrow(a: Arrow) -> str:
+    """A value on its way, with its shape."""
+    target = quote(a.target.name) if isinstance(a.target, Box) else end(a.target)
+    tip = quote(f"{a.value.name}: {a.value.shape}")
+    looks = {"label": f" {a.value.shape} ", **({"style": "dashed"} if a.aside else {})}
+    return f"{quote(a.source.name)} -> {target} [{listed(looks)}, tooltip={tip}, labeltooltip={tip}]"

@@ -1,0 +1,189 @@
+"""What stands in a box, under the pointer, and over a group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netspec.emit.dot.figure import Box
+from netspec.emit.dot.style import BODY, FAINT, SMALL, TITLE
+from netspec.emit.dot.text import escape, short, shorten, wrap
+from netspec.graph import Net, Node, Scope
+from netspec.ops import Op
+from netspec.ops.base import plain
+from netspec.values import spell
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+SIGNS = {"add": "+", "mul": TIMES}
+HIDDEN = ("init", "bias_init")
+SHOWN = {"dropout": ("p",)}
+"""Arguments that a reader looks for even where they have their defaults, by the kind of layer."""
+WIDE, LONG = 34, 60
+"""Signs on a line of a box before it breaks, and in a text before it is cut."""
+
+
+def words(op: Op) -> list[str]:
+    """The arguments of an op as a spec says them: `96`, `11x11`, `stride 4`."""
+    given, parts = op.summary(), []
+    for name, field in type(op).model_fields.items():
+        value = getattr(op, name)
+        word = name.replace("_", " ")
+        if name in SHOWN.get(op.kind, ()) or field.is_required():
+            parts.append(say(value))
+        elif name in given and isinstance(value, bool):
+            parts.append(word if value else f"no {word}")
+        elif name in given and name not in HIDDEN:
+            parts.append(f"{word} {say(plain(value))}")
+    return parts
+
+
+def phrase(op: Op) -> list[str]:
+    """An op and its arguments: `conv 96`, `11x11`, `stride 4`."""
+    parts = words(op)
+    return [" ".join([op.keyword, *parts[:1]]), *parts[1:]]
+
+
+def say(value: object) -> str:
+    """A value in a few signs."""
+    text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else spell(value)
+    return shorten(text, LONG)
+
+
+def title(name: str, around: str) -> str:
+    """A name as seen from the group around it; where it is but a number, the group's own name helps."""
+    short_name = name.removeprefix(f"{around}.") if around else name
+    if short_name[:1].isdigit() and around:
+        short_name = f"{around.rpartition('.')[2]}.{short_name}"
+    return shorten(short_name, LONG)
+
+
+def call(scope: Scope) -> str:
+    """The block that a scope is, with the values of its arguments."""
+    if scope.block is None:
+        return ""
+    return shorten(f"{scope.block}({', '.join(map(spell, scope.arguments.values()))})", 44)
+
+
+def label(net: Net, box: Box, around: str) -> str:
+    """The HTML-like label of a box: its name, what it does, what follows in line, and what it counts."""
+    if box.scopes:
+        return stack([title_row(box, around), *folded_rows(box), counts(box), *shared(net, box)])
+    if box.head.op.kind == "merge":
+        sign = SIGNS.get(box.head.op.keyword, box.head.op.keyword)
+        return stack([(sign, TITLE, "b"), *after(box)])
+    rows = [(line, BODY, "") for line in wrap(doing(box, around), WIDE)]
+    return stack([title_row(box, around), *rows, *after(box), counts(box), *shared(net, box)])
+
+
+def doing(box: Box, around: str) -> list[str]:
+    """What the first layer of a box does; where its name says the op already, the arguments are enough."""
+    op = box.head.op
+    if op.kind == "input":
+        return ["input"]
+    return words(op) if title(box.name, around) == op.keyword else phrase(op)
+
+
+Row = tuple[str, int, str]
+"""A line of a label: its text, its size, and `b` or `i` where it is set so."""
+
+
+def stack(rows: list[Row]) -> str:
+    """Rows under each other; small ones are faint."""
+    return "<" + "<br/>".join(row(*r) for r in rows if r[0].strip()) + ">"
+
+
+def row(text: str, size: int, face: str) -> str:
+    body = f"<{face}>{escape(text)}</{face}>" if face else escape(text)
+    colour = f' color="{FAINT}"' if size <= SMALL else ""
+    return f'<font point-size="{size}"{colour}>{body}</font>'
+
+
+def title_row(box: Box, around: str) -> Row:
+    first = title(box.name, around)
+    if len(box.scopes) > 1:
+        first += f" … {box.scopes[-1].name}"
+    return first, TITLE, "b"
+
+
+def folded_rows(box: Box) -> list[Row]:
+    """What a folded box stands for."""
+    times, each = len(box.scopes), len(box.nodes) // len(box.scopes)
+    block = call(box.scopes[0])
+    inside = f"{each} layer{'s' * (each != 1)}"
+    if times == 1:
+        return [(block, BODY, ""), (inside, BODY, "")]
+    return [(f"{block or 'group'} {TIMES} {times}", BODY, ""), (f"{inside} each", BODY, "")]
+
+
+def after(box: Box) -> list[Row]:
+    """The layers that follow in line."""
+    followers = [", ".join(phrase(n.op)) for n in box.nodes[1:]]
+    return [(line, BODY, "i") for line in wrap(followers, WIDE, " · ")]
+
+
+def counts(box: Box) -> Row:
+    """Parameters and multiply-accumulates, where there are any."""
+    params, macs = sum(n.params for n in box.nodes), sum(n.cost.macs for n in box.nodes)
+    parts = [f"{short(params)} param{'s' * (params != 1)}"] if params else []
+    parts += [f"{short(macs)} MACs"] if macs else []
+    return " · ".join(parts), SMALL, ""
+
+
+def shared(net: Net, box: Box) -> list[Row]:
+    """Whose weights a box uses again."""
+    if not box.shares:
+        return []
+    owner = box.scopes[0].shares or "" if box.scopes else ""
+    if box.head.shares is not None and box.head.tensors and not box.scopes:
+        owner = net.nodes[box.head.shares].name
+    return [(f"weights of {shorten(owner, LONG)}" if owner else "", SMALL, "i")]
+
+
+def heading(net: Net) -> str:
+    """The line over the drawing: what it is, where it comes from, what goes in and what it counts."""
+    arguments = ", ".join(f"{name}={spell(value)}" for name, value in net.arguments.items())
+    inputs = ", ".join(f"{n.name} {n.shape}" for n in net.inputs)
+    t = net.totals
+    parts = [inputs, f"{t.layers} layers", f"{short(t.params)} params", f"{short(t.macs)} MACs"]
+    rows = [
+        (shorten(f"{net.name}({arguments})" if arguments else net.name, LONG), 16, "b"),
+        (shorten(net.citation or "", 2 * LONG), BODY, "i"),
+        (" · ".join(shorten(p, LONG) for p in parts), BODY, ""),
+    ]
+    return stack(rows)
+
+
+def caption(scope: Scope, around: str) -> str:
+    """The lines over a group, at its left so that what flows in has its way."""
+    shares = f"weights of {shorten(scope.shares, LONG)}" if scope.shares else ""
+    rows = [(title(scope.path, around), 11, "b"), (call(scope), BODY, ""), (shares, SMALL, "i")]
+    return "<" + "".join(f'{row(*r)}<br align="left"/>' for r in rows if r[0].strip()) + ">"
+
+
+def tooltip(net: Net, box: Box) -> Iterator[str]:
+    """All that is known of a box, in lines of plain text."""
+    if not box.scopes:
+        for node in box.nodes:
+            yield from facts(net, node)
+        return
+    names = [s.path for s in (box.scopes[0], box.scopes[-1])][: len(box.scopes)]
+    yield f"{' to '.join(names)} {call(box.scopes[0])}".rstrip() + f": {len(box.nodes)} layers"
+    yield f"gives {box.nodes[-1].shape}"
+    yield numbers(sum(n.params for n in box.nodes), sum(n.cost.macs for n in box.nodes))
+
+
+def facts(net: Net, node: Node) -> Iterator[str]:
+    """A layer with all its arguments, its shapes, counts and receptive field."""
+    fields = type(node.op).model_fields
+    arguments = ", ".join(f"{name}={spell(plain(getattr(node.op, name)))}" for name in fields)
+    yield shorten(f"{node.name}: {node.op.keyword or node.op.kind}({arguments})", 400)
+    if node.inputs:
+        yield f"{' and '.join(map(str, net.shapes(node)))} -> {node.shape}"
+    if node.params or node.cost.macs:
+        yield numbers(node.params, node.cost.macs)
+    if node.inputs and max(f.size for f in node.field) > 1:
+        high, wide = node.field
+        yield f"receptive field {high.size}x{wide.size}, step {high.step}x{wide.step}"
+
+
+def numbers(params: int, macs: int) -> str:
+    return f"{params:,} parameters, {macs:,} MACs"

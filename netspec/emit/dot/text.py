@@ -1,0 +1,75 @@
+"""Text in a drawing: what a spec says is shown, never obeyed."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
+
+
+def escape(text: str) -> str:
+    r"""Make any text safe in DOT, in quotes and in HTML-like labels, and so in SVG.
+
+    Signs of XML become entities, what cannot be seen becomes a space, and a backslash is written twice,
+    or Graphviz would put names in the place of `\N` and `\G`, in labels of both sorts.
+
+    >>> print(escape(r'<b> & "q" \N'), escape("a\x00b"))
+    &lt;b&gt; &amp; &quot;q&quot; \\N a b
+    """
+    return html.escape("".join(c if c.isprintable() else " " for c in text)).replace("\\", "\\\\")
+
+
+def quote(*lines: str) -> str:
+    r"""Write lines as one quoted string of DOT.
+
+    >>> print(quote(r"a\N", 'say "hi"'))
+    "a\\N\nsay &quot;hi&quot;"
+    """
+    return '"' + "\\n".join(map(escape, lines)) + '"'
+
+
+def short(count: int) -> str:
+    """A count in three digits and a unit.
+
+    >>> short(999), short(34_944), short(999_999), short(1_135_256_096)
+    ('999', '34.9k', '1M', '1.14G')
+    """
+    for unit, scale in UNITS:
+        if count >= 0.9995 * scale:
+            return f"{count / scale:.3g}{unit}"
+    return str(count)
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut a text that is longer than `most` signs.
+
+    >>> shorten("Inception(64, 96, 128)", 18)
+    'Inception(64, 96…'
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip(" ,") + "…"
+
+
+def wrap(parts: Sequence[str], most: int, between: str = ", ") -> list[str]:
+    """Lay parts out on lines of about `most` signs, broken between parts alone, the lines about equally long.
+
+    >>> wrap(["conv 64", "7x7", "stride 2", "padding 3"], 30)
+    ['conv 64, 7x7,', 'stride 2, padding 3']
+    """
+    lines = fill(parts, most, between)
+    while 1 < len(lines) < len(parts) and len(tighter := fill(parts, most := most - 1, between)) == len(
+        lines
+    ):
+        lines = tighter
+    return lines
+
+
+def fill(parts: Sequence[str], most: int, between: str) -> list[str]:
+    """Put as many parts on a line as fit."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(between) + len(part) <= most:
+            lines[-1] += between + part
+        else:
+            lines = [*lines[:-1], lines[-1] + between.rstrip(" ·"), part] if lines else [part]
+    return lines
