@@ -60,7 +60,8 @@ def call(scope: Scope) -> str:
     """The block that a scope is, with the values of its arguments."""
     if scope.block is None:
         return ""
-    return shorten(f"{scope.block}({', '.join(map(spell, scope.arguments.values()))})", 44)
+    arguments = ", ".join(map(spell, scope.arguments.values()))
+    return shorten(f"{scope.block}({arguments})" if arguments else scope.block, 44)
 
 
 def label(net: Net, box: Box, around: str) -> str:

@@ -61,7 +61,7 @@ EDGE: Attributes = {
 }
 
 JOIN: Attributes = {"shape": "ellipse", "style": "filled", "margin": "0.03,0.02", "width": 0.3, "height": 0.3}
-TENSOR: Attributes = {"margin": "0.08,0.03", "width": 0.5, "height": 0.25}
+TENSOR: Attributes = {"margin": "0.13,0.05", "width": 0.5, "height": 0.25}
 TERMINAL: Attributes = {"width": 0.9, "height": 0.3, "penwidth": 1.6}
 
 
