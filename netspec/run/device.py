@@ -26,8 +26,8 @@ def choose_device(name: str) -> torch.device:
 def place(module: nn.Module, device: torch.device) -> None:
     """Move a module to a device, its kernels laid out as the device likes best.
 
-    On CPUs that is channels_last: a float32 training step is 1.5 to 3 times faster (LeNet, AlexNet, ResNet-18,
-    MobileNetV2), and convolutions pass the layout on to what they give. The values stay the same.
+    On CPUs that is channels_last: a float32 training step is 1.5 to 3 times faster (LeNet, AlexNet, ResNet-18
+    and MobileNetV2), and convolutions pass the layout on to what they give. The values stay the same.
     """
     module.to(device)
     if device.type == "cpu":

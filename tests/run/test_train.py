@@ -99,6 +99,7 @@ def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None
     assert (summary.best.top1_error, summary.best_epoch) == (best["val"]["top1_error"], best["epoch"])
     weights = torch.load(summary.weights, weights_only=True)
     assert all(value.equal(module.state_dict()[name]) for name, value in weights.items())
+    assert all(value.is_contiguous() for value in weights.values())
 
 
 def test_a_checkpoint_holds_what_going_on_needs(digits: Data, tmp_path: Path) -> None:
