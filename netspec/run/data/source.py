@@ -40,8 +40,13 @@ class Setting:
 
     @property
     def worker_count(self) -> int:
-        """The processes that read files: one core stays with the training loop."""
-        return min(8, (os.cpu_count() or 1) - 1) if self.workers is None else self.workers
+        """The processes that read files: by default none on a CPU, where they would take the cores that train.
+
+        Two threads on two cores fall to a small part of their speed when a third process wants a core.
+        """
+        if self.workers is not None:
+            return self.workers
+        return 0 if self.device.type == "cpu" else min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
