@@ -40,9 +40,9 @@ class Setting:
 
     @property
     def worker_count(self) -> int:
-        """The processes that read files: by default none on a CPU, where they would take the cores that train.
+        """The processes that read files: by default none on a CPU, where they would slow the training.
 
-        Two threads on two cores fall to a small part of their speed when a third process wants a core.
+        Two training threads on two cores lose most of their speed when a third process wants a core.
         """
         if self.workers is not None:
             return self.workers
