@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from netspec.shape import Shape
 
 HELP = {"help_option_names": ["-h", "--help"]}
-settings = click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the network.")
+settings = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the network."
+)
 shape = click.option("--input", "input_", metavar="CxHxW", help="Replace the shape of the input.")
 spec = click.argument("spec")
 
@@ -32,12 +34,22 @@ def main() -> None:
 @settings
 @shape
 @click.option("--batch", type=click.IntRange(1), help="Images in a training batch, for the memory estimate.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "sarif", "csv", "markdown"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "sarif", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+)
 @click.option("--explain", is_flag=True, help="Work out the arithmetic of every layer.")
-@click.option("--ops", is_flag=True, help="Count comparisons, additions, multiplications, divisions, exponentials.")
+@click.option(
+    "--ops", is_flag=True, help="Count comparisons, additions, multiplications, divisions, exponentials."
+)
 @click.option("--depth", type=click.IntRange(1), help="Fold blocks and groups deeper than this.")
 @click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
-def check_command(specs: Sequence[str], settings: Sequence[str], input_: str | None, strict: bool, **options: Any) -> None:
+def check_command(
+    specs: Sequence[str], settings: Sequence[str], input_: str | None, strict: bool, **options: Any
+) -> None:
     """Check specs: shapes, claims and counts, with every fault at its place."""
     from netspec.emit.reports import write_reports
 
@@ -49,12 +61,20 @@ def check_command(specs: Sequence[str], settings: Sequence[str], input_: str | N
 
 @main.command("draw")
 @spec
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A .svg, .png, .pdf or .dot file.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A .svg, .png, .pdf or .dot file.",
+)
 @click.option("--direction", type=click.Choice(["TB", "LR", "BT", "RL"]), default="TB", show_default=True)
 @click.option("--depth", type=click.IntRange(0), help="Fold blocks and groups deeper than this.")
 @settings
 @shape
-def draw_command(spec: str, output: Path, direction: Any, depth: int | None, settings: Sequence[str], input_: str | None) -> None:
+def draw_command(
+    spec: str, output: Path, direction: Any, depth: int | None, settings: Sequence[str], input_: str | None
+) -> None:
     """Draw a spec with Graphviz."""
     from netspec.emit.dot import dot
     from netspec.emit.picture import PictureError, picture
@@ -68,10 +88,17 @@ def draw_command(spec: str, output: Path, direction: Any, depth: int | None, set
 @main.command("export")
 @spec
 @click.option("--to", "target", type=click.Choice(["pytorch"]), default="pytorch", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; without it, the text is printed.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; without it, the text is printed.",
+)
 @settings
 @shape
-def export_command(spec: str, target: str, output: Path | None, settings: Sequence[str], input_: str | None) -> None:
+def export_command(
+    spec: str, target: str, output: Path | None, settings: Sequence[str], input_: str | None
+) -> None:
     """Compile a spec to PyTorch source that needs torch alone."""
     from netspec.emit.torch import source
     from netspec.files import FileError, write_text
@@ -83,7 +110,9 @@ def export_command(spec: str, target: str, output: Path | None, settings: Sequen
 
 @main.command("fmt")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
-@click.option("--check", "only_check", is_flag=True, help="Change nothing; fail where something would change.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Change nothing; fail where something would change."
+)
 def fmt_command(specs: Sequence[str], only_check: bool) -> None:
     """Format specs in place, `-` from standard input to standard output."""
     from netspec.formatter import format_files
@@ -93,25 +122,37 @@ def fmt_command(specs: Sequence[str], only_check: bool) -> None:
 
 @main.command("train")
 @spec
-@click.option("--data", metavar="NAME", help="mnist, digits, imagenet or folder:PATH; the recipe's own by default.")
+@click.option(
+    "--data", metavar="NAME", help="mnist, digits, imagenet or folder:PATH; the recipe's own by default."
+)
 @click.option("--root", type=click.Path(path_type=Path), help="The folder where the data set lies.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder for weights and logs; runs/NAME by default.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The folder for weights and logs; runs/NAME by default."
+)
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch", type=click.IntRange(1))
 @click.option("--lr", type=float, help="The learning rate before the schedule.")
 @click.option("--seed", type=int)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps")
 @click.option("--workers", type=click.IntRange(0), help="Processes that read image files.")
-@click.option("--val-share", type=click.FloatRange(0, 1, True, True), default=0.2, show_default=True, help="What a folder without val/ holds out.")
+@click.option(
+    "--val-share",
+    type=click.FloatRange(0, 1, True, True),
+    default=0.2,
+    show_default=True,
+    help="What a folder without val/ holds out.",
+)
 @settings
 @shape
 def train_command(spec: str, settings: Sequence[str], input_: str | None, **options: Any) -> None:
     """Train a spec by its own recipe."""
     from netspec.run.command import TROUBLE, train_spec
 
-    arguments, size = assigned(settings), sized(input_)
+    arguments = assigned(settings)
     with plainly(*TROUBLE):
-        sys.exit(train_spec(lambda **more: examine(spec, settings, input_, **more), spec, arguments, size, **options))
+        sys.exit(
+            train_spec(lambda **more: examine(spec, settings, input_, **more), spec, arguments, **options)
+        )
 
 
 def examine(spec: str, settings: Sequence[str], input_: str | None, **more: object) -> Report:
@@ -169,3 +210,6 @@ class plainly:
         if isinstance(error, self.kinds):
             click.echo(f"error: {error}", err=True)
             sys.exit(1)
+        if isinstance(error, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            sys.exit(130)

@@ -87,7 +87,14 @@ class Diagnostic:
         where = {"file": self.span.source.path, "line": line, "column": column}
         what = {"severity": self.severity, "code": self.code, "message": self.message}
         notes = [f"line {x.span.line}: {x.text}" for x in self.labels] + list(self.notes)
-        return {**what, **where, "end_line": end_line, "end_column": end_column, "notes": notes, "help": self.help}
+        return {
+            **what,
+            **where,
+            "end_line": end_line,
+            "end_column": end_column,
+            "notes": notes,
+            "help": self.help,
+        }
 
 
 class SpecError(Exception):
@@ -105,14 +112,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     'did you mean `stride`?'
     """
     known = list(known)
-    near = get_close_matches(word, known, n=2, cutoff=0.6) or get_close_matches(word.lower(), known, n=2, cutoff=0.6)
+    near = get_close_matches(word, known, n=2, cutoff=0.6) or get_close_matches(
+        word.lower(), known, n=2, cutoff=0.6
+    )
     return "did you mean " + " or ".join(f"`{n}`" for n in near) + "?" if near else None
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort by place, and leave out what was said already in the same words at the same place."""
-    unique = {(d.span.source.path, d.span.start, d.span.end, d.code, d.message): d for d in diagnostics}
-    return tuple(unique[key] for key in sorted(unique, key=lambda k: (k[0], k[1], k[2])))
+    """Sort by place; of faults that a loop or a block repeats at one place, keep the first."""
+    kept: dict[tuple[str, int, int, str], Diagnostic] = {}
+    for d in diagnostics:
+        kept.setdefault((d.span.source.path, d.span.start, d.span.end, d.code), d)
+    return tuple(kept[key] for key in sorted(kept))
 
 
 COLOURS = {"error": "1;31", "warning": "1;33", "frame": "34", "note": "36", "help": "32", "bold": "1"}
@@ -133,7 +144,9 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
     lines = [paint(severity, f"{severity}[{diagnostic.code}]") + paint("bold", f": {diagnostic.message}")]
 
     def show(group: list[tuple[Span, str, str]], path: str, arrow: str) -> None:
-        lines.append(paint("frame", " " * gutter + arrow) + f" {path}:{group[0][0].line}:{group[0][0].column}")
+        lines.append(
+            paint("frame", " " * gutter + arrow) + f" {path}:{group[0][0].line}:{group[0][0].column}"
+        )
         lines.append(frame)
         shown = 0
         for place, sign, text in sorted(group, key=lambda m: (m[0].start, m[1] == "^")):
@@ -150,7 +163,9 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
     show(here, span.source.path, "-->")
     for path in dict.fromkeys(m[0].source.path for m in elsewhere):
         show([m for m in elsewhere if m[0].source.path == path], path, ":::")
-    remarks = [("note", n) for n in diagnostic.notes] + ([("help", diagnostic.help)] if diagnostic.help else [])
+    remarks = [("note", n) for n in diagnostic.notes] + (
+        [("help", diagnostic.help)] if diagnostic.help else []
+    )
     if remarks:
         lines.append(frame)
     for name, text in remarks:

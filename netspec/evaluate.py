@@ -124,7 +124,9 @@ def sized(value: object, span: Span) -> object:
         if isinstance(item, list | str):
             left -= len(item)
             if left < 0:
-                raise Fault("too-large", f"this has more than {LONGEST:,} items, the most that a spec can hold", span)
+                raise Fault(
+                    "too-large", f"this has more than {LONGEST:,} items, the most that a spec can hold", span
+                )
             waiting.extend(x for x in item if isinstance(x, list | dict))
     return value
 
@@ -177,7 +179,9 @@ def key(expr: t.Expr, value: object) -> object:
 
 def whole(expr: t.Expr, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Fault("wrong-type", f"a size is made of whole numbers, but {kind_of(value)} stands here", expr.span)
+        raise Fault(
+            "wrong-type", f"a size is made of whole numbers, but {kind_of(value)} stands here", expr.span
+        )
     return value
 
 
@@ -217,13 +221,24 @@ def arithmetic(expr: t.Binary, left: object, right: object) -> object:
         return sized(left + right, expr.span)  # type: ignore[operator]
     if expr.op == "*" and isinstance(left, list) and isinstance(right, int):
         if len(left) * right > LONGEST:
-            raise Fault("too-large", f"this list would have {len(left) * right:,} items, beyond {LONGEST:,}", expr.span)
+            raise Fault(
+                "too-large",
+                f"this list would have {len(left) * right:,} items, beyond {LONGEST:,}",
+                expr.span,
+            )
         return sized(left * right, expr.span)
     if not numbers:
         message = f"`{expr.op}` works on numbers, but {kind_of(left)} and {kind_of(right)} stand here"
         raise Fault("wrong-type", message, expr.span)
-    if expr.op == "**" and isinstance(right, int) and isinstance(left, int) and abs(right) * left.bit_length() > 128:
-        raise Fault("too-large", f"{left} ** {right} is beyond 2**63, the largest that a spec can hold", expr.span)
+    if (
+        expr.op == "**"
+        and isinstance(right, int)
+        and isinstance(left, int)
+        and abs(right) * left.bit_length() > 128
+    ):
+        raise Fault(
+            "too-large", f"{left} ** {right} is beyond 2**63, the largest that a spec can hold", expr.span
+        )
     result = attempt(expr, lambda: ARITHMETIC[expr.op](left, right), [left, right])
     if isinstance(result, complex):
         raise Fault("expression", f"{left} ** {right} is not a real number", expr.span)
@@ -275,11 +290,12 @@ def call(expr: t.CallExpr, names: Names, value: Callable[[t.Expr], object], word
         shown = [*args, *kwargs.values()]
         if expr.name == "zip" and len({len(x) for x in args if isinstance(x, list)}) > 1:
             sizes = " and ".join(str(len(x)) for x in args if isinstance(x, list))
-            raise Fault("expression", f"zip pairs lists of one length, but these have {sizes} items", expr.span)
+            raise Fault(
+                "expression", f"zip pairs lists of one length, but these have {sizes} items", expr.span
+            )
         result = attempt(expr, lambda: FUNCTIONS[expr.name](*args, **kwargs), shown)
         return sized(list(result) if isinstance(result, tuple) else result, expr.span)
     if words:
         return Call(expr.name, tuple(args), kwargs)
     message = f"there is no function `{expr.name}`"
     raise Fault("unknown-name", message, expr.span, did_you_mean(expr.name, FUNCTIONS))
-

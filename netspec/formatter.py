@@ -17,7 +17,20 @@ WIDTH = 110
 FURTHEST = 60
 """A claim behind a longer text is not lined up."""
 STEP = "  "
-LEVELS = {"or": 1, "and": 2, "not": 3, "compare": 4, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "unary": 7, "**": 8}
+LEVELS = {
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    "compare": 4,
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "//": 6,
+    "%": 6,
+    "unary": 7,
+    "**": 8,
+}
 
 
 def format_source(source: Source) -> str:
@@ -128,7 +141,11 @@ class Formatter:
 
     def together(self, first: t.Statement, second: t.Statement) -> bool:
         """Whether two statements stood on one line, so that they stay there."""
-        return self.line_of(first.span.end) == self.line_of(second.span.start) and self.flat(first) and self.flat(second)
+        return (
+            self.line_of(first.span.end) == self.line_of(second.span.start)
+            and self.flat(first)
+            and self.flat(second)
+        )
 
     def flat(self, s: t.Statement) -> bool:
         """Whether a statement stood on one line."""
@@ -175,7 +192,11 @@ class Formatter:
         indent = STEP * depth
         first = Line(f"{indent}{opening} {{".replace("  {", " {") if opening else f"{indent}{{")
         start = body.statements[0].span.start if body.statements else s.span.end
-        first.comment = self.comment_on(self.line_of(s.span.start)) if self.line_of(start) > self.line_of(s.span.start) else ""
+        first.comment = (
+            self.comment_on(self.line_of(s.span.start))
+            if self.line_of(start) > self.line_of(s.span.start)
+            else ""
+        )
         inside = self.body(body, depth + 1)
         inside += self.comments_before(self.closing(s, body), depth + 1)
         tail = Line(f"{indent}}}" + layer_tail(s))
@@ -199,7 +220,11 @@ class Formatter:
         inner = s.no.statements[0] if len(s.no.statements) == 1 else None
         chained = isinstance(inner, t.If) and s.no.span == inner.span
         lines.pop()
-        rest = self.branches(inner, depth) if isinstance(inner, t.If) and chained else self.braces("", s.no, depth, s)
+        rest = (
+            self.branches(inner, depth)
+            if isinstance(inner, t.If) and chained
+            else self.braces("", s.no, depth, s)
+        )
         rest[0].text = f"{STEP * depth}}} else {rest[0].text.strip()}"
         return [*lines, *rest]
 
@@ -265,7 +290,9 @@ def head(s: t.Statement) -> str:
     """A statement's text up to its braces."""
     match s:
         case t.Network():
-            return f"network {s.name}{parameters(s.parameters)}" + (f' "{s.citation}"' if s.citation is not None else "")
+            return f"network {s.name}{parameters(s.parameters)}" + (
+                f' "{s.citation}"' if s.citation is not None else ""
+            )
         case t.Use():
             return f'use "{s.path}"'
         case t.Input():
@@ -307,7 +334,9 @@ def layer_tail(s: t.Statement) -> str:
 def label(x: t.Label) -> str:
     text = "".join(p if isinstance(p, str) else "{" + expression(p) + "}" for p in x.parts)
     plain = all(c.isascii() and (c.isalnum() or c == "_") for p in x.parts if isinstance(p, str) for c in p)
-    named = plain and (len(x.parts) > 1 or not isinstance(x.parts[0], str) or text.isdigit() or not text[0].isdigit())
+    named = plain and (
+        len(x.parts) > 1 or not isinstance(x.parts[0], str) or text.isdigit() or not text[0].isdigit()
+    )
     return text if named else f'"{text}"'
 
 
@@ -326,7 +355,10 @@ def arguments(items: Iterable[t.Argument], equals: str = "=") -> str:
 
 
 def shape(size: t.Size) -> str:
-    parts = [p.text if isinstance(p, t.Literal) else "?" if p is None else "{" + expression(p) + "}" for p in size.parts]
+    parts = [
+        p.text if isinstance(p, t.Literal) else "?" if p is None else "{" + expression(p) + "}"
+        for p in size.parts
+    ]
     return "x".join(parts)
 
 

@@ -160,5 +160,3 @@ class Net:
         graph.add_nodes_from((n.id, {"node": n}) for n in self.nodes)
         graph.add_edges_from((i, n.id) for n in self.nodes for i in n.inputs)
         return graph
-
-

@@ -40,7 +40,9 @@ def estimate(net: Net, batch: int | None = None) -> Memory:
     """
     recipe = recipe_of(net)
     size = batch or recipe.batch
-    kept = [n for n in net.nodes if n.batched and n.op.keyword not in ("flatten", "identity", "relu", "relu6")]
+    kept = [
+        n for n in net.nodes if n.batched and n.op.keyword not in ("flatten", "identity", "relu", "relu6")
+    ]
     weights = 4 * net.totals.params
     state = weights * recipe.optimizer.state_per_parameter
     activations = 4 * size * sum(n.shape.count for n in kept)

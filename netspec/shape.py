@@ -10,7 +10,9 @@ from math import prod
 class ShapeError(Exception):
     """A layer cannot take what arrives; the message is the bare fact, without a place."""
 
-    def __init__(self, message: str, code: str = "shape-mismatch", note: str | None = None, help: str | None = None):
+    def __init__(
+        self, message: str, code: str = "shape-mismatch", note: str | None = None, help: str | None = None
+    ):
         super().__init__(message)
         self.message, self.code, self.note, self.help = message, code, note, help
 
@@ -65,10 +67,19 @@ class Shape(tuple[int, ...]):
     @property
     def noun(self) -> str:
         """What a value of this shape is called: features, tokens or an image."""
-        return {1: f"{self} features", 2: f"{self[0]} tokens of {self[-1]} features"}.get(len(self), f"{self}")
+        return {1: f"{self} features", 2: f"{self[0]} tokens of {self[-1]} features"}.get(
+            len(self), f"{self}"
+        )
 
 
-ATTRIBUTES = {"channels": (1, 3), "height": (3,), "width": (3,), "features": (1, 2), "tokens": (2,), "count": (1, 2, 3)}
+ATTRIBUTES = {
+    "channels": (1, 3),
+    "height": (3,),
+    "width": (3,),
+    "features": (1, 2),
+    "tokens": (2,),
+    "count": (1, 2, 3),
+}
 """The names a spec can ask of a shape, and the ranks that have them."""
 
 
@@ -148,7 +159,7 @@ def slide(axes: tuple[Axis, ...], what: str) -> tuple[int, ...]:
         ShapeError: the window is larger than the padded image.
     """
     for name, axis in zip(("height", "width"), axes, strict=True):
-        if axis.span < 0 or axis.positions() < 1:
+        if axis.positions() < 1:
             padded = f"{axis.size} + 2*{axis.padding} = {axis.size + 2 * axis.padding}"
             fact = f"the {what} reaches over {axis.reach}, but the {name} is {padded}, so nothing is left"
             raise ShapeError(fact, "empty-output", note=axis.explain().partition(",")[0])

@@ -41,7 +41,9 @@ def read(path: Path, shown: str | None = None) -> Source:
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except FileNotFoundError:
-        near = did_you_mean(path.stem, builtin_names()) or f"the built-in specs are {', '.join(builtin_names())}"
+        near = (
+            did_you_mean(path.stem, builtin_names()) or f"the built-in specs are {', '.join(builtin_names())}"
+        )
         raise refusal(name, f"there is no file {name}", near) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

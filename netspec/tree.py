@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import TypeAlias
 
 from netspec.diagnostics import Source, Span
@@ -100,9 +101,7 @@ class CallExpr(Tree):
     arguments: tuple[Argument, ...]
 
 
-Expr: TypeAlias = (
-    "Literal | Name | List | Table | Size | Unary | Binary | Compare | Choice | Index | Attribute | CallExpr | Broken"
-)
+Expr: TypeAlias = "Literal | Name | List | Table | Size | Unary | Binary | Compare | Choice | Index | Attribute | CallExpr | Broken"
 
 
 @dataclass(frozen=True)
@@ -249,7 +248,20 @@ class Broken(Tree):
 
 
 Statement: TypeAlias = (
-    Network | Use | Input | Block | Bind | Default | Layer | Repeat | For | If | Output | Expect | Train | Broken
+    Network
+    | Use
+    | Input
+    | Block
+    | Bind
+    | Default
+    | Layer
+    | Repeat
+    | For
+    | If
+    | Output
+    | Expect
+    | Train
+    | Broken
 )
 
 
@@ -265,12 +277,27 @@ class File(Tree):
         return self.span.source
 
 
-def walk(node: object) -> Iterator[Tree]:
+def walk(root: Tree) -> Iterator[Tree]:
     """Every node of a tree, the outer before the inner, in reading order."""
-    if isinstance(node, Tree):
-        yield node
-        for f in fields(node):
-            yield from walk(getattr(node, f.name))
-    elif isinstance(node, tuple):
-        for item in node:
-            yield from walk(item)
+    waiting: list[object] = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Tree):
+            yield node
+            waiting.extend(getattr(node, name) for name in reversed(children(type(node))))
+        elif isinstance(node, tuple):
+            waiting.extend(reversed(node))
+
+
+@cache
+def children(kind: type[Tree]) -> tuple[str, ...]:
+    """The fields of a node that can hold other nodes."""
+    return tuple(
+        f.name
+        for f in fields(kind)
+        if f.name not in ("span", "text", "comments", "id", "value") or kind in HOLDERS
+    )
+
+
+HOLDERS = (Index, Attribute, Argument, Bind, Setting)
+"""Kinds whose `value` is a node, not a number or a text."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from netspec.recipe import RecipeError
 from netspec.recipe import read as read_recipe
 from netspec.shape import Shape
 from netspec.source import inside, read
+
+FRAMES = 4000
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,12 @@ class Report:
         return self.net
 
 
-def check_file(path: Path, arguments: Mapping[str, object] | None = None, inputs: Shape | None = None, shown: str | None = None) -> Report:
+def check_file(
+    path: Path,
+    arguments: Mapping[str, object] | None = None,
+    inputs: Shape | None = None,
+    shown: str | None = None,
+) -> Report:
     """Check a spec file; `arguments` set the network's parameters, `inputs` replaces its input's shape.
 
     Raises:
@@ -49,26 +58,45 @@ def check_file(path: Path, arguments: Mapping[str, object] | None = None, inputs
     return check_source(read(path, shown), path.parent, arguments, inputs)
 
 
-def check_source(source: Source, root: Path, arguments: Mapping[str, object] | None = None, inputs: Shape | None = None) -> Report:
+def check_source(
+    source: Source, root: Path, arguments: Mapping[str, object] | None = None, inputs: Shape | None = None
+) -> Report:
     """Check the text of a spec; files named in `use` are found below `root`."""
-    return Check(source, root, dict(arguments or {}), inputs).run()
+    with deep_recursion():
+        return Check(source, root, dict(arguments or {}), inputs).run()
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Allow for blocks nested as deep as the language does; Python's own frames take no C stack."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 class Check:
     """One check of one spec."""
 
-    def __init__(self, source: Source, root: Path, arguments: dict[str, object], inputs: Shape | None) -> None:
+    def __init__(
+        self, source: Source, root: Path, arguments: dict[str, object], inputs: Shape | None
+    ) -> None:
         self.source, self.root, self.arguments, self.inputs = source, root, arguments, inputs
         self.file, self.syntax = parse(source)
         self.files = [self.file]
         self.extra: list[Diagnostic] = []
         self.values: dict[str, object] = {}
         self.changed: list[str] = []
-        self.using = [(root / Path(source.path).name).resolve()]
+        self.real = {source.path: (root / Path(source.path).name).resolve()}
+        self.used_by: dict[str, str] = {}
 
     def run(self) -> Report:
         statements = self.file.body.statements
-        given = {s.name: self.inputs for s in t.walk(self.file) if isinstance(s, t.Input)} if self.inputs else {}
+        given = (
+            {s.name: self.inputs for s in t.walk(self.file) if isinstance(s, t.Input)} if self.inputs else {}
+        )
         expander = Expander(self.load, given)
         naming = Naming(broken=any(isinstance(s, t.Broken) for s in statements))
         names = expander.names_for(Names(), naming, None)
@@ -82,7 +110,9 @@ class Check:
             expander.faults.append(fault.diagnostic)
         if not expander.input_spans and not expander.faults and not self.syntax:
             message = "the network has no input"
-            self.error("no-input", message, self.place(), "as in `input image: 3x224x224`, before the first layer")
+            self.error(
+                "no-input", message, self.place(), "as in `input image: 3x224x224`, before the first layer"
+            )
         net = self.build(header, naming, expander, flow)
         recipe = self.recipe(expander)
         return self.report(net and replace(net, recipe=recipe), expander)
@@ -97,24 +127,32 @@ class Check:
 
     def load(self, use: t.Use) -> t.File:
         """Read the file that a `use` names, relative to the file that names it."""
-        here = self.using[-1].parent if use.span.source is self.source else Path(use.span.source.path).parent
-        path = here / use.path
+        user = use.span.source.path
+        path = self.real[user].parent / use.path
         if Path(use.path).is_absolute() or not inside(self.root, path):
-            message = f'"{use.path}" leads out of the folder of the spec, {self.root.name or "."}/'
+            message = f'"{use.path}" leads out of the folder of the spec'
             raise Fault("bad-use", message, use.span, "a spec reads files beside it or below it alone")
-        if path.resolve() in self.using:
-            raise Fault("bad-use", f'"{use.path}" uses itself, in the end', use.span)
+        shown = str(Path(user).parent / use.path)
+        above: str | None = user
+        while above:
+            if self.real[above] == path.resolve():
+                raise Fault("bad-use", f'"{use.path}" uses itself, in the end', use.span)
+            above = self.used_by.get(above)
         try:
-            source = read(path, str(path))
+            source = read(path, shown)
         except SpecError as error:
-            raise Fault("bad-use", error.diagnostics[0].message, use.span, error.diagnostics[0].help) from None
-        self.using.append(path.resolve())
+            raise Fault(
+                "bad-use", error.diagnostics[0].message, use.span, error.diagnostics[0].help
+            ) from None
+        self.real[shown], self.used_by[shown] = path.resolve(), user
         file, faults = parse(source)
         self.files.append(file)
         self.extra += faults
         return file
 
-    def header(self, statements: tuple[t.Statement, ...], names: Names, expander: Expander) -> t.Network | None:
+    def header(
+        self, statements: tuple[t.Statement, ...], names: Names, expander: Expander
+    ) -> t.Network | None:
         """Read the `network` statement and give its parameters their values."""
         first = next(iter(statements), None)
         if not isinstance(first, t.Network):
@@ -128,7 +166,12 @@ class Check:
         for name in self.arguments:
             if name not in known:
                 help = did_you_mean(name, known) or (f"it has {', '.join(known)}" if known else "it has none")
-                self.error("unknown-argument", f"the network {first.name} has no parameter `{name}`", first.span, help)
+                self.error(
+                    "unknown-argument",
+                    f"the network {first.name} has no parameter `{name}`",
+                    first.span,
+                    help,
+                )
         for parameter in first.parameters:
             try:
                 names.values[parameter.name] = self.parameter(parameter, names, first)
@@ -150,11 +193,14 @@ class Check:
             raise Fault("missing-argument", message, parameter.span, f"--set {parameter.name}=...")
         return default
 
-    def build(self, header: t.Network | None, naming: Naming, expander: Expander, flow: int | None) -> Net | None:
+    def build(
+        self, header: t.Network | None, naming: Naming, expander: Expander, flow: int | None
+    ) -> Net | None:
         """The network, where everything in it is known."""
-        if self.syntax or self.extra or expander.faults or flow is None or flow == UNKNOWN or header is None:
-            if not (self.syntax or self.extra or expander.faults):
-                self.error("no-layers", "the network has no layers", self.place())
+        faulty = self.syntax or self.extra or expander.faults
+        if not faulty and all(n.op.kind == "input" for n in expander.layers.nodes):
+            self.error("no-layers", "the network has no layers", self.place())
+        if faulty or self.extra or flow is None or flow == UNKNOWN or header is None:
             return None
         try:
             outputs = tuple(self.output(o, ctx) for o, ctx in expander.outputs)
@@ -172,7 +218,8 @@ class Check:
             entry = find(statement.path, ctx.naming)
         except Fault as fault:
             message = f"there is no layer `{statement.path}` to be an output"
-            raise Fault("unknown-output", message, statement.path.span, fault.diagnostic.help) from None
+            help = fault.diagnostic.help or f"there are {', '.join(ctx.naming.labels()[-8:])}"
+            raise Fault("unknown-output", message, statement.path.span, help) from None
         weight: object = 1.0
         for argument in statement.arguments:
             if argument.name != "weight":
@@ -215,14 +262,18 @@ class Check:
         if net and not found:
             changed = sorted(set(self.changed) - mentioned(self.file))
             if expander.expectations and (changed or self.inputs):
-                why = [f"{n} = {self.values[n]}" for n in changed] + ([f"input {self.inputs}"] if self.inputs else [])
-                remarks.append(f"the expected totals were not checked, for they were not written for {', '.join(why)}")
+                why = [f"{n} = {self.values[n]}" for n in changed] + (
+                    [f"input {self.inputs}"] if self.inputs else []
+                )
+                remarks.append(
+                    f"the expected totals were not checked, for they were not written for {', '.join(why)}"
+                )
             else:
                 found += claims.check_totals(net, expander.expectations)
             if self.inputs and any(isinstance(n, t.Layer) and n.claim for n in t.walk(self.file)):
                 remarks.append(f"the claimed shapes were not checked: the input was set to {self.inputs}")
             found += lint.unused_layers(net, expander.input_spans)
-        if not self.syntax:
+        if not any(d.severity == "error" for d in found):
             found += [d for file in self.files for d in lint.unused_names(file)]
         diagnostics = in_order(found)
         faulty = any(d.severity == "error" for d in diagnostics)

@@ -45,20 +45,28 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
 
 
-def match(what: str, names: Sequence[str], arguments: Sequence[t.Argument], span: Span) -> dict[str, t.Argument]:
+def match(
+    what: str, names: Sequence[str], arguments: Sequence[t.Argument], span: Span
+) -> dict[str, t.Argument]:
     """Give each argument its parameter, by place or by name, as Python does."""
     matched: dict[str, t.Argument] = {}
     faults = []
     for place, argument in enumerate(arguments):
         name = argument.name
         if name is None and any(a.name for a in arguments[:place]):
-            faults.append(Fault("bad-argument", "an argument without a name stands after one with a name", argument.span))
+            faults.append(
+                Fault(
+                    "bad-argument", "an argument without a name stands after one with a name", argument.span
+                )
+            )
         elif name is None and place >= len(names):
             takes = f"takes {len(names)} arguments: {', '.join(names)}" if names else "takes no arguments"
             faults.append(Fault("too-many-arguments", f"`{what}` {takes}", argument.span))
         elif name is not None and name not in names:
             help = suggest(name, names) or (f"it takes {', '.join(names)}" if names else "it takes none")
-            faults.append(Fault("unknown-argument", f"`{what}` has no argument `{name}`", argument.span, help))
+            faults.append(
+                Fault("unknown-argument", f"`{what}` has no argument `{name}`", argument.span, help)
+            )
         elif (key := name or names[place]) in matched:
             faults.append(Fault("duplicate-argument", f"`{key}` of `{what}` is given twice", argument.span))
         else:
@@ -129,7 +137,12 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
         said, code = f"takes true or false, not {kind_of(value)}", "wrong-type"
     else:
         said, code = f"takes a {whole}, not {kind_of(value)}", "wrong-type"
-    return Fault("wrong-type" if said.startswith("takes") else code, f"`{field}` of `{op.keyword}` {said}", place)
+    colon = "" if said.startswith(("takes", "must", "knows", "is ")) else ":"
+    return Fault(
+        "wrong-type" if said.startswith("takes") else code,
+        f"`{field}` of `{op.keyword}`{colon} {said}",
+        place,
+    )
 
 
 def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:

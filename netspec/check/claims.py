@@ -63,7 +63,9 @@ def refuted(expander: Expander, node: Node, parts: tuple[int | None, ...], span:
     help = None
     if fix:
         changed, words, reached = fix
-        verb = "keeps" if changed.inputs and reached.hw == layers.nodes[changed.inputs[0]].shape.hw else "gives"
+        verb = (
+            "keeps" if changed.inputs and reached.hw == layers.nodes[changed.inputs[0]].shape.hw else "gives"
+        )
         size = "x".join(map(str, reached.hw if verb == "keeps" else reached))
         help = f"{changed.label} with {words} {verb} {size}"
         help += "" if changed is chain[-1] else f", and then {node.label} gives {spell(parts)}"
@@ -131,7 +133,11 @@ def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]
         gap = count - value
         message = f"{name} = {written} is expected, but {count:,} are counted"
         note = f"that is {abs(gap):,.0f} {'more' if gap > 0 else 'fewer'}"
-        largest = sorted(net.layers, key=lambda n: -{"params": n.params, "macs": n.cost.macs}.get(name, 0))[:3]
+        largest = sorted(net.layers, key=lambda n: -{"params": n.params, "macs": n.cost.macs}.get(name, 0))[
+            :3
+        ]
         most = {"params": lambda n: n.params, "macs": lambda n: n.cost.macs}.get(name)
         labels = tuple(Label(n.span, f"{most(n):,} {name}") for n in largest if most(n)) if most else ()
-        yield Diagnostic("expectation", message, claim.value.span, text=f"{count:,}", labels=labels, notes=(note,))
+        yield Diagnostic(
+            "expectation", message, claim.value.span, text=f"{count:,}", labels=labels, notes=(note,)
+        )

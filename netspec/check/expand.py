@@ -17,8 +17,8 @@ from netspec.shape import Shape
 from netspec.values import Rounded, kind_of
 
 MOST_STATEMENTS = 1_000_000
-MOST_LAYERS = 200_000
-DEEPEST = 40
+MOST_LAYERS = 100_000
+DEEPEST = 200
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ class Expander:
                 value = self.layers.stand_in(self.claimed(statement, ctx), statement.span)
                 ctx.naming.position += 1
                 if statement.label and all(isinstance(p, str) for p in statement.label.parts):
-                    ctx.naming.entries.setdefault("".join(map(str, statement.label.parts)), Entry(value, statement.span))
+                    ctx.naming.entries.setdefault(
+                        "".join(map(str, statement.label.parts)), Entry(value, statement.span)
+                    )
                 else:
                     ctx.naming.broken = True
                 if ctx.branches is not None:
@@ -165,7 +167,9 @@ class Expander:
                     raise Fault("duplicate-train", "a network has one `train` section", s.span)
                 self.train = s, ctx.names
             case t.Network():
-                raise Fault("misplaced", "`network` is the first statement of a file, and there is one", s.span)
+                raise Fault(
+                    "misplaced", "`network` is the first statement of a file, and there is one", s.span
+                )
         return flow
 
     def input(self, s: t.Input, ctx: Context) -> int:
@@ -199,7 +203,9 @@ class Expander:
 
     def define(self, s: t.Block, ctx: Context) -> BlockDefinition:
         if s.name in OPS or s.name == "share":
-            raise Fault("bad-label", f"`{s.name}` is an op, so a block cannot be called so", s.span.first_line())
+            raise Fault(
+                "bad-label", f"`{s.name}` is an op, so a block cannot be called so", s.span.first_line()
+            )
         return BlockDefinition(s, ctx.names, ctx.blocks, dict(ctx.defaults))
 
     def default(self, s: t.Default, ctx: Context) -> None:
@@ -230,7 +236,9 @@ class Expander:
         count = evaluate(s.count, ctx.names)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             shown = count if isinstance(count, int) and not isinstance(count, bool) else kind_of(count)
-            raise Fault("wrong-type", f"`repeat` takes a whole number of at least 0, not {shown}", s.count.span)
+            raise Fault(
+                "wrong-type", f"`repeat` takes a whole number of at least 0, not {shown}", s.count.span
+            )
         for _ in range(count):
             flow = self.body(s.body, ctx, flow)
             self.statements += 1
@@ -325,7 +333,9 @@ class Expander:
         ctx.naming.add(label, Entry(UNKNOWN, span, naming))
         return naming
 
-    def group(self, action: t.Group, label: str | None, flow: int | None, span: Span, ctx: Context) -> tuple[int | None, Naming]:
+    def group(
+        self, action: t.Group, label: str | None, flow: int | None, span: Span, ctx: Context
+    ) -> tuple[int | None, Naming]:
         naming = self.scope(label, span, ctx)
         value = self.body(action.body, self.enter(ctx, naming), flow)
         self.settle(label, value, ctx)
@@ -336,12 +346,18 @@ class Expander:
         if label:
             ctx.naming.entries[label].value = UNKNOWN if value is None else value
 
-    def join(self, action: t.Join, label: str | None, flow: int | None, span: Span, ctx: Context) -> tuple[int | None, Naming]:
+    def join(
+        self, action: t.Join, label: str | None, flow: int | None, span: Span, ctx: Context
+    ) -> tuple[int | None, Naming]:
         """Feed the flow to every branch and merge what they give."""
         if action.name not in OPS or OPS[action.name].kind != "merge":
             known = [n for n, op in OPS.items() if op.kind == "merge"]
             if action.name in OPS or action.name in ctx.blocks:
-                raise Fault("unknown-op", f"`{action.name}` does not merge branches; {', '.join(known)} do", action.span.first_line())
+                raise Fault(
+                    "unknown-op",
+                    f"`{action.name}` does not merge branches; {', '.join(known)} do",
+                    action.span.first_line(),
+                )
             raise unknown_op(action.name, known, action.span.first_line())
         naming = self.scope(label, span, ctx)
         branches: list[tuple[int, Span]] = []
@@ -349,19 +365,23 @@ class Expander:
         self.body(action.body, inner, flow)
         op = self.make(action, ctx)
         name = naming.pick(action.name, counted=False)
-        value = self.layers.merge(op, naming.full(name), branches, span.first_line(), ctx.calls)
+        value = self.layers.merge(op, naming.full(name), branches, flow or 0, span.first_line(), ctx.calls)
         naming.add(name, Entry(value, span))
         naming.children.append(value)
         self.settle(label, value, ctx)
         return value, naming
 
-    def block(self, action: t.Apply, label: str | None, flow: int | None, span: Span, ctx: Context) -> tuple[int | None, Naming]:
+    def block(
+        self, action: t.Apply, label: str | None, flow: int | None, span: Span, ctx: Context
+    ) -> tuple[int | None, Naming]:
         """Call a block: its body runs in a scope of its own, with its arguments as names."""
         definition = ctx.blocks[action.name]
         chain = [name.partition("(")[0] for name, _ in ctx.calls]
-        if action.name in chain or len(chain) >= DEEPEST:
-            round_ = " -> ".join([*chain[chain.index(action.name) if action.name in chain else 0 :], action.name])
+        if action.name in chain:
+            round_ = " -> ".join([*chain[chain.index(action.name) :], action.name])
             raise Fault("block-recursion", f"a block cannot contain itself: {round_}", span)
+        if len(chain) >= DEEPEST:
+            raise Fault("too-large", f"blocks are nested more than {DEEPEST} deep", span)
         name = label or ctx.naming.pick(snake_case(action.name))
         ctx.naming.position += 1
         arguments = self.call_arguments(definition, action, ctx)
@@ -393,12 +413,22 @@ class Expander:
             result[parameter.name] = names.values[parameter.name] = value
         return result
 
-    def op(self, action: t.Apply, label: str | None, sources: list[int | None] | None, flow: int | None, span: Span, ctx: Context) -> int:
+    def op(
+        self,
+        action: t.Apply,
+        label: str | None,
+        sources: list[int | None] | None,
+        flow: int | None,
+        span: Span,
+        ctx: Context,
+    ) -> int:
         """Build one layer of an op and let its shape follow from its inputs'."""
         if action.name not in OPS or action.name == "input":
             raise unknown_op(action.name, ctx.blocks, action.span)
         merges = OPS[action.name].kind == "merge"
-        paths = [p for a in action.arguments if a.name is None and (p := layer_path(a.value))] if merges else []
+        paths = (
+            [p for a in action.arguments if a.name is None and (p := layer_path(a.value))] if merges else []
+        )
         if paths:
             keyed = tuple(a for a in action.arguments if a.name is not None)
             action = replace(action, arguments=keyed)
@@ -410,7 +440,11 @@ class Expander:
         inputs = (sources or []) if most == 0 else sources if sources is not None else [flow]
         if len(inputs) < least or (most is not None and len(inputs) > most):
             takes = {0: "no value", 1: "one value"}.get(least, "two or more values")
-            raise Fault("wrong-arity", f"`{action.name}` takes {takes}, and {len(inputs)} {'is' if len(inputs) == 1 else 'are'} given", span)
+            raise Fault(
+                "wrong-arity",
+                f"`{action.name}` takes {takes}, and {len(inputs)} {'is' if len(inputs) == 1 else 'are'} given",
+                span,
+            )
         if None in inputs:
             raise Fault("no-input", "nothing flows in here: an `input` stands before the first layer", span)
         known = [UNKNOWN if i is None else i for i in inputs]
@@ -426,14 +460,19 @@ class Expander:
         given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names, word_fields(op))}
         return build(op, given, action.span)
 
-    def share(self, action: t.Apply, label: str | None, inputs: list[int | None], span: Span, ctx: Context) -> tuple[int | None, Naming | None]:
+    def share(
+        self, action: t.Apply, label: str | None, inputs: list[int | None], span: Span, ctx: Context
+    ) -> tuple[int | None, Naming | None]:
         """Apply an earlier layer or group again with the same weights."""
         path = layer_path(action.arguments[0].value) if len(action.arguments) == 1 else None
         if path is None:
-            raise Fault("bad-argument", "`share` takes the name of one layer or group, as in `share(conv1)`", span)
+            raise Fault(
+                "bad-argument", "`share` takes the name of one layer or group, as in `share(conv1)`", span
+            )
         entry, flow = find(path, ctx.naming), self.single(inputs, span)
         if flow is None or UNKNOWN in (flow, entry.value):
             raise Unknown
+        self.sharable(path, entry, ctx)
         name = label or ctx.naming.pick("share")
         ctx.naming.position += 1
         if entry.inside is None:
@@ -446,10 +485,27 @@ class Expander:
         ctx.naming.add(name, Entry(value, span, naming))
         return value, naming
 
+    def sharable(self, path: t.Path, entry: Entry, ctx: Context) -> None:
+        """Refuse to share what the module being built cannot reach, or what has no input."""
+        node = self.layers.nodes[entry.value]
+        owner = entry.inside.path if entry.inside else node.name
+        scope = ctx.naming.path
+        if scope and not owner.startswith(f"{scope}."):
+            message = f"`{path}` lies outside of `{scope}`, and `share` reaches only layers of its own braces"
+            raise Fault("unknown-layer", message, path.span, "share it where it was defined")
+        if entry.inside is None and node.op.arity() != (1, 1):
+            raise Fault(
+                "bad-argument", f"`{path}` is no layer of one input that could be applied again", path.span
+            )
+
 
 def snake_case(name: str) -> str:
     """`ConvBN` as the name of a module: `conv_bn`."""
-    ends = [i for i in range(1, len(name)) if name[i].isupper() and not (name[i - 1].isupper() or name[i - 1] == "_")]
+    ends = [
+        i
+        for i in range(1, len(name))
+        if name[i].isupper() and not (name[i - 1].isupper() or name[i - 1] == "_")
+    ]
     parts = [name[i:j] for i, j in zip([0, *ends], [*ends, len(name)], strict=True)]
     return "_".join(parts).lower()
 
@@ -461,7 +517,9 @@ def layer_path(expr: t.Expr) -> t.Path | None:
             return t.Path(expr.span, (expr.id,))
         case t.Literal(value=str()):
             return t.Path(expr.span, tuple(str(expr.value).split(".")))
+        case t.Literal(value=int()):
+            return t.Path(expr.span, (expr.text,))
         case t.Attribute():
             inner = layer_path(expr.value)
-            return t.Path(expr.span, (*inner.parts, expr.name)) if inner else None
+            return t.Path(expr.span, (*inner.parts, *expr.name.split("."))) if inner else None
     return None

@@ -39,7 +39,9 @@ class Layers:
         self.unsure.add(value)
         return value
 
-    def add(self, op: Op, name: str, inputs: Sequence[int], span: Span, calls: Calls, shares: int | None = None) -> int:
+    def add(
+        self, op: Op, name: str, inputs: Sequence[int], span: Span, calls: Calls, shares: int | None = None
+    ) -> int:
         """Append a layer.
 
         Raises:
@@ -56,7 +58,19 @@ class Layers:
         except ShapeError as error:
             raise self.fault(error, name, op, inputs, span) from None
         tensors, cost = op.tensors(*shapes), op.cost(*shapes, y=shape)
-        node = Node(len(self.nodes), name, op, tuple(inputs), shape, span, cost, tensors, self.seen(op, sources), shares, batched)
+        node = Node(
+            len(self.nodes),
+            name,
+            op,
+            tuple(inputs),
+            shape,
+            span,
+            cost,
+            tensors,
+            self.seen(op, sources),
+            shares,
+            batched,
+        )
         self.nodes.append(node)
         return node.id
 
@@ -107,11 +121,14 @@ class Layers:
             chain.insert(0, before)
         return chain
 
-    def origin(self, value: int, most: int) -> list[Label]:
-        """The last layers that changed the shape on the way to a value, each with its arithmetic."""
+    def origin(self, value: int, most: int, since: int = -1, axes: slice = slice(None)) -> list[Label]:
+        """The last layers after `since` that changed a value's sizes in `axes`, each with its arithmetic."""
         if value == UNKNOWN:
             return []
-        changed = [n for n in self.chain(value) if n.inputs and n.shape != self.nodes[n.inputs[0]].shape]
+        chain = [n for n in self.chain(value) if n.inputs and n.id > since]
+        changed = [n for n in chain if n.shape[axes] != self.nodes[n.inputs[0]].shape[axes]]
+        if since >= 0 and not changed:
+            return []
         labels = [Label(n.span, self.story(n)) for n in changed[-max(most, 1) :]]
         if not labels:
             node = self.nodes[value]
@@ -125,17 +142,25 @@ class Layers:
         before = " and ".join(map(str, shapes))
         return f"{before} -> {node.shape}" + (f": {', '.join(sums)}" if sums else "")
 
-    def merge(self, op: Op, name: str, branches: Sequence[tuple[int, Span]], span: Span, calls: Calls) -> int:
-        """Merge the branches of a join; where they disagree, all are shown."""
+    def merge(
+        self, op: Op, name: str, branches: Sequence[tuple[int, Span]], flow: int, span: Span, calls: Calls
+    ) -> int:
+        """Merge the branches of a join that takes `flow`; where they disagree, all are shown."""
         if len(branches) < 2:
             count = "one branch" if branches else "no branches"
-            raise Fault("wrong-arity", f"`{op.keyword}` merges two or more branches, and {count} stands here", span)
+            raise Fault(
+                "wrong-arity", f"`{op.keyword}` merges two or more branches, and {count} stands here", span
+            )
         try:
             return self.add(op, name, [value for value, _ in branches], span, calls)
         except Fault as fault:
             if fault.diagnostic.code == "branches-disagree":
-                labels = [Label(s.first_line(), f"this branch gives {self.nodes[v].shape}") for v, s in branches]
-                led = [x for v, s in branches for x in self.origin(v, 1) if x.span != s and "->" in x.text]
+                labels = [
+                    Label(s.first_line(), f"this branch gives {self.nodes[v].shape}") for v, s in branches
+                ]
+                spatial = len({self.nodes[v].shape[1:] for v, _ in branches}) > 1
+                axes = slice(1, None) if spatial else slice(None)
+                led = [x for v, s in branches for x in self.origin(v, 2, flow, axes) if x.span != s]
                 fault.diagnostic = replace(fault.diagnostic, labels=(*labels, *led))
             raise
 
@@ -178,4 +203,3 @@ def inside(naming: Naming) -> list[int]:
     for child in naming.children:
         found += inside(child) if isinstance(child, Naming) else [child]
     return found
-

@@ -48,6 +48,10 @@ def unused_names(file: t.File) -> Iterator[Diagnostic]:
     for node in t.walk(file):
         if isinstance(node, t.Parameter | t.Bind) and node.name not in said and not node.name.startswith("_"):
             what = "parameter" if isinstance(node, t.Parameter) else "name"
-            yield Diagnostic("unused-name", f"nothing uses the {what} `{node.name}`", node.span.first_line(), "warning")
+            yield Diagnostic(
+                "unused-name", f"nothing uses the {what} `{node.name}`", node.span.first_line(), "warning"
+            )
         elif isinstance(node, t.Block) and node.name not in said and not library:
-            yield Diagnostic("unused-name", f"nothing calls the block `{node.name}`", node.span.first_line(), "warning")
+            yield Diagnostic(
+                "unused-name", f"nothing calls the block `{node.name}`", node.span.first_line(), "warning"
+            )

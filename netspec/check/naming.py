@@ -77,7 +77,12 @@ class Naming:
             raise fault
         if name in self.entries:
             help = "let the label count too, as in `conv{i}:`, or leave it out"
-            raise Fault("duplicate-label", f"the label `{name}` comes again each time this is repeated", entry.span, help)
+            raise Fault(
+                "duplicate-label",
+                f"the label `{name}` comes again each time this is repeated",
+                entry.span,
+                help,
+            )
         self.entries[name] = entry
 
     def inner(self, name: str, numbered: bool, **facts: object) -> Naming:
@@ -86,8 +91,9 @@ class Naming:
         return inner
 
     def scope(self) -> Scope:
-        """The finished scope."""
-        children = tuple(c.scope() if isinstance(c, Naming) else c for c in self.children)
+        """The finished scope, without the scopes in it that hold no layers."""
+        made = (c.scope() if isinstance(c, Naming) else c for c in self.children)
+        children = tuple(c for c in made if not isinstance(c, Scope) or c.children)
         return Scope(self.name, self.path, children, self.block, self.arguments, self.shares)
 
     def visible(self) -> Naming | None:
@@ -139,6 +145,8 @@ def label_text(label: t.Label, names: Names) -> str:
         help = "letters, digits, and in quotes also - + / : and spaces can stand in one; a dot parts names"
         raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)
     if text in MODULE_WORDS or keyword.iskeyword(text) or text.startswith("_") or text == "self":
-        why = "a word of Python" if keyword.iskeyword(text) else "a name that PyTorch's modules use themselves"
+        why = (
+            "a word of Python" if keyword.iskeyword(text) else "a name that PyTorch's modules use themselves"
+        )
         raise Fault("bad-label", f"`{text}` is {why}, so it cannot be a label", label.span, f"`{text}_1` can")
     return text

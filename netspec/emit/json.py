@@ -80,4 +80,10 @@ def layer(net: Net, node: Node) -> dict[str, object]:
 
 
 def jsonable(value: object) -> object:
-    return value if isinstance(value, bool | int | float | str | None) else list(value) if isinstance(value, tuple) else str(value)
+    return (
+        value
+        if isinstance(value, bool | int | float | str | None)
+        else list(value)
+        if isinstance(value, tuple)
+        else str(value)
+    )

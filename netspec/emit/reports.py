@@ -12,7 +12,9 @@ from netspec.emit import json, sarif, table
 from netspec.memory import estimate
 
 
-def write_reports(reports: Sequence[Report], *, form: str, explain: bool, ops: bool, depth: int | None, batch: int | None) -> None:
+def write_reports(
+    reports: Sequence[Report], *, form: str, explain: bool, ops: bool, depth: int | None, batch: int | None
+) -> None:
     """Write results to standard output; for people, diagnostics go to standard error."""
     if form == "json":
         emit(json.reports(reports, batch))
@@ -22,7 +24,10 @@ def write_reports(reports: Sequence[Report], *, form: str, explain: bool, ops: b
         for place, report in enumerate(reports):
             show_diagnostics(report)
             if report.net:
-                emit(("\n" if place and form != "csv" else "") + shown(report, form, explain, ops, depth, batch))
+                emit(
+                    ("\n" if place and form != "csv" else "")
+                    + shown(report, form, explain, ops, depth, batch)
+                )
         if form == "table":
             emit_verdicts(reports)
 
@@ -46,7 +51,9 @@ def emit_verdicts(reports: Sequence[Report]) -> None:
     for report in reports:
         errors = sum(d.severity == "error" for d in report.diagnostics)
         warnings = len(report.diagnostics) - errors
-        counts = [f"{n} {word}{'s' * (n != 1)}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
+        counts = [
+            f"{n} {word}{'s' * (n != 1)}" for n, word in ((errors, "error"), (warnings, "warning")) if n
+        ]
         lines.append(f"{report.source.path}: {', '.join(counts) or 'ok'}")
     emit("\n" + "\n".join(lines) if any(r.net for r in reports) else "\n".join(lines))
 

@@ -49,13 +49,33 @@ def scope_row(scope: Scope, nodes: list[Node], level: int) -> Row:
     op = f"{scope.block}({arguments})" if scope.block else f"{{{len(nodes)}}}"
     op = f"share {scope.shares}" if scope.shares else op
     active = sum(n.shape.count for n in nodes if n.batched)
-    return Row(scope.path, op, nodes[-1].shape, sum(n.params for n in nodes), total, active, field(nodes[-1]), level, True)
+    return Row(
+        scope.path,
+        op,
+        nodes[-1].shape,
+        sum(n.params for n in nodes),
+        total,
+        active,
+        field(nodes[-1]),
+        level,
+        True,
+    )
 
 
 def layer_row(net: Net, node: Node, level: int) -> Row:
     shared = f" (weights of {net.nodes[node.shares].name})" if node.shares is not None else ""
     active = node.shape.count if node.batched else 0
-    return Row(node.name, describe(node) + shared, node.shape, node.params, node.cost, active, field(node), level, node=node)
+    return Row(
+        node.name,
+        describe(node) + shared,
+        node.shape,
+        node.params,
+        node.cost,
+        active,
+        field(node),
+        level,
+        node=node,
+    )
 
 
 def describe(node: Node) -> str:
@@ -64,7 +84,9 @@ def describe(node: Node) -> str:
         return "input"
     required = [n for n, f in type(node.op).model_fields.items() if f.is_required()]
     given = {k: v for k, v in node.op.summary().items() if k not in ("init", "bias_init")}
-    parts = [spell(v) if k == required[0] else f"{k}={spell(v)}" for k, v in given.items()] if required else []
+    parts = (
+        [spell(v) if k == required[0] else f"{k}={spell(v)}" for k, v in given.items()] if required else []
+    )
     parts = parts or [f"{k}={spell(v)}" for k, v in given.items()]
     return f"{node.op.keyword}({', '.join(parts)})" if parts else node.op.keyword
 

@@ -17,7 +17,11 @@ def sarif(many: Sequence[Report]) -> str:
     found = [d for r in many for d in r.diagnostics]
     rules = [{"id": code} for code in sorted({d.code for d in found})]
     driver = {"name": "netspec", "rules": rules}
-    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": [result(d) for d in found]}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [result(d) for d in found],
+    }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
 
 
@@ -32,4 +36,6 @@ def place(span: Span) -> dict[str, object]:
     source: Source = span.source
     (line, column), (end_line, end_column) = source.place(span.start), source.place(span.end)
     region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column}
-    return {"physicalLocation": {"artifactLocation": {"uri": PurePath(source.path).as_posix()}, "region": region}}
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": PurePath(source.path).as_posix()}, "region": region}
+    }

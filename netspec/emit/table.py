@@ -51,7 +51,10 @@ def aligned(texts: Sequence[str], widths: Sequence[int]) -> str:
 def markdown(net: Net, memory: Memory, depth: int | None = None, ops: bool = False) -> str:
     """The table and the totals in Markdown."""
     head = [*COLUMNS, *(OPS if ops else ())]
-    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * 3 + ["---:"] * (len(head) - 3)) + " |"]
+    lines = [
+        "| " + " | ".join(head) + " |",
+        "| " + " | ".join(["---"] * 3 + ["---:"] * (len(head) - 3)) + " |",
+    ]
     for row in rows(net, depth):
         texts = [c.replace("|", "\\|").replace("<", "&lt;") for c in cells(row, ops, indent="")]
         lines.append("| " + " | ".join(texts) + " |")
@@ -112,7 +115,9 @@ def story(net: Net, node: Node) -> list[str]:
     before = " and ".join(map(str, shapes)) or "nothing"
     lines.append(f"  shape   {before} -> {node.shape}" + (f": {', '.join(sums)}" if sums else ""))
     if node.tensors and node.shares is None:
-        parts = [f"{t.name or 'value'} {'*'.join(map(str, t.shape)) or '1'}" for t in node.tensors if t.trainable]
+        parts = [
+            f"{t.name or 'value'} {'*'.join(map(str, t.shape)) or '1'}" for t in node.tensors if t.trainable
+        ]
         if parts:
             lines.append(f"  params  {' + '.join(parts)} = {node.params:,}")
     if node.cost.macs:
@@ -121,5 +126,7 @@ def story(net: Net, node: Node) -> list[str]:
         lines.append(f"  MACs    {how}{node.cost.macs:,}")
     if len(node.inputs) == 1 and (reach := node.op.reach(*shapes)) and reach[0][0] > 1:
         old, new = net.nodes[node.inputs[0]].field[0], node.field[0]
-        lines.append(f"  field   {old.size} + ({reach[0][0]} - 1)*{old.step} = {new.size}, every {new.step} pixels")
+        lines.append(
+            f"  field   {old.size} + ({reach[0][0]} - 1)*{old.step} = {new.size}, every {new.step} pixels"
+        )
     return lines

@@ -4,4 +4,17 @@ from netspec.ops import activation, dense, merge, norm, reshape, tensor, window
 from netspec.ops.base import OPS, Code, Op, Tensor
 from netspec.ops.tensor import Input
 
-__all__ = ["OPS", "Code", "Input", "Op", "Tensor", "activation", "dense", "merge", "norm", "reshape", "tensor", "window"]
+__all__ = [
+    "OPS",
+    "Code",
+    "Input",
+    "Op",
+    "Tensor",
+    "activation",
+    "dense",
+    "merge",
+    "norm",
+    "reshape",
+    "tensor",
+    "window",
+]

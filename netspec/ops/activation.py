@@ -158,5 +158,3 @@ class LogSoftmax(Softmax, keyword="log_softmax"):
     """The logarithm of the softmax."""
 
     torch = "nn.LogSoftmax"
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from inspect import Parameter, signature
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -56,7 +57,9 @@ class Code:
 
 def code(function: str, *args: object, **options: tuple[object, object]) -> Code:
     """A call with `options` given as (value, PyTorch's default)."""
-    return Code(function, tuple(map(plain, args)), {k: Option(plain(v), plain(d)) for k, (v, d) in options.items()})
+    return Code(
+        function, tuple(map(plain, args)), {k: Option(plain(v), plain(d)) for k, (v, d) in options.items()}
+    )
 
 
 def plain(value: object) -> object:
@@ -85,13 +88,17 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Pair = Annotated[tuple[int, int], at_least(1), BeforeValidator(to_pair)]
 Pad = Annotated[tuple[int, int], at_least(0), BeforeValidator(to_pair)]
-Kind = Literal["input", "conv", "pool", "norm", "activation", "dense", "dropout", "merge", "reshape", "tensor"]
+Kind = Literal[
+    "input", "conv", "pool", "norm", "activation", "dense", "dropout", "merge", "reshape", "tensor"
+]
 
 
 class Op(BaseModel):
     """A layer type: its fields are the arguments a spec can give, in the order of the class."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True
+    )
 
     keyword: ClassVar[str] = ""
     kind: ClassVar[Kind] = "reshape"
@@ -105,6 +112,7 @@ class Op(BaseModel):
             OPS[keyword] = cls
 
     @classmethod
+    @cache
     def arity(cls) -> tuple[int, int | None]:
         """The least and most inputs, read off the signature of `infer`; None is any number."""
         inputs = [p for name, p in signature(cls.infer).parameters.items() if name != "self"]
@@ -169,7 +177,10 @@ INITS: dict[str, tuple[str, dict[str, type | tuple[object, ...]]]] = {
 }
 """How a tensor may start: the spec's word, PyTorch's function and its options."""
 
-WORDS = {"mode": ("fan_in", "fan_out"), "nonlinearity": ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu")}
+WORDS = {
+    "mode": ("fan_in", "fan_out"),
+    "nonlinearity": ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"),
+}
 
 
 def to_init(value: object) -> object:
@@ -186,11 +197,15 @@ def to_init(value: object) -> object:
     given = {**dict(zip(known, value.args, strict=False)), **value.kwargs}
     for name, argument in given.items():
         if name not in known:
-            raise ValueError(f"`{value.name}` has no argument `{name}`: it takes {', '.join(known) or 'none'}")
+            raise ValueError(
+                f"`{value.name}` has no argument `{name}`: it takes {', '.join(known) or 'none'}"
+            )
         word = str(argument) if isinstance(argument, str | Call) else None
         if known[name] == () and word not in WORDS[name]:
             raise ValueError(f"`{name}` of `{value.name}` is one of {', '.join(WORDS[name])}")
-        if known[name] is float and (word or isinstance(argument, bool) or not isinstance(argument, int | float)):
+        if known[name] is float and (
+            word or isinstance(argument, bool) or not isinstance(argument, int | float)
+        ):
             raise ValueError(f"`{name}` of `{value.name}` takes a number, not {kind_of(argument)}")
     return Call(value.name, (), {k: v if known[k] is float else str(v) for k, v in given.items()})
 

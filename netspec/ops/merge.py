@@ -37,7 +37,9 @@ class Elementwise(Merge):
     """Combine values of one shape; a size of 1 stretches to the others', as in PyTorch."""
 
     def infer(self, *xs: Shape) -> Shape:
-        sizes = [{x[i] for x in xs} - {1} for i in range(len(xs[0]))] if len({len(x) for x in xs}) == 1 else []
+        sizes = (
+            [{x[i] for x in xs} - {1} for i in range(len(xs[0]))] if len({len(x) for x in xs}) == 1 else []
+        )
         if not sizes or any(len(s) > 1 for s in sizes):
             raise ShapeError(f"the branches of {self.keyword} disagree in shape", "branches-disagree")
         return Shape(next(iter(s), 1) for s in sizes)

@@ -8,13 +8,13 @@ from pydantic import BeforeValidator
 
 from netspec.ops.base import Code, Init, Op, Tensor, Weighted
 from netspec.shape import Shape
-from netspec.values import Call, kind_of
+from netspec.values import Call
 
 
 def to_shape(value: object) -> object:
     size = (value,) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(size, tuple) or not size or any(not isinstance(n, int) or n < 1 for n in size):
-        raise ValueError(f"takes a size such as 96x1x1, not {kind_of(value)}")
+        raise ValueError(f"takes sizes of at least 1, such as 96x1x1")
     return Shape(size)
 
 

@@ -14,7 +14,9 @@ def image(x: Shape, what: str) -> None:
     require(len(x) == 3, f"{what} takes an image (channels x height x width), but {x.noun} arrive")
 
 
-def windows(x: Shape, kernel: Pair, stride: Pair, padding: Pad, dilation: Pair = (1, 1), ceil: bool = False) -> tuple[Axis, ...]:
+def windows(
+    x: Shape, kernel: Pair, stride: Pair, padding: Pad, dilation: Pair = (1, 1), ceil: bool = False
+) -> tuple[Axis, ...]:
     return tuple(Axis(*a, ceil) for a in zip(x.hw, kernel, stride, padding, dilation, strict=True))
 
 
@@ -87,14 +89,19 @@ class Deconv(Weighted, keyword="deconv"):
         divide(self.channels, "output", self.groups)
         for extra, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
             limit = max(stride, dilation)
-            require(extra < limit, f"output_padding must be below the stride or the dilation, {limit}, not {extra}")
+            require(
+                extra < limit,
+                f"output_padding must be below the stride or the dilation, {limit}, not {extra}",
+            )
         sizes = tuple(total for total, _ in self.sums(x))
         require(min(sizes) > 0, f"nothing is left: {self.sums(x)[0][1]}", "empty-output")
         return Shape((self.channels, *sizes))
 
     def sums(self, x: Shape) -> list[tuple[int, str]]:
         """Height and width of the output, each with its arithmetic."""
-        axes = zip(x.hw, self.kernel, self.stride, self.padding, self.output_padding, self.dilation, strict=True)
+        axes = zip(
+            x.hw, self.kernel, self.stride, self.padding, self.output_padding, self.dilation, strict=True
+        )
         sums = []
         for size, kernel, stride, padding, extra, dilation in axes:
             reach = dilation * (kernel - 1) + 1
@@ -114,11 +121,18 @@ class Deconv(Weighted, keyword="deconv"):
         return Cost(macs=macs, additions=self.bias * y.count)
 
     def reach(self, x: Shape) -> tuple[Reach, Reach]:
-        height, width = (-(-((k - 1) * d + 1) // s) for k, d, s in zip(self.kernel, self.dilation, self.stride, strict=True))
+        height, width = (
+            -(-((k - 1) * d + 1) // s)
+            for k, d, s in zip(self.kernel, self.dilation, self.stride, strict=True)
+        )
         return (height, 1, 0), (width, 1, 0)
 
     def module(self, x: Shape) -> Code:
-        options = {"stride": (self.stride, 1), "padding": (self.padding, 0), "output_padding": (self.output_padding, 0)}
+        options = {
+            "stride": (self.stride, 1),
+            "padding": (self.padding, 0),
+            "output_padding": (self.output_padding, 0),
+        }
         rest = {"groups": (self.groups, 1), "bias": (self.bias, True), "dilation": (self.dilation, 1)}
         return code("nn.ConvTranspose2d", x.channels, self.channels, self.kernel, **options, **rest)
 
@@ -145,7 +159,11 @@ class Pool(Op):
 
     def options(self) -> dict[str, tuple[object, object]]:
         stride = self.stride or self.kernel
-        return {"stride": (stride, self.kernel), "padding": (self.padding, 0), "ceil_mode": (self.ceil, False)}
+        return {
+            "stride": (stride, self.kernel),
+            "padding": (self.padding, 0),
+            "ceil_mode": (self.ceil, False),
+        }
 
 
 class MaxPool(Pool, keyword="maxpool"):
@@ -167,7 +185,9 @@ class AvgPool(Pool, keyword="avgpool"):
         return Cost(additions=y.count * prod(self.kernel), divisions=y.count)
 
     def module(self, x: Shape) -> Code:
-        return code("nn.AvgPool2d", self.kernel, **self.options(), count_include_pad=(self.count_padding, True))
+        return code(
+            "nn.AvgPool2d", self.kernel, **self.options(), count_include_pad=(self.count_padding, True)
+        )
 
 
 class Adaptive(Op):

@@ -88,6 +88,7 @@ class Reader:
         self.brackets: list[Token] = []
         self.faults: list[Diagnostic] = []
         self.previous: Token | None = None
+        self.tried = -1
         self.mark()
 
     def read(self) -> object:
@@ -100,13 +101,20 @@ class Reader:
 
     def separate(self, position: int) -> bool:
         """A line's end or `;` ends a statement, but not inside brackets, after a comma or beside a brace."""
-        following = next((t.type for t in self.tokens[position + 1 :] if t.type not in ENDS), "$END")
+        following = self.following(position)
         inside = self.brackets and self.brackets[-1].type != "LBRACE"
         idle = self.previous is None or self.previous.type in ("LBRACE", "COMMA", "_SEP")
         if inside or idle or following in ("RBRACE", "ELSE", "$END"):
             return True
         token = self.tokens[position]
         return self.feed(Token("_SEP", str(token), at(token), end_pos=until(token)))
+
+    def following(self, position: int) -> str:
+        """The kind of the next token that is no line's end."""
+        for index in range(position + 1, len(self.tokens)):
+            if self.tokens[index].type not in ENDS:
+                return self.tokens[index].type
+        return "$END"
 
     def feed(self, token: Token) -> bool:
         """Give the parser one token; on a fault, report it and answer False."""
@@ -146,15 +154,16 @@ class Reader:
         """Where to go on after the fault at `position`."""
         opened = self.brackets[self.depth :]
         fresh_line = position > 0 and self.tokens[position - 1].type in ENDS
+        tried, self.tried = self.tried == position, position
         self.restore()
-        if fresh_line and begins_statement(self.tokens, position):
+        if fresh_line and begins_statement(self.tokens, position) and not tried:
             return position - 1
         depth = len(opened)
         for index in range(position, len(self.tokens)):
             kind = self.tokens[index].type
             if kind in ENDS and (depth <= 0 or begins_statement(self.tokens, index + 1)):
                 return index
-            if kind == "RBRACE" and depth <= 0 and self.brackets:
+            if kind == "RBRACE" and depth <= 0 and self.brackets and index > position:
                 return index
             depth += (kind in OPEN) - (kind in OPEN.values())
         return len(self.tokens)
@@ -192,8 +201,34 @@ def begins_statement(tokens: Sequence[Token], index: int) -> bool:
     return kinds == ["NAME", "COLON"] or bool(kinds) and kinds[0] in STATEMENT_WORDS
 
 
-STATEMENT_WORDS = {"NETWORK", "USE", "INPUT", "BLOCK", "DEFAULT", "REPEAT", "FOR", "OUTPUT", "EXPECT", "TRAIN", "RBRACE"}
-VALUES = {"NUMBER", "STRING", "SIZE", "LSQB", "LPAR", "MINUS", "PLUS", "TRUE", "FALSE", "NONE", "NAME", "IN", "NOT"}
+STATEMENT_WORDS = {
+    "NETWORK",
+    "USE",
+    "INPUT",
+    "BLOCK",
+    "DEFAULT",
+    "REPEAT",
+    "FOR",
+    "OUTPUT",
+    "EXPECT",
+    "TRAIN",
+    "RBRACE",
+}
+VALUES = {
+    "NUMBER",
+    "STRING",
+    "SIZE",
+    "LSQB",
+    "LPAR",
+    "MINUS",
+    "PLUS",
+    "TRUE",
+    "FALSE",
+    "NONE",
+    "NAME",
+    "IN",
+    "NOT",
+}
 OPERATORS = {"STAR", "SLASH", "PERCENT", "IF", "AND", "OR", "DOT", "MORETHAN", "LESSTHAN"}
 
 
@@ -209,10 +244,21 @@ def unexpected(
     if brackets and (token.type == "$END" or (late and brackets[-1].type != "LBRACE")):
         opener = Span(source, at(brackets[-1]), until(brackets[-1]))
         message = f"`{brackets[-1]}` is never closed"
-        return Diagnostic("syntax", message, opener, labels=(Label(span, f"found {found} before it was closed"),) if token.type != "$END" else ())
+        return Diagnostic(
+            "syntax",
+            message,
+            opener,
+            labels=(Label(span, f"found {found} before it was closed"),) if token.type != "$END" else (),
+        )
     if token.type == "UNKNOWN":
-        fact = "this text is never closed: the second `\"` is missing" if token == '"' else f"`{token}` has no meaning here"
+        fact = (
+            'this text is never closed: the second `"` is missing'
+            if token == '"'
+            else f"`{token}` has no meaning here"
+        )
         return Diagnostic("syntax", fact, span)
+    if token.type == "RBRACE" and not any(b.type == "LBRACE" for b in brackets):
+        message = "`}` closes nothing: no `{` is open here"
     return Diagnostic("syntax", message, span, help=advice(token, previous))
 
 
@@ -230,11 +276,24 @@ def listing(state: InteractiveParser) -> str:
         accepts -= VALUES | {"LBRACE"}
     if accepts & OPERATORS:
         parts.append("an operator")
-        accepts -= {n for n in accepts if n not in ("_SEP", "$END", "RPAR", "RSQB", "RBRACE", "LBRACE", "COMMA", "COLON")}
-    words = {"NAME": "a name", "_SEP": "the end of the line", "NUMBER": "a number", "STRING": "a text in quotes"}
+        accepts -= {
+            n
+            for n in accepts
+            if n not in ("_SEP", "$END", "RPAR", "RSQB", "RBRACE", "LBRACE", "COMMA", "COLON")
+        }
+    words = {
+        "NAME": "a name",
+        "_SEP": "the end of the line",
+        "NUMBER": "a number",
+        "STRING": "a text in quotes",
+    }
     words |= {"SIZE": "a size such as 3x224x224", "$END": "", "LABEL": ""}
     parts += [w for w in (words.get(n, f"`{names.get(n, n)}`") for n in sorted(accepts)) if w]
-    return " or ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else (parts or ["the end of the file"])[0]
+    return (
+        " or ".join([", ".join(parts[:-1]), parts[-1]])
+        if len(parts) > 1
+        else (parts or ["the end of the file"])[0]
+    )
 
 
 def advice(token: Token, previous: Token | None) -> str | None:
@@ -249,4 +308,3 @@ def advice(token: Token, previous: Token | None) -> str | None:
     if token.type in ("NUMBER", "NAME", "STRING") and previous.type in ("NUMBER", "NAME", "STRING", "SIZE"):
         return "a comma, a `;` or a line's end may be missing between the two"
     return None
-

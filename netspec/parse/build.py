@@ -23,6 +23,12 @@ def number(text: str) -> int | float:
     return int(digits) if digits.isdigit() else float(digits)
 
 
+class Parameters(list[t.Parameter]):
+    """The parameters of a network or block, and where their brackets stand."""
+
+    span: Span
+
+
 class Builder(Transformer[Token, Any]):
     """Makes tree nodes; `expression` reads the text between two offsets, for braces in labels and sizes."""
 
@@ -33,9 +39,10 @@ class Builder(Transformer[Token, Any]):
 
     def span(self, children: Children) -> Span:
         """From the first child to the last."""
-        if not children:
+        placed = [x for x in children if isinstance(x, Token) or hasattr(x, "span")]
+        if not placed:
             return Span(self.origin, 0, 0)
-        first, last = children[0], children[-1]
+        first, last = placed[0], placed[-1]
         start = first.start_pos if isinstance(first, Token) else first.span.start
         end = last.end_pos if isinstance(last, Token) else last.span.end
         return Span(self.origin, start, end)
@@ -121,8 +128,10 @@ class Builder(Transformer[Token, Any]):
     def broken(self, c: Children) -> t.Broken:
         return t.Broken(self.span(c))
 
-    def parameters(self, c: Children) -> list[t.Parameter]:
-        return nodes(c, t.Parameter)
+    def parameters(self, c: Children) -> Parameters:
+        made = Parameters(nodes(c, t.Parameter))
+        made.span = self.span(c)
+        return made
 
     def parameter(self, c: Children) -> t.Parameter:
         return t.Parameter(self.span(c), str(c[0]), c[2] if len(c) > 2 else None)

@@ -14,11 +14,10 @@ from netspec.graph import Net
 from netspec.memory import recipe_of
 from netspec.recipe import RecipeError
 from netspec.run.build import build
-from netspec.run.checkpoint import TrainError
+from netspec.run.checkpoint import TrainError, fresh_folder
 from netspec.run.data import Data, DataError, check_fit, open_data
 from netspec.run.progress import open_progress
 from netspec.run.train import train
-from netspec.shape import Shape
 
 TROUBLE = (DataError, TrainError, RecipeError, SpecError)
 """What can be wrong for a reason the user can mend."""
@@ -28,7 +27,6 @@ def train_spec(
     check: Callable[..., Report],
     spec: str,
     arguments: Mapping[str, object],
-    size: Shape | None,
     *,
     data: str | None,
     root: Path | None,
@@ -62,19 +60,21 @@ def train_spec(
     show_diagnostics(report)
     if not report.net:
         return 1
-    refuse_unfit(report.net, source, size)
+    refuse_unfit(report.net, source)
     torch.manual_seed(recipe.seed)
     module = build(report.net)
-    folder = out or Path("runs") / report.net.name.lower()
+    folder = out or fresh_folder(Path("runs") / report.net.name.lower())
     about = {"spec": report.source.text, "path": spec, "arguments": dict(report.net.arguments)}
     progress = open_progress()
     shape = report.net.inputs[0].shape
-    summary = train(module, shape, recipe, source, folder, device=device, workers=workers, progress=progress, about=about)
+    summary = train(
+        module, shape, recipe, source, folder, device=device, workers=workers, progress=progress, about=about
+    )
     progress.summary(summary)
     return 130 if summary.interrupted else 0
 
 
-def refuse_unfit(net: Net, data: Data, size: Shape | None) -> None:
+def refuse_unfit(net: Net, data: Data) -> None:
     """Refuse a network that cannot be trained on a data set, with the way out."""
     if len(net.inputs) != 1:
         raise DataError(f"{net.name} has {len(net.inputs)} inputs; training feeds one image to one input")
@@ -85,7 +85,11 @@ def refuse_unfit(net: Net, data: Data, size: Shape | None) -> None:
     check_fit(data, net.inputs[0].shape)
     shape, classes = net.nodes[always[0].node].shape, len(data.class_names)
     if len(shape) != 1:
-        raise DataError(f"{always[0].name} gives {shape}, not one number for each of the {classes} classes: flatten it first")
+        raise DataError(
+            f"{always[0].name} gives {shape}, not one number for each of the {classes} classes: flatten it first"
+        )
     if shape.features < classes:
         way = "--set classes=" if "classes" in net.arguments else "its last layer takes "
-        raise DataError(f"{data.name} has {classes} classes, but {always[0].name} tells {shape.features} apart: {way}{classes}")
+        raise DataError(
+            f"{data.name} has {classes} classes, but {always[0].name} tells {shape.features} apart: {way}{classes}"
+        )

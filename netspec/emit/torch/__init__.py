@@ -11,7 +11,10 @@ def source(net: Net) -> str:
     """One nn.Module class for each block of the spec, layers under their labels, and a plain `forward`."""
     classes = Classes(net)
     root = classes.root.template
-    bodies = [write(t, start(net) if t is root else [], describe(net) if t is root else None) for t in classes.templates.values()]
+    bodies = [
+        write(t, start(net) if t is root else [], describe(net) if t is root else None)
+        for t in classes.templates.values()
+    ]
     text = "\n\n\n".join(bodies)
     imports = ["from torch import nn"]
     if "torch." in text:
@@ -28,7 +31,11 @@ def describe(net: Net) -> str:
     inputs = ", ".join(f"{n.name} ({n.shape})" for n in net.inputs)
     outputs = ", ".join(f"{o.name} ({net.nodes[o.node].shape})" for o in net.outputs)
     text = f"{head}.\n\nTakes batches of {inputs}; gives {outputs}."
-    return "".join(c if c == "\n" or c.isprintable() else " " for c in text).replace("\\", "\\\\").replace('"', "'")
+    return (
+        "".join(c if c == "\n" or c.isprintable() else " " for c in text)
+        .replace("\\", "\\\\")
+        .replace('"', "'")
+    )
 
 
 def write(template: Template, extra: list[str], docstring: str | None) -> str:

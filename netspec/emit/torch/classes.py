@@ -45,7 +45,9 @@ class Template:
     def init(self) -> list[str]:
         """The lines of `__init__` that make the children."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
-        return [text if text.startswith("self.register_buffer(") else assign(name, text) for name, text in texts]
+        return [
+            text if text.startswith("self.register_buffer(") else assign(name, text) for name, text in texts
+        ]
 
 
 class Slots:
@@ -88,7 +90,11 @@ class Classes:
         kinds = [type(n).__name__ for n in slots.numbers]
         key = repr((scope.block or scope.name, children, body, [i.template.name for i in slots.inner], kinds))
         if key not in self.templates:
-            name = identifier(self.net.name) if not scope.path else unique(scope.block or camel_case(scope.name), self.used | TAKEN)
+            name = (
+                identifier(self.net.name)
+                if not scope.path
+                else unique(scope.block or camel_case(scope.name), self.used | TAKEN)
+            )
             self.used.add(name)
             self.templates[key] = Template(name, slots.hints, children, body, [n for _, n in inputs])
         channels = self.net.nodes[io.inputs[0]].shape.channels if io.inputs else 0
@@ -111,11 +117,15 @@ class Classes:
         made: list[tuple[str, Layout]] = []
         for child in scope.children:
             if isinstance(child, Scope):
-                if child.shares is None and list(child.ids()):
+                if child.shares is None and not self.wiring.idle(child):
                     made.append((child.name, self.module(child, slots)))
                 continue
             node = self.net.nodes[child]
-            if node.shares is None and (node.tensors or not self.functional(node)) and node.op.kind != "input":
+            if (
+                node.shares is None
+                and (node.tensors or not self.functional(node))
+                and node.op.kind != "input"
+            ):
                 made.append((node.label, self.leaf(node, slots)))
         return made
 
@@ -126,7 +136,10 @@ class Classes:
     def leaf(self, node: Node, slots: Slots) -> Layout:
         if node.op.kind != "tensor":
             return self.code(node, slots, node.label)
-        sizes = tuple(slots.number(n, f"{node.label}_{'channels' if k == 0 else 'size'}") for k, n in enumerate(node.shape))
+        sizes = tuple(
+            slots.number(n, f"{node.label}_{'channels' if k == 0 else 'size'}")
+            for k, n in enumerate(node.shape)
+        )
         zeros = Call("torch.zeros", sizes, ())
         return Call("nn.Parameter", (zeros,), ()) if node.op.keyword == "param" else Buffer(node.label, zeros)
 
@@ -137,7 +150,9 @@ class Classes:
         options = dict(made.options)
         if isinstance(node.op, Activation) and node.op.in_place:
             options["inplace"] = Option(self.may_overwrite(node), False)
-        hints = {"nn.Conv2d": ("in", "channels", "kernel"), "nn.Linear": ("in", "features")}.get(made.function, ())
+        hints = {"nn.Conv2d": ("in", "channels", "kernel"), "nn.Linear": ("in", "features")}.get(
+            made.function, ()
+        )
         words = [hints[k] if k < len(hints) else "size" for k in range(len(made.args))]
         args = [slots.number(arg, f"{label}_{word}") for arg, word in zip(made.args, words, strict=True)]
         given = [(key, slots.number(o.value, f"{label}_{key}"), o.default) for key, o in options.items()]
@@ -171,11 +186,15 @@ class Classes:
             if isinstance(child, Scope):
                 inner = self.wiring.interface(child)
                 inputs, outputs = inner.inputs, inner.outputs
-                plain = child.shares is None and len(outputs) == 1
+                plain = child.shares is None and len(outputs) == 1 and not self.wiring.idle(child)
             else:
                 node = self.net.nodes[child]
                 inputs, outputs = tuple(self.wiring.alias[i] for i in node.inputs), (child,)
-                plain = node.shares is None and node.op.keyword != "identity" and node.op.kind not in ("tensor", "merge", "input")
+                plain = (
+                    node.shares is None
+                    and node.op.keyword != "identity"
+                    and node.op.kind not in ("tensor", "merge", "input")
+                )
                 plain = plain and node.op.module(*self.net.shapes(node)) is not None
             expected = io.inputs if value is None else (value,)
             if not plain or inputs != expected:
@@ -206,7 +225,9 @@ def solve(template: Template) -> None:
         for name, words in expressions(column, known):
             parameters[name] = known[name]
             return words
-        name = next((n for n, c in parameters.items() if c == column), None) or unique(hint, [*parameters, *known])
+        name = next((n for n, c in parameters.items() if c == column), None) or unique(
+            hint, [*parameters, *known]
+        )
         parameters[name] = column
         return name
 
@@ -239,4 +260,3 @@ def expressions(column: Column, known: Mapping[str, Column]) -> list[tuple[str, 
         elif part > 1 and all(c == v // part for c, v in pairs):
             found.append((name, f"{name} // {part}"))
     return found
-

@@ -66,6 +66,10 @@ class Wiring:
         self.interfaces[scope.path] = interface
         return interface
 
+    def idle(self, scope: Scope) -> bool:
+        """Whether a scope only passes values on."""
+        return all(self.alias[i] != i for i in scope.ids())
+
     def leaves(self, value: int, inside: set[int]) -> bool:
         return value in self.returned or any(u not in inside for u in self.real_users(value))
 
@@ -83,6 +87,8 @@ class Wiring:
         steps = []
         for child in scope.children:
             if isinstance(child, Scope):
+                if self.idle(child):
+                    continue
                 io = self.interface(child)
                 target = child.shares or child.path
                 training = bool(io.outputs) and all(i in self.training_only for i in io.outputs)
@@ -100,7 +106,16 @@ class Wiring:
                 steps.append(Step(module, (), (child,), node.label, inline=True))
                 continue
             text = node.op.expression(*["{}"] * len(inputs))
-            steps.append(Step(text or f"{module}({{}})", inputs, (child,), node.label, text is not None, child in self.training_only))
+            steps.append(
+                Step(
+                    text or f"{module}({{}})",
+                    inputs,
+                    (child,),
+                    node.label,
+                    text is not None,
+                    child in self.training_only,
+                )
+            )
         return steps
 
 
@@ -127,7 +142,9 @@ def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
             holes = ["{}"] * len(user.inputs)
             holes[place] = f"({step.text})" if compound else step.text
             inputs = (*user.inputs[:place], *step.inputs, *user.inputs[place + 1 :])
-            steps[users[0]] = Step(user.text.format(*holes), inputs, user.outputs, user.label, user.inline, user.training)
+            steps[users[0]] = Step(
+                user.text.format(*holes), inputs, user.outputs, user.label, user.inline, user.training
+            )
             del steps[position]
         else:
             position += 1
@@ -156,11 +173,16 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
         free = [n for n in dying if n not in held]
         targets = []
         for output in step.outputs:
-            name = free.pop(0) if free else unique(fresh_name(wiring, step, output, held), held | set(targets))
+            name = (
+                free.pop(0) if free else unique(fresh_name(wiring, step, output, held), held | set(targets))
+            )
             targets.append(name)
             names[output] = name
         left = ", ".join(targets) or "_"
-        lines.append(f"{left} = {call}" + (f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else ""))
+        lines.append(
+            f"{left} = {call}"
+            + (f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else "")
+        )
         if free and not final:
             lines.append(f"del {', '.join(free)}")
     return [*lines, *returns(wiring, returned, names, root)]
@@ -169,7 +191,9 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
 def fresh_name(wiring: Wiring, step: Step, output: int, held: set[str]) -> str:
     """A name for a value that cannot take over its input's: its label where it is merged or returned later."""
     users = list(wiring.real_users(output))
-    merged = any(u >= 0 and wiring.net.nodes[u].op.kind == "merge" for u in users) or output in wiring.returned
+    merged = (
+        any(u >= 0 and wiring.net.nodes[u].op.kind == "merge" for u in users) or output in wiring.returned
+    )
     if (merged or len(users) > 1) and not step.label.isdigit():
         return step.label
     return next((n for n in "xyzuvw" if n not in held), "x")

@@ -63,7 +63,9 @@ def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
             args += [f"{key}={text}" for key, text, default in options if text != repr(default)]
             return f"{layout.function}({', '.join(args)})"
         case Chain():
-            texts = [(name, write(part, numbers, inner).replace("\n", "\n    ")) for name, part in layout.parts]
+            texts = [
+                (name, write(part, numbers, inner).replace("\n", "\n    ")) for name, part in layout.parts
+            ]
             if [name for name, _ in texts] == [str(k) for k in range(len(texts))]:
                 return "nn.Sequential(\n" + "".join(f"    {text},\n" for _, text in texts) + ")"
             pairs = "".join(f"    ({name!r}, {text}),\n" for name, text in texts)

@@ -7,7 +7,17 @@ import keyword
 import re
 from collections.abc import Iterable
 
-TAKEN = {"nn", "torch", "self", "super", "module", "OrderedDict", *dir(builtins), *keyword.kwlist, *keyword.softkwlist}
+TAKEN = {
+    "nn",
+    "torch",
+    "self",
+    "super",
+    "module",
+    "OrderedDict",
+    *dir(builtins),
+    *keyword.kwlist,
+    *keyword.softkwlist,
+}
 
 
 def identifier(text: str) -> str:
@@ -32,12 +42,19 @@ def unique(text: str, used: Iterable[str]) -> str:
 
 def camel_case(label: str) -> str:
     """A label as the name of a class: `inception4a` becomes `Inception4a`."""
-    return "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", label, flags=re.ASCII) if part) or "Group"
+    return (
+        "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", label, flags=re.ASCII) if part)
+        or "Group"
+    )
 
 
 def member(name: str) -> str:
     """How a module's child of this name is reached, after the module."""
-    return f".{name}" if name.isidentifier() and name.isascii() and not keyword.iskeyword(name) else f".get_submodule({name!r})"
+    return (
+        f".{name}"
+        if name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
+        else f".get_submodule({name!r})"
+    )
 
 
 def reach(path: str) -> str:

@@ -21,7 +21,9 @@ def start(net: Net) -> list[str]:
             kinds.setdefault(made.function, []).append(node)
     looped: dict[str, Mapping[str, Call]] = {}
     for function, nodes in kinds.items():
-        alike = {t: c for t, c in stated[nodes[0].id].items() if all(same(stated[n.id], t, c, n) for n in nodes)}
+        alike = {
+            t: c for t, c in stated[nodes[0].id].items() if all(same(stated[n.id], t, c, n) for n in nodes)
+        }
         if len(nodes) > 2 and alike:
             looped[function] = alike
     lines = loop(looped, kinds)
