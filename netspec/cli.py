@@ -80,7 +80,7 @@ def draw_command(
     from netspec.emit.picture import PictureError, picture
 
     net = examined(spec, settings, input_).require()
-    with plainly(PictureError):
+    with Plainly(PictureError):
         picture(dot(net, direction=direction, depth=depth), output)
     click.echo(f"{output}: {net.name}, {net.totals.layers} layers")
 
@@ -104,7 +104,7 @@ def export_command(
     from netspec.files import FileError, write_text
 
     text = source(examined(spec, settings, input_).require())
-    with plainly(FileError):
+    with Plainly(FileError):
         write_text(output, text) if output else click.echo(text, nl=False)
 
 
@@ -149,7 +149,7 @@ def train_command(spec: str, settings: Sequence[str], input_: str | None, **opti
     from netspec.run.command import TROUBLE, train_spec
 
     arguments = assigned(settings)
-    with plainly(*TROUBLE):
+    with Plainly(*TROUBLE):
         sys.exit(
             train_spec(lambda **more: examine(spec, settings, input_, **more), spec, arguments, **options)
         )
@@ -198,7 +198,7 @@ def sized(text: str | None) -> Shape | None:
         raise click.UsageError(str(error)) from None
 
 
-class plainly:
+class Plainly:
     """Show known errors as one sentence, with exit status 1."""
 
     def __init__(self, *kinds: type[Exception]) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from netspec import tree as t
 from netspec.diagnostics import Diagnostic, Span, did_you_mean
+from netspec.functions import ARITHMETIC, COMPARISONS, FUNCTIONS, LONGEST
 from netspec.shape import ATTRIBUTES, Shape
 from netspec.values import Call, kind_of
 
 LARGEST = 2**63
-LONGEST = 100_000
 
 
 class Fault(Exception):
@@ -46,57 +44,8 @@ class Names:
         return [*self.values, *(self.parent.known() if self.parent else [])]
 
 
-def make_divisible(value: float, divisor: int = 8, least: int | None = None) -> int:
-    """Round to a multiple of `divisor` without losing more than a tenth (MobileNet's rule, Sandler et al., 2018)."""
-    rounded = max(least or divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
-
-
-FUNCTIONS: Mapping[str, Callable[..., object]] = {
-    "range": lambda *a: bounded_range(*a),
-    "len": len,
-    "min": min,
-    "max": max,
-    "sum": sum,
-    "round": lambda x, digits=None: round(x, None if digits is None else max(-18, min(18, digits))),
-    "floor": math.floor,
-    "ceil": math.ceil,
-    "int": int,
-    "abs": abs,
-    "enumerate": lambda xs, start=0: [[i, x] for i, x in enumerate(xs, start)],
-    "zip": lambda *xs: [list(x) for x in zip(*xs, strict=True)],
-    "make_divisible": make_divisible,
-}
-ARITHMETIC: Mapping[str, Callable[[object, object], object]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "**": operator.pow,
-}
-COMPARISONS: Mapping[str, Callable[[object, object], object]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": lambda a, b: a in b,  # type: ignore[operator]
-    "not in": lambda a, b: a not in b,  # type: ignore[operator]
-}
-
-
-def bounded_range(*bounds: int) -> list[int]:
-    numbers = range(*bounds)
-    if len(numbers) > LONGEST:
-        raise OverflowError
-    return list(numbers)
-
-
 def evaluate(expr: t.Expr, names: Names, words: bool = False) -> object:
-    """The value of an expression; with `words`, an unknown name such as `flip` or `sgd(...)` stands for itself.
+    """The value of an expression; with `words`, an unknown name such as `flip` or `sgd()` stands for itself.
 
     Raises:
         Fault: the expression has no value, with the place and the reason.
@@ -196,7 +145,7 @@ def lookup(expr: t.Name, names: Names, words: bool) -> object:
     if expr.id in FUNCTIONS:
         raise Fault("expression", f"`{expr.id}` is a function: it is called with ( )", expr.span)
     if names.shape_of(expr) is not None:
-        help = f"`{expr.id}.channels` is a number, and so are its height, width, features, tokens and count"
+        help = f"`{expr.id}.channels` is a number, and so are its height, width, features, tokens and numbers"
         raise Fault("unknown-name", f"`{expr.id}` is a layer, not a value", expr.span, help)
     message = f"there is no name `{expr.id}` here"
     raise Fault("unknown-name", message, expr.span, did_you_mean(expr.id, [*names.known(), *FUNCTIONS]))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """The receptive field along one axis, in pixels of the input: its size, and the step between neighbours."""
+    """The receptive field along one axis, in pixels of the input: its size, and the step to the next."""
 
     size: int = 1
     step: int = 1
@@ -37,9 +37,9 @@ class Node:
     inputs: tuple[int, ...]
     shape: Shape
     span: Span = field(compare=False, repr=False)
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
     tensors: tuple[Tensor, ...] = ()
-    field: tuple[Field, Field] = (Field(), Field())
+    sees: tuple[Field, Field] = (Field(), Field())
     shares: int | None = None
     batched: bool = True
 
@@ -145,7 +145,7 @@ class Net:
     def totals(self) -> Totals:
         layers, total = self.layers, Cost.sum(n.cost for n in self.layers)
         params, buffers = sum(n.params for n in layers), sum(n.buffers for n in layers)
-        activations = sum(n.shape.count for n in layers if n.batched)
+        activations = sum(n.shape.numbers for n in layers if n.batched)
         return Totals(len(layers), params, buffers, total.macs, activations, total)
 
     def shapes(self, node: Node) -> tuple[Shape, ...]:

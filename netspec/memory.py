@@ -25,7 +25,8 @@ class Memory:
 
     @property
     def words(self) -> str:
-        return f"batch {self.batch} and {self.rule}: weights, gradients, optimizer and kept activations, no workspace"
+        parts = "weights, gradients, optimizer and kept activations, no workspace"
+        return f"batch {self.batch} and {self.rule}: {parts}"
 
 
 def recipe_of(net: Net) -> Recipe:
@@ -45,5 +46,5 @@ def estimate(net: Net, batch: int | None = None) -> Memory:
     ]
     weights = 4 * net.totals.params
     state = weights * recipe.optimizer.state_per_parameter
-    activations = 4 * size * sum(n.shape.count for n in kept)
+    activations = 4 * size * sum(n.shape.numbers for n in kept)
     return Memory(weights + 4 * net.totals.buffers, weights, state, activations, size, recipe.optimizer.kind)

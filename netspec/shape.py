@@ -27,7 +27,7 @@ class Shape(tuple[int, ...]):
     """The sizes of one image's value, without the batch: `96x55x55`, `4096` or `197x768`.
 
     >>> x = Shape((96, 55, 55))
-    >>> print(x, x.channels, x.hw, x.count)
+    >>> print(x, x.channels, x.hw, x.numbers)
     96x55x55 96 (55, 55) 290400
     """
 
@@ -37,7 +37,8 @@ class Shape(tuple[int, ...]):
         return "x".join(map(str, self))
 
     @property
-    def count(self) -> int:
+    def numbers(self) -> int:
+        """How many numbers a value of this shape holds."""
         return prod(self)
 
     @property
@@ -78,7 +79,7 @@ ATTRIBUTES = {
     "width": (3,),
     "features": (1, 2),
     "tokens": (2,),
-    "count": (1, 2, 3),
+    "numbers": (1, 2, 3),
 }
 """The names a spec can ask of a shape, and the ranks that have them."""
 
@@ -101,7 +102,10 @@ class Cost:
         return cls(*map(sum, zip(*rows, strict=True))) if rows else cls()
 
 
-CONVENTION = "one multiply-accumulate of a convolution or matrix product is one MAC, for one image; biases, norms and activations are counted apart"
+CONVENTION = (
+    "one multiply-accumulate of a convolution or matrix product is one MAC, for one image; "
+    "biases, norms and activations are counted apart"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ class Axis:
         return self.size + 2 * self.padding - self.reach
 
     def positions(self) -> int:
-        """How many places the window takes; a rounded-up last one must start inside the image or its left padding."""
+        """How many places the window takes; rounded up, the last starts inside the image or its padding."""
         if not self.ceil:
             return self.span // self.stride + 1
         count = -(-self.span // self.stride) + 1

@@ -1,4 +1,4 @@
-"""Read spec files: found by path or by the name of a built-in spec, bounded, and always with a plain reason."""
+"""Read spec files, found by path or by the name of a built-in one, and say plainly why one cannot be read."""
 
 from __future__ import annotations
 

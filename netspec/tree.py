@@ -101,7 +101,10 @@ class CallExpr(Tree):
     arguments: tuple[Argument, ...]
 
 
-Expr: TypeAlias = "Literal | Name | List | Table | Size | Unary | Binary | Compare | Choice | Index | Attribute | CallExpr | Broken"
+Expr: TypeAlias = (
+    "Literal | Name | List | Table | Size | Unary | Binary | Compare | Choice | Index | Attribute | CallExpr"
+    " | Broken"
+)
 
 
 @dataclass(frozen=True)
@@ -284,20 +287,13 @@ def walk(root: Tree) -> Iterator[Tree]:
         node = waiting.pop()
         if isinstance(node, Tree):
             yield node
-            waiting.extend(getattr(node, name) for name in reversed(children(type(node))))
+            waiting.extend(getattr(node, name) for name in reversed(children(type(node).__name__)))
         elif isinstance(node, tuple):
             waiting.extend(reversed(node))
 
 
 @cache
-def children(kind: type[Tree]) -> tuple[str, ...]:
-    """The fields of a node that can hold other nodes."""
-    return tuple(
-        f.name
-        for f in fields(kind)
-        if f.name not in ("span", "text", "comments", "id", "value") or kind in HOLDERS
-    )
-
-
-HOLDERS = (Index, Attribute, Argument, Bind, Setting)
-"""Kinds whose `value` is a node, not a number or a text."""
+def children(kind: str) -> tuple[str, ...]:
+    """The fields of a kind of node that hold other nodes."""
+    plain = {"span", "text", "comments", "id", "name", "op"} | ({"value"} if kind == "Literal" else set())
+    return tuple(f.name for f in fields(globals()[kind]) if f.name not in plain)

@@ -1,4 +1,4 @@
-"""Where tests find what they need: cases, golden files, real data sets, and how golden files are rewritten."""
+"""Where tests find what they need: cases, golden files and how they are rewritten, real data sets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from places import HERE
 
-HERE = Path(__file__).parent
-SPECS = HERE.parent / "specs"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

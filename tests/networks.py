@@ -64,7 +64,8 @@ def layer(draw) -> str:
             )
         )
     if kind == 7:
-        return f"deconv({draw(st.sampled_from([4, 6]))}, {draw(st.sampled_from(['2, stride=2', '3, padding=1', '3, stride=2, output_padding=1']))})"
+        rest = draw(st.sampled_from(["2, stride=2", "3, padding=1", "3, stride=2, output_padding=1"]))
+        return f"deconv({draw(st.sampled_from([4, 6]))}, {rest})"
     return draw(st.sampled_from(ACTIVATIONS))
 
 

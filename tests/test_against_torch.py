@@ -25,7 +25,7 @@ ACCEPTED = {"accepted": 0, "refused": 0}
 
 
 def check_text(text: str):
-    return check_source(Source("random.net", text), Path("."))
+    return check_source(Source("random.net", text), Path())
 
 
 @settings(max_examples=1600, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import HERE
+from places import HERE
 
 from netspec import check
 from netspec.check import check_file

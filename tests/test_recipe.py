@@ -78,7 +78,7 @@ FAULTS = {
     ),
     "momentum of one": (
         {"optimizer": Call("sgd", (0.1, 1.0))},
-        Fault("optimizer", "momentum of sgd must be below 1, and is 1.0"),
+        Fault("optimizer", "momentum of sgd must be below 1, and is 1"),
     ),
     "infinite": (
         {"optimizer": Call("sgd", (math.inf,))},
@@ -198,7 +198,7 @@ def test_overrides_report_all_faults() -> None:
     with pytest.raises(RecipeError) as caught:
         Recipe().with_overrides(batch=0, lr=-1.0)
     assert [fault.message for fault in caught.value.faults] == [
-        "lr of sgd must be above 0, and is -1.0",
+        "lr of sgd must be above 0, and is -1",
         "batch must be above 0, and is 0",
     ]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from netspec import tree as t
 from netspec.check import claims, lint
-from netspec.check.expand import Context, Expander
+from netspec.check.context import Context
+from netspec.check.expand import Expander
 from netspec.check.naming import UNKNOWN, Naming, find
 from netspec.diagnostics import Diagnostic, Source, Span, SpecError, did_you_mean, in_order
 from netspec.evaluate import Fault, Names, Unknown, evaluate
@@ -99,7 +100,7 @@ class Check:
         )
         expander = Expander(self.load, given)
         naming = Naming(broken=any(isinstance(s, t.Broken) for s in statements))
-        names = expander.names_for(Names(), naming, None)
+        names = expander.applier.names_for(Names(), naming, None)
         header = self.header(statements, names, expander)
         body = t.Body(self.file.body.span, statements[1:] if header else statements)
         context = Context(names, {}, {}, naming)
@@ -252,8 +253,8 @@ class Check:
         try:
             read_recipe({name: s.value for name, s in settings.items()})
         except RecipeError as error:
-            for fault in error.faults:
-                self.error("recipe", fault.message, spans.get(fault.key, train.span.first_line()), fault.help)
+            for wrong in error.faults:
+                self.error("recipe", wrong.message, spans.get(wrong.key, train.span.first_line()), wrong.help)
         return settings
 
     def report(self, net: Net | None, expander: Expander) -> Report:

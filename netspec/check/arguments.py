@@ -16,10 +16,12 @@ from netspec.ops import OPS, Op
 from netspec.values import Call, kind_of
 
 SYNONYMS = {
-    "dense": "linear", "fc": "linear", "innerproduct": "linear", "convolution": "conv", "cat": "concat", "sum": "add",
-    "bn": "batchnorm", "pool": "maxpool", "filters": "channels", "units": "features", "pad": "padding", "view": "flatten",
-    "negative_slope": "slope", "convtranspose2d": "deconv", "eltwise": "add", "rate": "p", "multiply": "mul",
-}  # fmt: skip
+    **dict.fromkeys(("dense", "fc", "innerproduct"), "linear"),
+    **dict.fromkeys(("sum", "eltwise", "plus"), "add"),
+    **{"convolution": "conv", "convtranspose2d": "deconv", "pool": "maxpool", "bn": "batchnorm"},
+    **{"cat": "concat", "multiply": "mul", "view": "flatten", "filters": "channels", "units": "features"},
+    **{"pad": "padding", "negative_slope": "slope", "rate": "p"},
+}
 """What other frameworks call things, for the *did you mean* that spelling alone would not find."""
 
 

@@ -16,7 +16,8 @@ from netspec.shape import Shape, ShapeError
 from netspec.values import Rounded, spell
 
 if TYPE_CHECKING:
-    from netspec.check.expand import Context, Expander
+    from netspec.check.context import Context
+    from netspec.check.expand import Expander
 
 COUNTS: Mapping[str, Callable[[Net], int]] = {
     "params": lambda net: net.totals.params,
@@ -29,7 +30,7 @@ COUNTS: Mapping[str, Callable[[Net], int]] = {
     "multiplications": lambda net: net.totals.cost.multiplications,
     "divisions": lambda net: net.totals.cost.divisions,
     "exponentials": lambda net: net.totals.cost.exponentials,
-    "receptive_field": lambda net: net.nodes[net.outputs[0].node].field[0].size,
+    "receptive_field": lambda net: net.nodes[net.outputs[0].node].sees[0].size,
 }
 """What `expect` can name."""
 
@@ -42,7 +43,7 @@ def check_shape(expander: Expander, claim: t.Size, value: int, span: Span, ctx: 
         return
     layers = expander.layers
     node = layers.nodes[value]
-    if len(parts) == len(node.shape) and all(p in (None, n) for p, n in zip(parts, node.shape, strict=True)):
+    if meets(node.shape, parts):
         layers.held.add(value)
         return
     expander.note(refuted(expander, node, parts, claim.span), ctx)
@@ -50,6 +51,11 @@ def check_shape(expander: Expander, claim: t.Size, value: int, span: Span, ctx: 
         layers.nodes[value] = replace(node, shape=Shape(parts))
     layers.held.add(value)
     layers.unsure.add(value)
+
+
+def meets(shape: Shape, parts: tuple[int | None, ...]) -> bool:
+    """Whether a shape is as claimed; None matches any size."""
+    return len(shape) == len(parts) and all(p in (None, n) for p, n in zip(parts, shape, strict=True))
 
 
 def refuted(expander: Expander, node: Node, parts: tuple[int | None, ...], span: Span) -> Diagnostic:
@@ -92,9 +98,8 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
                     shape = later.op.infer(shape)
             except ShapeError:
                 continue
-            if len(shape) == len(parts) and len(reached) == 3:
-                if all(p in (None, n) for p, n in zip(parts, shape, strict=True)):
-                    found.append((cost, -place, words, node, reached))
+            if len(reached) == 3 and meets(shape, parts):
+                found.append((cost, -place, words, node, reached))
     for _, _, words, node, reached in sorted(found, key=lambda f: f[:3]):
         yield node, words, reached
 

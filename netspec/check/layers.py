@@ -94,10 +94,10 @@ class Layers:
         whole = image.hw if len(image) == 3 else (1, 1)
         if reach is None:
             return Field(whole[0], whole[0]), Field(whole[1], whole[1])
-        merged = (max((n.field[axis] for n in sources), key=lambda f: f.size) for axis in (0, 1))
+        merged = (max((n.sees[axis] for n in sources), key=lambda f: f.size) for axis in (0, 1))
         height, width = (
             Field(f.size + (kernel - 1) * own.step, own.step * stride)
-            for f, own, (kernel, stride, _) in zip(merged, first.field, reach, strict=True)
+            for f, own, (kernel, stride, _) in zip(merged, first.sees, reach, strict=True)
         )
         return height, width
 
@@ -172,8 +172,9 @@ class Layers:
         old, new = self.nodes[origin].tensors, self.nodes[added].tensors
         for before, after in zip(old, new, strict=True):
             if before.shape != after.shape:
-                sizes = f"{'x'.join(map(str, before.shape))}, and here it would have to be {'x'.join(map(str, after.shape))}"
-                message = f"`{node.name}` cannot be shared here: its {before.name} is {sizes}"
+                old_size, new_size = ("x".join(map(str, tensor.shape)) for tensor in (before, after))
+                message = f"`{node.name}` cannot be shared here: its {before.name} is {old_size}"
+                message += f", and here it would have to be {new_size}"
                 labels = tuple(self.origin(inputs[0], 2))
                 fault = Fault("shape-mismatch", message, span)
                 fault.diagnostic = replace(fault.diagnostic, labels=labels)

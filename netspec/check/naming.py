@@ -15,14 +15,17 @@ UNKNOWN = -1
 """The id of a value that could not be worked out; it was reported where it failed."""
 
 MODULE_WORDS = frozenset(
-    """T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double
-    dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half
-    insert ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters
-    pop register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
-    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
-    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
-    train training type xpu zero_grad""".split()
+    """
+    T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda
+    double dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half insert ipu load_state_dict modules mtia named_buffers named_children
+    named_modules named_parameters parameters pop register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook
+    requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type
+    xpu zero_grad
+    """.split()  # noqa: SIM905
 )
 """Attributes of PyTorch's modules, which a layer's name would hide."""
 
@@ -69,7 +72,7 @@ class Naming:
 
     def add(self, name: str, entry: Entry) -> None:
         """Take a name; a second use of one is a fault that shows both places."""
-        if name in self.entries and not self.entries[name].span == entry.span:
+        if name in self.entries and self.entries[name].span != entry.span:
             message = f"the label `{name}` stands for two layers in one scope"
             labels = (Label(self.entries[name].span, "it was used here first"),)
             fault = Fault("duplicate-label", message, entry.span)

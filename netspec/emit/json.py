@@ -72,8 +72,8 @@ def layer(net: Net, node: Node) -> dict[str, object]:
         "params": node.params,
         "buffers": node.buffers,
         **operations(node.cost),
-        "activations": node.shape.count if node.batched else 0,
-        "receptive_field": [f.size for f in node.field],
+        "activations": node.shape.numbers if node.batched else 0,
+        "receptive_field": [f.size for f in node.sees],
         "shares": net.nodes[node.shares].name if node.shares is not None else None,
         "tensors": {t.name: list(t.shape) for t in node.tensors},
     }

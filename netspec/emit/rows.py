@@ -48,7 +48,7 @@ def scope_row(scope: Scope, nodes: list[Node], level: int) -> Row:
     arguments = ", ".join(f"{k}={spell(v)}" for k, v in scope.arguments.items())
     op = f"{scope.block}({arguments})" if scope.block else f"{{{len(nodes)}}}"
     op = f"share {scope.shares}" if scope.shares else op
-    active = sum(n.shape.count for n in nodes if n.batched)
+    active = sum(n.shape.numbers for n in nodes if n.batched)
     return Row(
         scope.path,
         op,
@@ -64,7 +64,7 @@ def scope_row(scope: Scope, nodes: list[Node], level: int) -> Row:
 
 def layer_row(net: Net, node: Node, level: int) -> Row:
     shared = f" (weights of {net.nodes[node.shares].name})" if node.shares is not None else ""
-    active = node.shape.count if node.batched else 0
+    active = node.shape.numbers if node.batched else 0
     return Row(
         node.name,
         describe(node) + shared,
@@ -95,5 +95,5 @@ def field(node: Node) -> str:
     """The receptive field in pixels: one number where it is square."""
     if not node.batched:
         return ""
-    height, width = (f.size for f in node.field)
+    height, width = (f.size for f in node.sees)
     return str(height) if height == width else f"{height}x{width}"

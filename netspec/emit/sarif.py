@@ -28,8 +28,13 @@ def sarif(many: Sequence[Report]) -> str:
 def result(d: Diagnostic) -> dict[str, object]:
     text = ". ".join([d.message, *d.notes, *([d.help] if d.help else [])])
     labels = [{**place(x.span), "message": {"text": x.text}} for x in d.labels]
-    made = {"ruleId": d.code, "level": d.severity, "message": {"text": text}, "locations": [place(d.span)]}
-    return {**made, "relatedLocations": labels} if labels else made
+    made: dict[str, object] = {
+        "ruleId": d.code,
+        "level": d.severity,
+        "message": {"text": text},
+        "locations": [place(d.span)],
+    }
+    return made | {"relatedLocations": labels} if labels else made
 
 
 def place(span: Span) -> dict[str, object]:

@@ -62,7 +62,7 @@ def markdown(net: Net, memory: Memory, depth: int | None = None, ops: bool = Fal
 
 
 def comma_separated(net: Net, depth: int | None = None, ops: bool = False) -> str:
-    """The rows as CSV with plain numbers; a text that a spreadsheet could take for a formula is quoted with '."""
+    """The rows as CSV with plain numbers; ' stands before what a spreadsheet could take for a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*COLUMNS, *(OPS if ops else ())])
@@ -121,11 +121,11 @@ def story(net: Net, node: Node) -> list[str]:
         if parts:
             lines.append(f"  params  {' + '.join(parts)} = {node.params:,}")
     if node.cost.macs:
-        each, rest = divmod(node.cost.macs, node.shape.count)
+        each, rest = divmod(node.cost.macs, node.shape.numbers)
         how = f"{each:,} for each of {'*'.join(map(str, node.shape))} outputs = " if not rest else ""
         lines.append(f"  MACs    {how}{node.cost.macs:,}")
     if len(node.inputs) == 1 and (reach := node.op.reach(*shapes)) and reach[0][0] > 1:
-        old, new = net.nodes[node.inputs[0]].field[0], node.field[0]
+        old, new = net.nodes[node.inputs[0]].sees[0], node.sees[0]
         lines.append(
             f"  field   {old.size} + ({reach[0][0]} - 1)*{old.step} = {new.size}, every {new.step} pixels"
         )

@@ -22,7 +22,7 @@ class Activation(Op):
         return x
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        e, n = self.each, x.count
+        e, n = self.each, x.numbers
         return Cost(0, e.comparisons * n, e.additions * n, 0, e.divisions * n, e.exponentials * n)
 
     def module(self, x: Shape) -> Code | None:
@@ -139,7 +139,7 @@ class Prelu(Op, keyword="prelu"):
         return x.channels if self.per_channel else 1
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(comparisons=x.count)
+        return Cost(comparisons=x.numbers)
 
     def module(self, x: Shape) -> Code:
         return code("nn.PReLU", num_parameters=(self.slopes(x), 1))

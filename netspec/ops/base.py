@@ -94,7 +94,11 @@ Kind = Literal[
 
 
 class Op(BaseModel):
-    """A layer type: its fields are the arguments a spec can give, in the order of the class."""
+    """A layer type: its fields are the arguments a spec can give, in the order of the class.
+
+    The rules below take the inputs' shapes and, as `y`, the output's; `Any` in their signatures lets a class
+    state its own inputs, `x` or `*xs`, from which its arity is read.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True
@@ -103,7 +107,7 @@ class Op(BaseModel):
     keyword: ClassVar[str] = ""
     kind: ClassVar[Kind] = "reshape"
     fresh: ClassVar[bool] = False
-    """Whether the output may be overwritten in place: it is new memory, and its own backward does not read it."""
+    """Whether the output may be overwritten: it is new memory, and its own backward does not read it."""
 
     def __init_subclass__(cls, keyword: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -124,35 +128,35 @@ class Op(BaseModel):
         infer: ClassVar[Callable[..., Shape]]
         """The output's shape from the inputs' shapes; raises `ShapeError` with the bare fact."""
 
-    def tensors(self, *xs: Shape) -> tuple[Tensor, ...]:
+    def tensors(self, *xs: Any) -> tuple[Tensor, ...]:
         """The weights and buffers, in PyTorch's order."""
         return ()
 
-    def cost(self, *xs: Shape, y: Shape) -> Cost:
+    def cost(self, *xs: Any, **y: Any) -> Cost:
         """The operations for one image."""
         return Cost()
 
-    def axes(self, x: Shape) -> tuple[Axis, ...]:
+    def axes(self, *xs: Any) -> tuple[Axis, ...]:
         """The windows along height and width, where the layer slides one."""
         return ()
 
-    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+    def reach(self, *xs: Any) -> tuple[Reach, Reach] | None:
         """The window along height and width for the receptive field; None where all positions are seen."""
-        if not (axes := self.axes(x)):
+        if not (axes := self.axes(*xs)):
             return (1, 1, 0), (1, 1, 0)
         height, width = ((a.reach, a.stride, a.padding) for a in axes)
         return height, width
 
-    def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
+    def explain(self, *xs: Any, **y: Any) -> tuple[str, ...]:
         """The arithmetic of the shape, a line an axis, worked out."""
         axes = self.axes(xs[0]) if len(xs) == 1 and len(xs[0]) == 3 else ()
         return tuple(dict.fromkeys(axis.explain() for axis in axes))
 
-    def module(self, *xs: Shape) -> Code | None:
+    def module(self, *xs: Any) -> Code | None:
         """The PyTorch module that does this, or None where none is needed."""
         return None
 
-    def expression(self, *xs: str) -> str | None:
+    def expression(self, *xs: Any) -> str | None:
         """The Python that does this without a module, or None to call the module."""
         return None
 

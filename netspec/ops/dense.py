@@ -19,7 +19,7 @@ class Linear(Weighted, keyword="linear"):
 
     def infer(self, x: Shape) -> Shape:
         fact = f"linear takes a feature vector, but an image of {x} arrives"
-        help = f"put `flatten` before it: {'*'.join(map(str, x))} = {x.count} features"
+        help = f"put `flatten` before it: {'*'.join(map(str, x))} = {x.numbers} features"
         require(len(x) != 3, fact, "unflattened-image", help)
         return Shape((*x[:-1], self.features))
 
@@ -28,7 +28,7 @@ class Linear(Weighted, keyword="linear"):
         return (weight, Tensor("bias", (self.features,))) if self.bias else (weight,)
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(macs=x.features * y.count, additions=self.bias * y.count)
+        return Cost(macs=x.features * y.numbers, additions=self.bias * y.numbers)
 
     def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
         return None if len(x) == 1 else ((1, 1, 0), (1, 1, 0))

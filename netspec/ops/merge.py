@@ -49,7 +49,7 @@ class Add(Elementwise, keyword="add"):
     """Add values of one shape."""
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
-        return Cost(additions=(len(xs) - 1) * y.count)
+        return Cost(additions=(len(xs) - 1) * y.numbers)
 
     def expression(self, *xs: str) -> str:
         return " + ".join(xs)
@@ -59,7 +59,7 @@ class Mul(Elementwise, keyword="mul"):
     """Multiply values of one shape."""
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
-        return Cost(multiplications=(len(xs) - 1) * y.count)
+        return Cost(multiplications=(len(xs) - 1) * y.numbers)
 
     def expression(self, *xs: str) -> str:
         return " * ".join(xs)

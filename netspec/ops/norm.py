@@ -34,7 +34,7 @@ class BatchNorm(Weighted, keyword="batchnorm"):
         return (*learned, *running, Tensor("num_batches_tracked", (), False))
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=x.count, divisions=x.count)
+        return Cost(additions=x.numbers, divisions=x.numbers)
 
     def module(self, x: Shape) -> Code:
         options = {"eps": (self.eps, 1e-5), "momentum": (self.momentum, 0.1), "affine": (self.affine, True)}
@@ -59,7 +59,7 @@ class Lrn(Op, keyword="lrn"):
         return x
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=x.count * self.size, divisions=x.count, exponentials=x.count)
+        return Cost(additions=x.numbers * self.size, divisions=x.numbers, exponentials=x.numbers)
 
     def module(self, x: Shape) -> Code:
         options = {"alpha": (self.alpha, 1e-4), "beta": (self.beta, 0.75), "k": (self.k, 1.0)}
@@ -84,7 +84,7 @@ class LayerNorm(Weighted, keyword="layernorm"):
         return (Tensor("weight", (x.features,)), Tensor("bias", (x.features,))) if self.affine else ()
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=2 * x.count, divisions=x.count)
+        return Cost(additions=2 * x.numbers, divisions=x.numbers)
 
     def module(self, x: Shape) -> Code:
         return code("nn.LayerNorm", x.features, eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
@@ -111,7 +111,7 @@ class GroupNorm(Weighted, keyword="groupnorm"):
         return (Tensor("weight", (x.channels,)), Tensor("bias", (x.channels,))) if self.affine else ()
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=2 * x.count, divisions=x.count)
+        return Cost(additions=2 * x.numbers, divisions=x.numbers)
 
     def module(self, x: Shape) -> Code:
         return code("nn.GroupNorm", self.groups, x.channels, eps=(self.eps, 1e-5), affine=(self.affine, True))

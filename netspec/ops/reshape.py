@@ -12,10 +12,10 @@ class Flatten(Op, keyword="flatten"):
     """Lay an image out as a feature vector."""
 
     def infer(self, x: Shape) -> Shape:
-        return Shape((x.count,))
+        return Shape((x.numbers,))
 
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
-        return (f"{'*'.join(map(str, x))} = {x.count}",)
+        return (f"{'*'.join(map(str, x))} = {x.numbers}",)
 
     def module(self, x: Shape) -> Code:
         return code("nn.Flatten")

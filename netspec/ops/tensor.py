@@ -14,7 +14,7 @@ from netspec.values import Call
 def to_shape(value: object) -> object:
     size = (value,) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(size, tuple) or not size or any(not isinstance(n, int) or n < 1 for n in size):
-        raise ValueError(f"takes sizes of at least 1, such as 96x1x1")
+        raise ValueError("takes sizes of at least 1, such as 96x1x1")
     return Shape(size)
 
 

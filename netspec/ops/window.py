@@ -51,7 +51,7 @@ class Conv(Weighted, keyword="conv"):
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         per_output = x.channels // self.groups * prod(self.kernel)
-        return Cost(macs=per_output * y.count, additions=self.bias * y.count)
+        return Cost(macs=per_output * y.numbers, additions=self.bias * y.numbers)
 
     def module(self, x: Shape) -> Code:
         options = {"stride": (self.stride, 1), "padding": (self.padding, 0), "dilation": (self.dilation, 1)}
@@ -117,8 +117,8 @@ class Deconv(Weighted, keyword="deconv"):
         return (weight, Tensor("bias", (self.channels,))) if self.bias else (weight,)
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        macs = x.count * (self.channels // self.groups) * prod(self.kernel)
-        return Cost(macs=macs, additions=self.bias * y.count)
+        macs = x.numbers * (self.channels // self.groups) * prod(self.kernel)
+        return Cost(macs=macs, additions=self.bias * y.numbers)
 
     def reach(self, x: Shape) -> tuple[Reach, Reach]:
         height, width = (
@@ -153,7 +153,8 @@ class Pool(Op):
     def infer(self, x: Shape) -> Shape:
         image(x, self.keyword)
         for pad, kernel in zip(self.padding, self.kernel, strict=True):
-            fact = f"padding must be at most half of the kernel, {kernel // 2}, not {pad}: more would pool padding alone"
+            limit = f"padding must be at most half of the kernel, {kernel // 2}, not {pad}"
+            fact = f"{limit}: more would pool padding alone"
             require(pad <= kernel // 2, fact, "argument-range")
         return Shape((x.channels, *slide(self.axes(x), "window")))
 
@@ -170,7 +171,7 @@ class MaxPool(Pool, keyword="maxpool"):
     """Keep the largest value under each window."""
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(comparisons=y.count * prod(self.kernel))
+        return Cost(comparisons=y.numbers * prod(self.kernel))
 
     def module(self, x: Shape) -> Code:
         return code("nn.MaxPool2d", self.kernel, **self.options())
@@ -182,7 +183,7 @@ class AvgPool(Pool, keyword="avgpool"):
     count_padding: bool = True
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=y.count * prod(self.kernel), divisions=y.count)
+        return Cost(additions=y.numbers * prod(self.kernel), divisions=y.numbers)
 
     def module(self, x: Shape) -> Code:
         return code(
@@ -213,7 +214,7 @@ class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
     """Average to a given height and width, whatever arrives."""
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=x.count, divisions=y.count)
+        return Cost(additions=x.numbers, divisions=y.numbers)
 
     def module(self, x: Shape) -> Code:
         return code("nn.AdaptiveAvgPool2d", self.size)
@@ -223,7 +224,7 @@ class AdaptiveMaxPool(Adaptive, keyword="adaptive_maxpool"):
     """Keep the largest values for a given height and width, whatever arrives."""
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(comparisons=x.count)
+        return Cost(comparisons=x.numbers)
 
     def module(self, x: Shape) -> Code:
         return code("nn.AdaptiveMaxPool2d", self.size)

@@ -10,6 +10,7 @@ from lark import Token, Transformer
 
 from netspec import tree as t
 from netspec.diagnostics import Diagnostic, Source, Span
+from netspec.parse.message import at, until
 from netspec.values import Rounded
 
 Children = list[Any]
@@ -43,8 +44,8 @@ class Builder(Transformer[Token, Any]):
         if not placed:
             return Span(self.origin, 0, 0)
         first, last = placed[0], placed[-1]
-        start = first.start_pos if isinstance(first, Token) else first.span.start
-        end = last.end_pos if isinstance(last, Token) else last.span.end
+        start = at(first) if isinstance(first, Token) else first.span.start
+        end = until(last) if isinstance(last, Token) else last.span.end
         return Span(self.origin, start, end)
 
     def token_span(self, token: Token) -> Span:
@@ -242,7 +243,8 @@ class Builder(Transformer[Token, Any]):
         return t.Literal(self.span(c), {"true": True, "false": False, "none": None}[str(c[0])], str(c[0]))
 
     def size(self, c: Children) -> t.Size:
-        span, parts = self.span(c), []
+        span = self.span(c)
+        parts: list[t.Expr | None] = []
         for match in re.finditer(r"\{([^{}]*)\}|[0-9]+|\?", span.text):
             begin, end = span.start + match.start(), span.start + match.end()
             if match[0] == "?":

@@ -85,11 +85,9 @@ def refuse_unfit(net: Net, data: Data) -> None:
     check_fit(data, net.inputs[0].shape)
     shape, classes = net.nodes[always[0].node].shape, len(data.class_names)
     if len(shape) != 1:
-        raise DataError(
-            f"{always[0].name} gives {shape}, not one number for each of the {classes} classes: flatten it first"
-        )
+        message = f"{always[0].name} gives {shape}, not one number for each of the {classes} classes"
+        raise DataError(f"{message}: flatten it first")
     if shape.features < classes:
         way = "--set classes=" if "classes" in net.arguments else "its last layer takes "
-        raise DataError(
-            f"{data.name} has {classes} classes, but {always[0].name} tells {shape.features} apart: {way}{classes}"
-        )
+        message = f"{data.name} has {classes} classes, but {always[0].name} tells {shape.features} apart"
+        raise DataError(f"{message}: {way}{classes}")

@@ -1,4 +1,4 @@
-"""The classes of the generated source: scopes of one structure share a class, what differs becomes its parameters."""
+"""The classes of the generated source: scopes of one structure share one, what differs is its parameters."""
 
 from __future__ import annotations
 
@@ -159,13 +159,13 @@ class Classes:
         return Call(made.function, tuple(args), tuple(given))
 
     def may_overwrite(self, node: Node) -> bool:
-        """Whether an activation may work in place: nothing else reads its input, not even the backward pass."""
+        """Whether an activation may work in place: nothing else reads its input, nor does a backward pass."""
         source = self.net.nodes[node.inputs[0]]
         alone = list(self.wiring.real_users(source.id)) == [node.id] and source.id not in self.wiring.returned
         return alone and source.op.fresh and node.id not in self.shared and node.shares is None
 
     def module(self, scope: Scope, slots: Slots) -> Layout:
-        """A scope as its parent writes it: nn.Sequential where it is a plain chain, else an instance of a class."""
+        """A scope as its parent writes it: an nn.Sequential where it is a plain chain, else an own class."""
         if scope.block or not self.chained(scope):
             return slots.instance(self.instance(scope))
         parts: list[tuple[str, Layout]] = []
@@ -212,7 +212,7 @@ def assign(name: str, text: str) -> str:
 def solve(template: Template) -> None:
     """Name what differs between the instances of a class, after the spec's own parameters where they fit."""
     instances = template.instances
-    known = {"in_channels": tuple(i.in_channels for i in instances)}
+    known: dict[str, Column] = {"in_channels": tuple(i.in_channels for i in instances)}
     for name in instances[0].arguments:
         values = tuple(i.arguments.get(name) for i in instances)
         if all(isinstance(v, int | float | tuple) for v in values) and name != "in_channels":

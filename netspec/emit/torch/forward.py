@@ -105,17 +105,9 @@ class Wiring:
                 self.alias.setdefault(child, child)
                 steps.append(Step(module, (), (child,), node.label, inline=True))
                 continue
-            text = node.op.expression(*["{}"] * len(inputs))
-            steps.append(
-                Step(
-                    text or f"{module}({{}})",
-                    inputs,
-                    (child,),
-                    node.label,
-                    text is not None,
-                    child in self.training_only,
-                )
-            )
+            written = node.op.expression(*["{}"] * len(inputs))
+            call, late = written or f"{module}({{}})", child in self.training_only
+            steps.append(Step(call, inputs, (child,), node.label, written is not None, late))
         return steps
 
 
@@ -159,7 +151,7 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
     steps = join_inline(wiring.steps(scope), set(returned))
     last = {value: k for k, step in enumerate(steps) for value in step.inputs}
     last |= dict.fromkeys(returned, len(steps))
-    names = {value: name for value, name in inputs}
+    names = dict(inputs)
     lines: list[str] = []
     for k, step in enumerate(steps):
         call = step.text.format(*(names[i] for i in step.inputs))
@@ -171,25 +163,21 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
         if final and root and returned == list(step.outputs):
             return [*lines, f"return {call}"]
         free = [n for n in dying if n not in held]
-        targets = []
+        targets: list[str] = []
         for output in step.outputs:
-            name = (
-                free.pop(0) if free else unique(fresh_name(wiring, step, output, held), held | set(targets))
-            )
+            wanted = free.pop(0) if free else fresh_name(wiring, step, output, held)
+            name = wanted if wanted in dying else unique(wanted, held | set(targets))
             targets.append(name)
             names[output] = name
-        left = ", ".join(targets) or "_"
-        lines.append(
-            f"{left} = {call}"
-            + (f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else "")
-        )
+        otherwise = f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else ""
+        lines.append(f"{', '.join(targets) or '_'} = {call}{otherwise}")
         if free and not final:
             lines.append(f"del {', '.join(free)}")
     return [*lines, *returns(wiring, returned, names, root)]
 
 
 def fresh_name(wiring: Wiring, step: Step, output: int, held: set[str]) -> str:
-    """A name for a value that cannot take over its input's: its label where it is merged or returned later."""
+    """A name for a value that cannot take over its input's: its label where it is merged later."""
     users = list(wiring.real_users(output))
     merged = (
         any(u >= 0 and wiring.net.nodes[u].op.kind == "merge" for u in users) or output in wiring.returned

@@ -1,4 +1,4 @@
-"""The right-hand sides of a generated `__init__`, with holes for the numbers that instances of a class may differ in."""
+"""The right-hand sides of a generated `__init__`, with holes for what instances of a class differ in."""
 
 from __future__ import annotations
 

@@ -1,0 +1,54 @@
+"""Tree to text in one style: comments, blank lines and one-line groups stay, spacing is made alike."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from netspec import tree as t
+from netspec.diagnostics import Source, SpecError, render
+from netspec.files import FileError, write_text
+from netspec.formatter.lines import Formatter
+from netspec.parse import parse
+from netspec.source import read
+
+
+def format_source(source: Source) -> str:
+    """Format a spec.
+
+    Raises:
+        SpecError: the text has syntax faults, and is left as it is.
+    """
+    tree, faults = parse(source)
+    if faults:
+        raise SpecError(faults)
+    return Formatter(tree).text()
+
+
+def format_tree(tree: t.File) -> str:
+    """Write a tree without faults as text that parses to an equal tree."""
+    return Formatter(tree).text()
+
+
+def format_files(paths: Sequence[str], only_check: bool, say: Callable[..., None]) -> int:
+    """Format files in place, or `-` from standard input to standard output; gives the exit status."""
+    status = 0
+    for name in paths:
+        try:
+            source = Source("<stdin>", sys.stdin.read()) if name == "-" else read(Path(name))
+            text = format_source(source)
+            if name == "-" and not only_check:
+                say(text, nl=False)
+            elif text != source.text:
+                say(f"{name} {'would change' if only_check else 'formatted'}")
+                status |= only_check
+                if not only_check:
+                    write_text(Path(name), text)
+        except SpecError as error:
+            say("\n\n".join(render(d) for d in error.diagnostics), err=True)
+            status = 1
+        except FileError as error:
+            say(f"error: {error}", err=True)
+            status = 1
+    return status
