@@ -1,0 +1,186 @@
+"""The language: names of layers, where values flow, blocks, defaults, shared weights, inputs and outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import netspec
+from netspec.check import Report, check_source
+from netspec.diagnostics import Source
+
+
+def check(text: str, head: str = "network Net\ninput image: 3x16x16\n") -> Report:
+    return check_source(Source("test.net", head + text + "\n"), Path())
+
+
+def codes(report: Report) -> list[str]:
+    return [d.code for d in report.diagnostics]
+
+
+# Names
+
+NAMES = [
+    ("relu; tanh; relu; relu", "relu tanh relu_2 relu_3"),
+    ("a: relu; relu; a2: relu; relu", "a relu a2 relu_2"),
+    ("relu: tanh; relu", "relu relu_2"),
+    ("g: { conv(4, 1); relu; conv(4, 1) }", "g.0 g.1 g.2"),
+    ("g: { h: { relu; relu }; relu }", "g.h.0 g.h.1 g.1"),
+    ("g: { { relu; relu }; relu }", "g.0 g.1 g.2"),
+    ("{ relu; { relu } }; relu", "relu relu_2 relu_3"),
+    ("g: { repeat 2 { relu; tanh } }", "g.0 g.1 g.2 g.3"),
+    ("g: { if true { relu } else { tanh }; relu }", "g.0 g.1"),
+    ("for i in range(2) { layer{i + 1}: { relu } }", "layer1.0 layer2.0"),
+    ('for i in range(2) { "block{i}-{i * i}": relu }', "block0-0 block1-1"),
+    ("for i in range(2) { a{i}_{i + 1}b: relu }", "a0_1b a1_2b"),
+    ("g: { 3: relu; 10: tanh }", "g.3 g.10"),
+    ('"conv2/3x3": conv(4, 3)', "conv2/3x3"),
+    ("block B { relu; x: relu; relu }\nB; B", "b.relu b.x b.relu_2 b_2.relu b_2.x b_2.relu_2"),
+    (
+        "block ConvBN { relu }\nConvBN; ConvBN\ng: { ConvBN; ConvBN }",
+        "conv_bn.relu conv_bn_2.relu g.0.relu g.1.relu",
+    ),
+    ("add { relu; tanh }; add { identity; relu }", "relu tanh add identity relu_2 add_2"),
+    ("m: add { relu; tanh }", "m.0 m.1 m.add"),
+]
+CLASHES = [
+    ("a: relu; a: tanh", "duplicate-label"),
+    ("for i in range(2) { a: relu }", "duplicate-label"),
+    ("image: relu", "duplicate-label"),
+    ("g: { a: relu }; g: { b: relu }", "duplicate-label"),
+    ("forward: relu", "bad-label"),
+    ("class: relu", "bad-label"),
+    ("block B { relu }\nB; b: B", "duplicate-label"),
+    ('"a.b": relu', "bad-label"),
+    ('"": relu', "bad-label"),
+]
+
+
+@pytest.mark.parametrize(("text", "names"), NAMES)
+def test_names_of_layers(text, names):
+    assert [n.name for n in check(text).require().layers] == names.split()
+
+
+@pytest.mark.parametrize(("text", "code"), CLASHES)
+def test_names_that_are_refused(text, code):
+    assert codes(check(text)) == [code]
+
+
+# Flow
+
+FLOWS = [
+    ("a: relu; b: tanh; c: relu <- a; add(b, c)", {"c": "a", "add": "b c"}),
+    ("a: relu; b: tanh; c: add <- a, b", {"c": "a b"}),
+    ("a: relu; b: tanh; c: concat(a, b)", {"c": "a b"}),
+    ("a: relu; b: tanh; c: concat(a, b, image)", {"c": "a b image"}),
+    ("a: relu; b: tanh <- in; add(a, b)", {"b": "image"}),
+    ("a: relu; b: tanh <- image; add(a, b)", {"b": "image"}),
+    ("g: { relu; tanh }; h: relu <- g; k: relu <- g.0; add(h, k)", {"h": "g.1", "k": "g.0"}),
+    ("g: { h: { relu }; tanh }; k: relu <- g.h; add(g, k)", {"k": "g.h.0", "add": "g.1 k"}),
+    ("g: { h: { relu }; tanh }; k: add(g.h.0, g)", {"k": "g.h.0 g.1"}),
+    ("g: { a: relu; b: tanh <- a; c: relu <- a; add(b, c) }", {"g.b": "g.a", "g.c": "g.a"}),
+    ("a: relu; g: { tanh; relu <- a }; add(g, g.0)", {"g.0": "a", "g.1": "a", "add": "g.1 g.0"}),
+    ("a: relu; { b: tanh; c: relu } <- a; d: tanh <- b; add(c, d)", {"b": "a", "d": "b"}),
+    ("a: relu; add { identity; { relu; tanh } }", {"identity": "a", "relu": "a", "add": "identity tanh"}),
+    (
+        "a: relu; add { relu; tanh } <- image; add(a, add)",
+        {"relu": "image", "tanh": "image", "add_2": "a add"},
+    ),
+    (
+        "block B { a: relu; b: relu <- in; add(a, b) }\nx: tanh; B",
+        {"b.a": "x", "b.b": "x", "b.add": "b.a b.b"},
+    ),
+    ("block B { x: relu; y: tanh }\nB; z: relu <- b.x; add(z, b)", {"z": "b.x", "add": "z b.y"}),
+    ('"a-b": relu; c: tanh; d: relu <- "a-b"; add(c, d)', {"d": "a-b"}),
+    ('"a-b": relu; c: tanh; d: add("a-b", c)', {"d": "a-b c"}),
+    ("add { relu; if 1 < 2 { tanh } else { identity } }", {"add": "relu tanh"}),
+    ("add { for i in range(2) { relu }; identity }", {"add": "relu relu_2 identity"}),
+]
+ASTRAY = [
+    ("a: relu <- b; b: tanh", "unknown-layer"),
+    ("a: relu <- a", "unknown-layer"),
+    ("g: { a: relu }; b: tanh <- a", "unknown-layer"),
+    ("block B { relu <- x }\nx: tanh; B", "unknown-layer"),
+    ("a: relu; b: relu <- a, a", "wrong-arity"),
+    ("add { relu }", "wrong-arity"),
+]
+
+
+@pytest.mark.parametrize(("text", "inputs"), FLOWS)
+def test_where_values_come_from(text, inputs):
+    net = check(text).require()
+    taken = {n.name: " ".join(net.nodes[i].name for i in n.inputs) for n in net.layers}
+    assert taken | inputs == taken
+
+
+@pytest.mark.parametrize(("text", "code"), ASTRAY)
+def test_references_that_are_refused(text, code):
+    assert code in codes(check(text))
+
+
+# Blocks, defaults, counts
+
+COUNTS = [
+    ("conv(4, 1)", 16),
+    ("default conv(bias=false)\nconv(4, 1); conv(4, 1, bias=true)", 12 + 20),
+    ("{ default conv(bias=false); conv(4, 1) }\nconv(4, 1)", 12 + 20),
+    ("g: { default conv(bias=false); conv(4, 1) }\nconv(4, 1)", 12 + 20),
+    ("if true { default conv(bias=false); conv(4, 1) }\nconv(4, 1)", 12 + 20),
+    ("repeat 1 { default conv(bias=false); conv(4, 1) }\nconv(4, 1)", 12 + 20),
+    ("default conv(bias=false)\ndefault conv(kernel=1)\nconv(4)", 12),
+    ("block B { default conv(bias=false); conv(4, 1) }\nB; conv(4, 1)", 12 + 20),
+    ("default conv(bias=false)\nblock B { conv(4, 1) }\nB", 12),
+    ("block B { conv(4, 1) }\ndefault conv(bias=false)\nB", 16),
+    ("block B(c = 4, k = c // 2) { conv(c, k) }\nB", 4 * 3 * 4 + 4),
+    ("block B(c = 4, k = c // 2) { conv(c, k) }\nB(6); B(k=1, c=2)", 6 * 3 * 9 + 6 + 2 * 6 + 2),
+    ("block B(c = 4) { conv(c, 1) }\ndefault B(c=2)\nB; B(5)", 8 + 15),
+    ("block B { conv(2 * in.channels, 1) }\nB; B", 6 * 3 + 6 + 12 * 6 + 12),
+    ("block A { conv(in.channels, 1) }\nblock B { A; A }\nconv(2, 1); B", 8 + 6 + 6),
+    ("a: conv(5, 1)\nconv(a.channels, a.height // 8)", 20 + 5 * 5 * 4 + 5),
+    ("conv(in.channels, 1)\nconv(image.height, 1)", 12 + 64),
+    ("conv(3, 1)\nmul { identity; param({in.channels}x1x1) }", 12 + 3),
+    ("a: conv(3, 1); b: share(a)", 12),
+    ("g: { conv(3, 1); prelu }; h: share(g); k: share(h)", 13),
+    ("mul { identity; param(3x1x1, init=1) }; add { identity; buffer(3x1x1) }", 3),
+    ("flatten; linear(4); mul { identity; param(4) }", 768 * 4 + 4 + 4),
+]
+
+
+@pytest.mark.parametrize(("text", "params"), COUNTS)
+def test_parameters(text, params):
+    net = check(text).require()
+    module = netspec.Network(net).module()
+    assert net.totals.params == params == sum(p.numel() for p in module.parameters())
+
+
+def test_shared_weights_are_one_module():
+    text = "g: { conv(3, 3, padding=1); tanh; batchnorm }\na: conv(3, 1)\nh: share(g)\nb: share(a)"
+    net = check(text).require()
+    module, x = netspec.Network(net).module().eval(), torch.rand(2, 3, 16, 16)
+    assert torch.equal(module(x), module.a(module.g(module.a(module.g(x)))))
+    assert {k.partition(".")[0] for k in module.state_dict()} == {"g", "a"}
+
+
+INPUTS = "network Net\ninput left: 3x8x8\ninput right: 3x8x8\n"
+
+
+OUTPUTS = """a: conv(4, 1) <- left
+b: conv(4, 1) <- right
+add(a, b)
+c: relu
+output b
+output c
+output a when training (weight=0.3)"""
+
+
+def test_several_inputs_and_outputs():
+    net = check(OUTPUTS, INPUTS).require()
+    assert [(o.name, o.weight) for o in net.outputs if o.training] == [("a", 0.3)]
+    module, left, right = netspec.Network(net).module(), torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
+    a, b = module.a(left), module.b(right)
+    training, evaluation = module.train()(left, right), module.eval()(left, right)
+    assert all(map(torch.equal, training, (b, torch.relu(a + b), a)))
+    assert all(map(torch.equal, evaluation, (b, torch.relu(a + b))))
+    assert (len(training), len(evaluation)) == (3, 2)
