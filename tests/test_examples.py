@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
-from conftest import HERE
+from places import HERE
 from torch import nn
 
 import netspec
