@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 
 class ShapeError(Exception):
@@ -84,8 +85,7 @@ ATTRIBUTES = {
 """The names a spec can ask of a shape, and the ranks that have them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """Operations for one image; `macs` are those of convolutions and matrix products alone."""
 
     macs: int = 0
@@ -98,8 +98,7 @@ class Cost:
     @classmethod
     def sum(cls, costs: Iterable[Cost]) -> Cost:
         """Add up costs, kind by kind."""
-        rows = [astuple(cost) for cost in costs]
-        return cls(*map(sum, zip(*rows, strict=True))) if rows else cls()
+        return cls(*map(sum, zip(*costs, strict=True)))
 
 
 CONVENTION = (

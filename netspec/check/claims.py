@@ -104,6 +104,10 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
         yield node, words, reached
 
 
+LIKELY = 16
+"""The most padding that a suggestion looks at."""
+
+
 def variants(op: Op, x: Shape) -> Iterator[tuple[int, str, Op]]:
     """Other arguments that a window might have been meant to have, and how far-fetched each is."""
     axes = op.axes(x) if len(x) == 3 else ()
@@ -112,7 +116,7 @@ def variants(op: Op, x: Shape) -> Iterator[tuple[int, str, Op]]:
     current = {name: getattr(op, name) for name in type(op).model_fields}
     reach = axes[0].reach
     same = (reach - 1) // 2
-    for padding in range(reach // 2 + 1):
+    for padding in range(min(reach // 2, LIKELY) + 1):
         if (padding, padding) != current["padding"]:
             cost = 0 if padding == same and axes[0].stride == 1 else 2 if padding else 3
             yield cost, f"padding={padding}", op.model_copy(update={"padding": (padding, padding)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netspec.graph import Net, Node, Scope
@@ -28,38 +27,31 @@ class Row:
 
 def rows(net: Net, depth: int | None = None) -> list[Row]:
     """A row for each layer and scope, in order; scopes deeper than `depth` are folded into one row."""
-    return list(scope_rows(net, net.root, 0, depth))
+    return [row for row in below(net, net.root, 0) if depth is None or row.depth < depth]
 
 
-def scope_rows(net: Net, scope: Scope, level: int, depth: int | None) -> Iterator[Row]:
+def below(net: Net, scope: Scope, level: int) -> list[Row]:
+    """The rows of what a scope holds; the sums of each inner scope come from its own rows."""
+    made: list[Row] = []
     for child in scope.children:
         if isinstance(child, Scope):
-            nodes = [net.nodes[i] for i in child.ids()]
-            if nodes:
-                yield scope_row(child, nodes, level)
-            if depth is None or level + 1 < depth:
-                yield from scope_rows(net, child, level + 1, depth)
+            inside = below(net, child, level + 1)
+            made.append(scope_row(child, inside, level))
+            made += inside
         else:
-            yield layer_row(net, net.nodes[child], level)
+            made.append(layer_row(net, net.nodes[child], level))
+    return made
 
 
-def scope_row(scope: Scope, nodes: list[Node], level: int) -> Row:
-    total = Cost.sum(n.cost for n in nodes)
+def scope_row(scope: Scope, inside: list[Row], level: int) -> Row:
+    direct = [row for row in inside if row.depth == level + 1]
+    last = inside[-1]
     arguments = ", ".join(f"{k}={spell(v)}" for k, v in scope.arguments.items())
-    op = f"{scope.block}({arguments})" if scope.block else f"{{{len(nodes)}}}"
+    op = f"{scope.block}({arguments})" if scope.block else f"{{{sum(not r.scope for r in inside)}}}"
     op = f"share {scope.shares}" if scope.shares else op
-    active = sum(n.shape.numbers for n in nodes if n.batched)
-    return Row(
-        scope.path,
-        op,
-        nodes[-1].shape,
-        sum(n.params for n in nodes),
-        total,
-        active,
-        field(nodes[-1]),
-        level,
-        True,
-    )
+    params, active = sum(r.params for r in direct), sum(r.activation for r in direct)
+    cost = Cost.sum(r.cost for r in direct)
+    return Row(scope.path, op, last.shape, params, cost, active, last.field, level, scope=True)
 
 
 def layer_row(net: Net, node: Node, level: int) -> Row:

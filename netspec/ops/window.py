@@ -7,7 +7,7 @@ from math import prod
 from pydantic import Field
 
 from netspec.ops.base import Code, Init, Op, Pad, Pair, Positive, Reach, Tensor, Weighted, code
-from netspec.shape import Axis, Cost, Shape, require, slide
+from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
 
 
 def image(x: Shape, what: str) -> None:
@@ -60,10 +60,14 @@ class Conv(Weighted, keyword="conv"):
 
 
 def divide(channels: int, which: str, groups: int) -> None:
-    near = [g for g in range(1, channels + 1) if channels % g == 0]
-    fits = " or ".join(str(g) for g in sorted(sorted(near, key=lambda g: abs(g - groups))[:2]))
+    """Refuse groups that do not divide the channels, and name the nearest that do."""
+    if channels % groups == 0:
+        return
+    below = next(g for g in range(min(groups, channels), 0, -1) if channels % g == 0 or groups - g > 1000)
+    above = (g for g in range(groups + 1, min(channels, groups + 1000) + 1) if channels % g == 0)
+    fits = " or ".join(f"groups={g}" for g in (below, next(above, None)) if g and channels % g == 0)
     fact = f"{channels} {which} channels do not divide into {groups} groups"
-    require(channels % groups == 0, fact, "indivisible-groups", help=f"groups={fits} would divide {channels}")
+    raise ShapeError(fact, "indivisible-groups", help=f"{fits} would divide {channels}" if fits else None)
 
 
 class Deconv(Weighted, keyword="deconv"):
