@@ -1,0 +1,75 @@
+import torch
+from torch import nn
+
+
+class Squeeze(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.adaptive_avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(8, 2, 1)
+        self.relu = nn.ReLU(inplace=True)
+        self.fc2 = nn.Conv2d(2, 8, 1)
+        self.sigmoid = nn.Sigmoid()
+
+    def forward(self, x):
+        y = self.adaptive_avgpool(x)
+        y = self.fc1(y)
+        y = self.relu(y)
+        y = self.fc2(y)
+        y = self.sigmoid(y)
+        return x * y
+
+
+class SENet(nn.Module):
+    """SENet(width=8, classes=5).
+
+    Takes batches of image (3x16x16); gives fc (5).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(inplace=True),
+        )
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+        self.batchnorm = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU(inplace=True)
+        self.squeeze = Squeeze()
+        self.param = nn.Parameter(torch.zeros(8, 1, 1))
+        self.relu_2 = nn.ReLU(inplace=True)
+        self.conv_2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.batchnorm_2 = nn.BatchNorm2d(8)
+        self.relu_3 = nn.ReLU(inplace=True)
+        self.squeeze_2 = Squeeze()
+        self.param_2 = nn.Parameter(torch.zeros(8, 1, 1))
+        self.relu_4 = nn.ReLU(inplace=True)
+        self.register_buffer('shift', torch.zeros(8, 1, 1))
+        self.silu = nn.SiLU(inplace=True)
+        self.hardswish = nn.Hardswish()
+        self.adaptive_avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(8, 5)
+        nn.init.constant_(self.param, val=1e-06)
+        nn.init.constant_(self.param_2, val=1e-06)
+        nn.init.constant_(self.shift, val=0.5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.conv(x)
+        y = self.batchnorm(y)
+        y = self.relu(y)
+        y = self.squeeze(y)
+        y = self.relu_2(x + (y * self.param))
+        z = self.conv_2(y)
+        z = self.batchnorm_2(z)
+        z = self.relu_3(z)
+        z = self.squeeze_2(z)
+        y = self.relu_4(y + (z * self.param_2))
+        del z
+        y = y + x
+        del x
+        y = self.silu(y + self.shift)
+        y = self.hardswish(y)
+        y = self.adaptive_avgpool(y)
+        return self.fc(torch.flatten(y, 1))

@@ -1,0 +1,36 @@
+import torch
+from torch import nn
+
+
+class Siamese(nn.Module):
+    """Siamese(): Bromley et al., 1993.
+
+    Takes batches of left (1x16x16), right (1x16x16); gives score (1), apart (2), both (24).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.tower = nn.Sequential(
+            nn.Conv2d(1, 4, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(196, 12),
+        )
+        self.hidden = nn.Linear(24, 10)
+        self.relu = nn.ReLU()
+        self.score = nn.Linear(10, 1)
+        self.apart = nn.Linear(10, 2)
+
+    def forward(self, left, right):
+        left = self.tower(left)
+        right = self.tower(right)
+        left = torch.cat((left, right), 1)
+        del right
+        hidden = self.hidden(left)
+        x = self.relu(hidden)
+        x = self.score(x)
+        hidden = self.apart(hidden) if self.training else None
+        if self.training:
+            return x, hidden, left
+        return x, left
