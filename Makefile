@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint format bless clean
+.PHONY: demo test check lint format bless ops clean
 
 demo: $(VENV)/installed
 	$(BIN)/netspec check specs/alexnet.net
@@ -30,6 +30,9 @@ format: $(VENV)/developing
 	$(BIN)/ruff format netspec tests benchmarks
 	$(BIN)/ruff check --fix netspec tests benchmarks
 	$(BIN)/netspec fmt specs/*.net
+
+ops: $(VENV)/developing
+	$(BIN)/python -c 'from netspec.emit.manual import manual; print(manual(), end="")' > docs/ops.md
 
 bless: $(VENV)/developing
 	$(BIN)/python -m pytest -q --bless

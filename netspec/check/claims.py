@@ -142,11 +142,17 @@ def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]
         gap = count - value
         message = f"{name} = {written} is expected, but {count:,} are counted"
         note = f"that is {abs(gap):,.0f} {'more' if gap > 0 else 'fewer'}"
-        largest = sorted(net.layers, key=lambda n: -{"params": n.params, "macs": n.cost.macs}.get(name, 0))[
-            :3
-        ]
-        most = {"params": lambda n: n.params, "macs": lambda n: n.cost.macs}.get(name)
-        labels = tuple(Label(n.span, f"{most(n):,} {name}") for n in largest if most(n)) if most else ()
-        yield Diagnostic(
-            "expectation", message, claim.value.span, text=f"{count:,}", labels=labels, notes=(note,)
-        )
+        labels = tuple(largest(net, name))
+        place = claim.value.span
+        yield Diagnostic("expectation", message, place, text=f"{count:,}", labels=labels, notes=(note,))
+
+
+def largest(net: Net, name: str) -> Iterator[Label]:
+    """The three lines of the spec that most of a total comes from."""
+    lines: dict[Span, list[int]] = {}
+    for node in net.layers:
+        if each := {"params": node.params, "macs": node.cost.macs}.get(name):
+            lines.setdefault(node.span, []).append(each)
+    for span, counts in sorted(lines.items(), key=lambda item: -sum(item[1]))[:3]:
+        layers = f" in {len(counts)} layers" if len(counts) > 1 else ""
+        yield Label(span, f"{sum(counts):,} {name}{layers}")
