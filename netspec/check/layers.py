@@ -9,7 +9,8 @@ from netspec.check.naming import UNKNOWN, Naming
 from netspec.diagnostics import Label, Span
 from netspec.evaluate import Fault, Unknown
 from netspec.graph import Field, Node
-from netspec.ops import Input, Op
+from netspec.ops import Input, Op, Tensor
+from netspec.ops.start import NEEDS_FANS, Weighted
 from netspec.shape import Shape, ShapeError
 
 Calls = tuple[tuple[str, Span], ...]
@@ -58,6 +59,7 @@ class Layers:
         except ShapeError as error:
             raise self.fault(error, name, op, inputs, span) from None
         tensors, cost = op.tensors(*shapes), op.cost(*shapes, y=shape)
+        refuse_starts(op, tensors, span)
         node = Node(
             len(self.nodes),
             name,
@@ -196,6 +198,19 @@ class Layers:
             new[old] = self.again(old, target.full(name), inputs, span, calls)
             target.children.append(new[old])
         return new.get(result, flow)
+
+
+def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
+    """Refuse a start that counts inputs and outputs for a tensor that has none to count."""
+    starts = op.starts() if isinstance(op, Weighted) else {}
+    for tensor in tensors:
+        start = starts.get(tensor.name)
+        if start and start.name in NEEDS_FANS and len(tensor.shape) < 2:
+            name = (
+                f"the {tensor.name or op.keyword} of `{op.keyword}`" if tensor.name else f"a `{op.keyword}`"
+            )
+            message = f"{name} has one axis, and `{start.name}` needs two to count inputs and outputs"
+            raise Fault("argument-range", message, span, "normal(0.01), zeros or a number can start it")
 
 
 def inside(naming: Naming) -> list[int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from netspec.shape import Axis, Cost, Shape
-from netspec.values import Call, kind_of
+from netspec.values import kind_of
 
 OPS: dict[str, type[Op]] = {}
 """Every layer type by its keyword; a class registers itself by being defined."""
@@ -165,64 +165,3 @@ class Op(BaseModel):
         fields = type(self).model_fields
         given = {name: getattr(self, name) for name, f in fields.items() if getattr(self, name) != f.default}
         return {name: plain(value) for name, value in given.items()}
-
-
-INITS: dict[str, tuple[str, dict[str, type | tuple[object, ...]]]] = {
-    "zeros": ("nn.init.zeros_", {}),
-    "ones": ("nn.init.ones_", {}),
-    "constant": ("nn.init.constant_", {"val": float}),
-    "normal": ("nn.init.normal_", {"std": float, "mean": float}),
-    "trunc_normal": ("nn.init.trunc_normal_", {"std": float, "mean": float, "a": float, "b": float}),
-    "uniform": ("nn.init.uniform_", {"a": float, "b": float}),
-    "xavier_uniform": ("nn.init.xavier_uniform_", {"gain": float}),
-    "xavier_normal": ("nn.init.xavier_normal_", {"gain": float}),
-    "kaiming_uniform": ("nn.init.kaiming_uniform_", {"a": float, "mode": (), "nonlinearity": ()}),
-    "kaiming_normal": ("nn.init.kaiming_normal_", {"a": float, "mode": (), "nonlinearity": ()}),
-}
-"""How a tensor may start: the spec's word, PyTorch's function and its options."""
-
-WORDS = {
-    "mode": ("fan_in", "fan_out"),
-    "nonlinearity": ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"),
-}
-
-
-def to_init(value: object) -> object:
-    """Read `normal(0.01)`, `zeros` or a plain number as a start."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Call("constant", (), {"val": float(value)})
-    if not isinstance(value, Call):
-        raise ValueError(f"takes a start such as normal(0.01), zeros or a number, not {kind_of(value)}")
-    if value.name not in INITS:
-        raise ValueError(f"knows no start called `{value.name}`: there are {', '.join(INITS)}")
-    known = INITS[value.name][1]
-    if len(value.args) > len(known):
-        raise ValueError(f"`{value.name}` takes at most {len(known)} arguments, {len(value.args)} are given")
-    given = {**dict(zip(known, value.args, strict=False)), **value.kwargs}
-    for name, argument in given.items():
-        if name not in known:
-            raise ValueError(
-                f"`{value.name}` has no argument `{name}`: it takes {', '.join(known) or 'none'}"
-            )
-        word = str(argument) if isinstance(argument, str | Call) else None
-        if known[name] == () and word not in WORDS[name]:
-            raise ValueError(f"`{name}` of `{value.name}` is one of {', '.join(WORDS[name])}")
-        if known[name] is float and (
-            word or isinstance(argument, bool) or not isinstance(argument, int | float)
-        ):
-            raise ValueError(f"`{name}` of `{value.name}` takes a number, not {kind_of(argument)}")
-    return Call(value.name, (), {k: v if known[k] is float else str(v) for k, v in given.items()})
-
-
-Init = Annotated[Call, BeforeValidator(to_init)]
-
-
-class Weighted(Op):
-    """A layer with a weight and a bias whose start a spec can set."""
-
-    def starts(self) -> dict[str, Call]:
-        """How each tensor starts, where the spec says so."""
-        given = {"weight": getattr(self, "init", None), "bias": getattr(self, "bias_init", None)}
-        if getattr(self, "bias", True) is False:
-            given.pop("bias")
-        return {name: call for name, call in given.items() if call is not None}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import Code, Init, Positive, Reach, Tensor, Weighted, code
+from netspec.ops.base import Code, Positive, Reach, Tensor, code
+from netspec.ops.start import Init, Weighted
 from netspec.shape import Cost, Shape, require
 
 

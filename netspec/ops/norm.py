@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Init, Op, Positive, Share, Tensor, Weighted, code
+from netspec.ops.base import Code, Op, Positive, Share, Tensor, code
+from netspec.ops.start import Init, Weighted
 from netspec.shape import Cost, Shape, require
 
 Small = Annotated[float, Field(gt=0)]

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from netspec.ops.base import Code, Init, Op, Tensor, Weighted
+from netspec.ops.base import Code, Op, Tensor
+from netspec.ops.start import Init, Weighted
 from netspec.shape import Shape
 from netspec.values import Call
 

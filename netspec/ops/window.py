@@ -6,7 +6,8 @@ from math import prod
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Init, Op, Pad, Pair, Positive, Reach, Tensor, Weighted, code
+from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, Tensor, code
+from netspec.ops.start import Init, Weighted
 from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
 
 

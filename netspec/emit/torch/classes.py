@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from netspec.emit.torch.forward import Wiring, forward
 from netspec.emit.torch.layout import Buffer, Call, Chain, Inner, Layout, Number, write
-from netspec.emit.torch.names import TAKEN, camel_case, identifier, unique
+from netspec.emit.torch.names import TAKEN, camel_case, identifier, plain, unique
 from netspec.graph import Net, Node, Scope
 from netspec.ops.activation import Activation
 from netspec.ops.base import Option
@@ -45,9 +45,7 @@ class Template:
     def init(self) -> list[str]:
         """The lines of `__init__` that make the children."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
-        return [
-            text if text.startswith("self.register_buffer(") else assign(name, text) for name, text in texts
-        ]
+        return [assign(name, text) for name, text in texts]
 
 
 class Slots:
@@ -206,7 +204,12 @@ class Classes:
 
 def assign(name: str, text: str) -> str:
     """The statement that gives a module its child."""
-    return f"self.{name} = {text}" if identifier(name) == name else f"self.add_module({name!r}, {text})"
+    if text.startswith("self.register_buffer("):
+        return text
+    if plain(name):
+        return f"self.{name} = {text}"
+    register = "register_parameter" if text.startswith("nn.Parameter(") else "add_module"
+    return f"self.{register}({name!r}, {text})"
 
 
 def solve(template: Template) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from netspec.emit.torch.names import member, unique
+from netspec.emit.torch.names import TENSORS, member, unique
 from netspec.graph import Net, Scope
 
 
@@ -52,6 +52,22 @@ class Wiring:
             later |= set(n.inputs) - always if n.id in later else set()
         self.training_only = later
         self.interfaces: dict[str, Interface] = {}
+        self.scopes = {scope.path: scope for scope in scopes(net.root)}
+        self.sharers: dict[str, list[Scope]] = {}
+        for scope in self.scopes.values():
+            if scope.shares:
+                self.sharers.setdefault(scope.shares, []).append(scope)
+        self.exported: dict[int, list[str]] = {}
+        for path, sharers in self.sharers.items():
+            for sharer in sharers:
+                self.export(self.scopes[path], sharer)
+
+    def export(self, origin: Scope, sharer: Scope) -> None:
+        """Let a shared scope return what any use of it needs; both hold the same layers in the same order."""
+        theirs = set(sharer.ids())
+        for own, other in zip(origin.ids(), sharer.ids(), strict=True):
+            if self.alias[other] == other and self.leaves(other, sharer.path, theirs):
+                self.exported.setdefault(own, []).append(origin.path)
 
     def interface(self, scope: Scope) -> Interface:
         """What a scope takes and gives."""
@@ -59,9 +75,11 @@ class Wiring:
             return self.interfaces[scope.path]
         ids = list(scope.ids())
         inside = set(ids)
+        if scope.shares:
+            return self.shared_interface(scope, ids)
         taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
         inputs = tuple(i for i in taken if i not in inside)
-        given = tuple(i for i in ids if self.alias[i] == i and self.leaves(i, inside))
+        given = tuple(i for i in ids if self.alias[i] == i and self.leaves(i, scope.path, inside))
         interface = Interface(inputs, given or tuple(ids[-1:]))
         self.interfaces[scope.path] = interface
         return interface
@@ -70,8 +88,18 @@ class Wiring:
         """Whether a scope only passes values on."""
         return all(self.alias[i] != i for i in scope.ids())
 
-    def leaves(self, value: int, inside: set[int]) -> bool:
-        return value in self.returned or any(u not in inside for u in self.real_users(value))
+    def shared_interface(self, scope: Scope, ids: list[int]) -> Interface:
+        """A shared scope gives what its origin gives, each value in its own copy."""
+        origin = self.scopes[str(scope.shares)]
+        copies = dict(zip(origin.ids(), ids, strict=True))
+        taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
+        inputs = tuple(i for i in taken if i not in set(ids))
+        return Interface(inputs, tuple(copies[i] for i in self.interface(origin).outputs))
+
+    def leaves(self, value: int, path: str, inside: set[int]) -> bool:
+        """Whether a value is used outside of the scope at `path`, which holds the nodes `inside`."""
+        exported = any(f"{path}.".startswith(f"{origin}.") for origin in self.exported.get(value, ()))
+        return exported or value in self.returned or any(u not in inside for u in self.real_users(value))
 
     def real_users(self, value: int) -> Iterator[int]:
         """The nodes that take a value, those behind an identity instead of the identity."""
@@ -102,13 +130,21 @@ class Wiring:
             name = self.net.nodes[node.shares].name if node.shares is not None else node.name
             module = "self" + relative(name, scope.path)
             if node.op.kind == "tensor":
-                self.alias.setdefault(child, child)
-                steps.append(Step(module, (), (child,), node.label, inline=True))
+                own = "self" + member(node.label, TENSORS[node.op.keyword])
+                steps.append(Step(own, (), (child,), node.label, inline=True))
                 continue
             written = node.op.expression(*["{}"] * len(inputs))
             call, late = written or f"{module}({{}})", child in self.training_only
             steps.append(Step(call, inputs, (child,), node.label, written is not None, late))
         return steps
+
+
+def scopes(scope: Scope) -> Iterator[Scope]:
+    """A scope and all scopes inside it."""
+    yield scope
+    for child in scope.children:
+        if isinstance(child, Scope):
+            yield from scopes(child)
 
 
 def relative(path: str, scope: str) -> str:
@@ -160,13 +196,13 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
         final = k == len(steps) - 1
         if final and not root and step.outputs == tuple(returned) and not step.training:
             return [*lines, f"return {call}"]
-        if final and root and returned == list(step.outputs):
+        if final and root and returned == list(step.outputs) and not wiring.training_only:
             return [*lines, f"return {call}"]
         free = [n for n in dying if n not in held]
         targets: list[str] = []
         for output in step.outputs:
-            wanted = free.pop(0) if free else fresh_name(wiring, step, output, held)
-            name = wanted if wanted in dying else unique(wanted, held | set(targets))
+            taken = held | set(targets) | set(free)
+            name = free.pop(0) if free else unique(fresh_name(wiring, step, output, taken), taken)
             targets.append(name)
             names[output] = name
         otherwise = f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else ""

@@ -48,16 +48,21 @@ def camel_case(label: str) -> str:
     )
 
 
-def member(name: str) -> str:
-    """How a module's child of this name is reached, after the module."""
-    return (
-        f".{name}"
-        if name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
-        else f".get_submodule({name!r})"
-    )
+def plain(name: str) -> bool:
+    """Whether a label can be written after a dot."""
+    return name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
 
 
-def reach(path: str) -> str:
-    """How a module is reached from the network: `self.features.get_submodule("0")` for `features.0`."""
-    parts = [p for p in path.split(".") if p]
-    return "self" + "".join(member(p) for p in parts)
+def member(name: str, kind: str = "submodule") -> str:
+    """How a module's child is reached, after the module; `kind` can be parameter or buffer too."""
+    return f".{name}" if plain(name) else f".get_{kind}({name!r})"
+
+
+def reach(path: str, kind: str = "submodule") -> str:
+    """How a child is reached from the network: `self.features.get_submodule("0")` for `features.0`."""
+    *outer, last = path.split(".")
+    return "self" + "".join(member(p) for p in outer) + member(last, kind)
+
+
+TENSORS = {"param": "parameter", "buffer": "buffer"}
+"""What PyTorch calls the raw tensors of the language."""

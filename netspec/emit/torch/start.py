@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netspec.emit.torch.names import reach
+from netspec.emit.torch.names import TENSORS, reach
 from netspec.graph import Net, Node
-from netspec.ops.base import INITS, Weighted
+from netspec.ops.start import INITS, Weighted
 from netspec.values import Call
 
 
@@ -31,7 +31,7 @@ def start(net: Net) -> list[str]:
         node = net.nodes[i]
         made = node.op.module(*net.shapes(node))
         done = looped.get(made.function, {}) if made else {}
-        target = reach(node.name)
+        target = reach(node.name, TENSORS.get(node.op.keyword, "submodule"))
         for tensor, call in calls.items():
             if tensor not in done and not (node.op.kind == "tensor" and call.name == "zeros"):
                 lines.append(fill(call, f"{target}.{tensor}" if tensor else target))
@@ -60,6 +60,5 @@ def loop(looped: Mapping[str, Mapping[str, Call]], kinds: Mapping[str, list[Node
 
 def fill(call: Call, target: str) -> str:
     """The call of torch.nn.init that fills a tensor."""
-    function, known = INITS[call.name]
-    options = [f"{k}={call.kwargs[k]!r}" for k in known if k in call.kwargs]
-    return f"{function}({', '.join([target, *options])})"
+    options = [f"{k}={call.kwargs[k]!r}" for k in INITS[call.name] if k in call.kwargs]
+    return f"nn.init.{call.name}_({', '.join([target, *options])})"

@@ -1,0 +1,37 @@
+"""What the documents show is true: specs in them check, and the README's table is what `check` prints."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from places import HERE
+
+from netspec import check
+from netspec.check import check_source
+from netspec.diagnostics import Source
+from netspec.emit.table import text
+from netspec.memory import estimate
+
+ROOT = HERE.parent
+
+
+def blocks(path: Path) -> list[str]:
+    return re.findall(r"^```[a-z]*\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_example_of_the_language_checks():
+    spec = next(b for b in blocks(ROOT / "docs" / "language.md") if b.startswith("network"))
+    report = check_source(Source("small.net", spec), ROOT)
+    assert not report.diagnostics
+    assert report.ok
+
+
+def test_the_readme_shows_alexnet_as_it_is():
+    spec = (ROOT / "specs" / "alexnet.net").read_text("utf-8")
+    shown = blocks(ROOT / "README.md")
+    excerpt = next(b for b in shown if b.startswith("network AlexNet"))
+    assert excerpt.strip() in spec
+    net = check(ROOT / "specs" / "alexnet.net").require()
+    table = next(b for b in shown if "netspec check" in b and "conv1" in b)
+    assert text(net, estimate(net)) in table
