@@ -139,7 +139,7 @@ INPUTS = "network Net\ninput left: 3x8x8\ninput right: 3x8x8\ninput vector: 6\n"
 SEVERAL = [
     "add(left, right); flatten; linear(6); mul(linear, vector)",
     "t: { conv(3, 1); tanh } <- left\nb: share(t) <- right\nadd(t, b); flatten; a: linear(6); mul(a, vector)",
-    "block B { conv(3, 1); tanh }\nx: B <- right; y: B <- left; mul(x, y); flatten; a: linear(6); mul(a, vector)",
+    "block B { conv(3, 1) }\nx: B <- right; y: B <- left; mul(x, y); flatten; a: linear(6); mul(a, vector)",
     "a: linear(3) <- vector\nadd(left, right); output add\noutput a",
     "g: { a: add(left, right); flatten; b: linear(6); mul(b, vector) }",
     "g: { x: relu <- left; y: tanh <- right; z: linear(2) <- vector }; add(g.x, g.y)\noutput add\noutput g.z",
