@@ -1,0 +1,224 @@
+"""The walls of the code: who imports whom, what stays unloaded, and what is public."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from places import HERE, SPECS
+from torch import nn
+
+import netspec
+from netspec.check.naming import MODULE_WORDS
+from netspec.ops import OPS
+from netspec.shape import Shape, ShapeError
+
+PACKAGE = Path(netspec.__file__).parent
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "__pycache__" not in p.parts)
+
+# Packages from outside, and the only places that may import them.
+OUTSIDE = {
+    "torch": ("run/",),
+    "torchvision": ("run/",),
+    "sklearn": ("run/",),
+    "numpy": ("run/",),
+    "rich": ("run/",),
+    "lark": ("parse/",),
+    "graphviz": ("emit/picture.py",),
+    "networkx": ("graph.py",),
+    "click": ("cli.py",),
+    "pydantic": ("ops/", "check/arguments.py", "recipe.py", "recipe_parts.py", "emit/manual.py"),
+}
+# What each part of netspec may import, beside itself. The order is that of the architecture: only leftwards.
+BASIC = {"diagnostics", "shape", "values"}
+SYNTAX = BASIC | {"tree", "parse"}
+INSIDE = {
+    "diagnostics": set(),
+    "shape": set(),
+    "values": set(),
+    "files": set(),
+    "tree": {"diagnostics"},
+    "source": {"diagnostics"},
+    "ops": {"shape", "values"},
+    "graph": {"diagnostics", "ops", "shape"},
+    "parse": BASIC | {"tree"},
+    "functions": BASIC,
+    "evaluate": BASIC | {"tree", "functions"},
+    "recipe_parts": {"values"},
+    "recipe": {"values", "recipe_parts"},
+    "settings": SYNTAX | {"evaluate"},
+    "formatter": SYNTAX | {"files", "source"},
+    "memory": {"graph", "recipe"},
+    "check": SYNTAX | {"evaluate", "functions", "source", "ops", "graph", "recipe"},
+    "emit": BASIC | {"ops", "graph", "check", "memory"},
+    "run": BASIC | {"graph", "check", "emit", "recipe", "recipe_parts", "memory"},
+}
+FREE = {"__init__", "__main__", "cli"}
+"""They put the parts together, and import what they need inside functions."""
+
+
+def part(module: str) -> str:
+    """The part of netspec that a module belongs to: `check` for `netspec.check.naming`."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imports(path: Path, inside_functions: bool = True) -> set[str]:
+    """Every module that a file imports, those for type checking alone left out."""
+    tree = ast.parse(path.read_text("utf-8"))
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            skipped |= set(ast.walk(node))
+        if isinstance(node, ast.FunctionDef) and not inside_functions:
+            skipped |= set(ast.walk(node))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and node not in skipped:
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node not in skipped:
+            assert not node.level, "imports name their module in full"
+            found |= {
+                f"{node.module}.{a.name}" if node.module == "netspec" else node.module for a in node.names
+            }
+    return {str(f) for f in found}
+
+
+def place(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_packages_from_outside_stay_in_their_place(path):
+    for name in {m.split(".")[0] for m in imports(path)} & OUTSIDE.keys():
+        assert place(path).startswith(OUTSIDE[name]), f"{place(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_parts_import_only_leftwards(path):
+    own = place(path).removesuffix(".py").split("/")[0]
+    if own in FREE:
+        return
+    ours = {part(m) for m in imports(path) if m.split(".")[0] == "netspec"}
+    assert ours - {own} <= INSIDE[own], f"{place(path)} imports {sorted(ours - {own} - INSIDE[own])}"
+
+
+def test_nothing_imports_the_command_line():
+    users = [place(p) for p in MODULES if any(m.startswith("netspec.cli") for m in imports(p))]
+    assert users == ["__main__.py"]
+
+
+def test_the_command_line_imports_inside_its_commands():
+    ours = {m for m in imports(PACKAGE / "cli.py", inside_functions=False) if m.startswith("netspec")}
+    assert ours <= {"netspec.__version__"}
+
+
+def test_every_part_has_its_row():
+    assert {place(p).removesuffix(".py").split("/")[0] for p in MODULES} - FREE <= INSIDE.keys()
+
+
+# What a fresh process loads
+
+HEAVY = "{'torch', 'torchvision', 'sklearn', 'numpy', 'networkx', 'graphviz', 'rich'}"
+LOADED = f"; import sys; print(sorted({HEAVY} & {{*sys.modules}}))"
+RUNS = [
+    ("import netspec", "[]"),
+    ("from netspec.cli import main; main(['check', SPEC], standalone_mode=False)", "[]"),
+    ("from netspec.cli import main; main(['check', SPEC, '--format', 'json'], standalone_mode=False)", "[]"),
+    ("from netspec.cli import main; main(['draw', SPEC, '-o', 'x.dot'], standalone_mode=False)", "[]"),
+    ("from netspec.cli import main; main(['export', SPEC], standalone_mode=False)", "[]"),
+    ("from netspec.cli import main; main(['fmt', '--check', SPEC], standalone_mode=False)", "[]"),
+    ("import netspec; netspec.load(SPEC).source()", "[]"),
+    ("import rich", "['rich']"),
+    ("import numpy", "['numpy']"),
+]
+
+
+@pytest.mark.parametrize(("code", "loaded"), RUNS)
+def test_a_fresh_process_loads_nothing_heavy(tmp_path, code, loaded):
+    """The last rows show that the test can fail."""
+    code = code.replace("SPEC", repr(str(SPECS / "lenet.net")))
+    if "main(" in code:
+        before, call = code.split("; ")
+        code = f"{before}\ntry: {call}\nexcept SystemExit: pass\n" + LOADED.removeprefix("; ")
+    else:
+        code += LOADED
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert run.stdout.splitlines()[-1] == loaded
+
+
+# What is public, and how large
+
+PUBLIC = ["Diagnostic", "Net", "Network", "Report", "SpecError", "check", "load"]
+
+
+def test_public_names():
+    assert netspec.__all__ == PUBLIC
+    assert all(getattr(netspec, name).__doc__ for name in PUBLIC)
+    assert {n for n in vars(netspec.Network) if not n.startswith("_")} == {"source", "module", "dot"}
+
+
+def test_files_are_short():
+    assert [f"{place(p)}: {n}" for p in MODULES if (n := len(p.read_text("utf-8").splitlines())) > 300] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_every_module_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+# Layer types
+
+WRITTEN = "".join(p.read_text("utf-8") for p in HERE.rglob("*") if p.suffix in (".py", ".net"))
+WRITTEN += "".join(p.read_text("utf-8") for p in SPECS.glob("*.net"))
+SHAPES = {"image": (8, 16, 16), "features": (8,), "tokens": (4, 8)}
+ARGUMENTS = {
+    "conv": (4, 3),
+    "deconv": (4, 3),
+    "linear": (4,),
+    "maxpool": (2,),
+    "avgpool": (2,),
+    "groupnorm": (2,),
+}
+ARGUMENTS |= {"adaptive_avgpool": (1,), "adaptive_maxpool": (1,), "upsample": (2,), "zeropad": (1,)}
+LAYERS = sorted(OPS.keys() - {"input"})
+
+
+@pytest.mark.parametrize("keyword", LAYERS)
+def test_op_says_what_it_does_and_is_used_in_a_test(keyword):
+    op = OPS[keyword]
+    assert op.__dict__.get("__doc__")
+    assert op.kind
+    assert re.search(rf"\b{keyword}\b", WRITTEN)
+
+
+@pytest.mark.parametrize("keyword", LAYERS)
+def test_op_has_a_spelling_that_torch_knows(keyword):
+    op = OPS[keyword]
+    if op.kind in ("merge", "tensor"):
+        return
+    names = list(op.model_fields)
+    made = op(**dict(zip(names, ARGUMENTS.get(keyword, ()), strict=False)))
+    accepted = 0
+    for shape in SHAPES.values():
+        x = Shape(shape)
+        try:
+            y = made.infer(x)
+        except ShapeError:
+            continue
+        accepted += 1
+        result = eval(str(made.module(x)), {"nn": nn, "torch": torch})(torch.rand(2, *shape))
+        assert tuple(result.shape) == (2, *y)
+    assert accepted
+
+
+def test_labels_cannot_hide_what_modules_have():
+    ours = nn.Module()
+    words = {*dir(ours), *dir(nn.Sequential()), *dir(nn.ModuleList()), *vars(ours)}
+    assert {w for w in words if not w.startswith("_")} - MODULE_WORDS == set()
