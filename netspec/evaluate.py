@@ -168,6 +168,8 @@ def arithmetic(expr: t.Binary, left: object, right: object) -> object:
     numbers = isinstance(left, int | float) and isinstance(right, int | float)
     if expr.op == "+" and type(left) is type(right) and isinstance(left, list | str):
         return sized(left + right, expr.span)  # type: ignore[operator]
+    if expr.op == "*" and isinstance(right, list) and isinstance(left, int):
+        left, right = right, left
     if expr.op == "*" and isinstance(left, list) and isinstance(right, int):
         if len(left) * right > LONGEST:
             raise Fault(

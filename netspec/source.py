@@ -28,8 +28,8 @@ def locate(spec: str | Path) -> Path:
     return path
 
 
-def read(path: Path, shown: str | None = None) -> Source:
-    """Read a spec.
+def read(path: Path, shown: str | None = None, *, regular_only: bool = False) -> Source:
+    """Read a spec; with `regular_only`, not from a pipe or a device, which may never end.
 
     Raises:
         SpecError: the file is missing, unreadable, empty, too large, or not UTF-8.
@@ -38,6 +38,8 @@ def read(path: Path, shown: str | None = None) -> Source:
     try:
         if path.is_dir():
             raise refusal(name, f"{name} is a folder; a spec is one file", "specs end in .net")
+        if regular_only and not regular(path):
+            raise refusal(name, f"{name} is a pipe or a device, not a file", None)
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except FileNotFoundError:
@@ -67,4 +69,15 @@ def refusal(name: str, message: str, help: str | None) -> SpecError:
 
 def inside(root: Path, path: Path) -> bool:
     """Whether a path, links resolved, lies in the folder `root`."""
-    return path.resolve().is_relative_to(root.resolve())
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, links in a circle
+        return False
+
+
+def regular(path: Path) -> bool:
+    """Whether a path is no pipe or device, which could be read without end."""
+    try:
+        return path.is_file() or not path.exists() or path.is_dir()
+    except (OSError, ValueError):
+        return True

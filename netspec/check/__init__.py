@@ -12,6 +12,7 @@ from netspec import tree as t
 from netspec.check import claims, lint
 from netspec.check.context import Context
 from netspec.check.expand import Expander
+from netspec.check.files import Files
 from netspec.check.naming import UNKNOWN, Naming, find
 from netspec.diagnostics import Diagnostic, Source, Span, SpecError, did_you_mean, in_order
 from netspec.evaluate import Fault, Names, Unknown, evaluate
@@ -20,7 +21,7 @@ from netspec.parse import parse
 from netspec.recipe import RecipeError
 from netspec.recipe import read as read_recipe
 from netspec.shape import Shape
-from netspec.source import inside, read
+from netspec.source import read
 
 FRAMES = 4000
 
@@ -84,21 +85,19 @@ class Check:
     def __init__(
         self, source: Source, root: Path, arguments: dict[str, object], inputs: Shape | None
     ) -> None:
-        self.source, self.root, self.arguments, self.inputs = source, root, arguments, inputs
+        self.source, self.arguments, self.inputs = source, arguments, inputs
         self.file, self.syntax = parse(source)
-        self.files = [self.file]
+        self.files = Files(root, self.file)
         self.extra: list[Diagnostic] = []
         self.values: dict[str, object] = {}
         self.changed: list[str] = []
-        self.real = {source.path: (root / Path(source.path).name).resolve()}
-        self.used_by: dict[str, str] = {}
 
     def run(self) -> Report:
         statements = self.file.body.statements
         given = (
             {s.name: self.inputs for s in t.walk(self.file) if isinstance(s, t.Input)} if self.inputs else {}
         )
-        expander = Expander(self.load, given)
+        expander = Expander(self.files.load, given)
         naming = Naming(broken=any(isinstance(s, t.Broken) for s in statements))
         names = expander.applier.names_for(Names(), naming, None)
         header = self.header(statements, names, expander)
@@ -125,31 +124,6 @@ class Check:
 
     def error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.extra.append(Diagnostic(code, message, span, help=help))
-
-    def load(self, use: t.Use) -> t.File:
-        """Read the file that a `use` names, relative to the file that names it."""
-        user = use.span.source.path
-        path = self.real[user].parent / use.path
-        if Path(use.path).is_absolute() or not inside(self.root, path):
-            message = f'"{use.path}" leads out of the folder of the spec'
-            raise Fault("bad-use", message, use.span, "a spec reads files beside it or below it alone")
-        shown = str(Path(user).parent / use.path)
-        above: str | None = user
-        while above:
-            if self.real[above] == path.resolve():
-                raise Fault("bad-use", f'"{use.path}" uses itself, in the end', use.span)
-            above = self.used_by.get(above)
-        try:
-            source = read(path, shown)
-        except SpecError as error:
-            raise Fault(
-                "bad-use", error.diagnostics[0].message, use.span, error.diagnostics[0].help
-            ) from None
-        self.real[shown], self.used_by[shown] = path.resolve(), user
-        file, faults = parse(source)
-        self.files.append(file)
-        self.extra += faults
-        return file
 
     def header(
         self, statements: tuple[t.Statement, ...], names: Names, expander: Expander
@@ -198,7 +172,7 @@ class Check:
         self, header: t.Network | None, naming: Naming, expander: Expander, flow: int | None
     ) -> Net | None:
         """The network, where everything in it is known."""
-        faulty = self.syntax or self.extra or expander.faults
+        faulty = self.syntax or self.files.faults or self.extra or expander.faults
         if not faulty and all(n.op.kind == "input" for n in expander.layers.nodes):
             self.error("no-layers", "the network has no layers", self.place())
         if faulty or self.extra or flow is None or flow == UNKNOWN or header is None:
@@ -258,7 +232,7 @@ class Check:
         return settings
 
     def report(self, net: Net | None, expander: Expander) -> Report:
-        found = [*self.syntax, *self.extra, *expander.faults]
+        found = [*self.syntax, *self.files.faults, *self.extra, *expander.faults]
         remarks: list[str] = []
         if net and not found:
             changed = sorted(set(self.changed) - mentioned(self.file))
@@ -275,7 +249,7 @@ class Check:
                 remarks.append(f"the claimed shapes were not checked: the input was set to {self.inputs}")
             found += lint.unused_layers(net, expander.input_spans)
         if not any(d.severity == "error" for d in found):
-            found += [d for file in self.files for d in lint.unused_names(file)]
+            found += [d for file in self.files.all for d in lint.unused_names(file)]
         diagnostics = in_order(found)
         faulty = any(d.severity == "error" for d in diagnostics)
         return Report(self.source, None if faulty else net, diagnostics, tuple(remarks))

@@ -39,6 +39,8 @@ class Expander:
     train: tuple[t.Train, Names] | None = None
     input_spans: dict[str, Span] = field(default_factory=dict)
     statements: int = 0
+    used: dict[int, dict[str, BlockDefinition]] = field(default_factory=dict)
+    """The blocks of files that were read already."""
 
     def __post_init__(self) -> None:
         self.applier = Applier(self.layers, self.body)
@@ -175,6 +177,9 @@ class Expander:
     def use(self, s: t.Use, ctx: Context) -> None:
         """Take the blocks of another file."""
         file = self.load(s)
+        if id(file) in self.used:
+            ctx.blocks.update(self.used[id(file)])
+            return
         names, blocks = Names(shape_of=lambda expr: None), dict[str, BlockDefinition]()
         inner = Context(names, blocks, {}, Naming())
         for statement in file.body.statements:
@@ -187,6 +192,7 @@ class Expander:
                 case _:
                     message = "a file that is taken with `use` holds blocks, names and defaults alone"
                     self.note(Diagnostic("misplaced", message, statement.span), ctx)
+        self.used[id(file)] = blocks
         ctx.blocks.update(blocks)
 
     def define(self, s: t.Block, ctx: Context) -> BlockDefinition:

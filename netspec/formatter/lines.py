@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netspec import tree as t
-from netspec.formatter.write import STEP, broken, expression, head, layer_head, layer_tail, one_line, shape
+from netspec.formatter.write import (
+    STEP,
+    broken,
+    chained,
+    expression,
+    head,
+    layer_head,
+    layer_tail,
+    one_line,
+    shape,
+)
 
 WIDTH = 110
 FURTHEST = 60
@@ -29,6 +39,8 @@ class Formatter:
     def __init__(self, tree: t.File) -> None:
         self.tree, self.source = tree, tree.source
         self.comments = list(tree.comments)
+        self.limits = [len(self.source.text) + 1]
+        """Where the braces around the current statement close: a comment behind is not the statement's."""
 
     def text(self) -> str:
         lines = self.body(self.tree.body, 0)
@@ -59,9 +71,10 @@ class Formatter:
             lines.append(Line(STEP * depth + text.rstrip(), blank_before=self.blank_above(at)))
         return lines
 
-    def comment_on(self, line: int) -> str:
-        """The comment at the end of a source line, if it is the next one."""
-        if self.comments and self.line_of(self.comments[0][0]) == line:
+    def comment_on(self, line: int, before: int | None = None) -> str:
+        """The comment at the end of a source line, if it is the next one and stands inside these braces."""
+        limit = self.limits[-1] if before is None else before
+        if self.comments and self.comments[0][0] < limit and self.line_of(self.comments[0][0]) == line:
             return self.comments.pop(0)[1].rstrip()
         return ""
 
@@ -129,54 +142,61 @@ class Formatter:
         return [self.finished(Line(x if k else indent + x), s) for k, x in enumerate([text])]
 
     def braces(self, opening: str, body: t.Body, depth: int, s: t.Statement) -> list[Line]:
-        indent = STEP * depth
-        first = Line(f"{indent}{opening} {{".replace("  {", " {") if opening else f"{indent}{{")
-        start = body.statements[0].span.start if body.statements else s.span.end
-        first.comment = (
-            self.comment_on(self.line_of(s.span.start))
-            if self.line_of(start) > self.line_of(s.span.start)
-            else ""
-        )
-        inside = self.body(body, depth + 1)
-        inside += self.comments_before(self.closing(s, body), depth + 1)
-        tail = Line(f"{indent}}}" + layer_tail(s))
-        return [first, *inside, self.finished(tail, s)]
+        """A statement that ends with the braces around its one body."""
+        lines = self.opened(opening, body, depth, s.span.start)
+        return [*lines, self.finished(Line(STEP * depth + "}" + layer_tail(s)), s)]
 
-    def closing(self, s: t.Statement, body: t.Body) -> int:
-        """Where the brace that closes a body stands."""
-        after = body.statements[-1].span.end if body.statements else s.span.start
-        inner = [at for at, _ in self.comments if at >= after]
-        place = self.source.text.find("}", after)
-        for at in inner:
-            if at > place:
-                break
-            place = self.source.text.find("}", self.source.text.find("\n", at))
+    def opened(self, opening: str, body: t.Body, depth: int, start: int) -> list[Line]:
+        """The line that opens braces, which stand on the line of `start`, and the lines inside them."""
+        end = self.closing(body.statements[-1].span.end if body.statements else start)
+        first = Line(f"{STEP * depth}{opening} {{" if opening else f"{STEP * depth}{{")
+        inner = body.statements[0].span.start if body.statements else end
+        if self.line_of(inner) > self.line_of(start):
+            first.comment = self.comment_on(self.line_of(start))
+        self.limits.append(end)
+        inside = [*self.body(body, depth + 1), *self.comments_before(end, depth + 1)]
+        self.limits.pop()
+        return [first, *inside]
+
+    def closing(self, offset: int) -> int:
+        """Where the next brace closes that stands in no comment."""
+        place = self.source.text.find("}", offset)
+        for at, text in self.tree.comments:
+            if at <= place < at + len(text):
+                place = self.source.text.find("}", at + len(text))
         return place
 
     def branches(self, s: t.If, depth: int) -> list[Line]:
-        lines = self.braces(head(s), s.yes, depth, s)
-        if s.no is None:
-            return lines
-        inner = s.no.statements[0] if len(s.no.statements) == 1 else None
-        chained = isinstance(inner, t.If) and s.no.span == inner.span
-        lines.pop()
-        rest = (
-            self.branches(inner, depth)
-            if isinstance(inner, t.If) and chained
-            else self.braces("", s.no, depth, s)
-        )
-        rest[0].text = f"{STEP * depth}}} else {rest[0].text.strip()}"
-        return [*lines, *rest]
+        """An `if` with its `else if`s and `else`, each part opened on the line that closes the one before."""
+        indent, opening, start = STEP * depth, head(s), s.span.start
+        lines: list[Line] = []
+        part: t.If | None = s
+        while part:
+            opened = self.opened(opening, part.yes, depth, start)
+            lines += opened
+            start = self.closing(part.yes.statements[-1].span.end if part.yes.statements else start)
+            following = chained(part)
+            if following:
+                opening = f"}} else {head(following)}"
+            elif part.no:
+                lines += self.opened("} else", part.no, depth, start)
+            part = following
+        return [*lines, self.finished(Line(f"{indent}}}"), s)]
 
     def train(self, s: t.Train, depth: int) -> list[Line]:
-        indent = STEP * depth
-        lines = [Line(f"{indent}train {{")]
+        indent, end = STEP * depth, s.span.end - 1
+        first = Line(f"{indent}train {{")
+        if not s.settings or self.line_of(s.settings[0].span.start) > self.line_of(s.span.start):
+            first.comment = self.comment_on(self.line_of(s.span.start), end)
+        lines = [first]
+        self.limits.append(end)
         for setting in s.settings:
             lines += self.comments_before(setting.span.start, depth + 1)
             text = f"{indent}{STEP}{setting.name}: {expression(setting.value)}"
             comment = self.comment_on(self.line_of(setting.span.end))
             lines.append(Line(text, comment=comment, blank_before=self.blank_above(setting.span.start)))
-        lines += self.comments_before(s.span.end, depth + 1)
+        lines += self.comments_before(end, depth + 1)
+        self.limits.pop()
         return [*lines, Line(f"{indent}}}", comment=self.comment_on(self.line_of(s.span.end)))]
 
 

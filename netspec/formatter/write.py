@@ -24,13 +24,21 @@ def one_line(s: t.Statement) -> str | None:
             inside = group(s.body)
             return inside and f"{head(s)} {inside}"
         case t.If():
-            yes, no = group(s.yes), group(s.no) if s.no else ""
+            following = chained(s)
+            yes = group(s.yes)
+            no = one_line(following) if following else group(s.no) if s.no else ""
             if yes is None or no is None:
                 return None
             return f"{head(s)} {yes}" + (f" else {no}" if no else "")
         case t.Train():
             return None
     return head(s)
+
+
+def chained(s: t.If) -> t.If | None:
+    """The `if` that is all of the `else`, which is written `else if`."""
+    inner = s.no.statements[0] if s.no and len(s.no.statements) == 1 else None
+    return inner if isinstance(inner, t.If) else None
 
 
 def group(body: t.Body) -> str | None:
