@@ -105,6 +105,8 @@ ASTRAY = [
     ("block B { relu <- x }\nx: tanh; B", "unknown-layer"),
     ("a: relu; b: relu <- a, a", "wrong-arity"),
     ("add { relu }", "wrong-arity"),
+    ("relu({}=4)", "syntax"),
+    ("relu({}", "syntax"),
 ]
 
 
