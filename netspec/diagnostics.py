@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -29,7 +30,8 @@ class Source:
         return line, offset - self.starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        return self.text[self.starts[number - 1] :].split("\n", 1)[0].rstrip("\r")
+        end = self.starts[number] - 1 if number < len(self.starts) else len(self.text)
+        return self.text[self.starts[number - 1] : end].rstrip("\r")
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     >>> did_you_mean("strde", ["stride", "padding"])
     'did you mean `stride`?'
     """
-    known = list(known)
+    known = list(islice(known, 300))
     near = get_close_matches(word, known, n=2, cutoff=0.6) or get_close_matches(
         word.lower(), known, n=2, cutoff=0.6
     )
@@ -125,6 +127,9 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         kept.setdefault((d.span.source.path, d.span.start, d.span.end, d.code), d)
     return tuple(kept[key] for key in sorted(kept))
 
+
+WIDEST = 200
+"""The most of a source line that is shown around a fault."""
 
 COLOURS = {"error": "1;31", "warning": "1;33", "frame": "34", "note": "36", "help": "32", "bold": "1"}
 
@@ -148,15 +153,19 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
             paint("frame", " " * gutter + arrow) + f" {path}:{group[0][0].line}:{group[0][0].column}"
         )
         lines.append(frame)
-        shown = 0
+        shown = cut = 0
         for place, sign, text in sorted(group, key=lambda m: (m[0].start, m[1] == "^")):
             place = place.first_line()
-            source_line = place.source.line(place.line)
+            whole = place.source.line(place.line)
+            if place.line != shown:
+                cut = max(0, min(place.column - 41, len(whole) - WIDEST))
+            source_line = whole[cut : cut + WIDEST]
             if place.line != shown:
                 lines.append(paint("frame", f"{place.line:>{gutter}} |") + f" {source_line}".rstrip())
             shown = place.line
-            indent = "".join(c if c == "\t" else " " for c in source_line[: place.column - 1])
-            mark = sign * max(1, min(place.end - place.start, len(source_line) - place.column + 1))
+            column = place.column - 1 - cut
+            indent = "".join(c if c == "\t" else " " for c in source_line[:column])
+            mark = sign * max(1, min(place.end - place.start, len(source_line) - column))
             hue = severity if sign == "^" else "frame"
             lines.append(f"{frame} {indent}" + paint(hue, f"{mark} {text}".rstrip()))
 

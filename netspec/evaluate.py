@@ -22,8 +22,27 @@ class Fault(Exception):
         super().__init__(message)
 
 
+class Exhausted(Fault):
+    """The spec asks for more work than the language allows; nothing after it is looked at."""
+
+
 class Unknown(Exception):
     """A value depends on something that was reported already; nothing more need be said."""
+
+
+MOST_WORK = 5_000_000
+
+
+@dataclass
+class Budget:
+    """What is left of the work that all expressions of a spec may do: items made and looked at."""
+
+    left: int = MOST_WORK
+
+    def spend(self, items: int, span: Span) -> None:
+        self.left -= items
+        if self.left < 0:
+            raise Exhausted("too-large", f"the expressions make more than {MOST_WORK:,} values", span)
 
 
 @dataclass
@@ -33,9 +52,10 @@ class Names:
     values: dict[str, object] = field(default_factory=dict)
     parent: Names | None = None
     shape_of: Callable[[t.Expr], Shape | None] = lambda expr: None
+    budget: Budget = field(default_factory=Budget)
 
     def child(self) -> Names:
-        return Names({}, self, self.shape_of)
+        return Names({}, self, self.shape_of, self.budget)
 
     def find(self, name: str) -> Names | None:
         return self if name in self.values else self.parent and self.parent.find(name)
@@ -63,7 +83,7 @@ def bounded(value: object, span: Span) -> object:
     return value
 
 
-def sized(value: object, span: Span) -> object:
+def sized(value: object, span: Span, budget: Budget) -> object:
     """Refuse a list or table of more than LONGEST items, those of the inner ones counted."""
     left, waiting = LONGEST, [value]
     while waiting:
@@ -77,6 +97,7 @@ def sized(value: object, span: Span) -> object:
                     "too-large", f"this has more than {LONGEST:,} items, the most that a spec can hold", span
                 )
             waiting.extend(x for x in item if isinstance(x, list | dict))
+    budget.spend(LONGEST - left, span)
     return value
 
 
@@ -90,9 +111,9 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
         case t.Name():
             return lookup(expr, names, words)
         case t.List():
-            return sized([value(x) for x in expr.items], expr.span)
+            return sized([value(x) for x in expr.items], expr.span, names.budget)
         case t.Table():
-            return sized({key(k, value(k)): value(v) for k, v in expr.pairs}, expr.span)
+            return sized({key(k, value(k)): value(v) for k, v in expr.pairs}, expr.span, names.budget)
         case t.Size():
             return tuple(None if p is None else whole(p, value(p)) for p in expr.parts)
         case t.Unary(op="not"):
@@ -105,9 +126,9 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
         case t.Binary(op="or"):
             return value(expr.left) or value(expr.right)
         case t.Binary():
-            return arithmetic(expr, value(expr.left), value(expr.right))
+            return arithmetic(expr, value(expr.left), value(expr.right), names.budget)
         case t.Compare():
-            return compare(expr, value)
+            return compare(expr, value, names.budget)
         case t.Choice():
             return value(expr.yes) if value(expr.condition) else value(expr.no)
         case t.Index():
@@ -164,10 +185,10 @@ def attempt(expr: t.Expr, compute: Callable[[], object], operands: list[object])
         raise Fault("wrong-type", f"this cannot be computed for {kinds}", expr.span) from None
 
 
-def arithmetic(expr: t.Binary, left: object, right: object) -> object:
+def arithmetic(expr: t.Binary, left: object, right: object, budget: Budget) -> object:
     numbers = isinstance(left, int | float) and isinstance(right, int | float)
     if expr.op == "+" and type(left) is type(right) and isinstance(left, list | str):
-        return sized(left + right, expr.span)  # type: ignore[operator]
+        return sized(left + right, expr.span, budget)  # type: ignore[operator]
     if expr.op == "*" and isinstance(right, list) and isinstance(left, int):
         left, right = right, left
     if expr.op == "*" and isinstance(left, list) and isinstance(right, int):
@@ -177,7 +198,7 @@ def arithmetic(expr: t.Binary, left: object, right: object) -> object:
                 f"this list would have {len(left) * right:,} items, beyond {LONGEST:,}",
                 expr.span,
             )
-        return sized(left * right, expr.span)
+        return sized(left * right, expr.span, budget)
     if not numbers:
         message = f"`{expr.op}` works on numbers, but {kind_of(left)} and {kind_of(right)} stand here"
         raise Fault("wrong-type", message, expr.span)
@@ -196,10 +217,11 @@ def arithmetic(expr: t.Binary, left: object, right: object) -> object:
     return result
 
 
-def compare(expr: t.Compare, value: Callable[[t.Expr], object]) -> bool:
+def compare(expr: t.Compare, value: Callable[[t.Expr], object], budget: Budget) -> bool:
     left = value(expr.first)
     for op, inner in expr.rest:
         right = value(inner)
+        budget.spend(len(right) if isinstance(right, list) else 1, expr.span)
         holds = attempt(expr, lambda op=op, a=left, b=right: COMPARISONS[op](a, b), [left, right])  # type: ignore[misc]
         if not holds:
             return False
@@ -244,8 +266,9 @@ def call(expr: t.CallExpr, names: Names, value: Callable[[t.Expr], object], word
             raise Fault(
                 "expression", f"zip pairs lists of one length, but these have {sizes} items", expr.span
             )
+        names.budget.spend(sum(len(x) for x in shown if isinstance(x, list)), expr.span)
         result = attempt(expr, lambda: FUNCTIONS[expr.name](*args, **kwargs), shown)
-        return sized(list(result) if isinstance(result, tuple) else result, expr.span)
+        return sized(list(result) if isinstance(result, tuple) else result, expr.span, names.budget)
     if words:
         return Call(expr.name, tuple(args), kwargs)
     message = f"there is no function `{expr.name}`"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, Source, Span, SpecError, did_you_mean
 
-LARGEST = 8 * 2**20
+LARGEST = 2 * 2**20
 
 
 def builtin_folder() -> Path:

@@ -24,6 +24,7 @@ from netspec.shape import Shape
 from netspec.source import read
 
 FRAMES = 4000
+MOST_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class Check:
             flow = expander.body(body, context, None)
         except Fault as fault:
             expander.faults.append(fault.diagnostic)
+        except RecursionError:
+            self.error("too-large", "the statements of this spec are nested too deeply", self.place())
         if not expander.input_spans and not expander.faults and not self.syntax:
             message = "the network has no input"
             self.error(
@@ -212,6 +215,9 @@ class Check:
         train, names = expander.train
         settings: dict[str, Setting] = {}
         spans: dict[str, Span] = {}
+        if len(train.settings) > MOST_SHOWN:
+            self.error("recipe", f"a recipe has at most {MOST_SHOWN} entries", train.span.first_line())
+            return {}
         for s in train.settings:
             if isinstance(s, t.Broken):
                 continue
@@ -251,6 +257,10 @@ class Check:
         if not any(d.severity == "error" for d in found):
             found += [d for file in self.files.all for d in lint.unused_names(file)]
         diagnostics = in_order(found)
+        if len(diagnostics) > MOST_SHOWN:
+            remarks.append(f"the first {MOST_SHOWN} of {len(diagnostics):,} faults are shown")
+            errors = [d for d in diagnostics if d.severity == "error"]
+            diagnostics = tuple((errors or diagnostics)[:MOST_SHOWN])
         faulty = any(d.severity == "error" for d in diagnostics)
         return Report(self.source, None if faulty else net, diagnostics, tuple(remarks))
 

@@ -15,7 +15,7 @@ from netspec.evaluate import Fault, Names, Unknown, evaluate
 from netspec.ops import OPS, Op
 from netspec.shape import Shape
 
-DEEPEST = 200
+DEEPEST = 120
 
 
 @dataclass
@@ -81,6 +81,7 @@ class Applier:
         if site.label is None:
             return outer
         outer.position += 1
+        refuse_depth(outer, site.span)
         naming = outer.inner(site.label, numbered=True)
         outer.add(site.label, Entry(UNKNOWN, site.span, naming))
         return naming
@@ -219,8 +220,13 @@ def refuse_recursion(name: str, site: Site) -> None:
     if name in chain:
         round_ = " -> ".join([*chain[chain.index(name) :], name])
         raise Fault("block-recursion", f"a block cannot contain itself: {round_}", site.span)
-    if len(chain) >= DEEPEST:
-        raise Fault("too-large", f"blocks are nested more than {DEEPEST} deep", site.span)
+    refuse_depth(site.ctx.naming, site.span)
+
+
+def refuse_depth(naming: Naming, span: Span) -> None:
+    if naming.depth >= DEEPEST:
+        message = f"blocks and groups are nested more than {DEEPEST} deep"
+        raise Fault("too-large", message, span.first_line())
 
 
 def call_arguments(definition: BlockDefinition, action: t.Apply, ctx: Context) -> dict[str, object]:

@@ -25,6 +25,10 @@ SYNONYMS = {
 """What other frameworks call things, for the *did you mean* that spelling alone would not find."""
 
 
+MOST_FAULTS = 10
+"""Of one statement's arguments."""
+
+
 class Faults(Exception):
     """Several faults of one statement."""
 
@@ -52,10 +56,14 @@ def match(
 ) -> dict[str, t.Argument]:
     """Give each argument its parameter, by place or by name, as Python does."""
     matched: dict[str, t.Argument] = {}
-    faults = []
+    faults: list[Fault] = []
+    named = False
     for place, argument in enumerate(arguments):
+        if len(faults) >= MOST_FAULTS:
+            break
         name = argument.name
-        if name is None and any(a.name for a in arguments[:place]):
+        named = named or name is not None
+        if name is None and named:
             faults.append(
                 Fault(
                     "bad-argument", "an argument without a name stands after one with a name", argument.span

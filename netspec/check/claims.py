@@ -62,7 +62,7 @@ def refuted(expander: Expander, node: Node, parts: tuple[int | None, ...], span:
     """The diagnostic of a refuted shape claim: the layers that led there, and a change that would meet it."""
     layers = expander.layers
     message = f"{node.label} gives {node.shape}, but {spell(parts)} is claimed"
-    chain = layers.chain(node.id)
+    chain = layers.chain(node.id)[-FARTHEST:]
     labels = layers.origin(node.id, 4)
     inputs = layers.nodes[chain[0].inputs[0]].shape if chain[0].inputs else None
     fix = next(fixes(chain, inputs, parts), None) if inputs else None
@@ -103,6 +103,9 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
     for _, _, words, node, reached in sorted(found, key=lambda f: f[:3]):
         yield node, words, reached
 
+
+FARTHEST = 12
+"""How many layers back a suggestion looks."""
 
 LIKELY = 16
 """The most padding that a suggestion looks at."""

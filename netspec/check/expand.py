@@ -13,17 +13,16 @@ from netspec.check.context import BlockDefinition, Context, Site, Value
 from netspec.check.layers import Layers
 from netspec.check.naming import UNKNOWN, Entry, Naming, label_text
 from netspec.diagnostics import Diagnostic, Label, Span
-from netspec.evaluate import Fault, Names, Unknown, evaluate
+from netspec.evaluate import Exhausted, Fault, Names, Unknown, evaluate
 from netspec.ops import OPS
 from netspec.shape import Shape
 from netspec.values import Rounded, kind_of
 
-MOST_STATEMENTS = 1_000_000
-MOST_LAYERS = 100_000
-
-
-class Exhausted(Fault):
-    """The network is larger than the language allows; nothing after it is looked at."""
+MOST_STATEMENTS = 200_000
+MOST_LAYERS = 50_000
+MOST_FAULTS = 100
+BLOCK_STEPS = 4
+"""How many steps the call of a block counts for, beside its statements."""
 
 
 @dataclass
@@ -39,6 +38,7 @@ class Expander:
     train: tuple[t.Train, Names] | None = None
     input_spans: dict[str, Span] = field(default_factory=dict)
     statements: int = 0
+    noted: set[tuple[str, int, str]] = field(default_factory=set)
     used: dict[int, dict[str, BlockDefinition]] = field(default_factory=dict)
     """The blocks of files that were read already."""
 
@@ -75,6 +75,15 @@ class Expander:
             self.note(fault.diagnostic, ctx)
 
     def note(self, diagnostic: Diagnostic, ctx: Context) -> None:
+        """Note one fault; one that a loop or a block repeats at its place is noted once."""
+        self.statements += 20
+        key = (diagnostic.span.source.path, diagnostic.span.start, diagnostic.code)
+        if key in self.noted:
+            return
+        self.noted.add(key)
+        if len(self.noted) > MOST_FAULTS:
+            message = f"there are more than {MOST_FAULTS} faults; those after this place are not shown"
+            raise Exhausted("too-many-faults", message, diagnostic.span)
         trail = tuple(Label(span, f"called here: {name}") for name, span in reversed(ctx.calls))
         self.faults.append(replace(diagnostic, labels=(*diagnostic.labels, *trail)))
 
@@ -257,6 +266,7 @@ class Expander:
         label = label_text(s.label, ctx.names) if s.label else None
         span = (s.label or s.action).span.to(s.action.span)
         inputs = tuple(self.applier.resolve(p, ctx) for p in s.sources) if s.sources else (flow,)
+        self.statements += BLOCK_STEPS if isinstance(s.action, t.Apply) and s.action.name in ctx.blocks else 0
         made = self.applier.apply(s.action, Site(ctx, label, span, inputs, bool(s.sources)))
         if label and made.value is not None and label not in ctx.naming.entries:
             ctx.naming.add(label, Entry(made.value, span, made.inside))

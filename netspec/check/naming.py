@@ -50,6 +50,7 @@ class Naming:
     arguments: dict[str, object] = field(default_factory=dict)
     shares: str | None = None
     parent: Naming | None = None
+    depth: int = 0
     broken: bool = False
     """Whether something in it could not be read, so that a name may be missing without fault."""
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -89,7 +90,7 @@ class Naming:
         self.entries[name] = entry
 
     def inner(self, name: str, numbered: bool, **facts: object) -> Naming:
-        inner = Naming(name, self.full(name), numbered, parent=self, **facts)  # type: ignore[arg-type]
+        inner = Naming(name, self.full(name), numbered, parent=self, depth=self.depth + 1, **facts)  # type: ignore[arg-type]
         self.children.append(inner)
         return inner
 

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from lark import Token, UnexpectedInput
+from lark.exceptions import VisitError
 
 from netspec.diagnostics import Diagnostic, Source, Span, in_order
 from netspec.parse.build import Builder
 from netspec.parse.grammar import expected, grammar, lex
 from netspec.parse.message import at, unexpected, until
-from netspec.parse.reader import Reader
-from netspec.tree import Body, Expr, File
+from netspec.parse.reader import OPEN, Reader
+from netspec.tree import Body, Broken, Expr, File
+
+DEEPEST = 100
 
 
 def parse(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
     """Read a file; statements that cannot be read become `Broken` nodes, each with its diagnostic."""
     tokens, remarks = lex(source.text)
     comments = tuple((at(t), str(t)) for t in remarks)
-    reader = Reader(source, tokens)
     whole = Span(source, 0, len(source.text))
+    unread = File(whole, Body(whole, (Broken(whole),)), comments)
+    if deep := too_deep(tokens):
+        message = f"brackets are nested more than {DEEPEST} deep"
+        return unread, (Diagnostic("syntax", message, Span(source, at(deep), until(deep))),)
+    reader = Reader(source, tokens)
     try:
         builder = Builder(source, lambda start, end: parse_expression(source, start, end))
         body = builder.transform(reader.read())
-    except RecursionError:
+    except (RecursionError, VisitError) as error:
+        if isinstance(error, VisitError) and not isinstance(error.orig_exc, RecursionError):
+            raise
         message = "an expression or a statement is nested too deeply to be read"
-        return File(whole, Body(whole, ()), comments), (Diagnostic("syntax", message, Span(source, 0, 1)),)
+        return unread, (Diagnostic("syntax", message, Span(source, 0, 1)),)
     return File(whole, body, comments), in_order([*reader.faults, *builder.faults])
+
+
+def too_deep(tokens: list[Token]) -> Token | None:
+    """The bracket that goes deeper than is read, if there is one."""
+    depth = 0
+    for token in tokens:
+        depth += (token.type in OPEN) - (token.type in OPEN.values())
+        if depth > DEEPEST:
+            return token
+    return None
 
 
 def parse_expression(source: Source, start: int, end: int) -> Expr | Diagnostic:

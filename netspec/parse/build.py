@@ -14,6 +14,7 @@ from netspec.parse.message import at, until
 from netspec.values import Rounded
 
 Children = list[Any]
+LONGEST_LABEL = 400
 
 
 def number(text: str) -> int | float:
@@ -154,6 +155,10 @@ class Builder(Transformer[Token, Any]):
         span = self.token_span(token)
         inside = span.text[1:-1] if token.type == "STRING" else span.text
         begin = span.start + (token.type == "STRING")
+        if len(inside) > LONGEST_LABEL:
+            message = f"a label has at most {LONGEST_LABEL} signs, and this one {len(inside)}"
+            self.faults.append(Diagnostic("syntax", message, span))
+            return t.Label(span, (t.Broken(span),))
         parts: list[str | t.Expr] = []
         for match in re.finditer(r"\{([^{}]*)\}|[^{}]+", inside):
             if match[1] is None:

@@ -55,9 +55,15 @@ def cache_file(text: str) -> str | None:
 
 
 def lex(text: str) -> tuple[list[Token], list[Token]]:
-    """The tokens of a text, and its comments apart."""
-    tokens = list(grammar().lex(text))
-    return [t for t in tokens if t.type != "COMMENT"], [t for t in tokens if t.type == "COMMENT"]
+    """The tokens of a text, ends of empty lines left out, and its comments apart."""
+    tokens: list[Token] = []
+    comments: list[Token] = []
+    for token in grammar().lex(text):
+        if token.type == "COMMENT":
+            comments.append(token)
+        elif not (token.type in ENDS and tokens and tokens[-1].type in ENDS):
+            tokens.append(token)
+    return tokens, comments
 
 
 def choices(state: InteractiveParser) -> set[str]:
