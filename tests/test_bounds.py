@@ -75,7 +75,6 @@ LARGE = {
     "references like others": "".join(f"l{i}: relu\nx{i}: relu <- m{i}\n" for i in range(3000)),
     "unknown ops": "".join(f"relv{i}\n" for i in range(5000)),
     "unknown arguments": "relu(" + ", ".join(f"a{i}=1" for i in range(20_000)) + ")",
-    "parameters": "block B(" + ", ".join(f"a{i}=1" for i in range(20_000)) + ") { relu }\nB(b0=1)",
     "settings": "relu\ntrain { " + "; ".join(f"k{i}: {i}" for i in range(20_000)) + " }",
     "fixes of a claim": "conv(8, 3, padding=1)\n" * 2000 + "relu -> 1x2x3",
     "line ends": "\n" * 1_000_000 + "x = ",
