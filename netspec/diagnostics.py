@@ -146,7 +146,10 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
     elsewhere = [m for m in marks if m[0].source.path != span.source.path]
     gutter = max(len(str(mark[0].line)) for mark in marks)
     frame = paint("frame", " " * gutter + " |")
-    lines = [paint(severity, f"{severity}[{diagnostic.code}]") + paint("bold", f": {diagnostic.message}")]
+    lines = [
+        paint(severity, f"{severity}[{diagnostic.code}]")
+        + paint("bold", f": {printable(diagnostic.message)}")
+    ]
 
     def show(group: list[tuple[Span, str, str]], path: str, arrow: str) -> None:
         lines.append(
@@ -159,7 +162,7 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
             whole = place.source.line(place.line)
             if place.line != shown:
                 cut = max(0, min(place.column - 41, len(whole) - WIDEST))
-            source_line = whole[cut : cut + WIDEST]
+            source_line = printable(whole[cut : cut + WIDEST])
             if place.line != shown:
                 lines.append(paint("frame", f"{place.line:>{gutter}} |") + f" {source_line}".rstrip())
             shown = place.line
@@ -180,3 +183,9 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
     for name, text in remarks:
         lines.append(paint("frame", " " * gutter + " =") + f" {paint(name, name)}: {text}")
     return "\n".join(lines)
+
+
+def printable(text: str, colour: bool = False) -> str:
+    """Replace the control characters of a spec, which must not reach a terminal; those of colours may."""
+    allowed = "\n\t\x1b" if colour else "\n\t"
+    return "".join(c if c in allowed or c.isprintable() else "\ufffd" for c in text)

@@ -169,7 +169,8 @@ def lookup(expr: t.Name, names: Names, words: bool) -> object:
         help = f"`{expr.id}.channels` is a number, and so are its height, width, features, tokens and numbers"
         raise Fault("unknown-name", f"`{expr.id}` is a layer, not a value", expr.span, help)
     message = f"there is no name `{expr.id}` here"
-    raise Fault("unknown-name", message, expr.span, did_you_mean(expr.id, [*names.known(), *FUNCTIONS]))
+    known = [*names.known(), *FUNCTIONS, "true", "false", "none"]
+    raise Fault("unknown-name", message, expr.span, did_you_mean(expr.id, known))
 
 
 def attempt(expr: t.Expr, compute: Callable[[], object], operands: list[object]) -> object:

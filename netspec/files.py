@@ -12,7 +12,8 @@ class FileError(Exception):
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text to a file at once: a new file takes the old one's place only when it is complete."""
+    """Write UTF-8 text at once: a new file takes the old one's place, behind a link too, when it is complete."""
+    path = path.resolve() if path.is_symlink() else path
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:

@@ -23,9 +23,17 @@ def builtin_names() -> list[str]:
 def locate(spec: str | Path) -> Path:
     """The file of a spec: a path that is there, or the name of a built-in spec."""
     path = Path(spec)
-    if not path.exists() and path.name == str(spec) and not path.suffix and str(spec) in builtin_names():
+    if not there(path) and path.name == str(spec) and not path.suffix and str(spec) in builtin_names():
         return builtin_folder() / f"{spec}.net"
     return path
+
+
+def there(path: Path) -> bool:
+    """Whether a path exists, as far as the system can tell."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def read(path: Path, shown: str | None = None, *, regular_only: bool = False) -> Source:

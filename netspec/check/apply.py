@@ -257,7 +257,7 @@ def snake_case(name: str) -> str:
         if name[i].isupper() and not (name[i - 1].isupper() or name[i - 1] == "_")
     ]
     parts = [name[i:j] for i, j in zip([0, *ends], [*ends, len(name)], strict=True)]
-    return "_".join(parts).lower()
+    return "_".join(parts).lower().lstrip("_") or "block"
 
 
 def layer_path(expr: t.Expr) -> t.Path | None:

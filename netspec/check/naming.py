@@ -68,7 +68,7 @@ class Naming:
         while True:
             count = self.used[word] = self.used.get(word, 0) + 1
             name = word if count == 1 else f"{word}_{count}"
-            if name not in self.entries:
+            if name not in self.entries and not reserved(name):
                 return name
 
     def add(self, name: str, entry: Entry) -> None:
@@ -141,6 +141,11 @@ def find(path: t.Path, naming: Naming) -> Entry:
     return entry
 
 
+def reserved(name: str) -> bool:
+    """Whether PyTorch or Python would take a module's child of this name for something else."""
+    return name in MODULE_WORDS or keyword.iskeyword(name) or name.startswith("_") or name == "self"
+
+
 def label_text(label: t.Label, names: Names) -> str:
     """A label with its expressions worked out, checked to be a name that PyTorch can hold."""
     parts = [p if isinstance(p, str) else str(evaluate(p, names)) for p in label.parts]
@@ -148,7 +153,7 @@ def label_text(label: t.Label, names: Names) -> str:
     if not re.fullmatch(r"[\w+\-/: ]{1,100}", text):
         help = "letters, digits, and in quotes also - + / : and spaces can stand in one; a dot parts names"
         raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)
-    if text in MODULE_WORDS or keyword.iskeyword(text) or text.startswith("_") or text == "self":
+    if reserved(text):
         why = (
             "a word of Python" if keyword.iskeyword(text) else "a name that PyTorch's modules use themselves"
         )

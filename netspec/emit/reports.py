@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from netspec.check import Report
-from netspec.diagnostics import render
+from netspec.diagnostics import printable, render
 from netspec.emit import json, sarif, table
 from netspec.memory import estimate
 
@@ -62,17 +62,11 @@ def show_diagnostics(report: Report) -> None:
     """Show faults and remarks on standard error, in colour on a terminal."""
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     for diagnostic in report.diagnostics:
-        print(safe(render(diagnostic, colour), colour), end="\n\n", file=sys.stderr)
+        print(printable(render(diagnostic, colour), colour), end="\n\n", file=sys.stderr)
     for remark in report.remarks:
         print(f"note: {report.source.path}: {remark}", file=sys.stderr)
     sys.stderr.flush()
 
 
 def emit(text: str) -> None:
-    print(safe(text))
-
-
-def safe(text: str, colour: bool = False) -> str:
-    """Control characters of a spec must not reach the terminal; those of colours may."""
-    allowed = "\n\t\x1b" if colour else "\n\t"
-    return "".join(c if c in allowed or c.isprintable() else "\ufffd" for c in text)
+    print(printable(text))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netspec import tree as t
-from netspec.diagnostics import Source, SpecError, render
+from netspec.diagnostics import Source, SpecError, printable, render
 from netspec.files import FileError, write_text
 from netspec.formatter.lines import Formatter
 from netspec.parse import parse
@@ -46,7 +46,7 @@ def format_files(paths: Sequence[str], only_check: bool, say: Callable[..., None
                 if not only_check:
                     write_text(Path(name), text)
         except SpecError as error:
-            say("\n\n".join(render(d) for d in error.diagnostics), err=True)
+            say("\n\n".join(printable(render(d)) for d in error.diagnostics), err=True)
             status = 1
         except FileError as error:
             say(f"error: {error}", err=True)

@@ -85,6 +85,8 @@ class Reader:
     def mark(self) -> None:
         """Remember the parser's stacks where a statement may begin or has just been completed."""
         state = self.state.parser_state
+        if any(b.type != "LBRACE" for b in self.brackets):
+            return
         if choices(self.state) & {"BROKEN", "_SEP"}:
             self.depth = len(self.brackets)
             self.stacks = list(state.state_stack), list(state.value_stack)

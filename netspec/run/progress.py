@@ -100,7 +100,8 @@ class Lines:
         self.print(f"{done} {epochs} ({steps}) in {duration(summary.seconds)}, {speed}")
         for name, score in (("final", summary.final), (f"best (epoch {summary.best_epoch})", summary.best)):
             if score:
-                self.print(f"{name}: top-1 error {score.top1_error:.2%}, top-5 error {score.top5_error:.2%}")
+                errors = f"top-1 error {score.top1_error:.2%}, top-5 error {score.top5_error:.2%}"
+                self.print(f"{name}: accuracy {1 - score.top1_error:.2%}, {errors}")
         self.print(f"weights: {summary.weights}")
         if summary.best_weights:
             self.print(f"best weights: {summary.best_weights}")

@@ -26,7 +26,7 @@ def identifier(text: str) -> str:
     >>> identifier("block1-0"), identifier("0"), identifier("class")
     ('block1_0', '_0', 'class_')
     """
-    name = re.sub(r"\W", "_", text, flags=re.ASCII) or "_"
+    name = re.sub(r"\W", "_", text, flags=re.ASCII).lstrip("_") or "x"
     name = f"_{name}" if name[0].isdigit() else name
     return f"{name}_" if name in TAKEN else name
 
