@@ -12,7 +12,7 @@ class FileError(Exception):
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text at once: a new file takes the old one's place, behind a link too, when it is complete."""
+    """Write UTF-8 text at once: a complete new file takes the place of the old one, behind a link too."""
     path = path.resolve() if path.is_symlink() else path
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

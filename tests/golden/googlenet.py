@@ -40,38 +40,23 @@ class Inception(nn.Module):
         return torch.cat((branch1, branch2, branch3, x), 1)
 
 
-class ConvBN_2(nn.Module):
-    def __init__(self, in_channels):
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, 128, 1, bias=False)
-        self.bn = nn.BatchNorm2d(128, eps=0.001)
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x):
-        x = self.conv(x) if self.training else None
-        x = self.bn(x) if self.training else None
-        x = self.relu(x) if self.training else None
-        return x
-
-
 class Aux(nn.Module):
     def __init__(self, in_channels):
         super().__init__()
         self.adaptive_avgpool = nn.AdaptiveAvgPool2d(4)
-        self.conv = ConvBN_2(in_channels)
+        self.conv = ConvBN(in_channels, 128, 1, 1, 0)
         self.fc1 = nn.Linear(2048, 1024)
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(0.7)
         self.fc2 = nn.Linear(1024, 1000)
 
     def forward(self, x):
-        x = self.adaptive_avgpool(x) if self.training else None
-        x = self.conv(x) if self.training else None
-        x = self.fc1(torch.flatten(x, 1)) if self.training else None
-        x = self.relu(x) if self.training else None
-        x = self.dropout(x) if self.training else None
-        x = self.fc2(x) if self.training else None
-        return x
+        x = self.adaptive_avgpool(x)
+        x = self.conv(x)
+        x = self.fc1(torch.flatten(x, 1))
+        x = self.relu(x)
+        x = self.dropout(x)
+        return self.fc2(x)
 
 
 class GoogLeNet(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netspec.emit.torch.names import TENSORS, member, unique
 from netspec.graph import Net, Scope
@@ -84,6 +84,10 @@ class Wiring:
         self.interfaces[scope.path] = interface
         return interface
 
+    def late(self, values: Sequence[int]) -> bool:
+        """Whether values are needed in training alone."""
+        return bool(values) and all(i in self.training_only for i in values)
+
     def idle(self, scope: Scope) -> bool:
         """Whether a scope only passes values on."""
         return all(self.alias[i] != i for i in scope.ids())
@@ -111,15 +115,16 @@ class Wiring:
                 yield user
 
     def steps(self, scope: Scope) -> list[Step]:
-        """The calls of a scope's forward, in order."""
+        """The calls of a scope's forward, in order; what only training needs is marked where it begins."""
         steps = []
+        inner = bool(scope.path) and self.late(self.interface(scope).outputs)
         for child in scope.children:
             if isinstance(child, Scope):
                 if self.idle(child):
                     continue
                 io = self.interface(child)
                 target = child.shares or child.path
-                training = bool(io.outputs) and all(i in self.training_only for i in io.outputs)
+                training = self.late(io.outputs) and not inner
                 text = f"self{relative(target, scope.path)}({', '.join(['{}'] * len(io.inputs))})"
                 steps.append(Step(text, io.inputs, io.outputs, child.name, training=training))
                 continue
@@ -134,7 +139,7 @@ class Wiring:
                 steps.append(Step(own, (), (child,), node.label, inline=True))
                 continue
             written = node.op.expression(*["{}"] * len(inputs))
-            call, late = written or f"{module}({{}})", child in self.training_only
+            call, late = written or f"{module}({{}})", child in self.training_only and not inner
             steps.append(Step(call, inputs, (child,), node.label, written is not None, late))
         return steps
 
@@ -154,29 +159,34 @@ def relative(path: str, scope: str) -> str:
 
 
 def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
-    """Write an expression such as `torch.flatten(x, 1)` or `a + b` into the step that alone uses it."""
-    steps = list(steps)
-    position = 0
-    while position < len(steps):
-        step = steps[position]
-        users = [k for k, s in enumerate(steps) if set(step.outputs) & set(s.inputs)]
-        value = step.outputs[0] if step.outputs else -1
-        near = len(users) == 1 and (users[0] == position + 1 or not step.inputs)
-        if step.inline and near and value not in keep and steps[users[0]].inputs.count(value) == 1:
-            user = steps[users[0]]
-            place = user.inputs.index(value)
-            infix = re.search(r"(^|[+*] )\{\}( [+*]|$)", user.text)
-            compound = infix and (" + " in step.text or " * " in step.text)
-            holes = ["{}"] * len(user.inputs)
-            holes[place] = f"({step.text})" if compound else step.text
-            inputs = (*user.inputs[:place], *step.inputs, *user.inputs[place + 1 :])
-            steps[users[0]] = Step(
-                user.text.format(*holes), inputs, user.outputs, user.label, user.inline, user.training
-            )
-            del steps[position]
+    """Write an expression such as `torch.flatten(x, 1)` or `a + b` into the next step, where only that uses it."""
+    users: dict[int, list[int]] = {}
+    for k, step in enumerate(steps):
+        for value in step.inputs:
+            users.setdefault(value, []).append(k)
+    waiting: dict[int, Step] = {}
+    joined: list[Step] = []
+    for k, own in enumerate(steps):
+        step = substitute(own, waiting)
+        used = users.get(own.outputs[0], []) if own.outputs else []
+        near = used == [k + 1] or (len(used) == 1 and not own.inputs)
+        if own.inline and near and own.outputs[0] not in keep:
+            waiting[own.outputs[0]] = step
         else:
-            position += 1
-    return steps
+            joined.append(step)
+    return joined
+
+
+def substitute(user: Step, waiting: dict[int, Step]) -> Step:
+    """Write the expressions that wait for this step into its call."""
+    infix = re.search(r"(^|[+*] )\{\}( [+*]|$)", user.text)
+    holes, inputs = [], list[int]()
+    for value in user.inputs:
+        step = waiting.pop(value, None)
+        compound = infix and step and (" + " in step.text or " * " in step.text)
+        holes.append("{}" if step is None else f"({step.text})" if compound else step.text)
+        inputs += (value,) if step is None else step.inputs
+    return replace(user, text=user.text.format(*holes), inputs=tuple(inputs))
 
 
 def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> list[str]:
@@ -188,11 +198,12 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
     last = {value: k for k, step in enumerate(steps) for value in step.inputs}
     last |= dict.fromkeys(returned, len(steps))
     names = dict(inputs)
+    owners = {name: last.get(value, -1) for value, name in inputs}
     lines: list[str] = []
     for k, step in enumerate(steps):
         call = step.text.format(*(names[i] for i in step.inputs))
         dying = list(dict.fromkeys(names[i] for i in step.inputs if last[i] == k))
-        held = {names[v] for v in names if last.get(v, -1) > k}
+        held = {name for name, until in owners.items() if until > k}
         final = k == len(steps) - 1
         if final and not root and step.outputs == tuple(returned) and not step.training:
             return [*lines, f"return {call}"]
@@ -204,7 +215,7 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
             taken = held | set(targets) | set(free)
             name = free.pop(0) if free else unique(fresh_name(wiring, step, output, taken), taken)
             targets.append(name)
-            names[output] = name
+            names[output], owners[name] = name, last.get(output, -1)
         otherwise = f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else ""
         lines.append(f"{', '.join(targets) or '_'} = {call}{otherwise}")
         if free and not final:
