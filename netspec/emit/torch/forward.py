@@ -159,7 +159,7 @@ def relative(path: str, scope: str) -> str:
 
 
 def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
-    """Write an expression such as `torch.flatten(x, 1)` or `a + b` into the next step, where only that uses it."""
+    """Write an expression such as `torch.flatten(x, 1)` or `a + b` into the next step, its only user."""
     users: dict[int, list[int]] = {}
     for k, step in enumerate(steps):
         for value in step.inputs:
