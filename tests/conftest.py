@@ -9,7 +9,6 @@ import pytest
 from places import HERE
 
 
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bless", action="store_true", help="rewrite the golden files; the diff is the review")
 
