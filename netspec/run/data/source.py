@@ -115,7 +115,7 @@ def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
     if data.channels != channels:
         images = {1: "grey images with 1 channel", 3: "RGB images with 3 channels"}[data.channels]
         message = f"{data.name} has {images}, but the network takes {shape}"
-        raise DataError(f"{message}: set its input to {data.channels}x{height}x{width}")
+        raise DataError(f"{message}: set its input to {data.channels}x{height}x{width} with --input")
     return channels, height, width
 
 
