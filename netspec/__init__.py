@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from netspec.check import Report, check_file
 from netspec.diagnostics import Diagnostic, SpecError
@@ -20,8 +21,13 @@ from netspec.source import locate
 if TYPE_CHECKING:
     from torch import nn
 
+    from netspec.emit.dot.style import Direction
+
 __version__ = "0.1.0"
 __all__ = ["Diagnostic", "Net", "Network", "Report", "SpecError", "check", "load"]
+
+Sizes: TypeAlias = tuple[int, ...] | Mapping[str, tuple[int, ...]]
+"""A shape without the batch, such as `(3, 224, 224)`, or one for each input by its name."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +48,26 @@ class Network:
 
         return build(self.net)
 
-    def dot(self, **options: object) -> str:
-        """The network's picture in Graphviz's language; options as of `netspec.emit.dot.dot`."""
+    def dot(self, *, direction: Direction = "TB", depth: int | None = None) -> str:
+        """The network's picture in Graphviz's language, as `netspec draw` writes it."""
         from netspec.emit.dot import dot
 
-        return dot(self.net, **options)  # type: ignore[arg-type]
+        return dot(self.net, direction=direction, depth=depth)
 
 
-def check(spec: str | Path, *, input: tuple[int, ...] | None = None, **arguments: object) -> Report:
+def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:
     """Check a spec, given by its path or the name of a built-in one; keywords set its parameters.
 
-    `input` replaces the declared shape of the inputs, without the batch.
+    `input` replaces the declared shape of the input, without the batch; a mapping does so by name.
 
     Raises:
         SpecError: the file cannot be read.
     """
-    return check_file(locate(spec), arguments, Shape(input) if input else None)
+    given = input if isinstance(input, Mapping) else {"": input} if input else {}
+    return check_file(locate(spec), arguments, {name: Shape(sizes) for name, sizes in given.items()})
 
 
-def load(spec: str | Path, *, input: tuple[int, ...] | None = None, **arguments: object) -> Network:
+def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Network:
     """Load a spec as `check` does, and refuse one with faults.
 
     Raises:

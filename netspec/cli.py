@@ -19,7 +19,13 @@ HELP = {"help_option_names": ["-h", "--help"]}
 settings = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the network."
 )
-shape = click.option("--input", "input_", metavar="CxHxW", help="Replace the shape of the input.")
+shape = click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="[NAME=]CxHxW",
+    help="Replace the shape of the input, or of one of several.",
+)
 spec = click.argument("spec")
 
 
@@ -48,15 +54,14 @@ def main() -> None:
 @click.option("--depth", type=click.IntRange(1), help="Fold blocks and groups deeper than this.")
 @click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
 def check_command(
-    specs: Sequence[str], settings: Sequence[str], input_: str | None, strict: bool, **options: Any
+    specs: Sequence[str], settings: Sequence[str], inputs: Sequence[str], strict: bool, **options: Any
 ) -> None:
     """Check specs: shapes, claims and counts, with every fault at its place."""
     from netspec.emit.reports import write_reports
 
-    reports = [examine(s, settings, input_) for s in specs]
+    reports = [examine(s, settings, inputs) for s in specs]
     write_reports(reports, **options)
-    faulty = [r for r in reports if not r.ok or (strict and r.diagnostics)]
-    sys.exit(1 if faulty else 0)
+    sys.exit(max(1 if strict and r.ok and r.diagnostics else r.status for r in reports))
 
 
 @main.command("draw")
@@ -73,13 +78,13 @@ def check_command(
 @settings
 @shape
 def draw_command(
-    spec: str, output: Path, direction: Any, depth: int | None, settings: Sequence[str], input_: str | None
+    spec: str, output: Path, direction: Any, depth: int | None, settings: Sequence[str], inputs: Sequence[str]
 ) -> None:
     """Draw a spec with Graphviz."""
     from netspec.emit.dot import dot
     from netspec.emit.picture import PictureError, picture
 
-    net = examined(spec, settings, input_).require()
+    net = examined(spec, settings, inputs).require()
     with Plainly(PictureError):
         picture(dot(net, direction=direction, depth=depth), output)
     click.echo(f"{output}: {net.name}, {net.totals.layers} layers")
@@ -97,13 +102,13 @@ def draw_command(
 @settings
 @shape
 def export_command(
-    spec: str, target: str, output: Path | None, settings: Sequence[str], input_: str | None
+    spec: str, target: str, output: Path | None, settings: Sequence[str], inputs: Sequence[str]
 ) -> None:
     """Compile a spec to PyTorch source that needs torch alone."""
     from netspec.emit.torch import source
     from netspec.files import FileError, write_text
 
-    text = source(examined(spec, settings, input_).require())
+    text = source(examined(spec, settings, inputs).require())
     with Plainly(FileError):
         write_text(output, text) if output else click.echo(text, nl=False)
 
@@ -144,37 +149,37 @@ def fmt_command(specs: Sequence[str], only_check: bool) -> None:
 )
 @settings
 @shape
-def train_command(spec: str, settings: Sequence[str], input_: str | None, **options: Any) -> None:
+def train_command(spec: str, settings: Sequence[str], inputs: Sequence[str], **options: Any) -> None:
     """Train a spec by its own recipe."""
     from netspec.run.command import TROUBLE, train_spec
 
     arguments = assigned(settings)
     with Plainly(*TROUBLE):
         sys.exit(
-            train_spec(lambda **more: examine(spec, settings, input_, **more), spec, arguments, **options)
+            train_spec(lambda **more: examine(spec, settings, inputs, **more), spec, arguments, **options)
         )
 
 
-def examine(spec: str, settings: Sequence[str], input_: str | None, **more: object) -> Report:
+def examine(spec: str, settings: Sequence[str], inputs: Sequence[str], **more: object) -> Report:
     """Check a spec; a file that cannot be read gives a report of that."""
     from netspec.check import Report, check_file
     from netspec.diagnostics import SpecError
     from netspec.source import locate
 
     try:
-        return check_file(locate(spec), {**more, **assigned(settings)}, sized(input_))
+        return check_file(locate(spec), {**more, **assigned(settings)}, sized(inputs))
     except SpecError as error:
         return Report(error.diagnostics[0].span.source, None, error.diagnostics)
 
 
-def examined(spec: str, settings: Sequence[str], input_: str | None) -> Report:
+def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Report:
     """Check a spec, and end the command where it has faults."""
     from netspec.emit.reports import show_diagnostics
 
-    report = examine(spec, settings, input_)
+    report = examine(spec, settings, inputs)
     show_diagnostics(report)
     if not report.ok:
-        sys.exit(1)
+        sys.exit(report.status)
     return report
 
 
@@ -188,18 +193,18 @@ def assigned(settings: Sequence[str]) -> dict[str, object]:
         raise click.UsageError(str(error)) from None
 
 
-def sized(text: str | None) -> Shape | None:
-    """Read `3x256x256`."""
+def sized(shapes: Sequence[str]) -> dict[str, Shape]:
+    """Read `3x256x256` or `image=3x256x256`."""
     from netspec.settings import SettingError, read_shape
 
     try:
-        return read_shape(text) if text else None
+        return dict(read_shape(s) for s in shapes)
     except SettingError as error:
         raise click.UsageError(str(error)) from None
 
 
 class Plainly:
-    """Show known errors as one sentence, with exit status 1."""
+    """Show known errors as one sentence, with exit status 1, or 2 where the command was used wrongly."""
 
     def __init__(self, *kinds: type[Exception]) -> None:
         self.kinds = kinds
@@ -209,7 +214,7 @@ class Plainly:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, self.kinds):
             click.echo(f"error: {error}", err=True)
-            sys.exit(1)
+            sys.exit(2 if getattr(error, "wrong_use", False) else 1)
         if isinstance(error, KeyboardInterrupt):
             click.echo("interrupted", err=True)
             sys.exit(130)

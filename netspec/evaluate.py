@@ -137,6 +137,9 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
             return attribute(expr, names)
         case t.CallExpr():
             return call(expr, names, value, words)
+        case t.Reference():
+            help = "a layer stands behind `<-`, or among the arguments of `concat`, `add`, `mul` and `share`"
+            raise Fault("unknown-name", f"`{expr.path}` names a layer, not a value", expr.span, help)
         case t.Broken():
             raise Unknown
 

@@ -37,12 +37,16 @@ def read_setting(text: str) -> tuple[str, object]:
     return name, result
 
 
-def read_shape(text: str) -> Shape:
-    """Read a shape such as `3x224x224`.
+def read_shape(text: str) -> tuple[str, Shape]:
+    """Read a shape for an input, `3x224x224`, or `image=3x224x224` where there are several inputs.
 
-    >>> print(read_shape("3x224x224"))
-    3x224x224
+    >>> name, shape = read_shape("image=3x224x224")
+    >>> print(name, shape)
+    image 3x224x224
     """
-    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,2}", text):
-        raise SettingError(f"--input takes a shape of 1 to 3 sizes, such as 3x224x224, not {text!r}")
-    return Shape(int(part) for part in text.split("x"))
+    name, equals, sizes = text.rpartition("=")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,2}", sizes) or (equals and not name):
+        raise SettingError(
+            f"--input takes a shape of 1 to 3 sizes, such as 3x224x224 or image=3x224x224, not {text!r}"
+        )
+    return name, Shape(int(part) for part in sizes.split("x"))

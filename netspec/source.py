@@ -21,17 +21,17 @@ def builtin_names() -> list[str]:
 
 
 def locate(spec: str | Path) -> Path:
-    """The file of a spec: a path that is there, or the name of a built-in spec."""
+    """The file of a spec: a path where a file is, or the name of a built-in spec."""
     path = Path(spec)
-    if not there(path) and path.name == str(spec) and not path.suffix and str(spec) in builtin_names():
+    if not holds_file(path) and path.name == str(spec) and not path.suffix and str(spec) in builtin_names():
         return builtin_folder() / f"{spec}.net"
     return path
 
 
-def there(path: Path) -> bool:
-    """Whether a path exists, as far as the system can tell."""
+def holds_file(path: Path) -> bool:
+    """Whether a file, or a pipe, is at a path, as far as the system can tell."""
     try:
-        return path.exists()
+        return path.exists() and not path.is_dir()
     except (OSError, ValueError):
         return False
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from functools import cache
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from netspec.diagnostics import Source, Span
@@ -101,9 +99,16 @@ class CallExpr(Tree):
     arguments: tuple[Argument, ...]
 
 
+@dataclass(frozen=True)
+class Reference(Tree):
+    """A layer whose name is computed, `up{i}`, among the arguments of a join or of `share`."""
+
+    path: Path
+
+
 Expr: TypeAlias = (
-    "Literal | Name | List | Table | Size | Unary | Binary | Compare | Choice | Index | Attribute | CallExpr"
-    " | Broken"
+    "Literal | Name | Reference | List | Table | Size | Unary | Binary | Compare | Choice | Index | Attribute"
+    " | CallExpr | Broken"
 )
 
 
@@ -186,12 +191,12 @@ class Label(Tree):
 
 @dataclass(frozen=True)
 class Path(Tree):
-    """A dotted name of a layer or group."""
+    """A dotted name of a layer or group; a part with expressions in it is a label."""
 
-    parts: tuple[str, ...]
+    parts: tuple[str | Label, ...]
 
     def __str__(self) -> str:
-        return ".".join(self.parts)
+        return ".".join(p if isinstance(p, str) else p.span.text for p in self.parts)
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ class If(Tree):
 
 @dataclass(frozen=True)
 class Output(Tree):
-    path: Path
+    paths: tuple[Path, ...]
     when: str | None
     arguments: tuple[Argument, ...]
 
@@ -278,22 +283,3 @@ class File(Tree):
     @property
     def source(self) -> Source:
         return self.span.source
-
-
-def walk(root: Tree) -> Iterator[Tree]:
-    """Every node of a tree, the outer before the inner, in reading order."""
-    waiting: list[object] = [root]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Tree):
-            yield node
-            waiting.extend(getattr(node, name) for name in reversed(children(type(node).__name__)))
-        elif isinstance(node, tuple):
-            waiting.extend(reversed(node))
-
-
-@cache
-def children(kind: str) -> tuple[str, ...]:
-    """The fields of a kind of node that hold other nodes."""
-    plain = {"span", "text", "comments", "id", "name", "op"} | ({"value"} if kind == "Literal" else set())
-    return tuple(f.name for f in fields(globals()[kind]) if f.name not in plain)

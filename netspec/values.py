@@ -79,3 +79,13 @@ def kind_of(value: object) -> str:
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
     named: list[tuple[type, str]] = [*kinds.items(), (dict, "a table"), (tuple, "a size"), (Call, "a word")]
     return next((name for kind, name in named if isinstance(value, kind)), "nothing")
+
+
+def python(value: object) -> str:
+    """Write a value as Python, text in double quotes as formatters like it.
+
+    >>> print(python("block1-0"), python(0.5))
+    "block1-0" 0.5
+    """
+    text = repr(value)
+    return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text and "\\'" not in text else text

@@ -55,7 +55,7 @@ STATUSES = [
     ("check alexnet --input 3x0x2", 2),
     ("check alexnet --input axb", 2),
     ("check vgg --set depth=12", 1),
-    ("check vgg --set dpth=11", 1),
+    ("check vgg --set dpth=11", 2),
     ("check vgg --set depth", 2),
     ("check vgg --set depth=", 2),
     ("check fine.net --batch 0", 2),
@@ -73,7 +73,7 @@ STATUSES = [
     ("draw fine.net -o net.dot", 0),
     ("draw fine.net -o net.dot --direction LR --depth 0 --set n=3 --input 3x20x20", 0),
     ("draw fine.net -o net.dot --direction XX", 2),
-    ("draw fine.net -o net.xyz", 1),
+    ("draw fine.net -o net.xyz", 2),
     ("draw fine.net -o none/net.dot", 1),
     ("draw faulty.net -o net.dot", 1),
     ("draw none.net -o net.dot", 1),
@@ -89,8 +89,8 @@ STATUSES = [
     ("train", 2),
     ("train faulty.net --data digits", 1),
     ("train fine.net", 1),
-    ("train fine.net --data nonsense", 1),
-    ("train fine.net --data imagenet", 1),
+    ("train fine.net --data nonsense", 2),
+    ("train fine.net --data imagenet", 2),
     ("train fine.net --data imagenet --root none", 1),
     ("train fine.net --data folder:none", 1),
     ("train fine.net --data digits", 1),
@@ -276,3 +276,8 @@ def test_draw_needs_no_program_for_dot(monkeypatch):
 def test_draw_makes_pictures(suffix, start):
     assert netspec_("draw", "fine.net", "-o", f"net.{suffix}").exit_code == 0
     assert Path(f"net.{suffix}").read_bytes().startswith(start)
+
+
+def test_a_folder_hides_no_builtin_spec():
+    Path("vgg").mkdir()
+    assert netspec_("check", "vgg").exit_code == 0

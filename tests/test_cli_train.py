@@ -77,12 +77,9 @@ REFUSED = [
     ("digits.net --data digits --set classes=4", "--set classes=10"),
     ("image.net --data digits", "flatten"),
     ("two.net --data digits", "2 inputs"),
-    ("digits.net --data digit", "no data set is named digit"),
     ("digits.net", "--data"),
-    ("digits.net --data imagenet", "--root"),
     ("digits.net --data imagenet --root nowhere", "nowhere"),
     ("digits.net --data folder:nowhere", "nowhere"),
-    ("digits.net --data folder:", ""),
     ("digits.net --data digits --device nonsense", "nonsense"),
     ("digits.net --data digits --lr -1", ""),
     ("odd.net --data digits", "optimizer"),
@@ -97,6 +94,21 @@ def test_what_does_not_fit_is_refused_before_training(line, message):
     assert run.exit_code == 1
     assert message in run.stderr
     assert not weights(Path("run"))
+
+
+WRONG_USE = [
+    ("digits.net --data digit", "no data set is named digit"),
+    ("digits.net --data imagenet", "--root"),
+    ("digits.net --data folder:", "no data set is named folder:"),
+    ("digits.net --data digits --set depth=3", "no parameter `depth`"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WRONG_USE)
+def test_wrong_use_has_a_status_of_its_own(line, message):
+    run = train(*line.split(), "--out", "run", "--epochs", 1)
+    assert (run.exit_code, Path("run").exists()) == (2, False)
+    assert message in run.stderr
 
 
 def test_a_run_is_not_overwritten():

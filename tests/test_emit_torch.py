@@ -29,6 +29,7 @@ GOLDEN = [
     ("googlenet.py", OK / "googlenet.net", {}),
     ("senet.py", OK / "senet.net", {}),
     ("siamese.py", OK / "siamese.net", {}),
+    ("unet.py", OK / "unet.net", {}),
 ]
 SPECS = {name.removesuffix(".py"): (spec, arguments) for name, spec, arguments in GOLDEN}
 SMALL = {"resnet50": (3, 64, 64), "googlenet": (3, 64, 64), "alexnet": (3, 67, 67)}

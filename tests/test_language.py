@@ -10,6 +10,7 @@ import torch
 import netspec
 from netspec.check import Report, check_source
 from netspec.diagnostics import Source
+from netspec.shape import Shape
 
 
 def check(text: str, head: str = "network Net\ninput image: 3x16x16\n") -> Report:
@@ -186,3 +187,62 @@ def test_several_inputs_and_outputs():
     assert all(map(torch.equal, training, (b, torch.relu(a + b), a)))
     assert all(map(torch.equal, evaluation, (b, torch.relu(a + b))))
     assert (len(training), len(evaluation)) == (3, 2)
+
+
+REFERENCES = [
+    ("for i in range(2) { a{i}: relu }; for i in range(2) { tanh <- a{1 - i} }", ["a1", "a0"]),
+    ("for i in range(2) { a{i}: relu }; add(a{0}, a{1})", ["a0", "a1"]),
+    ("for i in range(2) { a{i}: { b: relu } }; concat(a{0}.b, a{1})", ["a0.b", "a1.b"]),
+    ("for i in range(2) { a{i}: { b{i}: relu } }; tanh <- a{1}.b{1}", ["a1.b1"]),
+    ('"a-b": { "c d": relu }; tanh <- "a-b"."c d"', ["a-b.c d"]),
+    ('"a-b": { "c d": relu }; add("a-b.c d", "a-b")', ["a-b.c d", "a-b.c d"]),
+    ('for i in range(2) { "a-{i}": relu }; tanh <- "a-{0}"', ["a-0"]),
+    ("a0: conv(4, 1); b: conv(a{0}.channels, 1)", ["a0"]),
+    ("g: { a: relu; b: { c: elu } }; h: share(g); add(h.a, h.b.c)", ["h.a", "h.b.c"]),
+]
+
+
+@pytest.mark.parametrize(("text", "sources"), REFERENCES)
+def test_references_find_their_layers(text, sources):
+    net = check(text).require()
+    users = [n for n in net.nodes if n.op.keyword == "tanh"] or net.nodes[-1:]
+    assert [net.nodes[i].name for n in users for i in n.inputs] == sources
+
+
+def test_outputs_of_a_loop_are_those_of_each_round():
+    net = check("for i in range(3) { a{i}: relu; output a{i} }\noutput a1, a{0} when training").require()
+    assert [(o.name, o.training) for o in net.outputs] == [
+        ("a0", False),
+        ("a1", False),
+        ("a2", False),
+        ("a1", True),
+        ("a0", True),
+    ]
+
+
+TWO = """network Net
+input left: 3x16x16
+input right: 3x16x16
+a: conv(4, 3) <- left
+b: conv(4, 3) <- right
+add(a, b)
+"""
+
+
+def test_inputs_are_resized_by_name():
+    shapes = {"left": Shape((3, 8, 8)), "right": Shape((3, 8, 8))}
+    net = check_source(Source("two.net", TWO), Path(), {}, shapes).require()
+    assert [str(n.shape) for n in net.inputs] == ["3x8x8", "3x8x8"]
+
+
+@pytest.mark.parametrize("name", ["", "image", "rigth"])
+def test_an_input_that_is_not_there_cannot_be_resized(name):
+    report = check_source(Source("two.net", TWO), Path(), {}, {name: Shape((3, 8, 8))})
+    assert (codes(report), report.status) == (["unknown-setting"], 2)
+
+
+def test_crops_follow_an_input_given_from_outside():
+    report = netspec.check("alexnet", input=(3, 67, 67))
+    recipe = report.require().recipe
+    assert (recipe["crop"].value, recipe["resize"].value) == (67, 76)
+    assert any("crops to 67 instead of 227" in r for r in report.remarks)

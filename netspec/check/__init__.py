@@ -14,17 +14,21 @@ from netspec.check.context import Context
 from netspec.check.expand import Expander
 from netspec.check.files import Files
 from netspec.check.naming import UNKNOWN, Naming, find
+from netspec.check.section import read_section
+from netspec.check.walk import mentioned, walk
 from netspec.diagnostics import Diagnostic, Source, Span, SpecError, did_you_mean, in_order
 from netspec.evaluate import Fault, Names, Unknown, evaluate
 from netspec.graph import Net, Output, Setting
 from netspec.parse import parse
-from netspec.recipe import RecipeError
-from netspec.recipe import read as read_recipe
 from netspec.shape import Shape
 from netspec.source import read
+from netspec.values import spell
 
 FRAMES = 4000
 MOST_SHOWN = 100
+
+Inputs = Mapping[str, Shape]
+"""Shapes in place of the declared ones, by the name of the input; the only one may go by no name."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class Report:
     def ok(self) -> bool:
         return self.net is not None
 
+    @property
+    def status(self) -> int:
+        """The exit status of a command: 0, 1 for faults in the spec, 2 for settings that it does not have."""
+        wrong_use = any(d.code == "unknown-setting" for d in self.diagnostics)
+        return 2 if wrong_use else 0 if self.ok else 1
+
     def require(self) -> Net:
         """The network, or all diagnostics as a `SpecError`."""
         if self.net is None:
@@ -50,10 +60,10 @@ class Report:
 def check_file(
     path: Path,
     arguments: Mapping[str, object] | None = None,
-    inputs: Shape | None = None,
+    inputs: Inputs | None = None,
     shown: str | None = None,
 ) -> Report:
-    """Check a spec file; `arguments` set the network's parameters, `inputs` replaces its input's shape.
+    """Check a spec file; `arguments` set the network's parameters, `inputs` replace its inputs' shapes.
 
     Raises:
         SpecError: the file cannot be read.
@@ -62,11 +72,11 @@ def check_file(
 
 
 def check_source(
-    source: Source, root: Path, arguments: Mapping[str, object] | None = None, inputs: Shape | None = None
+    source: Source, root: Path, arguments: Mapping[str, object] | None = None, inputs: Inputs | None = None
 ) -> Report:
     """Check the text of a spec; files named in `use` are found below `root`."""
     with deep_recursion():
-        return Check(source, root, dict(arguments or {}), inputs).run()
+        return Check(source, root, dict(arguments or {}), dict(inputs or {})).run()
 
 
 @contextmanager
@@ -83,23 +93,19 @@ def deep_recursion() -> Iterator[None]:
 class Check:
     """One check of one spec."""
 
-    def __init__(
-        self, source: Source, root: Path, arguments: dict[str, object], inputs: Shape | None
-    ) -> None:
+    def __init__(self, source: Source, root: Path, arguments: dict[str, object], inputs: Inputs) -> None:
         self.source, self.arguments, self.inputs = source, arguments, inputs
         self.file, self.syntax = parse(source)
         self.files = Files(root, self.file)
         self.extra: list[Diagnostic] = []
+        self.remarks: list[str] = []
         self.values: dict[str, object] = {}
         self.changed: list[str] = []
 
     def run(self) -> Report:
         statements = self.file.body.statements
-        given = (
-            {s.name: self.inputs for s in t.walk(self.file) if isinstance(s, t.Input)} if self.inputs else {}
-        )
-        expander = Expander(self.files.load, given)
-        naming = Naming(broken=any(isinstance(s, t.Broken) for s in statements))
+        expander = Expander(self.files.load, self.given_shapes())
+        naming = Naming()
         names = expander.applier.names_for(Names(), naming, None)
         header = self.header(statements, names, expander)
         body = t.Body(self.file.body.span, statements[1:] if header else statements)
@@ -119,6 +125,20 @@ class Check:
         net = self.build(header, naming, expander, flow)
         recipe = self.recipe(expander)
         return self.report(net and replace(net, recipe=recipe), expander)
+
+    def given_shapes(self) -> dict[str, Shape]:
+        """The shapes given from outside, for the inputs that they name."""
+        names = [s.name for s in walk(self.file) if isinstance(s, t.Input)]
+        given = dict(self.inputs)
+        if "" in given and len(names) > 1:
+            help = f"say which, as in --input {names[0]}={given.pop('')}"
+            self.error("unknown-setting", f"there are the inputs {', '.join(names)}", self.place(), help)
+        elif "" in given and names:
+            given[names[0]] = given.pop("")
+        for name in given.keys() - set(names) - {""}:
+            help = did_you_mean(name, names) or f"there is {', '.join(names)}"
+            self.error("unknown-setting", f"the network has no input `{name}`", self.place(), help)
+        return given
 
     def place(self) -> Span:
         """Where to show a fault of the whole file: its first line of content."""
@@ -145,7 +165,7 @@ class Check:
             if name not in known:
                 help = did_you_mean(name, known) or (f"it has {', '.join(known)}" if known else "it has none")
                 self.error(
-                    "unknown-argument",
+                    "unknown-setting",
                     f"the network {first.name} has no parameter `{name}`",
                     first.span,
                     help,
@@ -178,26 +198,32 @@ class Check:
         faulty = self.syntax or self.files.faults or self.extra or expander.faults
         if not faulty and all(n.op.kind == "input" for n in expander.layers.nodes):
             self.error("no-layers", "the network has no layers", self.place())
+        outputs = tuple(self.outputs(expander))
         if faulty or self.extra or flow is None or flow == UNKNOWN or header is None:
-            return None
-        try:
-            outputs = tuple(self.output(o, ctx) for o, ctx in expander.outputs)
-        except Fault as fault:
-            self.extra.append(fault.diagnostic)
             return None
         if not any(not o.training for o in outputs):
             outputs = (Output(expander.layers.nodes[flow].name, flow), *outputs)
         nodes = tuple(expander.layers.nodes)
         return Net(header.name, header.citation, dict(self.values), nodes, naming.scope(), outputs)
 
-    def output(self, statement: t.Output, ctx: Context) -> Output:
-        """Resolve an output once all layers are known."""
+    def outputs(self, expander: Expander) -> Iterator[Output]:
+        """Resolve the outputs once all layers are known."""
+        for statement, ctx in expander.outputs:
+            for path in statement.paths:
+                try:
+                    yield self.output(statement, path, ctx)
+                except Fault as fault:
+                    self.extra.append(fault.diagnostic)
+                except Unknown:
+                    continue
+
+    def output(self, statement: t.Output, path: t.Path, ctx: Context) -> Output:
         try:
-            entry = find(statement.path, ctx.naming)
+            entry = find(path, ctx.naming, ctx.names)
         except Fault as fault:
-            message = f"there is no layer `{statement.path}` to be an output"
+            message = f"there is no layer `{path}` to be an output"
             help = fault.diagnostic.help or f"there are {', '.join(ctx.naming.labels()[-8:])}"
-            raise Fault("unknown-output", message, statement.path.span, help) from None
+            raise Fault("unknown-output", message, path.span, help) from None
         weight: object = 1.0
         for argument in statement.arguments:
             if argument.name != "weight":
@@ -206,53 +232,33 @@ class Check:
             if isinstance(weight, bool) or not isinstance(weight, int | float):
                 raise Fault("wrong-type", "the weight of an output is a number", argument.value.span)
         assert isinstance(weight, int | float)
-        return Output(str(statement.path), entry.value, statement.when is not None, float(weight))
+        return Output(str(path), entry.value, statement.when is not None, float(weight))
 
     def recipe(self, expander: Expander) -> dict[str, Setting]:
-        """Evaluate the `train` section and let the recipe refuse what it does not know."""
+        """The entries of the `train` section, those that concern sizes made to follow a given input."""
         if expander.train is None:
             return {}
-        train, names = expander.train
-        settings: dict[str, Setting] = {}
-        spans: dict[str, Span] = {}
-        if len(train.settings) > MOST_SHOWN:
-            self.error("recipe", f"a recipe has at most {MOST_SHOWN} entries", train.span.first_line())
-            return {}
-        for s in train.settings:
-            if isinstance(s, t.Broken):
-                continue
-            spans[s.name] = s.span
-            try:
-                if s.name in settings:
-                    raise Fault("duplicate-argument", f"`{s.name}` is set twice", s.span)
-                settings[s.name] = Setting(evaluate(s.value, names, words=True), s.value.span)
-            except Fault as fault:
-                self.extra.append(fault.diagnostic)
-            except Unknown:
-                continue
-        try:
-            read_recipe({name: s.value for name, s in settings.items()})
-        except RecipeError as error:
-            for wrong in error.faults:
-                self.error("recipe", wrong.message, spans.get(wrong.key, train.span.first_line()), wrong.help)
-        return settings
+        reading = read_section(*expander.train)
+        if self.inputs:
+            self.remarks += reading.follow(expander.layers.nodes[0].shape)
+        self.extra += reading.faults()
+        return reading.settings
 
     def report(self, net: Net | None, expander: Expander) -> Report:
         found = [*self.syntax, *self.files.faults, *self.extra, *expander.faults]
-        remarks: list[str] = []
+        remarks = self.remarks
         if net and not found:
             changed = sorted(set(self.changed) - mentioned(self.file))
+            shapes = [f"{name or 'the input'} = {shape}" for name, shape in self.inputs.items()]
             if expander.expectations and (changed or self.inputs):
-                why = [f"{n} = {self.values[n]}" for n in changed] + (
-                    [f"input {self.inputs}"] if self.inputs else []
-                )
+                why = [f"{n} = {self.values[n]}" for n in changed] + shapes
                 remarks.append(
                     f"the expected totals were not checked, for they were not written for {', '.join(why)}"
                 )
             else:
                 found += claims.check_totals(net, expander.expectations)
-            if self.inputs and any(isinstance(n, t.Layer) and n.claim for n in t.walk(self.file)):
-                remarks.append(f"the claimed shapes were not checked: the input was set to {self.inputs}")
+            if self.inputs and any(isinstance(n, t.Layer) and n.claim for n in walk(self.file)):
+                remarks.append(f"the claimed shapes were not checked, for {' and '.join(shapes)}")
             found += lint.unused_layers(net, expander.input_spans)
         if not any(d.severity == "error" for d in found):
             found += [d for file in self.files.all for d in lint.unused_names(file)]
@@ -262,16 +268,7 @@ class Check:
             errors = [d for d in diagnostics if d.severity == "error"]
             diagnostics = tuple((errors or diagnostics)[:MOST_SHOWN])
         faulty = any(d.severity == "error" for d in diagnostics)
+        if faulty and self.changed:
+            given = ", ".join(f"{n} = {spell(self.values[n])}" for n in self.changed if n in self.values)
+            remarks.append(f"this was checked with {given}")
         return Report(self.source, None if faulty else net, diagnostics, tuple(remarks))
-
-
-def mentioned(file: t.File) -> set[str]:
-    """The names that the file's expectations depend on, by way of others too."""
-    nodes = list(t.walk(file))
-    choices = [n for n in nodes if isinstance(n, t.If) and any(isinstance(x, t.Expect) for x in t.walk(n))]
-    said = {x.id for n in nodes if isinstance(n, t.Expect) for x in t.walk(n) if isinstance(x, t.Name)}
-    said |= {x.id for n in choices for x in t.walk(n.condition) if isinstance(x, t.Name)}
-    for bind in reversed([n for n in nodes if isinstance(n, t.Bind)]):
-        if bind.name in said:
-            said |= {x.id for x in t.walk(bind.value) if isinstance(x, t.Name)}
-    return said

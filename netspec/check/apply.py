@@ -43,9 +43,9 @@ class Applier:
         """The value of a layer named after `<-`, or of `in`."""
         if path.parts == ("in",):
             return ctx.input if ctx.calls else self.layers.first_input()
-        return find(path, ctx.naming).value
+        return find(path, ctx.naming, ctx.names).value
 
-    def shape_of(self, expr: t.Expr, naming: Naming, block_input: Value) -> Shape | None:
+    def shape_of(self, expr: t.Expr, naming: Naming, names: Names, block_input: Value) -> Shape | None:
         """The shape that `in.channels` or `conv1.height` asks for, or None where no layer is meant."""
         path = layer_path(expr)
         if path is None or isinstance(expr, t.Literal):
@@ -56,7 +56,7 @@ class Applier:
                 return None
         else:
             try:
-                value = find(path, naming).value
+                value = find(path, naming, names).value
             except Fault:
                 return None
         if value == UNKNOWN:
@@ -66,7 +66,7 @@ class Applier:
     def names_for(self, parent: Names, naming: Naming, block_input: Value) -> Names:
         """Names for the inside of a scope, from which its layers' shapes can be asked."""
         names = parent.child()
-        names.shape_of = lambda expr: self.shape_of(expr, naming, block_input)
+        names.shape_of = lambda expr: self.shape_of(expr, naming, names, block_input)
         return names
 
     def enter(self, ctx: Context, naming: Naming) -> Context:
@@ -89,13 +89,13 @@ class Applier:
     def group(self, action: t.Group, site: Site) -> Made:
         naming = self.scope(site)
         value = self.run(action.body, self.enter(site.ctx, naming), site.input)
-        return self.settle(site.label, value, naming, site.ctx)
+        self.settle(site.label, value, site.ctx.naming)
+        return Made(value, naming)
 
-    def settle(self, label: str | None, value: Value, naming: Naming, ctx: Context) -> Made:
+    def settle(self, label: str | None, value: Value, naming: Naming) -> None:
         """Now that a scope's value is known, let its label stand for it."""
         if label:
-            ctx.naming.entries[label].value = UNKNOWN if value is None else value
-        return Made(value, naming)
+            naming.entries[label].value = UNKNOWN if value is None else value
 
     def join(self, action: t.Join, site: Site) -> Made:
         """Feed the flow to every branch and merge what they give."""
@@ -115,7 +115,8 @@ class Applier:
         value = self.layers.merge(op, naming.full(name), branches, flow or 0, first, site.ctx.calls)
         naming.add(name, Entry(value, site.span))
         naming.children.append(value)
-        return self.settle(site.label, value, naming, site.ctx)
+        self.settle(site.label, value, site.ctx.naming)
+        return Made(value, naming)
 
     # Blocks
 
@@ -134,7 +135,8 @@ class Applier:
         calls = (*ctx.calls, (action.span.text.partition("\n")[0], site.span))
         inner = Context(names, dict(definition.blocks), definition.defaults, naming, flow, calls)
         value = self.run(definition.tree.body, inner, flow)
-        return self.settle(name, value, naming, ctx)
+        self.settle(name, value, ctx.naming)
+        return Made(value, naming)
 
     # Ops
 
@@ -186,7 +188,7 @@ class Applier:
         if path is None:
             message = "`share` takes the name of one layer or group, as in `share(conv1)`"
             raise Fault("bad-argument", message, span)
-        entry, flow = find(path, ctx.naming), site.input
+        entry, flow = find(path, ctx.naming, ctx.names), site.input
         if flow is None or UNKNOWN in (flow, entry.value):
             raise Unknown
         self.refuse_unsharable(path, entry, ctx)
@@ -265,6 +267,8 @@ def layer_path(expr: t.Expr) -> t.Path | None:
     match expr:
         case t.Name():
             return t.Path(expr.span, (expr.id,))
+        case t.Reference():
+            return expr.path
         case t.Literal(value=str()):
             return t.Path(expr.span, tuple(str(expr.value).split(".")))
         case t.Literal(value=int()):

@@ -11,7 +11,7 @@ from netspec.check.apply import Applier
 from netspec.check.arguments import Faults, match, unknown_op, values, word_fields
 from netspec.check.context import BlockDefinition, Context, Site, Value
 from netspec.check.layers import Layers
-from netspec.check.naming import UNKNOWN, Entry, Naming, label_text
+from netspec.check.naming import UNKNOWN, Entry, Naming, label_text, parts_of
 from netspec.diagnostics import Diagnostic, Label, Span
 from netspec.evaluate import Exhausted, Fault, Names, Unknown, evaluate
 from netspec.ops import OPS
@@ -92,27 +92,30 @@ class Expander:
         match statement:
             case t.Bind():
                 ctx.names.values[statement.name] = Unknown
+                return flow
             case t.Block() | t.Default() | t.Expect() | t.Output() | t.Network() | t.Train():
                 return flow
             case t.Layer():
                 value = self.layers.stand_in(self.claimed(statement, ctx), statement.span)
                 ctx.naming.position += 1
-                if statement.label and all(isinstance(p, str) for p in statement.label.parts):
-                    ctx.naming.entries.setdefault(
-                        "".join(map(str, statement.label.parts)), Entry(value, statement.span)
-                    )
-                else:
-                    ctx.naming.broken = True
-                if ctx.branches is not None:
-                    ctx.branches.append((value, statement.span))
-                    return flow
-                return value
+                self.lose(statement, value, ctx)
             case _:
-                ctx.naming.broken = True
-                if ctx.branches is not None:
-                    ctx.branches.append((UNKNOWN, statement.span))
-                    return flow
-        return UNKNOWN
+                value = UNKNOWN
+                ctx.naming.unread.append(statement.span.text)
+        if ctx.branches is not None:
+            ctx.branches.append((value, statement.span))
+            return flow
+        return value
+
+    def lose(self, layer: t.Layer, value: int, ctx: Context) -> None:
+        """Let the name of a layer that failed stand for `value`, or note what the name may have been."""
+        if layer.label is None:
+            ctx.naming.unread.append("" if isinstance(layer.action, t.Group) else layer.action.name)
+            return
+        try:
+            ctx.naming.entries.setdefault(label_text(layer.label, ctx.names), Entry(value, layer.span))
+        except (Fault, Unknown):
+            ctx.naming.unread.append(layer.label.span.text)
 
     def claimed(self, layer: t.Layer, ctx: Context) -> Shape | None:
         """The shape that a layer claims, if it does so in full."""
@@ -160,7 +163,8 @@ class Expander:
             case t.Use():
                 self.use(s, ctx)
             case t.Output():
-                self.outputs.append((s, ctx))
+                paths = tuple(t.Path(p.span, parts_of(p, ctx.names)) for p in s.paths)
+                self.outputs.append((replace(s, paths=paths), ctx))
             case t.Train():
                 if self.train:
                     raise Fault("duplicate-train", "a network has one `train` section", s.span)
@@ -270,7 +274,10 @@ class Expander:
         made = self.applier.apply(s.action, Site(ctx, label, span, inputs, bool(s.sources)))
         if label and made.value is not None and label not in ctx.naming.entries:
             ctx.naming.add(label, Entry(made.value, span, made.inside))
-        if s.claim and made.value is not None:
+        if s.claim and made.value == UNKNOWN:
+            made = replace(made, value=self.layers.stand_in(self.claimed(s, ctx), span))
+            self.applier.settle(label, made.value, ctx.naming)
+        elif s.claim and made.value is not None:
             claims.check_shape(self, s.claim, made.value, span, ctx)
         if ctx.branches is not None:
             ctx.branches.append((UNKNOWN if made.value is None else made.value, span))

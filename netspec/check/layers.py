@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netspec.check.naming import UNKNOWN, Naming
+from netspec.check.naming import UNKNOWN, Entry, Naming
 from netspec.diagnostics import Label, Span
-from netspec.evaluate import Fault, Unknown
+from netspec.evaluate import Fault
 from netspec.graph import Field, Node
 from netspec.ops import Input, Op, Tensor
 from netspec.ops.start import NEEDS_FANS, Weighted
@@ -21,11 +21,14 @@ class Layers:
     """The nodes in order of execution; those in `unsure` stand in for layers that failed."""
 
     nodes: list[Node] = field(default_factory=list)
+    extent: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Height and width of the largest image that a node depends on, all of which it may see."""
     unsure: set[int] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
     """Nodes whose shape claim held, where a search for the origin of a fault can stop."""
 
     def input(self, name: str, shape: Shape, span: Span) -> int:
+        self.extent[len(self.nodes)] = shape.hw if len(shape) == 3 else (1, 1)
         self.nodes.append(Node(len(self.nodes), name, Input(shape=shape), (), shape, span))
         return len(self.nodes) - 1
 
@@ -43,14 +46,13 @@ class Layers:
     def add(
         self, op: Op, name: str, inputs: Sequence[int], span: Span, calls: Calls, shares: int | None = None
     ) -> int:
-        """Append a layer.
+        """Append a layer; its value is UNKNOWN where an input's is.
 
         Raises:
             Fault: the op cannot take the shapes that arrive; its labels show the layers that led there.
-            Unknown: an input failed earlier.
         """
         if UNKNOWN in inputs:
-            raise Unknown
+            return UNKNOWN
         sources = [self.nodes[i] for i in inputs]
         shapes = [n.shape for n in sources]
         batched = self.batched(op, sources, span)
@@ -89,11 +91,12 @@ class Layers:
     def seen(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
         """The receptive field of a layer from those of its inputs."""
         if not sources:
+            self.extent[len(self.nodes)] = (1, 1)
             return Field(), Field()
         first = sources[0]
+        extents = [self.extent[n.id] for n in sources]
+        self.extent[len(self.nodes)] = whole = max(extents)
         reach = op.reach(*(n.shape for n in sources)) if len(sources) == 1 else ((1, 1, 0), (1, 1, 0))
-        image = self.nodes[0].shape
-        whole = image.hw if len(image) == 3 else (1, 1)
         if reach is None:
             return Field(whole[0], whole[0]), Field(whole[1], whole[1])
         merged = (max((n.sees[axis] for n in sources), key=lambda f: f.size) for axis in (0, 1))
@@ -197,6 +200,7 @@ class Layers:
             inputs = [new[i] for i in node.inputs]
             new[old] = self.again(old, target.full(name), inputs, span, calls)
             target.children.append(new[old])
+        mirror(scope, target, new, span)
         return new.get(result, flow)
 
 
@@ -219,3 +223,12 @@ def inside(naming: Naming) -> list[int]:
     for child in naming.children:
         found += inside(child) if isinstance(child, Naming) else [child]
     return found
+
+
+def mirror(scope: Naming, target: Naming, new: Mapping[int, int], span: Span) -> None:
+    """Give the layers of a shared scope, used again, the names that they have in the first."""
+    for name, entry in scope.entries.items():
+        inner = entry.inside and Naming(name, target.full(name), parent=target)
+        if entry.inside and inner:
+            mirror(entry.inside, inner, new, span)
+        target.entries[name] = Entry(new.get(entry.value, UNKNOWN), span, inner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netspec import tree as t
+from netspec.check.walk import walk
 from netspec.diagnostics import Diagnostic, Span
 from netspec.graph import Net
 
@@ -39,13 +40,13 @@ def unused_layers(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic
 def unused_names(file: t.File) -> Iterator[Diagnostic]:
     """Parameters, blocks and compile-time names that the file never mentions again."""
     said: set[str] = set()
-    for node in t.walk(file):
+    for node in walk(file):
         if isinstance(node, t.Name):
             said.add(node.id)
         elif isinstance(node, t.Apply | t.Default):
             said.add(node.name if isinstance(node, t.Apply) else node.op)
     library = not any(isinstance(s, t.Network | t.Input) for s in file.body.statements)
-    for node in t.walk(file):
+    for node in walk(file):
         if isinstance(node, t.Parameter | t.Bind) and node.name not in said and not node.name.startswith("_"):
             what = "parameter" if isinstance(node, t.Parameter) else "name"
             yield Diagnostic(

@@ -51,8 +51,8 @@ class Naming:
     shares: str | None = None
     parent: Naming | None = None
     depth: int = 0
-    broken: bool = False
-    """Whether something in it could not be read, so that a name may be missing without fault."""
+    unread: list[str] = field(default_factory=list)
+    """The text of what could not be read in it, where a name that is missing may have stood."""
     entries: dict[str, Entry] = field(default_factory=dict)
     children: list[Naming | int] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
@@ -104,35 +104,41 @@ class Naming:
         """The scope outside this one that its references can see; a block sees only itself."""
         return None if self.block else self.parent
 
-    def uncertain(self) -> bool:
-        """Whether a name may be missing here because something was not read."""
-        outer = self.visible()
-        return self.broken or bool(outer and outer.uncertain())
+    def may_have(self, name: str) -> bool:
+        """Whether a name may be missing here because what would have given it was not read."""
+        word, outer = re.sub(r"_?\d+$", "", name), self.visible()
+        return any(word in text for text in self.unread) or bool(outer and outer.may_have(name))
 
     def labels(self) -> list[str]:
         outer = self.visible()
         return [*self.entries, *(outer.labels() if outer else [])]
 
 
-def find(path: t.Path, naming: Naming) -> Entry:
+def parts_of(path: t.Path, names: Names) -> tuple[str, ...]:
+    """The parts of a path, with the expressions in them worked out."""
+    return tuple(p if isinstance(p, str) else filled(p, names) for p in path.parts)
+
+
+def find(path: t.Path, naming: Naming, names: Names) -> Entry:
     """What a path stands for, from the inner scope outward.
 
     Raises:
         Fault: no layer above has this name.
         Unknown: something unread may have had it.
     """
+    first, *rest = parts_of(path, names)
     scope: Naming | None = naming
-    while scope and path.parts[0] not in scope.entries:
+    while scope and first not in scope.entries:
         scope = scope.visible()
     if scope is None:
-        if naming.uncertain():
+        if naming.may_have(first):
             raise Unknown
-        help = did_you_mean(path.parts[0], naming.labels())
-        raise Fault("unknown-layer", f"there is no layer `{path.parts[0]}` above this line", path.span, help)
-    entry = scope.entries[path.parts[0]]
-    for part in path.parts[1:]:
+        help = did_you_mean(first, naming.labels())
+        raise Fault("unknown-layer", f"there is no layer `{first}` above this line", path.span, help)
+    entry = scope.entries[first]
+    for part in rest:
         if entry.inside is None or part not in entry.inside.entries:
-            if entry.value == UNKNOWN or (entry.inside and entry.inside.uncertain()):
+            if entry.value == UNKNOWN or (entry.inside and entry.inside.may_have(part)):
                 raise Unknown
             inside = list(entry.inside.entries) if entry.inside else []
             help = did_you_mean(part, inside) or (f"it holds {', '.join(inside[:12])}" if inside else None)
@@ -146,10 +152,14 @@ def reserved(name: str) -> bool:
     return name in MODULE_WORDS or keyword.iskeyword(name) or name.startswith("_") or name == "self"
 
 
+def filled(label: t.Label, names: Names) -> str:
+    """The text of a label, with the expressions in it worked out."""
+    return "".join(p if isinstance(p, str) else str(evaluate(p, names)) for p in label.parts)
+
+
 def label_text(label: t.Label, names: Names) -> str:
     """A label with its expressions worked out, checked to be a name that PyTorch can hold."""
-    parts = [p if isinstance(p, str) else str(evaluate(p, names)) for p in label.parts]
-    text = "".join(parts)
+    text = filled(label, names)
     if not re.fullmatch(r"[\w+\-/: ]{1,100}", text):
         help = "letters, digits, and in quotes also - + / : and spaces can stand in one; a dot parts names"
         raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)

@@ -25,6 +25,12 @@ class PictureError(Exception):
         self.message, self.help = message, help
 
 
+class EndingError(PictureError):
+    """A file name that ends as no drawing does."""
+
+    wrong_use = True
+
+
 def picture(text: str, path: Path) -> None:
     """Write DOT text to `path`, drawn by Graphviz where the suffix is that of a picture.
 
@@ -36,7 +42,7 @@ def picture(text: str, path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in TEXTS + PICTURES:
         known = ", ".join(TEXTS + PICTURES)
-        raise PictureError(f"{path} does not end as a drawing can", f"the endings are {known}")
+        raise EndingError(f"{path} does not end as a drawing can", f"the endings are {known}")
     if path.is_dir():
         raise PictureError(f"{path} is a folder, so no drawing can be written there")
     if not path.parent.is_dir():

@@ -73,7 +73,9 @@ def head(s: t.Statement) -> str:
             return f"if {expression(s.condition)}"
         case t.Output():
             when = f" when {s.when}" if s.when else ""
-            return f"output {path(s.path)}{when}" + (f" ({arguments(s.arguments)})" if s.arguments else "")
+            return f"output {', '.join(map(path, s.paths))}{when}" + (
+                f" ({arguments(s.arguments)})" if s.arguments else ""
+            )
         case t.Expect():
             return "expect " + arguments(s.claims, " = ")
         case _:
@@ -103,8 +105,15 @@ def label(x: t.Label) -> str:
 
 
 def path(x: t.Path) -> str:
-    simple = (p if all(c.isascii() and (c.isalnum() or c == "_") for c in p) else f'"{p}"' for p in x.parts)
-    return ".".join(simple)
+    return ".".join(part(p) for p in x.parts)
+
+
+def part(x: str | t.Label) -> str:
+    """One part of a path, in quotes where it has other signs or begins with a brace."""
+    if isinstance(x, t.Label):
+        text = label(x)
+        return f'"{text}"' if text[0] == "{" else text
+    return x if all(c.isascii() and (c.isalnum() or c == "_") for c in x) else f'"{x}"'
 
 
 def parameters(items: Iterable[t.Parameter]) -> str:
@@ -135,6 +144,8 @@ def expression(x: t.Expr, level: int = 0) -> str:
             return x.text
         case t.Name():
             return x.id
+        case t.Reference():
+            return path(x.path)
         case t.List():
             return "[" + ", ".join(map(expression, x.items)) + "]"
         case t.Table():

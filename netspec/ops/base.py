@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from netspec.shape import Axis, Cost, Shape
-from netspec.values import kind_of
+from netspec.values import kind_of, python
 
 OPS: dict[str, type[Op]] = {}
 """Every layer type by its keyword; a class registers itself by being defined."""
@@ -51,7 +51,7 @@ class Code:
     options: Mapping[str, Option] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        options = [f"{k}={o.value!r}" for k, o in self.options.items() if o.value != o.default]
+        options = [f"{k}={python(o.value)}" for k, o in self.options.items() if o.value != o.default]
         return f"{self.function}({', '.join([*map(repr, self.args), *options])})"
 
 
@@ -68,6 +68,8 @@ def plain(value: object) -> object:
 
 
 def to_pair(value: object) -> object:
+    if value == "same":
+        raise ValueError("takes numbers: half of an odd kernel keeps the size, such as 1 for kernel=3")
     if isinstance(value, tuple) and len(value) != 2:
         raise ValueError("takes one number or a size such as 3x5 (height x width)")
     if not isinstance(value, tuple) and (isinstance(value, bool) or not isinstance(value, int)):

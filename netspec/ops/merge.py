@@ -27,7 +27,8 @@ class Concat(Merge, keyword="concat"):
         return Shape((sum(x.channels for x in xs), *first[1:]))
 
     def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
-        return (f"{' + '.join(str(x.channels) for x in xs)} = {y.channels} channels",)
+        what = {3: "channels", 2: "tokens", 1: "features"}[len(y)]
+        return (f"{' + '.join(str(x.channels) for x in xs)} = {y.channels} {what}",)
 
     def expression(self, *xs: str) -> str:
         return f"torch.cat(({', '.join(xs)}), 1)"
@@ -46,7 +47,7 @@ class Elementwise(Merge):
 
 
 class Add(Elementwise, keyword="add"):
-    """Add values of one shape."""
+    """Add values of one shape; a size of 1 stretches to the others'."""
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(additions=(len(xs) - 1) * y.numbers)
@@ -56,7 +57,7 @@ class Add(Elementwise, keyword="add"):
 
 
 class Mul(Elementwise, keyword="mul"):
-    """Multiply values of one shape."""
+    """Multiply values of one shape; a size of 1 stretches to the others'."""
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(multiplications=(len(xs) - 1) * y.numbers)

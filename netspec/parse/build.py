@@ -11,24 +11,9 @@ from lark import Token, Transformer
 from netspec import tree as t
 from netspec.diagnostics import Diagnostic, Source, Span
 from netspec.parse.message import at, until
-from netspec.values import Rounded
+from netspec.parse.pieces import Children, Parameters, arguments, kind, nodes, number, parameters, text
 
-Children = list[Any]
 LONGEST_LABEL = 400
-
-
-def number(text: str) -> int | float:
-    """The value of a number as written."""
-    if text[-1] in "kMGT":
-        return Rounded.read(text)
-    digits = text.replace("_", "")
-    return int(digits) if digits.isdigit() else float(digits)
-
-
-class Parameters(list[t.Parameter]):
-    """The parameters of a network or block, and where their brackets stand."""
-
-    span: Span
 
 
 class Builder(Transformer[Token, Any]):
@@ -106,8 +91,9 @@ class Builder(Transformer[Token, Any]):
         return t.Body(inner.span, (inner,)) if isinstance(inner, t.If) else inner
 
     def output(self, c: Children) -> t.Output:
-        when, given = c[2] if len(c) > 2 else (None, ())
-        return t.Output(self.span([c[0], c[1]]), c[1], when, given)
+        paths = tuple(nodes(c, t.Path))
+        when, given = next((x for x in c if isinstance(x, tuple)), (None, ()))
+        return t.Output(self.span([c[0], *paths]), paths, when, given)
 
     def when(self, c: Children) -> tuple[str, tuple[t.Argument, ...]]:
         if str(c[1]) != "training":
@@ -159,13 +145,17 @@ class Builder(Transformer[Token, Any]):
             message = f"a label has at most {LONGEST_LABEL} signs, and this one {len(inside)}"
             self.faults.append(Diagnostic("syntax", message, span))
             return t.Label(span, (t.Broken(span),))
+        return t.Label(span, self.braced(inside, begin))
+
+    def braced(self, inside: str, begin: int) -> tuple[str | t.Expr, ...]:
+        """Text and, where braces stand in it, expressions; `begin` is its place."""
         parts: list[str | t.Expr] = []
         for match in re.finditer(r"\{([^{}]*)\}|[^{}]+", inside):
             if match[1] is None:
                 parts.append(match[0])
             else:
                 parts.append(self.within(begin + match.start(1), begin + match.end(1)))
-        return t.Label(span, tuple(parts))
+        return tuple(parts)
 
     def apply(self, c: Children) -> t.Apply:
         return t.Apply(self.span(c), str(c[0]), arguments(c))
@@ -191,13 +181,20 @@ class Builder(Transformer[Token, Any]):
         return t.Size(span, (part,))
 
     def path(self, c: Children) -> t.Path:
-        parts: list[str] = []
+        parts: list[str | t.Label] = []
         for token in c:
             if kind(token) == "STRING":
-                parts.append(text(token))
+                parts.append(self.part(text(token), at(token) + 1))
             elif token != ".":
-                parts.extend(str(token).split("."))
+                pieces = re.finditer(r"([^.{}]|\{[^{}]*\})+", str(token))
+                parts += [self.part(m[0], at(token) + m.start()) for m in pieces]
         return t.Path(self.span(c), tuple(parts))
+
+    def part(self, inside: str, begin: int) -> str | t.Label:
+        """One part of a path: a label where expressions stand in it."""
+        if "{" not in inside:
+            return inside
+        return t.Label(Span(self.origin, begin, begin + len(inside)), self.braced(inside, begin))
 
     # Expressions
 
@@ -263,6 +260,18 @@ class Builder(Transformer[Token, Any]):
     def name(self, c: Children) -> t.Name:
         return t.Name(self.span(c), str(c[0]))
 
+    def reference(self, c: Children) -> t.Expr:
+        """A computed name; what follows its last brace behind a dot is an attribute of it."""
+        token: Token = c[0]
+        named, dot, rest = str(token).rpartition("}")
+        tail, *attributes = rest.split(".")
+        end = at(token) + len(named) + len(dot) + len(tail)
+        head = Token(token.type, named + dot + tail, at(token), end_pos=end)
+        made: t.Expr = t.Reference(self.token_span(head), self.path([head]))
+        for name in attributes:
+            made = t.Attribute(self.token_span(token), made, name)
+        return made
+
     def list(self, c: Children) -> t.List:
         return t.List(self.span(c), tuple(x for x in c if not isinstance(x, Token)))
 
@@ -275,24 +284,3 @@ class Builder(Transformer[Token, Any]):
     def parenthesis(self, c: Children) -> t.Expr:
         inner: t.Expr = c[1]
         return inner
-
-
-def kind(child: object) -> str | None:
-    return child.type if isinstance(child, Token) else None
-
-
-def text(token: Token) -> str:
-    """The text between the quotes."""
-    return str(token)[1:-1]
-
-
-def nodes(children: Children, kind: type[Any]) -> Children:
-    return [x for x in children if isinstance(x, kind)]
-
-
-def arguments(children: Children) -> tuple[t.Argument, ...]:
-    return next((x for x in children if isinstance(x, tuple)), ())
-
-
-def parameters(children: Children) -> tuple[t.Parameter, ...]:
-    return tuple(next((x for x in children if isinstance(x, list)), ()))

@@ -23,6 +23,7 @@ VALUES = {
     "NAME",
     "IN",
     "NOT",
+    "REFERENCE",
 }
 OPERATORS = {"STAR", "SLASH", "PERCENT", "IF", "AND", "OR", "DOT", "MORETHAN", "LESSTHAN"}
 ENDINGS = {"_SEP", "$END", "RPAR", "RSQB", "RBRACE", "LBRACE", "COMMA", "COLON"}
@@ -34,6 +35,7 @@ WORDS = {
     "_SEP": "the end of the line",
     "$END": "",
     "LABEL": "",
+    "REFERENCE": "",
 }
 FOUND = {"$END": "the end of the file", "_SEP": "the end of the line"}
 
@@ -99,6 +101,10 @@ def advice(token: Token, previous: Token | None) -> str | None:
     word, plain = str(previous), ("NUMBER", "NAME", "STRING")
     if token.type == "COLON" and previous.type == word.upper():
         return f"`{word}` is a word of the language, so it cannot be a label; `{word}_` can"
+    if previous.type == "COLON" and token.type in ("REPEAT", "FOR", "IF"):
+        return f"a label names a layer or a group: `{{ {token} ... }}` is one that holds what it makes"
+    if token.type == "DOT":
+        return "a number has digits on both sides of its point, as in 0.5"
     if token.type == "EQUAL" and previous.type == word.upper():
         return f"`{word}` is a word of the language, so it cannot be a name"
     if token.type in plain and previous.type in (*plain, "SIZE"):

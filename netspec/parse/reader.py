@@ -90,32 +90,37 @@ class Reader:
         if choices(self.state) & {"BROKEN", "_SEP"}:
             self.depth = len(self.brackets)
             self.stacks = list(state.state_stack), list(state.value_stack)
+            self.begin = until(self.previous) if self.previous else 0
 
-    def restore(self) -> None:
-        """Go back to the mark and put a `Broken` statement there."""
+    def restore(self, end: int) -> None:
+        """Go back to the mark and put a `Broken` statement there, which reaches to the offset `end`."""
         state = self.state.parser_state
         state.state_stack, state.value_stack = list(self.stacks[0]), list(self.stacks[1])
         del self.brackets[self.depth :]
         for type_ in ("_SEP", "BROKEN"):
             if type_ in choices(self.state):
-                place = at(self.previous) if self.previous else 0
-                self.previous = Token(type_, "", place, end_pos=place)
+                self.previous = Token(type_, "", self.begin, end_pos=end if type_ == "BROKEN" else self.begin)
                 self.state.feed_token(self.previous)
 
     def recover(self, position: int) -> int:
-        """Where to go on after the fault at `position`."""
-        opened = self.brackets[self.depth :]
+        """Skip the bad statement: where to go on after the fault at `position`."""
+        resumed = self.resume(position)
+        end = at(self.tokens[resumed]) if resumed < len(self.tokens) else len(self.source.text)
+        self.tried = position
+        self.restore(end)
+        return resumed
+
+    def resume(self, position: int) -> int:
+        """The token at which the statement after the fault at `position` begins, or its separator."""
         fresh_line = position > 0 and self.tokens[position - 1].type in ENDS
-        tried, self.tried = self.tried == position, position
-        self.restore()
-        if fresh_line and begins_statement(self.tokens, position) and not tried:
+        if fresh_line and begins_statement(self.tokens, position) and self.tried != position:
             return position - 1
-        depth = len(opened)
+        depth = len(self.brackets) - self.depth
         for index in range(position, len(self.tokens)):
             kind = self.tokens[index].type
             if kind in ENDS and (depth <= 0 or begins_statement(self.tokens, index + 1)):
                 return index
-            if kind == "RBRACE" and depth <= 0 and self.brackets and index > position:
+            if kind == "RBRACE" and depth <= 0 and self.depth and index > position:
                 return index
             depth += (kind in OPEN) - (kind in OPEN.values())
         return len(self.tokens)
@@ -128,13 +133,13 @@ class Reader:
             self.faults.append(
                 unexpected(self.source, expected(self.state), final, self.previous, self.brackets)
             )
-            self.restore()
+            self.restore(end)
         while self.brackets:
             self.state.feed_token(Token("RBRACE", "}", end, end_pos=end))
             self.brackets.pop()
         if not self.accepts_end():
             self.faults.append(unexpected(self.source, expected(self.state), final, self.previous, []))
-            self.restore()
+            self.restore(end)
         tree: Tree[Token] = self.state.feed_token(final)
         return tree
 

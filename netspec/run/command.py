@@ -50,7 +50,7 @@ def train_spec(
     report = check()
     if not report.net:
         show_diagnostics(report)
-        return 1
+        return report.status
     recipe = recipe_of(report.net).with_overrides(data=data, epochs=epochs, batch=batch, lr=lr, seed=seed)
     if recipe.data is None:
         raise DataError("the spec's recipe names no data set: say which with --data")
@@ -59,7 +59,7 @@ def train_spec(
         report = check(classes=len(source.class_names))
     show_diagnostics(report)
     if not report.net:
-        return 1
+        return report.status
     refuse_unfit(report.net, source)
     torch.manual_seed(recipe.seed)
     module = build(report.net)

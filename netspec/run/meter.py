@@ -11,6 +11,8 @@ from torch import Tensor
 LOOK = 0.5  # seconds between looks at the sums
 DEAD_AFTER, DEAD_WINDOW = 2000, 500  # steps: when to judge that nothing is learnt, and over how many
 
+EXPLODED = 20  # times the loss of guessing
+
 
 class Meter:
     """Mean loss, share of right answers, and speed of one epoch's training."""
@@ -62,6 +64,19 @@ class Meter:
         """Training is over for this epoch: wait for the device, and stop the clock."""
         self.losses.item()
         self.stopped = time.perf_counter()
+
+
+def exploded(loss: float, classes: int, rate: float) -> str | None:
+    """The warning for an epoch whose mean loss is far beyond what guessing gives.
+
+    >>> exploded(2.0, 10, 0.1), exploded(3e8, 10, 1e3)[:46]
+    (None, 'the loss is 3e+08, while guessing gives ln(10)')
+    """
+    blind = math.log(max(classes, 2))
+    if loss < EXPLODED * blind:
+        return None
+    guess = f"the loss is {loss:.3g}, while guessing gives ln({classes}) = {blind:.3f}"
+    return f"{guess}: training has exploded at learning rate {rate:.3g}; lower it with --lr"
 
 
 class DeadLossWatch:

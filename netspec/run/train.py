@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from netspec.run.data.source import Batches, Data, DataError, Setting, check_fit
 from netspec.run.device import choose_device, memory_explained, place
 from netspec.run.evaluate import Score, evaluate
 from netspec.run.interrupt import Interrupt, interrupts
-from netspec.run.meter import DeadLossWatch, Meter
+from netspec.run.meter import DeadLossWatch, Meter, exploded
 from netspec.run.optimize import LearningRate, make_optimizer
 from netspec.run.progress import Progress
 from netspec.run.report import EpochReport, Plan, Summary, Tick
@@ -85,6 +86,8 @@ def train(
             return _train(run)
     finally:
         progress.end()
+        with contextlib.suppress(OSError):
+            out.rmdir()  # where nothing was written into it
 
 
 def _prepare(
@@ -100,8 +103,8 @@ def _prepare(
     if classes < len(data.class_names):
         message = f"{data.name} has {len(data.class_names)} classes, but the network tells {classes} apart"
         raise TrainError(f"{message}: set classes={len(data.class_names)}")
-    save_json(out / RECIPE, setting.recipe.model_dump(mode="json") | {"data": data.name})
     batches = data.open(setting)
+    save_json(out / RECIPE, setting.recipe.model_dump(mode="json") | {"data": data.name})
     optimizer = make_optimizer(module, setting.recipe)
     rate = LearningRate(optimizer, setting.recipe, batches.steps)
     watch = DeadLossWatch(classes)
@@ -195,6 +198,8 @@ def _finish_epoch(run: Run, trained: Meter, score: Score) -> None:
     )
     append_line(run.out / LOG, asdict(report) | {"steps": run.step})
     run.progress.epoch(report)
+    if warning := exploded(trained.loss, run.classes, rate):
+        run.progress.warn(warning)
 
 
 def _finish(run: Run, interrupted: bool) -> Summary:

@@ -36,8 +36,8 @@ class Inception(nn.Module):
         branch1 = self.branch1(x)
         branch2 = self.branch2(x)
         branch3 = self.branch3(x)
-        x = self.branch4(x)
-        return torch.cat((branch1, branch2, branch3, x), 1)
+        branch4 = self.branch4(x)
+        return torch.cat((branch1, branch2, branch3, branch4), 1)
 
 
 class Aux(nn.Module):
@@ -98,19 +98,21 @@ class GoogLeNet(nn.Module):
         x = self.inception3a(x)
         x = self.inception3b(x)
         x = self.maxpool3(x)
-        x = self.inception4a(x)
-        aux1 = self.aux1(x) if self.training else None
-        x = self.inception4b(x)
+        inception4a = self.inception4a(x)
+        aux1 = self.aux1(inception4a) if self.training else None
+        x = self.inception4b(inception4a)
+        del inception4a
         x = self.inception4c(x)
-        x = self.inception4d(x)
-        aux2 = self.aux2(x) if self.training else None
-        x = self.inception4e(x)
+        inception4d = self.inception4d(x)
+        aux2 = self.aux2(inception4d) if self.training else None
+        x = self.inception4e(inception4d)
+        del inception4d
         x = self.maxpool4(x)
         x = self.inception5a(x)
         x = self.inception5b(x)
         x = self.avgpool(x)
         x = self.dropout(torch.flatten(x, 1))
-        x = self.fc(x)
+        fc = self.fc(x)
         if self.training:
-            return x, aux1, aux2
-        return x
+            return fc, aux1, aux2
+        return fc

@@ -17,13 +17,13 @@ class LeNet(nn.Module):
         self.ip1 = nn.Linear(800, 500)
         self.relu1 = nn.ReLU(inplace=True)
         self.ip2 = nn.Linear(500, 10)
-        nn.init.kaiming_uniform_(self.conv1.weight, nonlinearity='linear')
+        nn.init.kaiming_uniform_(self.conv1.weight, nonlinearity="linear")
         nn.init.constant_(self.conv1.bias, val=0.0)
-        nn.init.kaiming_uniform_(self.conv2.weight, nonlinearity='linear')
+        nn.init.kaiming_uniform_(self.conv2.weight, nonlinearity="linear")
         nn.init.constant_(self.conv2.bias, val=0.0)
-        nn.init.kaiming_uniform_(self.ip1.weight, nonlinearity='linear')
+        nn.init.kaiming_uniform_(self.ip1.weight, nonlinearity="linear")
         nn.init.constant_(self.ip1.bias, val=0.0)
-        nn.init.kaiming_uniform_(self.ip2.weight, nonlinearity='linear')
+        nn.init.kaiming_uniform_(self.ip2.weight, nonlinearity="linear")
         nn.init.constant_(self.ip2.bias, val=0.0)
 
     def forward(self, x):

@@ -27,9 +27,9 @@ class Bottleneck(nn.Module):
         y = self.bn2(y)
         y = self.relu_2(y)
         y = self.conv3(y)
-        y = self.bn3(y)
-        x = self.downsample(x)
-        return self.relu_3(y + x)
+        bn3 = self.bn3(y)
+        downsample = self.downsample(x)
+        return self.relu_3(bn3 + downsample)
 
 
 class Bottleneck_2(nn.Module):

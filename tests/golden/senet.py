@@ -45,7 +45,7 @@ class SENet(nn.Module):
         self.squeeze_2 = Squeeze()
         self.param_2 = nn.Parameter(torch.zeros(8, 1, 1))
         self.relu_4 = nn.ReLU(inplace=True)
-        self.register_buffer('shift', torch.zeros(8, 1, 1))
+        self.register_buffer("shift", torch.zeros(8, 1, 1))
         self.silu = nn.SiLU(inplace=True)
         self.hardswish = nn.Hardswish()
         self.adaptive_avgpool = nn.AdaptiveAvgPool2d(1)
@@ -55,21 +55,21 @@ class SENet(nn.Module):
         nn.init.constant_(self.shift, val=0.5)
 
     def forward(self, x):
-        x = self.stem(x)
-        y = self.conv(x)
-        y = self.batchnorm(y)
-        y = self.relu(y)
-        y = self.squeeze(y)
-        y = self.relu_2(x + (y * self.param))
-        z = self.conv_2(y)
-        z = self.batchnorm_2(z)
-        z = self.relu_3(z)
-        z = self.squeeze_2(z)
-        y = self.relu_4(y + (z * self.param_2))
-        del z
-        y = y + x
-        del x
-        y = self.silu(y + self.shift)
-        y = self.hardswish(y)
-        y = self.adaptive_avgpool(y)
-        return self.fc(torch.flatten(y, 1))
+        stem = self.stem(x)
+        x = self.conv(stem)
+        x = self.batchnorm(x)
+        x = self.relu(x)
+        x = self.squeeze(x)
+        relu_2 = self.relu_2(stem + (x * self.param))
+        x = self.conv_2(relu_2)
+        x = self.batchnorm_2(x)
+        x = self.relu_3(x)
+        x = self.squeeze_2(x)
+        relu_4 = self.relu_4(relu_2 + (x * self.param_2))
+        del relu_2
+        x = relu_4 + stem
+        del relu_4, stem
+        x = self.silu(x + self.shift)
+        x = self.hardswish(x)
+        x = self.adaptive_avgpool(x)
+        return self.fc(torch.flatten(x, 1))

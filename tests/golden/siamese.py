@@ -23,14 +23,14 @@ class Siamese(nn.Module):
         self.apart = nn.Linear(10, 2)
 
     def forward(self, left, right):
-        left = self.tower(left)
-        right = self.tower(right)
-        left = torch.cat((left, right), 1)
-        del right
-        hidden = self.hidden(left)
+        tower = self.tower(left)
+        other = self.tower(right)
+        both = torch.cat((tower, other), 1)
+        del tower, other
+        hidden = self.hidden(both)
         x = self.relu(hidden)
-        x = self.score(x)
-        hidden = self.apart(hidden) if self.training else None
+        score = self.score(x)
+        apart = self.apart(hidden) if self.training else None
         if self.training:
-            return x, hidden, left
-        return x, left
+            return score, apart, both
+        return score, both

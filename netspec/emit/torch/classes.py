@@ -11,6 +11,7 @@ from netspec.emit.torch.names import TAKEN, camel_case, identifier, plain, uniqu
 from netspec.graph import Net, Node, Scope
 from netspec.ops.activation import Activation
 from netspec.ops.base import Option
+from netspec.values import python
 
 Column = tuple[object, ...]
 """One number of a class, in each of its instances."""
@@ -209,7 +210,7 @@ def assign(name: str, text: str) -> str:
     if plain(name):
         return f"self.{name} = {text}"
     register = "register_parameter" if text.startswith("nn.Parameter(") else "add_module"
-    return f"self.{register}({name!r}, {text})"
+    return f"self.{register}({python(name)}, {text})"
 
 
 def solve(template: Template) -> None:
@@ -224,7 +225,7 @@ def solve(template: Template) -> None:
 
     def text(column: Column, hint: str) -> str:
         if all(v == column[0] and type(v) is type(column[0]) for v in column):
-            return repr(column[0])
+            return python(column[0])
         for name, words in expressions(column, known):
             parameters[name] = known[name]
             return words

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from netspec.emit.torch.names import TENSORS, member, unique
 from netspec.graph import Net, Scope
+
+PLAIN = "xyzuvw"
+"""The names of values in passing."""
 
 
 @dataclass(frozen=True)
@@ -190,14 +193,17 @@ def substitute(user: Step, waiting: dict[int, Step]) -> Step:
 
 
 def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> list[str]:
-    """The lines of a scope's forward; a name is given to the next value as soon as its own is dead."""
+    """The lines of a scope's forward.
+
+    The flow is `x`; a value that is kept for later goes by its label, until its last use.
+    """
     io = wiring.interface(scope)
     root = not scope.path
     returned = [wiring.alias[o.node] for o in wiring.net.outputs] if root else list(io.outputs)
     steps = join_inline(wiring.steps(scope), set(returned))
     last = {value: k for k, step in enumerate(steps) for value in step.inputs}
     last |= dict.fromkeys(returned, len(steps))
-    names = dict(inputs)
+    names, arguments = dict(inputs), {name for _, name in inputs}
     owners = {name: last.get(value, -1) for value, name in inputs}
     lines: list[str] = []
     for k, step in enumerate(steps):
@@ -213,25 +219,34 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
         targets: list[str] = []
         for output in step.outputs:
             taken = held | set(targets) | set(free)
-            name = free.pop(0) if free else unique(fresh_name(wiring, step, output, taken), taken)
+            lasting = last.get(output, -1) > k + 1 or (output in returned and len(returned) > 1)
+            if lasting or beside_named(wiring, names, output):
+                name = fresh_name(step.label, taken)
+            else:
+                name = next((n for n in free if n in PLAIN), "") or fresh_name("", taken)
+            free = [n for n in free if n != name]
             targets.append(name)
             names[output], owners[name] = name, last.get(output, -1)
         otherwise = f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else ""
         lines.append(f"{', '.join(targets) or '_'} = {call}{otherwise}")
-        if free and not final:
-            lines.append(f"del {', '.join(free)}")
+        dead = [n for n in free if n not in PLAIN and n not in arguments]
+        if dead and not final:
+            lines.append(f"del {', '.join(dead)}")
     return [*lines, *returns(wiring, returned, names, root)]
 
 
-def fresh_name(wiring: Wiring, step: Step, output: int, held: set[str]) -> str:
-    """A name for a value that cannot take over its input's: its label where it is merged later."""
-    users = list(wiring.real_users(output))
-    merged = (
-        any(u >= 0 and wiring.net.nodes[u].op.kind == "merge" for u in users) or output in wiring.returned
-    )
-    if (merged or len(users) > 1) and not step.label.isdigit():
-        return step.label
-    return next((n for n in "xyzuvw" if n not in held), "x")
+def beside_named(wiring: Wiring, names: Mapping[int, str], output: int) -> bool:
+    """Whether a value is merged with others that go by their labels, as the branches of a join do."""
+    merges = (u for u in wiring.real_users(output) if u >= 0 and wiring.net.nodes[u].op.kind == "merge")
+    others = {wiring.alias[i] for u in merges for i in wiring.net.nodes[u].inputs} - {output}
+    return any(names.get(i, "x") not in PLAIN for i in others)
+
+
+def fresh_name(label: str, taken: set[str]) -> str:
+    """The name of a value: its label where that says something, else the first plain one that is free."""
+    if label and not label.isdigit():
+        return unique(label, taken)
+    return next((n for n in PLAIN if n not in taken), None) or unique("x", taken)
 
 
 def returns(wiring: Wiring, returned: Sequence[int], names: dict[int, str], root: bool) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from netspec.values import python
+
 
 @dataclass(frozen=True)
 class Number:
@@ -54,13 +56,13 @@ def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
         case Number():
             return numbers[layout.place]
         case Buffer():
-            return f"self.register_buffer({layout.name!r}, {write(layout.value, numbers, inner)})"
+            return f"self.register_buffer({python(layout.name)}, {write(layout.value, numbers, inner)})"
         case Inner():
             return inner[layout.place]
         case Call():
             args = [write(a, numbers, inner) for a in layout.args]
             options = [(key, numbers[hole.place], default) for key, hole, default in layout.options]
-            args += [f"{key}={text}" for key, text, default in options if text != repr(default)]
+            args += [f"{key}={text}" for key, text, default in options if text != python(default)]
             return f"{layout.function}({', '.join(args)})"
         case Chain():
             texts = [
@@ -68,5 +70,5 @@ def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
             ]
             if [name for name, _ in texts] == [str(k) for k in range(len(texts))]:
                 return "nn.Sequential(\n" + "".join(f"    {text},\n" for _, text in texts) + ")"
-            pairs = "".join(f"    ({name!r}, {text}),\n" for name, text in texts)
+            pairs = "".join(f"    ({python(name)}, {text}),\n" for name, text in texts)
             return f"nn.Sequential(OrderedDict([\n{pairs}]))"

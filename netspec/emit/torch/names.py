@@ -7,6 +7,8 @@ import keyword
 import re
 from collections.abc import Iterable
 
+from netspec.values import python
+
 TAKEN = {
     "nn",
     "torch",
@@ -55,7 +57,7 @@ def plain(name: str) -> bool:
 
 def member(name: str, kind: str = "submodule") -> str:
     """How a module's child is reached, after the module; `kind` can be parameter or buffer too."""
-    return f".{name}" if plain(name) else f".get_{kind}({name!r})"
+    return f".{name}" if plain(name) else f".get_{kind}({python(name)})"
 
 
 def reach(path: str, kind: str = "submodule") -> str:

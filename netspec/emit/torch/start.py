@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from netspec.emit.torch.names import TENSORS, reach
 from netspec.graph import Net, Node
 from netspec.ops.start import INITS, Weighted
-from netspec.values import Call
+from netspec.values import Call, python
 
 
 def start(net: Net) -> list[str]:
@@ -60,5 +60,5 @@ def loop(looped: Mapping[str, Mapping[str, Call]], kinds: Mapping[str, list[Node
 
 def fill(call: Call, target: str) -> str:
     """The call of torch.nn.init that fills a tensor."""
-    options = [f"{k}={call.kwargs[k]!r}" for k in INITS[call.name] if k in call.kwargs]
+    options = [f"{k}={python(call.kwargs[k])}" for k in INITS[call.name] if k in call.kwargs]
     return f"nn.init.{call.name}_({', '.join([target, *options])})"

@@ -26,7 +26,8 @@ def open_data(
         from netspec.run.data.folder import open_imagenet
 
         if root is None:
-            raise DataError("imagenet needs to know where train/ and val/ are: name their folder with --root")
+            message = "imagenet needs to know where train/ and val/ are: name their folder with --root"
+            raise DataError(message, wrong_use=True)
         return open_imagenet(root)
     if name == "mnist":
         from netspec.run.data.mnist import open_mnist
@@ -36,7 +37,7 @@ def open_data(
         from netspec.run.data.digits import open_digits
 
         return open_digits()
-    raise DataError(f"no data set is named {name}: known are {', '.join(NAMES)}")
+    raise DataError(f"no data set is named {name}: known are {', '.join(NAMES)}", wrong_use=True)
 
 
 def default_root(name: str) -> Path:

@@ -114,7 +114,7 @@ def _download(root: Path) -> None:
     try:
         MNIST(str(root), download=True)
     except (OSError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = next((line for line in str(error).splitlines() if line.strip()), "no connection")
         message = f"{root} holds no MNIST, and the download failed ({reason})"
         raise DataError(
             f"{message}: put the four IDX files there, or name their folder with --root"
