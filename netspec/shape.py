@@ -74,6 +74,42 @@ class Shape(tuple[int, ...]):
         )
 
 
+class Grid(Shape):
+    """An image with its channels last, `56x56x96`, as transformers take it; or windows x tokens x features.
+
+    >>> x = Grid((56, 56, 96))
+    >>> print(x, x.channels, x.hw)
+    56x56x96 96 (56, 56)
+    """
+
+    __slots__ = ()
+
+    @property
+    def channels(self) -> int:
+        return self[2]
+
+    @property
+    def height(self) -> int:
+        return self[0]
+
+    @property
+    def width(self) -> int:
+        return self[1]
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        return self[0], self[1]
+
+    @property
+    def noun(self) -> str:
+        return f"{self} with its channels last"
+
+
+def is_image(x: Shape) -> bool:
+    """Whether a value is channels x height x width."""
+    return len(x) == 3 and not isinstance(x, Grid)
+
+
 ATTRIBUTES = {
     "channels": (1, 3),
     "height": (3,),

@@ -48,7 +48,7 @@ def check_shape(expander: Expander, claim: t.Size, value: int, span: Span, ctx: 
         return
     expander.note(refuted(expander, node, parts, claim.span), ctx)
     if None not in parts:
-        layers.nodes[value] = replace(node, shape=Shape(parts))
+        layers.nodes[value] = replace(node, shape=type(node.shape)(parts))
     layers.held.add(value)
     layers.unsure.add(value)
 

@@ -82,11 +82,11 @@ class Layers:
         """Whether a layer's output has a batch; raw tensors meet one by being added or multiplied."""
         if op.kind == "tensor" or all(n.batched for n in sources):
             return op.kind != "tensor"
-        if op.keyword in ("add", "mul") and any(n.batched for n in sources):
+        if op.kind == "merge" and any(n.batched for n in sources):
             return True
         bare = next(n for n in sources if not n.batched)
         message = f"`{bare.label}` is a raw tensor without a batch, which `{op.keyword}` cannot take"
-        raise Fault("no-batch", message, span, "a raw tensor meets a batch in `add` or `mul`")
+        raise Fault("no-batch", message, span, "a raw tensor meets a batch in `add`, `mul` or `concat`")
 
     def seen(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
         """The receptive field of a layer from those of its inputs."""

@@ -1,6 +1,6 @@
 """The layer types: one class each, a file per family."""
 
-from netspec.ops import activation, dense, merge, norm, reshape, tensor, window
+from netspec.ops import activation, attention, dense, layout, merge, norm, reshape, tensor, window
 from netspec.ops.base import OPS, Code, Op, Tensor
 from netspec.ops.tensor import Input
 
@@ -11,7 +11,9 @@ __all__ = [
     "Op",
     "Tensor",
     "activation",
+    "attention",
     "dense",
+    "layout",
     "merge",
     "norm",
     "reshape",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.ops.base import Code, Op, Tensor, code
-from netspec.shape import Cost, Shape
+from netspec.shape import Cost, Shape, is_image
 
 
 class Activation(Op):
@@ -151,7 +151,7 @@ class Softmax(Activation, keyword="softmax"):
     torch, each = "nn.Softmax", Cost(additions=1, divisions=1, exponentials=1)
 
     def module(self, x: Shape) -> Code:
-        return code(self.torch, dim=(1 if len(x) == 3 else -1, None))
+        return code(self.torch, dim=(1 if is_image(x) else -1, None))
 
 
 class LogSoftmax(Softmax, keyword="log_softmax"):

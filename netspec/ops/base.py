@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from netspec.shape import Axis, Cost, Shape
+from netspec.shape import Axis, Cost, Grid, Shape, is_image, require
 from netspec.values import kind_of, python
 
 OPS: dict[str, type[Op]] = {}
@@ -86,12 +86,29 @@ def at_least(least: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def image(x: Shape, what: str) -> None:
+    """Refuse what is not an image."""
+    help = "`channels_first` puts them first" if isinstance(x, Grid) else None
+    fact = f"{what} takes an image (channels x height x width), but {x.noun} arrive"
+    require(is_image(x), fact, help=help)
+
+
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Pair = Annotated[tuple[int, int], at_least(1), BeforeValidator(to_pair)]
 Pad = Annotated[tuple[int, int], at_least(0), BeforeValidator(to_pair)]
 Kind = Literal[
-    "input", "conv", "pool", "norm", "activation", "dense", "dropout", "merge", "reshape", "tensor"
+    "input",
+    "conv",
+    "pool",
+    "norm",
+    "activation",
+    "dense",
+    "attention",
+    "dropout",
+    "merge",
+    "reshape",
+    "tensor",
 ]
 
 
@@ -110,6 +127,9 @@ class Op(BaseModel):
     kind: ClassVar[Kind] = "reshape"
     fresh: ClassVar[bool] = False
     """Whether the output may be overwritten: it is new memory, and its own backward does not read it."""
+
+    inner: ClassVar[tuple[str, ...]] = ()
+    """The nn.Linear layers inside the module that does this, by their names."""
 
     def __init_subclass__(cls, keyword: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -151,7 +171,7 @@ class Op(BaseModel):
 
     def explain(self, *xs: Any, **y: Any) -> tuple[str, ...]:
         """The arithmetic of the shape, a line an axis, worked out."""
-        axes = self.axes(xs[0]) if len(xs) == 1 and len(xs[0]) == 3 else ()
+        axes = self.axes(xs[0]) if len(xs) == 1 and is_image(xs[0]) else ()
         return tuple(dict.fromkeys(axis.explain() for axis in axes))
 
     def module(self, *xs: Any) -> Code | None:
@@ -161,6 +181,10 @@ class Op(BaseModel):
     def expression(self, *xs: Any) -> str | None:
         """The Python that does this without a module, or None to call the module."""
         return None
+
+    def call(self, module: str, *xs: Any) -> str:
+        """The Python that calls the module on values of these shapes, `{}` standing for the value."""
+        return f"{module}({{}})"
 
     def summary(self) -> dict[str, object]:
         """The arguments that differ from their defaults, as a spec would write them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.ops.base import Code, Positive, Reach, Tensor, code
 from netspec.ops.start import Init, Weighted
-from netspec.shape import Cost, Shape, require
+from netspec.shape import Cost, Shape, is_image, require
 
 
 class Linear(Weighted, keyword="linear"):
@@ -21,8 +21,8 @@ class Linear(Weighted, keyword="linear"):
     def infer(self, x: Shape) -> Shape:
         fact = f"linear takes a feature vector, but an image of {x} arrives"
         help = f"put `flatten` before it: {'*'.join(map(str, x))} = {x.numbers} features"
-        require(len(x) != 3, fact, "unflattened-image", help)
-        return Shape((*x[:-1], self.features))
+        require(not is_image(x), fact, "unflattened-image", help)
+        return type(x)((*x[:-1], self.features))
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
         weight = Tensor("weight", (self.features, x.features))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from netspec.ops.base import Op
-from netspec.shape import Cost, Shape, ShapeError
+from netspec.shape import Cost, Grid, Shape, ShapeError, require
+
+FIRST = "`channels_first` puts them first"
 
 
 class Merge(Op):
@@ -21,9 +23,10 @@ class Concat(Merge, keyword="concat"):
 
     def infer(self, *xs: Shape) -> Shape:
         first = xs[0]
-        if any(len(x) != len(first) or x[1:] != first[1:] for x in xs):
+        if any(len(x) != len(first) or x[1:] != first[1:] or type(x) is not type(first) for x in xs):
             what = {3: "height or width", 2: "features", 1: "kind"}[len(first)]
             raise ShapeError(f"the branches of concat disagree in {what}", "branches-disagree")
+        require(not isinstance(first, Grid), "concat stacks channels, and here they come last", help=FIRST)
         return Shape((sum(x.channels for x in xs), *first[1:]))
 
     def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
@@ -41,9 +44,10 @@ class Elementwise(Merge):
         sizes = (
             [{x[i] for x in xs} - {1} for i in range(len(xs[0]))] if len({len(x) for x in xs}) == 1 else []
         )
-        if not sizes or any(len(s) > 1 for s in sizes):
+        mixed = {type(x) for x in xs if len(x) == 3 and x[1:] != (1, 1)} == {Grid, Shape}
+        if not sizes or mixed or any(len(s) > 1 for s in sizes):
             raise ShapeError(f"the branches of {self.keyword} disagree in shape", "branches-disagree")
-        return Shape(next(iter(s), 1) for s in sizes)
+        return type(max(xs, key=lambda x: isinstance(x, Grid)))(next(iter(s), 1) for s in sizes)
 
 
 class Add(Elementwise, keyword="add"):

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Positive, Share, Tensor, code
+from netspec.ops.base import Code, Op, Positive, Share, Tensor, code, image
 from netspec.ops.start import Init, Weighted
-from netspec.shape import Cost, Shape, require
+from netspec.shape import Cost, Shape, is_image, require
 
 Small = Annotated[float, Field(gt=0)]
 
@@ -26,7 +26,9 @@ class BatchNorm(Weighted, keyword="batchnorm"):
     fresh = True
 
     def infer(self, x: Shape) -> Shape:
-        require(len(x) in (1, 3), f"batchnorm takes an image or a feature vector, but {x.noun} arrive")
+        require(
+            len(x) == 1 or is_image(x), f"batchnorm takes an image or a feature vector, but {x.noun} arrive"
+        )
         return x
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -56,7 +58,7 @@ class Lrn(Op, keyword="lrn"):
     kind = "norm"
 
     def infer(self, x: Shape) -> Shape:
-        require(len(x) == 3, f"lrn takes an image (channels x height x width), but {x.noun} arrive")
+        image(x, "lrn")
         return x
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
@@ -68,7 +70,10 @@ class Lrn(Op, keyword="lrn"):
 
 
 class LayerNorm(Weighted, keyword="layernorm"):
-    """Normalise the features of each token, then scale and shift them (Ba, Kiros and Hinton, 2016)."""
+    """Normalise the features of each token, then scale and shift them (Ba, Kiros and Hinton, 2016).
+
+    Of an image, the channels of each pixel, as ConvNeXt does (Liu et al., 2022).
+    """
 
     eps: Small = 1e-5
     affine: bool = True
@@ -78,17 +83,25 @@ class LayerNorm(Weighted, keyword="layernorm"):
     kind = "norm"
 
     def infer(self, x: Shape) -> Shape:
-        require(len(x) < 3, f"layernorm takes tokens or a feature vector, but an image of {x} arrives")
         return x
 
+    def size(self, x: Shape) -> int:
+        """How many numbers are normalised together."""
+        return x.channels if is_image(x) else x.features
+
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
-        return (Tensor("weight", (x.features,)), Tensor("bias", (x.features,))) if self.affine else ()
+        return (Tensor("weight", (self.size(x),)), Tensor("bias", (self.size(x),))) if self.affine else ()
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=2 * x.numbers, divisions=x.numbers)
 
     def module(self, x: Shape) -> Code:
-        return code("nn.LayerNorm", x.features, eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
+        return code(
+            "nn.LayerNorm", self.size(x), eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True)
+        )
+
+    def call(self, module: str, x: Shape) -> str:
+        return f"{module}({{}}.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)" if is_image(x) else f"{module}({{}})"
 
 
 class GroupNorm(Weighted, keyword="groupnorm"):
@@ -105,7 +118,7 @@ class GroupNorm(Weighted, keyword="groupnorm"):
     def infer(self, x: Shape) -> Shape:
         fact = f"{x.channels} channels do not divide into {self.groups} groups"
         require(x.channels % self.groups == 0, fact, "indivisible-groups")
-        require(len(x) == 3, f"groupnorm takes an image (channels x height x width), but {x.noun} arrive")
+        image(x, "groupnorm")
         return x
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -140,8 +153,22 @@ class Dropout2d(Op, keyword="dropout2d"):
     kind = "dropout"
 
     def infer(self, x: Shape) -> Shape:
-        require(len(x) == 3, f"dropout2d takes an image (channels x height x width), but {x.noun} arrive")
+        image(x, "dropout2d")
         return x
 
     def module(self, x: Shape) -> Code:
         return code("nn.Dropout2d", self.p)
+
+
+class StochasticDepth(Op, keyword="stochastic_depth"):
+    """Drop a branch for a share `p` of the images in training, and scale up the rest (Huang et al., 2016)."""
+
+    p: Share
+
+    kind = "dropout"
+
+    def infer(self, x: Shape) -> Shape:
+        return x
+
+    def module(self, x: Shape) -> Code:
+        return code("StochasticDepth", self.p)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from netspec.ops.base import Code, Op, Pad, Pair, Reach, code
-from netspec.shape import Shape, require
+from pydantic import Field
+
+from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, code, image
+from netspec.shape import Cost, Shape, is_image, require
 
 
 class Flatten(Op, keyword="flatten"):
@@ -44,7 +46,7 @@ class Upsample(Op, keyword="upsample"):
     mode: Literal["nearest", "bilinear", "bicubic"] = "nearest"
 
     def infer(self, x: Shape) -> Shape:
-        require(len(x) == 3, f"upsample takes an image (channels x height x width), but {x.noun} arrive")
+        image(x, "upsample")
         return Shape((x.channels, x.height * self.scale[0], x.width * self.scale[1]))
 
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ class ZeroPad(Op, keyword="zeropad"):
     padding: Pad
 
     def infer(self, x: Shape) -> Shape:
-        require(len(x) == 3, f"zeropad takes an image (channels x height x width), but {x.noun} arrive")
+        image(x, "zeropad")
         return Shape((x.channels, x.height + 2 * self.padding[0], x.width + 2 * self.padding[1]))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach]:
@@ -73,3 +75,55 @@ class ZeroPad(Op, keyword="zeropad"):
     def module(self, x: Shape) -> Code:
         high, wide = self.padding
         return code("nn.ZeroPad2d", high if high == wide else (wide, wide, high, high))
+
+
+class Slice(Op, keyword="slice"):
+    """Keep the channels or features from `start` up to but not with `stop`."""
+
+    start: Annotated[int, Field(ge=0)]
+    stop: Positive
+
+    def infer(self, x: Shape) -> Shape:
+        require(is_image(x) or len(x) == 1, f"slice takes an image or a feature vector, but {x.noun} arrive")
+        fact = f"there is nothing from {self.start} to {self.stop} in {x.channels} channels"
+        require(self.start < self.stop <= x.channels, fact, "argument-range")
+        return Shape((self.stop - self.start, *x[1:]))
+
+    def expression(self, x: str) -> str:
+        return f"{x}[:, {self.start or ''}:{self.stop}]"
+
+
+class ChannelShuffle(Op, keyword="channel_shuffle"):
+    """Deal the channels of `groups` groups in turn, for the next convolution to mix (Zhang et al., 2017)."""
+
+    groups: Positive
+
+    def infer(self, x: Shape) -> Shape:
+        image(x, "channel_shuffle")
+        fact = f"{x.channels} channels do not divide into {self.groups} groups"
+        require(x.channels % self.groups == 0, fact, "indivisible-groups")
+        return x
+
+    def module(self, x: Shape) -> Code:
+        return code("nn.ChannelShuffle", self.groups)
+
+
+class Rescale(Op, keyword="rescale"):
+    """Multiply each channel by its number of `scale` and add its number of `shift`."""
+
+    scale: list[float]
+    shift: list[float]
+
+    def infer(self, x: Shape) -> Shape:
+        image(x, "rescale")
+        for name in ("scale", "shift"):
+            count = len(getattr(self, name))
+            fact = f"`{name}` has {count} numbers for {x.channels} channels"
+            require(count == x.channels, fact, "argument-range")
+        return x
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=x.numbers, multiplications=x.numbers)
+
+    def module(self, x: Shape) -> Code:
+        return code("Rescale", self.scale, self.shift)

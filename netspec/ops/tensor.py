@@ -34,21 +34,29 @@ class Input(Op):
 
 
 class Param(Weighted, keyword="param"):
-    """A learned tensor of its own, such as a layer's scale; it has no batch, and meets one by stretching."""
+    """A learned tensor, such as a layer's scale or a class token, the same for all images of a batch.
+
+    With `batch`, it is kept with a first axis of 1, as in published weights of transformers.
+    """
 
     shape: Size
     init: Init = Call("zeros")
+    batch: bool = False
 
     kind = "tensor"
 
     def infer(self) -> Shape:
         return self.shape
 
+    def kept(self) -> tuple[int, ...]:
+        """The sizes of the tensor as it is saved."""
+        return (1, *self.shape) if self.batch else tuple(self.shape)
+
     def tensors(self) -> tuple[Tensor, ...]:
-        return (Tensor("", tuple(self.shape)),)
+        return (Tensor("", self.kept()),)
 
     def module(self) -> Code:
-        return Code("nn.Parameter", (tuple(self.shape),))
+        return Code("nn.Parameter", (self.kept(),))
 
     def starts(self) -> dict[str, Call]:
         return {"": self.init}
@@ -58,7 +66,7 @@ class Buffer(Param, keyword="buffer"):
     """A fixed tensor that is saved with the weights and not trained."""
 
     def tensors(self) -> tuple[Tensor, ...]:
-        return (Tensor("", tuple(self.shape), trainable=False),)
+        return (Tensor("", self.kept(), trainable=False),)
 
     def module(self) -> Code:
-        return Code("buffer", (tuple(self.shape),))
+        return Code("buffer", (self.kept(),))

@@ -6,13 +6,9 @@ from math import prod
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, Tensor, code
+from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, Tensor, code, image
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
-
-
-def image(x: Shape, what: str) -> None:
-    require(len(x) == 3, f"{what} takes an image (channels x height x width), but {x.noun} arrive")
 
 
 def windows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netspec.emit.torch.classes import Classes, Template
+from netspec.emit.torch.helpers import needed
 from netspec.emit.torch.start import start
 from netspec.graph import Net
 
@@ -15,7 +16,7 @@ def source(net: Net) -> str:
         write(t, start(net) if t is root else [], describe(net) if t is root else None)
         for t in classes.templates.values()
     ]
-    text = "\n\n\n".join(bodies)
+    text = "\n\n\n".join([*needed("\n".join(bodies)), *bodies])
     imports = ["from torch import nn"]
     if "torch." in text:
         imports.insert(0, "import torch")

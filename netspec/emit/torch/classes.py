@@ -137,7 +137,7 @@ class Classes:
             return self.code(node, slots, node.label)
         sizes = tuple(
             slots.number(n, f"{node.label}_{'channels' if k == 0 else 'size'}")
-            for k, n in enumerate(node.shape)
+            for k, n in enumerate(node.tensors[0].shape)
         )
         zeros = Call("torch.zeros", sizes, ())
         return Call("nn.Parameter", (zeros,), ()) if node.op.keyword == "param" else Buffer(node.label, zeros)
@@ -194,7 +194,8 @@ class Classes:
                     and node.op.keyword != "identity"
                     and node.op.kind not in ("tensor", "merge", "input")
                 )
-                plain = plain and node.op.module(*self.net.shapes(node)) is not None
+                shapes = self.net.shapes(node)
+                plain = plain and node.op.module(*shapes) is not None and node.op.call("", *shapes) == "({})"
             expected = io.inputs if value is None else (value,)
             if not plain or inputs != expected:
                 return False

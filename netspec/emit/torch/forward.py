@@ -135,16 +135,34 @@ class Wiring:
             if node.op.kind == "input" or node.op.keyword == "identity":
                 continue
             inputs = tuple(self.alias[i] for i in node.inputs)
+            shapes = self.net.shapes(node)
             name = self.net.nodes[node.shares].name if node.shares is not None else node.name
             module = "self" + relative(name, scope.path)
             if node.op.kind == "tensor":
                 own = "self" + member(node.label, TENSORS[node.op.keyword])
                 steps.append(Step(own, (), (child,), node.label, inline=True))
                 continue
-            written = node.op.expression(*["{}"] * len(inputs))
-            call, late = written or f"{module}({{}})", child in self.training_only and not inner
+            if node.op.keyword == "concat":
+                holes, inputs = self.stretched(inputs)
+            else:
+                holes = ["{}"] * len(inputs)
+            written = node.op.expression(*holes)
+            call, late = written or node.op.call(module, *shapes), child in self.training_only and not inner
+            if len(set(inputs)) == 1:
+                inputs = inputs[:1] * call.count("{}")
             steps.append(Step(call, inputs, (child,), node.label, written is not None, late))
         return steps
+
+    def stretched(self, inputs: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
+        """The texts of values to be stacked, raw tensors repeated for each image of the batch."""
+        nodes = self.net.nodes
+        batched = next(i for i in inputs if nodes[i].batched)
+        holes, taken = [], list[int]()
+        for i in inputs:
+            stays = ", -1" * len(nodes[i].shape)
+            holes.append("{}" if nodes[i].batched else f"{{}}.expand({{}}.shape[0]{stays})")
+            taken += [i] if nodes[i].batched else [i, batched]
+        return holes, tuple(taken)
 
 
 def scopes(scope: Scope) -> Iterator[Scope]:

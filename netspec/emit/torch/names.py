@@ -7,6 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
+from netspec.emit.torch.helpers import definitions
 from netspec.values import python
 
 TAKEN = {
@@ -30,7 +31,7 @@ def identifier(text: str) -> str:
     """
     name = re.sub(r"\W", "_", text, flags=re.ASCII).lstrip("_") or "x"
     name = f"_{name}" if name[0].isdigit() else name
-    return f"{name}_" if name in TAKEN else name
+    return f"{name}_" if name in TAKEN or name in definitions() else name
 
 
 def unique(text: str, used: Iterable[str]) -> str:

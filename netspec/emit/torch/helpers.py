@@ -1,0 +1,32 @@
+"""The definitions of netspec.modules that a generated source takes along."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def definitions() -> dict[str, str]:
+    """The text of every class and function, in the order of their files."""
+    found: dict[str, str] = {}
+    paths = [f for f in files("netspec.modules").iterdir() if f.name.endswith(".py")]
+    for path in sorted(paths, key=lambda p: p.name):
+        text = path.read_text("utf-8")
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                found[node.name] = str(ast.get_source_segment(text, node))
+    return found
+
+
+def needed(text: str) -> list[str]:
+    """The definitions that a source uses, and those that they use, each after what it uses."""
+    used: set[str] = set()
+    waiting = [text]
+    while waiting:
+        words = {n.id for n in ast.walk(ast.parse(waiting.pop())) if isinstance(n, ast.Name)}
+        new = words & definitions().keys() - used
+        used |= new
+        waiting += [definitions()[name] for name in new]
+    return [source for name, source in definitions().items() if name in used]

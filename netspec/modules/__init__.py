@@ -1,0 +1,1 @@
+"""Layers that PyTorch has no module for, as PyTorch: their text goes into the source that uses them."""

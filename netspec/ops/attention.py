@@ -1,0 +1,183 @@
+"""Attention: over all tokens, and inside windows."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from netspec.ops.base import Code, Positive, Reach, Share, Tensor, code
+from netspec.ops.layout import grid
+from netspec.ops.start import Init, Weighted
+from netspec.shape import Cost, Shape, require
+from netspec.values import Call
+
+
+def matmuls(tokens: int, keys: int, features: int) -> Cost:
+    """The cost of self-attention: the four projections of each token, and two products with the keys."""
+    return Cost(macs=tokens * (4 * features**2 + 2 * keys * features), additions=4 * tokens * features)
+
+
+class Attends(Weighted):
+    """Self-attention of `heads` heads (Vaswani et al., 2017, section 3.2)."""
+
+    heads: Positive
+    init: Init | None = None
+    bias_init: Init | None = None
+
+    kind = "attention"
+
+    def divide(self, x: Shape) -> None:
+        fact = f"{x.features} features do not divide into {self.heads} heads"
+        require(x.features % self.heads == 0, fact, "indivisible-heads")
+
+    def projections(self, qkv: str, out: str, features: int) -> tuple[Tensor, ...]:
+        """The weights and biases of the projections."""
+        return (
+            Tensor(f"{qkv}.weight", (3 * features, features)),
+            Tensor(f"{qkv}.bias", (3 * features,)),
+            Tensor(f"{out}.weight", (features, features)),
+            Tensor(f"{out}.bias", (features,)),
+        )
+
+    def starts(self) -> dict[str, Call]:
+        given = {"weight": self.init, "bias": self.bias_init}
+        return {
+            f"{layer}.{name}": call
+            for layer in self.inner
+            for name, call in given.items()
+            if call is not None
+        }
+
+
+class Attention(Attends, keyword="attention"):
+    """Let every token attend to all, by nn.MultiheadAttention; `dropout` is of the attention weights."""
+
+    heads: Positive
+    dropout: Share = 0.0
+
+    inner = ("out_proj",)
+
+    def infer(self, x: Shape) -> Shape:
+        require(len(x) == 2, f"attention takes tokens x features, but {x.noun} arrive")
+        self.divide(x)
+        return x
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        weight, bias, *out = self.projections("in_proj", "out_proj", x.features)
+        return Tensor("in_proj_weight", weight.shape), Tensor("in_proj_bias", bias.shape), *out
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return matmuls(x.tokens, x.tokens, x.features)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        return None
+
+    def starts(self) -> dict[str, Call]:
+        given = {"weight": self.init, "bias": self.bias_init}
+        return {f"{t}{n}": c for t in ("in_proj_", "out_proj.") for n, c in given.items() if c is not None}
+
+    def module(self, x: Shape) -> Code:
+        options = {"dropout": (self.dropout, 0.0), "batch_first": (True, False)}
+        return code("nn.MultiheadAttention", x.features, self.heads, **options)
+
+    def call(self, module: str, x: Shape) -> str:
+        return f"{module}({{}}, {{}}, {{}}, need_weights=False)[0]"
+
+
+class WindowAttention(Attends, keyword="window_attention"):
+    """Attention inside windows that are shifted by `shift`, biased by relative position.
+
+    It takes height x width x features; sizes that the window does not divide are padded. Liu et al., 2021,
+    section 3.2.
+    """
+
+    heads: Positive
+    window: Annotated[int, Field(ge=2)] = 7
+    shift: Annotated[int, Field(ge=0)] = 0
+
+    inner: ClassVar[tuple[str, ...]] = ("qkv", "proj")
+
+    def infer(self, x: Shape) -> Shape:
+        grid(x, self.keyword)
+        self.divide(x)
+        fact = f"a shift of {self.shift} does not stay inside a window of {self.window}"
+        require(self.shift < self.window, fact, "argument-range")
+        return x
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        table = Tensor("relative_position_bias_table", ((2 * self.window - 1) ** 2, self.heads))
+        index = Tensor("relative_position_index", (self.window**4,), trainable=False)
+        return table, index, *self.projections("qkv", "proj", x.features)
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        padded = [-(-n // self.window) * self.window for n in x.hw]
+        return matmuls(padded[0] * padded[1], self.window**2, x.features)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach]:
+        return (self.window, 1, 0), (self.window, 1, 0)
+
+    def module(self, x: Shape) -> Code:
+        return code("WindowAttention", x.features, self.heads, self.window, self.shift)
+
+
+class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
+    """Window attention by cosine, its bias computed from the offsets (Liu et al., 2022, section 3)."""
+
+    inner: ClassVar[tuple[str, ...]] = ("qkv", "proj", "cpb_mlp.0", "cpb_mlp.2")
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        side = 2 * self.window - 1
+        return (
+            Tensor("logit_scale", (self.heads, 1, 1)),
+            Tensor("relative_coords_table", (1, side, side, 2), trainable=False),
+            Tensor("relative_position_index", (self.window**4,), trainable=False),
+            *self.projections("qkv", "proj", x.features),
+            Tensor("cpb_mlp.0.weight", (512, 2)),
+            Tensor("cpb_mlp.0.bias", (512,)),
+            Tensor("cpb_mlp.2.weight", (self.heads, 512)),
+        )
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        offsets = (2 * self.window - 1) ** 2
+        table = Cost(macs=offsets * 512 * (2 + self.heads))
+        return Cost.sum([super().cost(x, y=y), table])
+
+    def starts(self) -> dict[str, Call]:
+        return {name: call for name, call in super().starts().items() if name != "cpb_mlp.2.bias"}
+
+    def module(self, x: Shape) -> Code:
+        return code("CosineWindowAttention", x.features, self.heads, self.window, self.shift)
+
+
+class RelativeAttention(Attends, keyword="relative_attention"):
+    """Attention inside windows of `partition`, biased by relative position (Tu et al., 2022)."""
+
+    heads: Positive
+
+    inner = ("to_qkv", "merge")
+
+    def infer(self, x: Shape) -> Shape:
+        grid(x, "relative_attention")
+        self.divide(x)
+        require(self.size(x) ** 2 == x[1], f"{x[1]} tokens are no square window", "argument-range")
+        return x
+
+    def size(self, x: Shape) -> int:
+        """The side of a window."""
+        return isqrt(x[1])
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        table = Tensor("relative_position_bias_table", ((2 * self.size(x) - 1) ** 2, self.heads))
+        index = Tensor("relative_position_index", (x[1], x[1]), trainable=False)
+        return table, index, *self.projections("to_qkv", "merge", x.features)
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return matmuls(x[0] * x[1], x[1], x.features)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        return None
+
+    def module(self, x: Shape) -> Code:
+        return code("RelativeAttention", x.features, self.heads, self.size(x))
