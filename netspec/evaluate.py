@@ -133,6 +133,9 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
             return value(expr.yes) if value(expr.condition) else value(expr.no)
         case t.Index():
             return pick(expr, value(expr.value), value(expr.index))
+        case t.Slice():
+            bounds = [None if x is None else value(x) for x in (expr.start, expr.stop)]
+            return cut(expr, value(expr.value), bounds, names.budget)
         case t.Attribute():
             return attribute(expr, names)
         case t.CallExpr():
@@ -245,6 +248,23 @@ def pick(expr: t.Index, value: object, index: object) -> object:
         message = f"there is no item {index} in a list of {len(value)}, which are counted from 0"
         raise Fault("unknown-key", message, expr.index.span)
     return value[index]
+
+
+def cut(expr: t.Slice, value: object, bounds: list[object], budget: Budget) -> object:
+    """The items between two bounds, as Python cuts them."""
+    if not isinstance(value, list | str):
+        raise Fault("wrong-type", f"{kind_of(value)} has no items to pick from", expr.span)
+    places = [
+        None if bound is None else whole_bound(bound, place or expr)
+        for bound, place in zip(bounds, (expr.start, expr.stop), strict=True)
+    ]
+    return sized(value[places[0] : places[1]], expr.span, budget)
+
+
+def whole_bound(bound: object, place: t.Expr) -> int:
+    if isinstance(bound, bool) or not isinstance(bound, int):
+        raise Fault("wrong-type", f"a list is cut at whole numbers, not at {kind_of(bound)}", place.span)
+    return bound
 
 
 def attribute(expr: t.Attribute, names: Names) -> object:

@@ -82,6 +82,15 @@ class Index(Tree):
 
 
 @dataclass(frozen=True)
+class Slice(Tree):
+    """`items[start:stop]`; either can be left out."""
+
+    value: Expr
+    start: Expr | None
+    stop: Expr | None
+
+
+@dataclass(frozen=True)
 class Attribute(Tree):
     value: Expr
     name: str
@@ -107,8 +116,8 @@ class Reference(Tree):
 
 
 Expr: TypeAlias = (
-    "Literal | Name | Reference | List | Table | Size | Unary | Binary | Compare | Choice | Index | Attribute"
-    " | CallExpr | Broken"
+    "Literal | Name | Reference | List | Table | Size | Unary | Binary | Compare | Choice | Index | Slice"
+    " | Attribute | CallExpr | Broken"
 )
 
 

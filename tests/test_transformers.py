@@ -58,6 +58,8 @@ SAME = [
     ("channels_last; merge_patches; channels_first", "8x5x6", Last(swin._patch_merging_pad)),
     ("partition(7); unpartition(7, 14, 21)", "8x14x21", lambda x: x),
     ("partition(7, grid=true); unpartition(7, 14, 14, grid=true)", "8x14x14", lambda x: x),
+    ("add { identity; relu }; tokens; token(5)", "8x4x4", lambda x: (x + x.relu())[:, :, 1, 1]),
+    ("mul { identity; relu }; slice(2, 4)", "8x4x4", lambda x: (x * x.relu())[:, 2:4]),
     ("layernorm", "8x4x4", convnext.LayerNorm2d(8)),
     (
         "channels_last; layernorm; linear(5); gelu; channels_first",

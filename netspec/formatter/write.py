@@ -7,6 +7,13 @@ from collections.abc import Iterable
 from netspec import tree as t
 
 STEP = "  "
+WORDS = frozenset(
+    """
+    network use input block default repeat for in if else output when expect train and or not true false none
+    """.split()  # noqa: SIM905
+)
+"""The words of the language, which are names only in quotes."""
+
 LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
 """How tightly the binary operators bind; `not` is 3, comparisons 4, signs 7, and `**` 8."""
 
@@ -101,7 +108,7 @@ def label(x: t.Label) -> str:
     named = plain and (
         len(x.parts) > 1 or not isinstance(x.parts[0], str) or text.isdigit() or not text[0].isdigit()
     )
-    return text if named else f'"{text}"'
+    return text if named and text not in WORDS else f'"{text}"'
 
 
 def path(x: t.Path) -> str:
@@ -113,7 +120,8 @@ def part(x: str | t.Label) -> str:
     if isinstance(x, t.Label):
         text = label(x)
         return f'"{text}"' if text[0] == "{" else text
-    return x if all(c.isascii() and (c.isalnum() or c == "_") for c in x) else f'"{x}"'
+    plain = all(c.isascii() and (c.isalnum() or c == "_") for c in x) and x not in WORDS - {"in"}
+    return x if plain else f'"{x}"'
 
 
 def parameters(items: Iterable[t.Parameter]) -> str:
@@ -169,6 +177,9 @@ def expression(x: t.Expr, level: int = 0) -> str:
             return within(text, 0) if level == 0 else f"({text})"
         case t.Index():
             return f"{expression(x.value, 9)}[{expression(x.index)}]"
+        case t.Slice():
+            start, stop = (expression(b) if b else "" for b in (x.start, x.stop))
+            return f"{expression(x.value, 9)}[{start}:{stop}]"
         case t.Attribute():
             return f"{expression(x.value, 9)}.{x.name}"
         case t.CallExpr():

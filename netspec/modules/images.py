@@ -18,18 +18,34 @@ class Rescale(nn.Module):
         return torch.cat([x[:, i : i + 1] * a + b for i, (a, b) in enumerate(pairs)], 1)
 
 
-def partition(x: torch.Tensor, size: int) -> torch.Tensor:
+class Partition(nn.Module):
     """Cut images N x C x H x W into windows of size x size: N x windows x size * size x C."""
-    batch, channels, height, width = x.shape
-    x = x.reshape(batch, channels, height // size, size, width // size, size)
-    return x.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, size * size, channels)
+
+    def __init__(self, size: int, grid: bool = False) -> None:
+        super().__init__()
+        self.size, self.grid = size, grid
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, channels, height, width = x.shape
+        size = height // self.size if self.grid else self.size
+        x = x.reshape(batch, channels, height // size, size, width // size, size)
+        x = x.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, size * size, channels)
+        return x.transpose(1, 2) if self.grid else x
 
 
-def unpartition(x: torch.Tensor, size: int, height: int, width: int) -> torch.Tensor:
+class Unpartition(nn.Module):
     """Put windows N x windows x size * size x C together to images N x C x height x width."""
-    batch, _, _, channels = x.shape
-    x = x.reshape(batch, height // size, width // size, size, size, channels)
-    return x.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, height, width)
+
+    def __init__(self, size: int, height: int, width: int, grid: bool = False) -> None:
+        super().__init__()
+        self.size, self.height, self.width, self.grid = size, height, width, grid
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        size = self.height // self.size if self.grid else self.size
+        x = x.transpose(1, 2) if self.grid else x
+        batch, _, _, channels = x.shape
+        x = x.reshape(batch, self.height // size, self.width // size, size, size, channels)
+        return x.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, self.height, self.width)
 
 
 def merge_patches(x: torch.Tensor) -> torch.Tensor:

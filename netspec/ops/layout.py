@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.ops.base import Op, Positive, Reach, image
+from netspec.ops.base import Code, Op, Positive, Reach, code, image
 from netspec.shape import Grid, Shape, require
 
 
@@ -96,10 +96,8 @@ class Partition(Op, keyword="partition"):
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
         return (f"{x.height}*{x.width} / {self.size}**2 = {y[0]} windows of {y[1]} tokens",)
 
-    def expression(self, x: str) -> str:
-        if self.grid:
-            return f"partition({x}, {x}.shape[2] // {self.size}).transpose(1, 2)"
-        return f"partition({x}, {self.size})"
+    def module(self, x: Shape) -> Code:
+        return code("Partition", self.size, grid=(self.grid, False))
 
 
 class Unpartition(Op, keyword="unpartition"):
@@ -117,10 +115,8 @@ class Unpartition(Op, keyword="unpartition"):
         require((x[0], x[1]) == whole and self.height % self.size == self.width % self.size == 0, fact)
         return Shape((x.channels, self.height, self.width))
 
-    def expression(self, x: str) -> str:
-        size = self.height // self.size if self.grid else self.size
-        turned = f"{x}.transpose(1, 2)" if self.grid else x
-        return f"unpartition({turned}, {size}, {self.height}, {self.width})"
+    def module(self, x: Shape) -> Code:
+        return code("Unpartition", self.size, self.height, self.width, grid=(self.grid, False))
 
 
 def grid(x: Shape, what: str) -> None:

@@ -224,6 +224,11 @@ class Builder(Transformer[Token, Any]):
     def index(self, c: Children) -> t.Index:
         return t.Index(self.span(c), c[0], c[2])
 
+    def slice(self, c: Children) -> t.Slice:
+        colon = next(k for k, x in enumerate(c) if kind(x) == "COLON")
+        start, stop = c[2] if colon == 3 else None, c[colon + 1]
+        return t.Slice(self.span(c), c[0], start, None if kind(stop) == "RSQB" else stop)
+
     def attribute(self, c: Children) -> t.Attribute:
         return t.Attribute(self.span(c), c[0], str(c[2]))
 

@@ -32,11 +32,6 @@ class AlexNet(nn.Module):
         self.relu7 = nn.ReLU(inplace=True)
         self.drop7 = nn.Dropout(0.5)
         self.fc8 = nn.Linear(4096, 1000)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01)
-            elif isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.01)
         nn.init.constant_(self.conv1.bias, val=0.0)
         nn.init.constant_(self.conv2.bias, val=1.0)
         nn.init.constant_(self.conv3.bias, val=0.0)
@@ -45,6 +40,11 @@ class AlexNet(nn.Module):
         nn.init.constant_(self.fc6.bias, val=1.0)
         nn.init.constant_(self.fc7.bias, val=1.0)
         nn.init.constant_(self.fc8.bias, val=0.0)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.01)
 
     def forward(self, x):
         x = self.conv1(x)

@@ -8,6 +8,7 @@ class Subsample(nn.Module):
         self.avgpool = nn.AvgPool2d(2)
         self.coefficient = nn.Parameter(torch.zeros(in_channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(in_channels, 1, 1))
+        nn.init.constant_(self.coefficient, val=1.0)
 
     def forward(self, x):
         x = self.avgpool(x)
@@ -30,8 +31,6 @@ class LeNet(nn.Module):
         self.c5 = nn.Conv2d(16, 120, 5)
         self.f6 = nn.Linear(120, 84)
         self.f7 = nn.Linear(84, 10)
-        nn.init.constant_(self.s2.coefficient, val=1.0)
-        nn.init.constant_(self.s4.coefficient, val=1.0)
 
     def forward(self, x):
         x = self.c1(x)

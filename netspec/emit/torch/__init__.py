@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from netspec.emit.torch.classes import Classes, Template
 from netspec.emit.torch.helpers import needed
-from netspec.emit.torch.start import start
 from netspec.graph import Net
 
 
@@ -13,7 +12,7 @@ def source(net: Net) -> str:
     classes = Classes(net)
     root = classes.root.template
     bodies = [
-        write(t, start(net) if t is root else [], describe(net) if t is root else None)
+        write(t, classes.starts.loop() if t is root else [], describe(net) if t is root else None)
         for t in classes.templates.values()
     ]
     text = "\n\n\n".join([*needed("\n".join(bodies)), *bodies])

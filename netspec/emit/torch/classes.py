@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from netspec.emit.torch.forward import Wiring, forward
-from netspec.emit.torch.layout import Buffer, Call, Chain, Inner, Layout, Number, write
-from netspec.emit.torch.names import TAKEN, camel_case, identifier, plain, unique
+from netspec.emit.torch.layout import Buffer, Call, Chain, Inner, Layout, Number, Raw, write
+from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, member, plain, unique
+from netspec.emit.torch.start import Starts
 from netspec.graph import Net, Node, Scope
 from netspec.ops.activation import Activation
 from netspec.ops.base import Option
+from netspec.ops.start import INITS
 from netspec.values import python
 
 Column = tuple[object, ...]
@@ -36,6 +38,7 @@ class Template:
     name: str
     hints: list[str]
     children: list[tuple[str, Layout]]
+    starts: list[Layout]
     forward: list[str]
     inputs: list[str]
     instances: list[Instance] = field(default_factory=list)
@@ -44,9 +47,10 @@ class Template:
     inner: list[str] = field(default_factory=list)
 
     def init(self) -> list[str]:
-        """The lines of `__init__` that make the children."""
+        """The lines of `__init__` that make the children and start their weights."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
-        return [assign(name, text) for name, text in texts]
+        starts = [write(layout, self.numbers, self.inner) for layout in self.starts]
+        return [*(assign(name, text) for name, text in texts), *starts]
 
 
 class Slots:
@@ -71,7 +75,7 @@ class Classes:
     """Every class of a network, inner ones first."""
 
     def __init__(self, net: Net) -> None:
-        self.net, self.wiring = net, Wiring(net)
+        self.net, self.wiring, self.starts = net, Wiring(net), Starts(net)
         self.templates: dict[str, Template] = {}
         self.used = {identifier(net.name)}
         self.shared = {n.shares for n in net.nodes if n.shares is not None}
@@ -83,11 +87,13 @@ class Classes:
         """Lay out a scope as a class, or find the class that is laid out alike."""
         slots = Slots()
         children = self.children(scope, slots)
+        starts = list(self.started(scope, "self", slots))
         io = self.wiring.interface(scope)
         inputs = self.inputs(scope)
         body = forward(self.wiring, scope, inputs)
         kinds = [type(n).__name__ for n in slots.numbers]
-        key = repr((scope.block or scope.name, children, body, [i.template.name for i in slots.inner], kinds))
+        held = [i.template.name for i in slots.inner]
+        key = repr((scope.block or scope.name, children, starts, body, held, kinds))
         if key not in self.templates:
             name = (
                 identifier(self.net.name)
@@ -95,7 +101,7 @@ class Classes:
                 else unique(scope.block or camel_case(scope.name), self.used | TAKEN)
             )
             self.used.add(name)
-            self.templates[key] = Template(name, slots.hints, children, body, [n for _, n in inputs])
+            self.templates[key] = Template(name, slots.hints, children, starts, body, [n for _, n in inputs])
         channels = self.net.nodes[io.inputs[0]].shape.channels if io.inputs else 0
         made = Instance(self.templates[key], slots.numbers, slots.inner, scope.arguments, channels)
         self.templates[key].instances.append(made)
@@ -127,6 +133,26 @@ class Classes:
             ):
                 made.append((node.label, self.leaf(node, slots)))
         return made
+
+    def started(self, scope: Scope, target: str, slots: Slots) -> Iterator[Layout]:
+        """The calls that start the weights of a scope's own layers, those in its nn.Sequential included."""
+        counted = [c.name if isinstance(c, Scope) else self.net.nodes[c].label for c in scope.children]
+        indexed = target != "self" and counted == [str(k) for k in range(len(counted))]
+        for child, name in zip(scope.children, counted, strict=True):
+            if isinstance(child, Scope):
+                if child.shares is None and not child.block and self.chained(child):
+                    yield from self.started(
+                        child, f"{target}{f'[{name}]' if indexed else member(name)}", slots
+                    )
+                continue
+            node = self.net.nodes[child]
+            kind = TENSORS.get(node.op.keyword, "submodule")
+            place = f"{target}{f'[{name}]' if indexed else member(name, kind)}"
+            for tensor, call in self.starts.beside(node):
+                given = [k for k in INITS[call.name] if k in call.kwargs]
+                options = tuple((k, slots.number(call.kwargs[k], f"{name}_{k}"), ...) for k in given)
+                text = place + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in tensor.split(".") if p)
+                yield Call(f"nn.init.{call.name}_", (Raw(text),), options)
 
     def functional(self, node: Node) -> bool:
         """Whether a layer needs no module in a written-out forward."""

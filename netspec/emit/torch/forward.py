@@ -200,7 +200,7 @@ def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
 
 def substitute(user: Step, waiting: dict[int, Step]) -> Step:
     """Write the expressions that wait for this step into its call."""
-    infix = re.search(r"(^|[+*] )\{\}( [+*]|$)", user.text)
+    infix = re.search(r"(^|[+*] )\{\}( [+*]|$)|\{\}[.\[]", user.text)
     holes, inputs = [], list[int]()
     for value in user.inputs:
         step = waiting.pop(value, None)

@@ -17,6 +17,13 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """Text that is the same in every instance."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Inner:
     """A hole for an instance of another generated class."""
 
@@ -28,7 +35,7 @@ class Call:
     """A module of PyTorch; an option at its default is not written."""
 
     function: str
-    args: tuple[Number | Call, ...]
+    args: tuple[Number | Call | Raw, ...]
     options: tuple[tuple[str, Number, object], ...]
 
 
@@ -47,7 +54,7 @@ class Buffer:
     value: Call
 
 
-Layout: TypeAlias = "Number | Inner | Call | Chain | Buffer"
+Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Buffer"
 
 
 def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
@@ -55,6 +62,8 @@ def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
     match layout:
         case Number():
             return numbers[layout.place]
+        case Raw():
+            return layout.text
         case Buffer():
             return f"self.register_buffer({python(layout.name)}, {write(layout.value, numbers, inner)})"
         case Inner():

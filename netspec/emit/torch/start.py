@@ -1,64 +1,95 @@
-"""How the weights start: the lines at the end of the network's `__init__`."""
+"""How the weights start: one loop where all modules of a type start alike, else a line beside the layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from netspec.emit.torch.names import TENSORS, reach
 from netspec.graph import Net, Node
 from netspec.ops.start import INITS, Weighted
 from netspec.values import Call, python
 
-
-def start(net: Net) -> list[str]:
-    """Set every tensor whose start the spec states; one loop where all modules of a type start alike."""
-    stated = {n.id: n.op.starts() for n in net.nodes if isinstance(n.op, Weighted) and n.shares is None}
-    kinds: dict[str, list[Node]] = {}
-    for i in stated:
-        node = net.nodes[i]
-        made = node.op.module(*net.shapes(node))
-        if node.op.kind != "tensor" and made:
-            kinds.setdefault(made.function, []).append(node)
-    looped: dict[str, Mapping[str, Call]] = {}
-    for function, nodes in kinds.items():
-        alike = {
-            t: c for t, c in stated[nodes[0].id].items() if all(same(stated[n.id], t, c, n) for n in nodes)
-        }
-        if len(nodes) > 2 and alike:
-            looped[function] = alike
-    lines = loop(looped, kinds)
-    for i, calls in stated.items():
-        node = net.nodes[i]
-        made = node.op.module(*net.shapes(node))
-        done = looped.get(made.function, {}) if made else {}
-        target = reach(node.name, TENSORS.get(node.op.keyword, "submodule"))
-        for tensor, call in calls.items():
-            if tensor not in done and not (node.op.kind == "tensor" and call.name == "zeros"):
-                lines.append(fill(call, f"{target}.{tensor}" if tensor else target))
-    return lines
+LEAST_LOOPED = 3
+"""Fewer modules of a type have a line each."""
 
 
-def same(stated: Mapping[str, Call], tensor: str, call: Call, node: Node) -> bool:
-    """Whether a layer starts this tensor so, or has no such tensor."""
-    return stated.get(tensor) == call or tensor not in {t.name for t in node.tensors}
+@dataclass(frozen=True)
+class Module:
+    """A module of PyTorch's in a network: a layer's own, or one that the layer holds under `prefix`."""
+
+    node: Node
+    prefix: str = ""
+
+    def tensors(self) -> set[str]:
+        return {t.name.removeprefix(self.prefix) for t in self.node.tensors if t.name.startswith(self.prefix)}
+
+    def starts(self) -> dict[str, Call]:
+        """The starts that the spec states, by the names of the module's own tensors."""
+        assert isinstance(self.node.op, Weighted)
+        stated = {k: c for k, c in self.node.op.starts().items() if k.startswith(self.prefix)}
+        inner = () if self.prefix else self.node.op.inner
+        own = {k: c for k, c in stated.items() if k.rpartition(".")[0] not in inner}
+        return {k.removeprefix(self.prefix): c for k, c in own.items()}
 
 
-def loop(looped: Mapping[str, Mapping[str, Call]], kinds: Mapping[str, list[Node]]) -> list[str]:
-    if not looped:
-        return []
-    lines = ["for module in self.modules():"]
-    for k, (function, calls) in enumerate(looped.items()):
-        lines.append(f"    {'if' if k == 0 else 'elif'} isinstance(module, {function}):")
-        for tensor, call in calls.items():
-            somewhere = all(tensor in {t.name for t in n.tensors} for n in kinds[function])
-            deeper = "        " if somewhere else "            "
-            if not somewhere:
-                lines.append(f"        if module.{tensor} is not None:")
-            lines.append(deeper + fill(call, f"module.{tensor}"))
-    return lines
+class Starts:
+    """The starts that a spec states, told apart by where they are written."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.kinds: dict[str, list[Module]] = {}
+        for node in net.nodes:
+            if isinstance(node.op, Weighted) and node.op.kind != "tensor" and node.shares is None:
+                self.kinds.setdefault(self.function(node), []).append(Module(node))
+                for name in node.op.inner:
+                    self.kinds.setdefault("nn.Linear", []).append(Module(node, f"{name}."))
+        found = {function: alike(modules) for function, modules in self.kinds.items()}
+        self.looped = {f: calls for f, calls in found.items() if calls}
+
+    def function(self, node: Node) -> str:
+        """The module of PyTorch's that a layer is."""
+        made = node.op.module(*self.net.shapes(node))
+        assert made is not None
+        return made.function
+
+    def beside(self, node: Node) -> Iterator[tuple[str, Call]]:
+        """The tensors of a layer that no loop starts."""
+        if not isinstance(node.op, Weighted) or node.shares is not None:
+            return
+        for tensor, call in node.op.starts().items():
+            holder, dot, name = tensor.rpartition(".")
+            inner = bool(dot) and holder in node.op.inner
+            function = "nn.Linear" if inner else "" if node.op.kind == "tensor" else self.function(node)
+            zeros = node.op.kind == "tensor" and call.name == "zeros"
+            if not zeros and (name if inner else tensor) not in self.looped.get(function, {}):
+                yield tensor, call
+
+    def loop(self) -> list[str]:
+        """The loop over all modules, at the end of the network's `__init__`."""
+        if not self.looped:
+            return []
+        lines = ["for module in self.modules():"]
+        for k, (function, calls) in enumerate(self.looped.items()):
+            lines.append(f"    {'if' if k == 0 else 'elif'} isinstance(module, {function}):")
+            for tensor, call in calls.items():
+                somewhere = all(tensor in m.tensors() for m in self.kinds[function])
+                deeper = "        " if somewhere else "            "
+                if not somewhere:
+                    lines.append(f"        if module.{tensor} is not None:")
+                options = [f"{k}={python(call.kwargs[k])}" for k in INITS[call.name] if k in call.kwargs]
+                filled = ", ".join([f"module.{tensor}", *options])
+                lines.append(f"{deeper}nn.init.{call.name}_({filled})")
+        return lines
 
 
-def fill(call: Call, target: str) -> str:
-    """The call of torch.nn.init that fills a tensor."""
-    options = [f"{k}={python(call.kwargs[k])}" for k in INITS[call.name] if k in call.kwargs]
-    return f"nn.init.{call.name}_({', '.join([target, *options])})"
+def alike(modules: list[Module]) -> Mapping[str, Call]:
+    """The starts that all modules of a type share, where they are enough for a loop."""
+    if len(modules) < LEAST_LOOPED:
+        return {}
+    stated = [(m.starts(), m.tensors()) for m in modules]
+    calls = {tensor: call for starts, _ in stated for tensor, call in starts.items()}
+    return {
+        tensor: call
+        for tensor, call in calls.items()
+        if all(starts.get(tensor) == call or tensor not in tensors for starts, tensors in stated)
+    }
