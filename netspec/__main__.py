@@ -1,5 +1,28 @@
-"""`python -m netspec`."""
+"""`netspec` and `python -m netspec`: the command, ended cleanly by Ctrl-C wherever it is."""
 
-from netspec.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def run() -> None:
+    """Run the command line and end the process with its exit status, 130 after Ctrl-C."""
+    try:
+        from click import Abort, ClickException
+
+        from netspec.cli import main
+
+        try:
+            sys.exit(main(standalone_mode=False))
+        except ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except Abort:
+            raise KeyboardInterrupt from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

@@ -136,7 +136,7 @@ def fmt_command(specs: Sequence[str], only_check: bool) -> None:
 )
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch", type=click.IntRange(1))
-@click.option("--lr", type=float, help="The learning rate before the schedule.")
+@click.option("--lr", type=click.FloatRange(0, min_open=True), help="The learning rate before the schedule.")
 @click.option("--seed", type=int)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps")
 @click.option("--workers", type=click.IntRange(0), help="Processes that read image files.")

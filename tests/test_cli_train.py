@@ -77,11 +77,8 @@ REFUSED = [
     ("digits.net --data digits --set classes=4", "--set classes=10"),
     ("image.net --data digits", "flatten"),
     ("two.net --data digits", "2 inputs"),
-    ("digits.net", "--data"),
     ("digits.net --data imagenet --root nowhere", "nowhere"),
     ("digits.net --data folder:nowhere", "nowhere"),
-    ("digits.net --data digits --device nonsense", "nonsense"),
-    ("digits.net --data digits --lr -1", ""),
     ("odd.net --data digits", "optimizer"),
     ("none.net --data digits", "none.net"),
     ("digits.net --data digits --out digits.net", "digits.net"),
@@ -101,6 +98,9 @@ WRONG_USE = [
     ("digits.net --data imagenet", "--root"),
     ("digits.net --data folder:", "no data set is named folder:"),
     ("digits.net --data digits --set depth=3", "no parameter `depth`"),
+    ("digits.net --data digits --device nonsense", "nonsense"),
+    ("digits.net --data digits --lr -1", "--lr"),
+    ("digits.net", "--data"),
 ]
 
 

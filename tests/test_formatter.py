@@ -138,7 +138,7 @@ def test_each_form(text, expected):
 # Layouts with comments, each formatted already: formatting changes nothing.
 
 STABLE = [
-    'a: { "block": relu; "in": tanh }\ngelu <- a."block"\nrelu <- a.in\n',
+    'a: { "block": relu; "in": tanh }\ngelu <- a."block"\nrelu <- a."in"\n',
     "x = [1, 2, 3][1:] + [1][:2] + [2][:]\n",
     "# first\n\n# second\nnetwork N\n",
     "relu  # end\n",

@@ -209,6 +209,28 @@ def test_references_find_their_layers(text, sources):
     assert [net.nodes[i].name for n in users for i in n.inputs] == sources
 
 
+TWICE = [
+    ("block B { relu }\nblock B { tanh }\nB", ["duplicate-block"]),
+    ("block B(c, c) { conv(c, 3) }\nB(4)", ["duplicate-argument"]),
+    ("block B { relu }\ng: { block B { tanh }; B }; B", []),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TWICE)
+def test_what_is_defined_twice(text, expected):
+    assert codes(check(text)) == expected
+
+
+def test_parameters_of_a_network_are_named_once():
+    assert codes(check("relu", "network A(n = 2, n = 3)\ninput x: 3x8x8\n_ = n\n")) == ["duplicate-argument"]
+
+
+def test_an_input_declared_in_two_branches_is_one():
+    text = "if true { input x: 3x8x8 } else { input x: 1x8x8 }\nrelu\n"
+    source = Source("test.net", "network A\n" + text)
+    assert check_source(source, Path(), {}, {"": Shape((1, 4, 4))}).ok
+
+
 def test_outputs_of_a_loop_are_those_of_each_round():
     net = check("for i in range(3) { a{i}: relu; output a{i} }\noutput a1, a{0} when training").require()
     assert [(o.name, o.training) for o in net.outputs] == [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from netspec import tree as t
 from netspec.check import claims, lint
+from netspec.check.arguments import twice
 from netspec.check.context import Context
 from netspec.check.expand import Expander
 from netspec.check.files import Files
@@ -47,7 +48,7 @@ class Report:
     @property
     def status(self) -> int:
         """The exit status of a command: 0, 1 for faults in the spec, 2 for settings that it does not have."""
-        wrong_use = any(d.code == "unknown-setting" for d in self.diagnostics)
+        wrong_use = any(d.code in ("unknown-setting", "wrong-setting") for d in self.diagnostics)
         return 2 if wrong_use else 0 if self.ok else 1
 
     def require(self) -> Net:
@@ -128,7 +129,7 @@ class Check:
 
     def given_shapes(self) -> dict[str, Shape]:
         """The shapes given from outside, for the inputs that they name."""
-        names = [s.name for s in walk(self.file) if isinstance(s, t.Input)]
+        names = list(dict.fromkeys(s.name for s in walk(self.file) if isinstance(s, t.Input)))
         given = dict(self.inputs)
         if "" in given and len(names) > 1:
             help = f"say which, as in --input {names[0]}={given.pop('')}"
@@ -170,6 +171,7 @@ class Check:
                     first.span,
                     help,
                 )
+        self.extra += list(twice(first.parameters))
         for parameter in first.parameters:
             try:
                 names.values[parameter.name] = self.parameter(parameter, names, first)
@@ -183,9 +185,10 @@ class Check:
     def parameter(self, parameter: t.Parameter, names: Names, network: t.Network) -> object:
         default = evaluate(parameter.default, names) if parameter.default else None
         if parameter.name in self.arguments:
-            if parameter.default and self.arguments[parameter.name] != default:
+            given = fitting(self.arguments[parameter.name], default, parameter)
+            if parameter.default and given != default:
                 self.changed.append(parameter.name)
-            return self.arguments[parameter.name]
+            return given
         if parameter.default is None:
             message = f"the network {network.name} needs a value for `{parameter.name}`"
             raise Fault("missing-argument", message, parameter.span, f"--set {parameter.name}=...")
@@ -272,3 +275,21 @@ class Check:
             given = ", ".join(f"{n} = {spell(self.values[n])}" for n in self.changed if n in self.values)
             remarks.append(f"this was checked with {given}")
         return Report(self.source, None if faulty else net, diagnostics, tuple(remarks))
+
+
+def fitting(given: object, default: object, parameter: t.Parameter) -> object:
+    """A value from outside, if it is of the kind of the parameter's default; a number can be meant as text.
+
+    Raises:
+        Fault: it is of another kind.
+    """
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if isinstance(default, str) and number:
+        return str(given)
+    yes_or_no = isinstance(default, bool) and not isinstance(given, bool)
+    amount = isinstance(default, int | float) and not isinstance(default, bool) and not number
+    if yes_or_no or amount:
+        kind = "true or false" if yes_or_no else "a number"
+        message = f"`{parameter.name}` takes {kind}, not {spell(given)}"
+        raise Fault("wrong-setting", message, parameter.span)
+    return given

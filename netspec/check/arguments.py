@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_origin
@@ -10,7 +10,7 @@ from typing import Any, Literal, get_origin
 from pydantic import ValidationError
 
 from netspec import tree as t
-from netspec.diagnostics import Span, did_you_mean
+from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
 from netspec.evaluate import Fault, Names, Unknown, evaluate
 from netspec.ops import OPS, Op
 from netspec.values import Call, kind_of
@@ -158,3 +158,14 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
 def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:
     help = suggest(name, [*(n for n in OPS if n != "input"), *blocks, "share"])
     return Fault("unknown-op", f"there is no op or block called `{name}`", span, help)
+
+
+def twice(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
+    """The parameters whose name was taken by one before."""
+    first: dict[str, t.Parameter] = {}
+    for parameter in parameters:
+        if parameter.name in first:
+            message = f"the parameter `{parameter.name}` stands here twice"
+            labels = (Label(first[parameter.name].span, "it was named here first"),)
+            yield Diagnostic("duplicate-argument", message, parameter.span, labels=labels)
+        first.setdefault(parameter.name, parameter)

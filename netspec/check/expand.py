@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from netspec import tree as t
 from netspec.check import claims
 from netspec.check.apply import Applier
-from netspec.check.arguments import Faults, match, unknown_op, values, word_fields
+from netspec.check.arguments import Faults, match, twice, unknown_op, values, word_fields
 from netspec.check.context import BlockDefinition, Context, Site, Value
 from netspec.check.layers import Layers
 from netspec.check.naming import UNKNOWN, Entry, Naming, label_text, parts_of
@@ -213,6 +213,16 @@ class Expander:
             raise Fault(
                 "bad-label", f"`{s.name}` is an op, so a block cannot be called so", s.span.first_line()
             )
+        for diagnostic in twice(s.parameters):
+            self.note(diagnostic, ctx)
+        before = ctx.blocks.get(s.name)
+        if before and before.names is ctx.names and before.tree is not s:
+            fault = Fault(
+                "duplicate-block", f"there are two blocks called `{s.name}` here", s.span.first_line()
+            )
+            labels = (Label(before.tree.span.first_line(), "this is the first"),)
+            fault.diagnostic = replace(fault.diagnostic, labels=labels)
+            raise fault
         return BlockDefinition(s, ctx.names, ctx.blocks, dict(ctx.defaults))
 
     def default(self, s: t.Default, ctx: Context) -> None:
@@ -246,6 +256,8 @@ class Expander:
             raise Fault(
                 "wrong-type", f"`repeat` takes a whole number of at least 0, not {shown}", s.count.span
             )
+        if count > MOST_STATEMENTS:
+            raise Fault("too-large", f"{count:,} repetitions are beyond {MOST_STATEMENTS:,}", s.count.span)
         for _ in range(count):
             self.spend(s.span.first_line())
             flow = self.body(s.body, ctx, flow)

@@ -10,6 +10,7 @@ from netspec.emit.rows import Row, describe, rows
 from netspec.graph import Net, Node
 from netspec.memory import Memory
 from netspec.shape import CONVENTION
+from netspec.values import spell
 
 COLUMNS = ("name", "op", "output", "params", "MACs", "activation", "field")
 OPS = ("comparisons", "additions", "multiplications", "divisions", "exponentials")
@@ -73,7 +74,7 @@ def comma_separated(net: Net, depth: int | None = None, ops: bool = False) -> st
 
 
 def title(net: Net) -> str:
-    arguments = ", ".join(f"{k}={v}" for k, v in net.arguments.items())
+    arguments = ", ".join(f"{k}={spell(v)}" for k, v in net.arguments.items())
     return f"{net.name}({arguments})" + (f"  {net.citation}" if net.citation else "")
 
 
@@ -84,7 +85,7 @@ def totals(net: Net, memory: Memory) -> list[str]:
     weights = FLOAT * (t.params + t.buffers) / 1e6
     active = FLOAT * t.activations / 1e6
     return [
-        f"{t.layers} layers, {t.params:,} parameters, all trainable{buffers}",
+        f"{t.layers} layer{'s' * (t.layers != 1)}, {t.params:,} parameters, all trainable{buffers}",
         f"{t.macs:,} MACs ({human(t.macs)}): {CONVENTION}",
         f"{weights:,.1f} MB of weights, {active:,.1f} MB of activations for one image, in float32",
         f"about {memory.total / 1e9:,.2f} GB to train with {memory.words}",

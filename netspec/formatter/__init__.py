@@ -11,7 +11,7 @@ from netspec.diagnostics import Source, SpecError, printable, render
 from netspec.files import FileError, write_text
 from netspec.formatter.lines import Formatter
 from netspec.parse import parse
-from netspec.source import read
+from netspec.source import builtin_names, read
 
 
 def format_source(source: Source) -> str:
@@ -35,6 +35,10 @@ def format_files(paths: Sequence[str], only_check: bool, say: Callable[..., None
     """Format files in place, or `-` from standard input to standard output; gives the exit status."""
     status = 0
     for name in paths:
+        if not Path(name).suffix and name in builtin_names():
+            say(f"error: fmt takes files, such as {name}.net, not the names of built-in specs", err=True)
+            status = max(status, 2)
+            continue
         try:
             source = Source("<stdin>", sys.stdin.read()) if name == "-" else read(Path(name))
             text = format_source(source)
@@ -42,13 +46,13 @@ def format_files(paths: Sequence[str], only_check: bool, say: Callable[..., None
                 say(text, nl=False)
             elif text != source.text:
                 say(f"{name} {'would change' if only_check else 'formatted'}")
-                status |= only_check
+                status = max(status, int(only_check))
                 if not only_check:
                     write_text(Path(name), text)
         except SpecError as error:
             say("\n\n".join(printable(render(d)) for d in error.diagnostics), err=True)
-            status = 1
+            status = max(status, 1)
         except FileError as error:
             say(f"error: {error}", err=True)
-            status = 1
+            status = max(status, 1)
     return status

@@ -112,6 +112,8 @@ def label(x: t.Label) -> str:
 
 
 def path(x: t.Path) -> str:
+    if x.parts == ("in",):
+        return "in"
     return ".".join(part(p) for p in x.parts)
 
 
@@ -120,7 +122,7 @@ def part(x: str | t.Label) -> str:
     if isinstance(x, t.Label):
         text = label(x)
         return f'"{text}"' if text[0] == "{" else text
-    plain = all(c.isascii() and (c.isalnum() or c == "_") for c in x) and x not in WORDS - {"in"}
+    plain = all(c.isascii() and (c.isalnum() or c == "_") for c in x) and x not in WORDS
     return x if plain else f'"{x}"'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 
 from pydantic import Field
 
@@ -38,8 +38,8 @@ class Conv(Weighted, keyword="conv"):
 
     def infer(self, x: Shape) -> Shape:
         image(x, "conv")
-        divide(x.channels, "input", self.groups)
-        divide(self.channels, "output", self.groups)
+        divide(x.channels, "input", self.groups, gcd(x.channels, self.channels))
+        divide(self.channels, "output", self.groups, gcd(x.channels, self.channels))
         return Shape((self.channels, *slide(self.axes(x), "kernel")))
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -56,15 +56,15 @@ class Conv(Weighted, keyword="conv"):
         return code("nn.Conv2d", x.channels, self.channels, self.kernel, **options, **rest)
 
 
-def divide(channels: int, which: str, groups: int) -> None:
-    """Refuse groups that do not divide the channels, and name the nearest that do."""
+def divide(channels: int, which: str, groups: int, both: int) -> None:
+    """Refuse groups that do not divide the channels, and name the nearest that divide input and output."""
     if channels % groups == 0:
         return
-    below = next(g for g in range(min(groups, channels), 0, -1) if channels % g == 0 or groups - g > 1000)
-    above = (g for g in range(groups + 1, min(channels, groups + 1000) + 1) if channels % g == 0)
-    fits = " or ".join(f"groups={g}" for g in (below, next(above, None)) if g and channels % g == 0)
+    below = next((g for g in range(min(groups, both), 0, -1) if both % g == 0), 1)
+    above = (g for g in range(groups + 1, min(both, groups + 1000) + 1) if both % g == 0)
+    fits = " or ".join(f"groups={g}" for g in (below, next(above, None)) if g)
     fact = f"{channels} {which} channels do not divide into {groups} groups"
-    raise ShapeError(fact, "indivisible-groups", help=f"{fits} would divide {channels}" if fits else None)
+    raise ShapeError(fact, "indivisible-groups", help=f"{fits} would divide input and output")
 
 
 class Deconv(Weighted, keyword="deconv"):
@@ -86,8 +86,8 @@ class Deconv(Weighted, keyword="deconv"):
 
     def infer(self, x: Shape) -> Shape:
         image(x, "deconv")
-        divide(x.channels, "input", self.groups)
-        divide(self.channels, "output", self.groups)
+        divide(x.channels, "input", self.groups, gcd(x.channels, self.channels))
+        divide(self.channels, "output", self.groups, gcd(x.channels, self.channels))
         for extra, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
             limit = max(stride, dilation)
             require(

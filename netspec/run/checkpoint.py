@@ -13,7 +13,14 @@ import torch
 
 
 class TrainError(Exception):
-    """Training that cannot start or go on; the message is one sentence for the user."""
+    """Training that cannot start or go on; the message is one sentence for the user.
+
+    With `wrong_use`, it is the command that asked for what does not exist.
+    """
+
+    def __init__(self, message: str, *, wrong_use: bool = False) -> None:
+        super().__init__(message)
+        self.wrong_use = wrong_use
 
 
 def save(path: Path, content: object) -> None:

@@ -53,7 +53,7 @@ def train_spec(
         return report.status
     recipe = recipe_of(report.net).with_overrides(data=data, epochs=epochs, batch=batch, lr=lr, seed=seed)
     if recipe.data is None:
-        raise DataError("the spec's recipe names no data set: say which with --data")
+        raise DataError("the spec's recipe names no data set: say which with --data", wrong_use=True)
     source = open_data(recipe.data, root, val_share=val_share, seed=recipe.seed)
     if "classes" in report.net.arguments and "classes" not in arguments:
         report = check(classes=len(source.class_names))

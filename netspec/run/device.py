@@ -19,7 +19,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise TrainError(f"there is no device {name} here: use --device cpu, or auto") from error
+        message = f"there is no device {name} here: use --device cpu, or auto"
+        raise TrainError(message, wrong_use=True) from error
     return device
 
 

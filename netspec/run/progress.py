@@ -98,7 +98,9 @@ class Lines:
         steps = f"{summary.steps:,} steps"
         speed = f"{summary.images_per_second:,.0f} images/s"
         self.print(f"{done} {epochs} ({steps}) in {duration(summary.seconds)}, {speed}")
-        for name, score in (("final", summary.final), (f"best (epoch {summary.best_epoch})", summary.best)):
+        final = "final" if summary.final_view == "centre crop" else f"final ({summary.final_view})"
+        best = f"best (epoch {summary.best_epoch}{', centre crop' if final != 'final' else ''})"
+        for name, score in ((final, summary.final), (best, summary.best)):
             if score:
                 errors = f"top-1 error {score.top1_error:.2%}, top-5 error {score.top5_error:.2%}"
                 self.print(f"{name}: accuracy {1 - score.top1_error:.2%}, {errors}")

@@ -54,8 +54,8 @@ class EpochReport:
 class Summary:
     """How a run ended; scores are None where no epoch was finished.
 
-    `final` is by the recipe's kind of evaluation, `best` the best epoch's, by the centre crop. `weights`
-    holds the last state_dict, `best_weights` the best epoch's, `checkpoint` all that going on needs.
+    `final` is by `final_view`, the recipe's kind of evaluation, `best` the best epoch's, by the centre crop.
+    `weights` holds the last state_dict, `best_weights` the best epoch's, `checkpoint` all that going on needs.
     """
 
     epochs: int
@@ -63,6 +63,7 @@ class Summary:
     seconds: float
     images_per_second: float
     final: Score | None
+    final_view: str
     best: Score | None
     best_epoch: int
     weights: Path

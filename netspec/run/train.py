@@ -46,6 +46,7 @@ class Run:
     step: int = 0
     epochs: int = 0
     final: Score | None = None
+    final_view: str = "centre crop"
     best: Score | None = None
     best_epoch: int = 0
     started: float = field(default_factory=time.perf_counter)
@@ -124,7 +125,8 @@ def _train(run: Run) -> Summary:
             _finish_epoch(run, trained, score)
         if run.recipe.evaluate == "ten_crop" and not interrupt.requested:
             score = evaluate(run.module, interrupt.until(run.batches.validate("ten_crop")))
-            run.final = run.final if interrupt.requested else score
+            if not interrupt.requested:
+                run.final, run.final_view = score, "ten crops"
         return _finish(run, interrupt.requested and run.epochs < run.recipe.epochs)
 
 
@@ -213,6 +215,7 @@ def _finish(run: Run, interrupted: bool) -> Summary:
         seconds=time.perf_counter() - run.started,
         images_per_second=run.step * run.batches.batch / max(run.training_seconds, 1e-9),
         final=run.final,
+        final_view=run.final_view,
         best=run.best,
         best_epoch=run.best_epoch,
         weights=run.out / WEIGHTS,
