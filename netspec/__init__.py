@@ -16,12 +16,13 @@ from netspec.check import Report, check_file
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.graph import Net
 from netspec.shape import Shape
-from netspec.source import locate
+from netspec.source import Found, locate
 
 if TYPE_CHECKING:
     from torch import nn
 
     from netspec.emit.dot.style import Direction
+    from netspec.zoo import Card
 
 __version__ = "0.1.0"
 __all__ = ["Diagnostic", "Net", "Network", "Report", "SpecError", "check", "load"]
@@ -32,9 +33,13 @@ Sizes: TypeAlias = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Network:
-    """A checked spec, ready to be compiled, drawn or read: `net` is its typed graph."""
+    """A checked spec, ready to be compiled, drawn or read.
+
+    `net` is its typed graph; `card` is what the zoo tells of it, where it was loaded by a name of the zoo.
+    """
 
     net: Net
+    card: Card | None = None
 
     def source(self) -> str:
         """The PyTorch source that `netspec export --to pytorch` writes."""
@@ -56,15 +61,14 @@ class Network:
 
 
 def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:
-    """Check a spec, given by its path or the name of a built-in one; keywords set its parameters.
+    """Check a spec, given by its path, a name of the zoo or a built-in spec; keywords set its parameters.
 
     `input` replaces the declared shape of the input, without the batch; a mapping does so by name.
 
     Raises:
         SpecError: the file cannot be read.
     """
-    given = input if isinstance(input, Mapping) else {"": input} if input else {}
-    return check_file(locate(spec), arguments, {name: Shape(sizes) for name, sizes in given.items()})
+    return examine(locate(spec), input, arguments)
 
 
 def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Network:
@@ -73,4 +77,12 @@ def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -
     Raises:
         SpecError: the file cannot be read or the spec has faults; the exception holds every diagnostic.
     """
-    return Network(check(spec, input=input, **arguments).require())
+    found = locate(spec)
+    return Network(examine(found, input, arguments).require(), found.card)
+
+
+def examine(found: Found, input: Sizes | None, arguments: Mapping[str, object]) -> Report:
+    """Check a spec that was found; `arguments` win over those of its card."""
+    given = input if isinstance(input, Mapping) else {"": input} if input else {}
+    shapes = {name: Shape(sizes) for name, sizes in given.items()}
+    return check_file(found.path, {**found.arguments, **arguments}, shapes)
