@@ -47,11 +47,23 @@ class Network:
 
         return source(self.net)
 
-    def module(self) -> nn.Module:
-        """The network as an `nn.Module` with fresh weights; imports torch."""
+    def module(self, *, weights: str | None = None) -> nn.Module:
+        """The network as an `nn.Module` with fresh or published weights; imports torch.
+
+        `weights` is a name from its card, such as `IMAGENET1K_V2`, or `DEFAULT` for the best. torchvision
+        downloads and keeps them.
+
+        Raises:
+            WeightsError: there are no such weights for this network, they do not fit, or cannot be fetched.
+        """
         from netspec.run.build import build
 
-        return build(self.net)
+        module = build(self.net)
+        if weights is not None:
+            from netspec.run.weights import load_weights
+
+            load_weights(module, self.card, weights)
+        return module
 
     def dot(self, *, direction: Direction = "TB", depth: int | None = None) -> str:
         """The network's picture in Graphviz's language, as `netspec draw` writes it."""
