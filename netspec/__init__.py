@@ -50,8 +50,8 @@ class Network:
     def module(self, *, weights: str | None = None) -> nn.Module:
         """The network as an `nn.Module` with fresh or published weights; imports torch.
 
-        `weights` is a name from its card, such as `IMAGENET1K_V2`, or `DEFAULT` for the best. torchvision
-        downloads and keeps them.
+        `weights` is a name from its card, such as `IMAGENET1K_V2`, or `DEFAULT` for torchvision's choice
+        among them. torchvision downloads and keeps them.
 
         Raises:
             WeightsError: there are no such weights for this network, they do not fit, or cannot be fetched.

@@ -107,7 +107,7 @@ class Result(Part):
 
 
 class Card(Part):
-    """One published network."""
+    """One published network; docs/zoo.md shows a card."""
 
     name: Word
     """The name that commands take."""
