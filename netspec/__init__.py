@@ -16,12 +16,13 @@ from netspec.check import Report, check_file
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.graph import Net
 from netspec.shape import Shape
-from netspec.source import locate
+from netspec.source import Found, locate
 
 if TYPE_CHECKING:
     from torch import nn
 
     from netspec.emit.dot.style import Direction
+    from netspec.zoo import Card
 
 __version__ = "0.1.0"
 __all__ = ["Diagnostic", "Net", "Network", "Report", "SpecError", "check", "load"]
@@ -32,9 +33,13 @@ Sizes: TypeAlias = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Network:
-    """A checked spec, ready to be compiled, drawn or read: `net` is its typed graph."""
+    """A checked spec, ready to be compiled, drawn or read.
+
+    `net` is its typed graph; `card` is what the zoo tells of it, where it was loaded by a name of the zoo.
+    """
 
     net: Net
+    card: Card | None = None
 
     def source(self) -> str:
         """The PyTorch source that `netspec export --to pytorch` writes."""
@@ -42,11 +47,23 @@ class Network:
 
         return source(self.net)
 
-    def module(self) -> nn.Module:
-        """The network as an `nn.Module` with fresh weights; imports torch."""
+    def module(self, *, weights: str | None = None) -> nn.Module:
+        """The network as an `nn.Module` with fresh or published weights; imports torch.
+
+        `weights` is a name from its card, such as `IMAGENET1K_V2`, or `DEFAULT` for torchvision's choice
+        among them. torchvision downloads and keeps them.
+
+        Raises:
+            WeightsError: there are no such weights for this network, they do not fit, or cannot be fetched.
+        """
         from netspec.run.build import build
 
-        return build(self.net)
+        module = build(self.net)
+        if weights is not None:
+            from netspec.run.weights import load_weights
+
+            load_weights(module, self.card, weights)
+        return module
 
     def dot(self, *, direction: Direction = "TB", depth: int | None = None) -> str:
         """The network's picture in Graphviz's language, as `netspec draw` writes it."""
@@ -56,15 +73,14 @@ class Network:
 
 
 def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:
-    """Check a spec, given by its path or the name of a built-in one; keywords set its parameters.
+    """Check a spec, given by its path, a name of the zoo or a built-in spec; keywords set its parameters.
 
     `input` replaces the declared shape of the input, without the batch; a mapping does so by name.
 
     Raises:
         SpecError: the file cannot be read.
     """
-    given = input if isinstance(input, Mapping) else {"": input} if input else {}
-    return check_file(locate(spec), arguments, {name: Shape(sizes) for name, sizes in given.items()})
+    return examine(locate(spec), input, arguments)
 
 
 def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Network:
@@ -73,4 +89,12 @@ def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -
     Raises:
         SpecError: the file cannot be read or the spec has faults; the exception holds every diagnostic.
     """
-    return Network(check(spec, input=input, **arguments).require())
+    found = locate(spec)
+    return Network(examine(found, input, arguments).require(), found.card)
+
+
+def examine(found: Found, input: Sizes | None, arguments: Mapping[str, object]) -> Report:
+    """Check a spec that was found; `arguments` win over those of its card."""
+    given = input if isinstance(input, Mapping) else {"": input} if input else {}
+    shapes = {name: Shape(sizes) for name, sizes in given.items()}
+    return check_file(found.path, {**found.arguments, **arguments}, shapes)

@@ -160,6 +160,58 @@ def train_command(spec: str, settings: Sequence[str], inputs: Sequence[str], **o
         )
 
 
+class Listing(click.Group):
+    """A group whose command `list` goes without its name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        plain = not args or args[0] not in {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, ["list", *args] if plain else args)
+
+
+@main.group("zoo", cls=Listing)
+def zoo_group() -> None:
+    """List the published networks that specs are known for; `netspec zoo list -h` has the filters."""
+
+
+@zoo_group.command("list")
+@click.argument("pattern", default="*")
+@click.option("--family", help="Such as resnet.")
+@click.option("--max-params", metavar="COUNT", help="Such as 30M.")
+@click.option(
+    "--sort",
+    type=click.Choice(["name", "params", "macs", "top1", "year"]),
+    default="name",
+    show_default=True,
+    help="The smallest, the oldest or the most accurate first.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+)
+def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters: Any) -> None:
+    """List the networks whose names match a PATTERN, such as 'resnet*'."""
+    from netspec.emit.cards import listing
+    from netspec.zoo import ZooError, select
+
+    with Plainly(ZooError):
+        click.echo(listing(select(pattern, max_params=counted(max_params), **filters), form))
+
+
+@zoo_group.command("show")
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def zoo_show_command(name: str, form: str) -> None:
+    """Show one card in full: paper, figures, weights and how they want their images."""
+    from netspec.emit.cards import as_json, full
+    from netspec.zoo import ZooError, card
+
+    with Plainly(ZooError):
+        click.echo({"text": full, "json": as_json}[form](card(name)))
+
+
 def examine(spec: str, settings: Sequence[str], inputs: Sequence[str], **more: object) -> Report:
     """Check a spec; a file that cannot be read gives a report of that."""
     from netspec.check import Report, check_file
@@ -167,7 +219,8 @@ def examine(spec: str, settings: Sequence[str], inputs: Sequence[str], **more: o
     from netspec.source import locate
 
     try:
-        return check_file(locate(spec), {**more, **assigned(settings)}, sized(inputs))
+        found = locate(spec)
+        return check_file(found.path, {**found.arguments, **more, **assigned(settings)}, sized(inputs))
     except SpecError as error:
         return Report(error.diagnostics[0].span.source, None, error.diagnostics)
 
@@ -199,6 +252,16 @@ def sized(shapes: Sequence[str]) -> dict[str, Shape]:
 
     try:
         return dict(read_shape(s) for s in shapes)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def counted(text: str | None) -> float | None:
+    """Read a count, such as `30M`."""
+    from netspec.settings import SettingError, read_count
+
+    try:
+        return None if text is None else read_count(text)
     except SettingError as error:
         raise click.UsageError(str(error)) from None
 

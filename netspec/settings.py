@@ -8,7 +8,7 @@ from netspec.diagnostics import Diagnostic, Source
 from netspec.evaluate import Fault, Names, evaluate
 from netspec.parse import parse_expression
 from netspec.shape import Shape
-from netspec.values import Call
+from netspec.values import Call, Rounded
 
 
 class SettingError(Exception):
@@ -35,6 +35,17 @@ def read_setting(text: str) -> tuple[str, object]:
     if isinstance(result, Call):
         result = {"True": True, "False": False, "None": None}.get(result.name, result.name)
     return name, result
+
+
+def read_count(text: str) -> float:
+    """Read a count, plain or with a unit.
+
+    >>> read_count("30M"), read_count("61_100_840")
+    (30000000.0, 61100840.0)
+    """
+    if not re.fullmatch(r"[0-9][0-9_]*(\.[0-9]+)?[kMGT]?", text):
+        raise SettingError(f"a count is a number such as 30M or 61_100_840, not {text!r}")
+    return float(Rounded.read(text)) if text[-1].isalpha() else float(text.rstrip("_"))
 
 
 def read_shape(text: str) -> tuple[str, Shape]:

@@ -1,13 +1,32 @@
-"""Read spec files, found by path or by the name of a built-in one, and say plainly why one cannot be read."""
+"""Find specs by path or by name, read them, and say plainly why one cannot be read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netspec.diagnostics import Diagnostic, Source, Span, SpecError, did_you_mean
 
+if TYPE_CHECKING:
+    from netspec.zoo import Card
+
 LARGEST = 2 * 2**20
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a spec lies, and the card of the zoo that it was named by."""
+
+    path: Path
+    card: Card | None = None
+
+    @property
+    def arguments(self) -> Mapping[str, object]:
+        """The parameters that the card sets; others may be set beside or instead of them."""
+        return self.card.arguments if self.card else {}
 
 
 def builtin_folder() -> Path:
@@ -20,12 +39,25 @@ def builtin_names() -> list[str]:
     return sorted(p.stem for p in builtin_folder().glob("*.net"))
 
 
-def locate(spec: str | Path) -> Path:
-    """The file of a spec: a path where a file is, or the name of a built-in spec."""
-    path = Path(spec)
-    if not holds_file(path) and path.name == str(spec) and not path.suffix and str(spec) in builtin_names():
-        return builtin_folder() / f"{spec}.net"
-    return path
+def locate(spec: str | Path) -> Found:
+    """Find a spec: the file at a path, else a network of the zoo, else a built-in spec by its stem."""
+    path, name = Path(spec), str(spec)
+    if holds_file(path) or path.name != name or path.suffix:
+        return Found(path)
+    from netspec import zoo
+
+    if name in zoo.names():
+        card = zoo.card(name)
+        return Found(builtin_folder() / f"{card.spec}.net", card)
+    return Found(builtin_folder() / f"{name}.net" if name in builtin_names() else path)
+
+
+def near(name: str) -> str:
+    """The known names that are like one that is not, or where to find them all."""
+    from netspec import zoo
+
+    known = did_you_mean(name, sorted({*builtin_names(), *zoo.names()}))
+    return known or f"the built-in specs are {', '.join(builtin_names())}, and `netspec zoo` lists networks"
 
 
 def holds_file(path: Path) -> bool:
@@ -51,10 +83,7 @@ def read(path: Path, shown: str | None = None, *, regular_only: bool = False) ->
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except FileNotFoundError:
-        near = (
-            did_you_mean(path.stem, builtin_names()) or f"the built-in specs are {', '.join(builtin_names())}"
-        )
-        raise refusal(name, f"there is no file {name}", near) from None
+        raise refusal(name, f"there is no file {name}", near(path.stem)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise refusal(name, f"{name} cannot be read: {reason.lower()}", None) from None

@@ -34,7 +34,8 @@ OUTSIDE = {
     "graphviz": ("emit/picture.py",),
     "networkx": ("graph.py",),
     "click": ("cli.py",),
-    "pydantic": ("ops/", "check/arguments.py", "recipe.py", "recipe_parts.py", "emit/manual.py"),
+    "yaml": ("zoo.py",),
+    "pydantic": ("ops/", "check/arguments.py", "recipe.py", "recipe_parts.py", "emit/manual.py", "zoo.py"),
 }
 # What each part of netspec may import, beside itself. The order is that of the architecture: only leftwards.
 BASIC = {"diagnostics", "shape", "values"}
@@ -45,7 +46,8 @@ INSIDE = {
     "values": set(),
     "files": set(),
     "tree": {"diagnostics"},
-    "source": {"diagnostics"},
+    "zoo": {"diagnostics"},
+    "source": {"diagnostics", "zoo"},
     "ops": {"shape", "values"},
     "graph": {"diagnostics", "ops", "shape"},
     "parse": BASIC | {"tree"},
@@ -57,9 +59,9 @@ INSIDE = {
     "formatter": SYNTAX | {"files", "source"},
     "memory": {"graph", "recipe"},
     "check": SYNTAX | {"evaluate", "functions", "source", "ops", "graph", "recipe"},
-    "emit": BASIC | {"ops", "graph", "check", "memory"},
+    "emit": BASIC | {"ops", "graph", "check", "memory", "zoo"},
     "modules": set(),
-    "run": BASIC | {"graph", "check", "emit", "recipe", "recipe_parts", "memory"},
+    "run": BASIC | {"graph", "check", "emit", "recipe", "recipe_parts", "memory", "zoo"},
 }
 FREE = {"__init__", "__main__", "cli"}
 """They put the parts together, and import what they need inside functions."""
@@ -136,6 +138,8 @@ RUNS = [
     ("from netspec.cli import main; main(['export', SPEC], standalone_mode=False)", "[]"),
     ("from netspec.cli import main; main(['fmt', '--check', SPEC], standalone_mode=False)", "[]"),
     ("import netspec; netspec.load(SPEC).source()", "[]"),
+    ("from netspec.cli import main; main(['check', 'vgg11'], standalone_mode=False)", "[]"),
+    ("from netspec.cli import main; main(['zoo'], standalone_mode=False)", "[]"),
     ("import rich", "['rich']"),
     ("import numpy", "['numpy']"),
 ]
@@ -164,7 +168,7 @@ PUBLIC = ["Diagnostic", "Net", "Network", "Report", "SpecError", "check", "load"
 def test_public_names():
     assert netspec.__all__ == PUBLIC
     assert all(getattr(netspec, name).__doc__ for name in PUBLIC)
-    assert {n for n in vars(netspec.Network) if not n.startswith("_")} == {"source", "module", "dot"}
+    assert {n for n in vars(netspec.Network) if not n.startswith("_")} == {"card", "source", "module", "dot"}
 
 
 def test_files_are_short():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from places import HERE
 
-from netspec import check
+from netspec import check, zoo
 from netspec.check import check_source
 from netspec.diagnostics import Source
 from netspec.emit.table import text
@@ -25,6 +25,15 @@ def test_the_example_of_the_language_checks():
     report = check_source(Source("small.net", spec), ROOT)
     assert not report.diagnostics
     assert report.ok
+
+
+def test_the_card_in_the_documents_is_the_zoo_s(tmp_path):
+    """Some weights are left out there."""
+    shown = next(b for b in blocks(ROOT / "docs" / "zoo.md") if b.startswith("name"))
+    (tmp_path / "card.yaml").write_text(shown, "utf-8")
+    card, whole = zoo.read(tmp_path / "card.yaml"), zoo.card("resnet50")
+    assert card.model_copy(update={"results": whole.results}) == whole
+    assert set(card.results) <= set(whole.results)
 
 
 def test_the_readme_shows_alexnet_as_it_is():

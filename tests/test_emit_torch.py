@@ -22,7 +22,7 @@ from netspec.diagnostics import Source
 
 OK = HERE / "cases" / "ok"
 GOLDEN = [
-    ("alexnet.py", "alexnet", {"towers": 2}),
+    ("alexnet.py", "alexnet_paper", {}),
     ("lenet.py", "lenet", {}),
     ("lenet_caffe.py", "lenet", {"caffe": True}),
     ("resnet50.py", OK / "resnet.net", {"depth": 50}),

@@ -264,7 +264,7 @@ def test_an_input_that_is_not_there_cannot_be_resized(name):
 
 
 def test_crops_follow_an_input_given_from_outside():
-    report = netspec.check("alexnet", input=(3, 67, 67))
+    report = netspec.check("alexnet_paper", input=(3, 67, 67))
     recipe = report.require().recipe
     assert (recipe["crop"].value, recipe["resize"].value) == (67, 76)
     assert any("crops to 67 instead of 227" in r for r in report.remarks)

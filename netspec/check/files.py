@@ -9,7 +9,7 @@ from netspec import tree as t
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.evaluate import Fault
 from netspec.parse import parse
-from netspec.source import inside, read
+from netspec.source import holds_file, inside, read
 
 MOST_FILES = 64
 
@@ -59,7 +59,8 @@ class Files:
             source = read(path, shown, regular_only=True)
         except SpecError as error:
             fault = error.diagnostics[0]
-            raise Fault("bad-use", fault.message, use.span, fault.help) from None
+            help = fault.help if holds_file(path) else None  # names of whole specs are no help here
+            raise Fault("bad-use", fault.message, use.span, help) from None
         self.real[shown], self.used_by[shown] = path.resolve(), user
         self.loaded[shown], faults = parse(source)
         self.faults += faults

@@ -115,6 +115,11 @@ ARROWS = {
 }
 
 
+def test_folds_layers_whose_starts_have_arguments() -> None:
+    net = net_of(f"g: {{ conv(3, 3, init=normal(mean=0, std=0.1)); {CONV} }}\n{CONV}")
+    assert "g" in dot(net, depth=1)
+
+
 @pytest.mark.parametrize(("text", "depth", "expected"), ARROWS.values(), ids=ARROWS)
 def test_arrows(text: str, depth: int | None, expected: str) -> None:
     drawn = figure(net_of(text), depth).arrows()

@@ -81,7 +81,7 @@ class Figure:
         extra = live(self.net) - main
         for box in self.root.boxes():
             taken = [origin(self.net, i) for node in box.nodes for i in node.inputs]
-            for value in dict.fromkeys(taken) if box.scopes else taken:
+            for value in {n.id: n for n in taken}.values() if box.scopes else taken:
                 if (source := self.place[value.id]) is not box:
                     yield Arrow(value, source, box, all(n.id in extra for n in box.nodes))
         for output in self.net.outputs:
