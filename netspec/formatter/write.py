@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netspec import tree as t
+from netspec.parse.grammar import words
 
 STEP = "  "
 LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
@@ -101,11 +102,15 @@ def label(x: t.Label) -> str:
     named = plain and (
         len(x.parts) > 1 or not isinstance(x.parts[0], str) or text.isdigit() or not text[0].isdigit()
     )
-    return text if named else f'"{text}"'
+    return text if named and text not in words() else f'"{text}"'
 
 
 def path(x: t.Path) -> str:
-    return ".".join(part(p) for p in x.parts)
+    """A path; `in` at its head is the block's input, and a number at its head must be told from a number."""
+    head, *rest = (part(p) for p in x.parts)
+    if head.isdigit() or (head in words() and head != "in"):
+        head = f'"{head}"'
+    return ".".join([head, *(f'"{p}"' if p in words() else p for p in rest)])
 
 
 def part(x: str | t.Label) -> str:
