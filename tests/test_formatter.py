@@ -12,7 +12,7 @@ from netspec.formatter import format_source
 from netspec.parse import parse
 
 SPECS = HERE.parent / "specs"
-SPEC_FILES = sorted([*SPECS.glob("*.net"), *(HERE / "cases" / "ok").glob("*.net")])
+SPEC_FILES = sorted([*SPECS.rglob("*.net"), *(HERE / "cases" / "ok").glob("*.net")])
 
 
 def formatted(text: str) -> str:
@@ -34,7 +34,7 @@ def test_format_keeps_every_spec(path):
     assert comments(once) == comments(text)
 
 
-@pytest.mark.parametrize("path", sorted(SPECS.glob("*.net")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(SPECS.rglob("*.net")), ids=lambda p: p.stem)
 def test_the_specs_that_come_along_are_formatted(path):
     assert formatted(path.read_text("utf-8")) == path.read_text("utf-8")
 
@@ -280,3 +280,17 @@ def test_standard_input(text, status, out):
 def test_a_syntax_fault_is_raised():
     with pytest.raises(SpecError):
         formatted("a: conv(\n")
+
+
+QUOTED = [
+    '"block": { relu }\n',
+    '"in": relu\n',
+    'a: { "if": relu }\ntanh <- a."if"\n',
+    '"for": relu\nadd("for", "in")\n',
+    '"7": relu\ntanh <- "7"\n',
+]
+
+
+@pytest.mark.parametrize("text", QUOTED)
+def test_words_of_the_language_stay_in_quotes(text):
+    assert tree(formatted(text)) == tree(text)

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netspec import tree as t
+from netspec.parse.grammar import words
 
 STEP = "  "
-WORDS = frozenset(
-    """
-    network use input block default repeat for in if else output when expect train and or not true false none
-    """.split()  # noqa: SIM905
-)
-"""The words of the language, which are names only in quotes."""
-
 LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
 """How tightly the binary operators bind; `not` is 3, comparisons 4, signs 7, and `**` 8."""
 
@@ -108,13 +102,15 @@ def label(x: t.Label) -> str:
     named = plain and (
         len(x.parts) > 1 or not isinstance(x.parts[0], str) or text.isdigit() or not text[0].isdigit()
     )
-    return text if named and text not in WORDS else f'"{text}"'
+    return text if named and text not in words() else f'"{text}"'
 
 
 def path(x: t.Path) -> str:
-    if x.parts == ("in",):
-        return "in"
-    return ".".join(part(p) for p in x.parts)
+    """A path; `in` at its head is the block's input, and a number at its head must be told from a number."""
+    head, *rest = (part(p) for p in x.parts)
+    if head.isdigit() or (head in words() and head != "in"):
+        head = f'"{head}"'
+    return ".".join([head, *(f'"{p}"' if p in words() else p for p in rest)])
 
 
 def part(x: str | t.Label) -> str:
@@ -122,8 +118,7 @@ def part(x: str | t.Label) -> str:
     if isinstance(x, t.Label):
         text = label(x)
         return f'"{text}"' if text[0] == "{" else text
-    plain = all(c.isascii() and (c.isalnum() or c == "_") for c in x) and x not in WORDS
-    return x if plain else f'"{x}"'
+    return x if all(c.isascii() and (c.isalnum() or c == "_") for c in x) else f'"{x}"'
 
 
 def parameters(items: Iterable[t.Parameter]) -> str:

@@ -66,6 +66,12 @@ def lex(text: str) -> tuple[list[Token], list[Token]]:
     return tokens, comments
 
 
+@cache
+def words() -> frozenset[str]:
+    """The language's own words, which can be labels in quotes alone."""
+    return frozenset(t.pattern.value for t in grammar().terminals if t.pattern.value.isalpha())
+
+
 def choices(state: InteractiveParser) -> set[str]:
     """The terminals that the parser's tables list for its state."""
     return set(state.choices())  # type: ignore[no-untyped-call]
