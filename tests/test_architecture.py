@@ -33,7 +33,7 @@ OUTSIDE = {
     "lark": ("parse/",),
     "graphviz": ("emit/picture.py",),
     "networkx": ("graph.py",),
-    "click": ("cli.py",),
+    "click": ("cli.py", "__main__.py"),
     "yaml": ("zoo.py",),
     "pydantic": ("ops/", "check/arguments.py", "recipe.py", "recipe_parts.py", "emit/manual.py", "zoo.py"),
 }

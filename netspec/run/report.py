@@ -55,7 +55,7 @@ class Summary:
     """How a run ended; scores are None where no epoch was finished.
 
     `final` is by `final_view`, the recipe's kind of evaluation, `best` the best epoch's, by the centre crop.
-    `weights` holds the last state_dict, `best_weights` the best epoch's, `checkpoint` all that going on needs.
+    `weights` is the last state_dict, `best_weights` the best epoch's, `checkpoint` all that going on needs.
     """
 
     epochs: int
@@ -63,10 +63,10 @@ class Summary:
     seconds: float
     images_per_second: float
     final: Score | None
-    final_view: str
     best: Score | None
     best_epoch: int
     weights: Path
     best_weights: Path | None
     checkpoint: Path
     interrupted: bool = False
+    final_view: str = "centre crop"
