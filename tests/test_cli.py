@@ -88,7 +88,7 @@ STATUSES = [
     ("fmt .", 1),
     ("train", 2),
     ("train faulty.net --data digits", 1),
-    ("train fine.net", 1),
+    ("train fine.net", 2),
     ("train fine.net --data nonsense", 2),
     ("train fine.net --data imagenet", 2),
     ("train fine.net --data imagenet --root none", 1),
