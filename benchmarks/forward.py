@@ -1,6 +1,6 @@
-"""Forward pass of the compiled VGG-16 against torchvision's, eager, same weights, in turns.
+"""Forward pass of compiled networks against torchvision's own modules, eager, same weights, in turns.
 
-    python benchmarks/forward.py
+    python benchmarks/forward.py [NAME...]
 
 Bar: at most 1.02 of torchvision's time, outputs bit-equal.
 """
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from statistics import median
 
 import torch
+import torchvision
 from torch import nn
-from torchvision.models import vgg16
 
 from netspec import load
+
+NAMES = ["vgg16", "resnet50", "densenet121", "efficientnet_b0", "vit_b_16", "swin_t"]
 
 
 def seconds(module: nn.Module, images: torch.Tensor) -> float:
@@ -26,26 +27,34 @@ def seconds(module: nn.Module, images: torch.Tensor) -> float:
     return time.perf_counter() - started
 
 
+@torch.no_grad()
+def compare(name: str, rounds: int, batch: int) -> None:
+    """Print the ratio of one network's times, pair by pair: its median and range."""
+    theirs = getattr(torchvision.models, name)().eval()
+    net = load(name)
+    ours = net.module().eval()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    images = torch.randn(batch, *net.net.inputs[0].shape)
+    equal = torch.equal(ours(images), theirs(images))
+    ratios = []
+    for round_ in range(rounds):
+        first, second = (ours, theirs) if round_ % 2 else (theirs, ours)
+        times = {id(first): seconds(first, images), id(second): seconds(second, images)}
+        ratios.append(times[id(ours)] / times[id(theirs)])
+    spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
+    print(f"{name}: {median(ratios):.3f} of torchvision's time, {spread} (bar 1.02); bit-equal: {equal}")
+
+
 def main() -> None:
-    """Print the ratio pair by pair: its median and range."""
+    """Compare the networks asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--batch", type=int, default=2)
     options = parser.parse_args()
-    theirs = vgg16().eval()
-    ours = load(Path(__file__).parent.parent / "specs" / "vgg.net", depth=16).module().eval()
-    ours.load_state_dict(theirs.state_dict(), strict=True)
-    images = torch.randn(options.batch, 3, 224, 224)
-    with torch.no_grad():
-        print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {options.batch}")
-        print(f"bit-equal: {torch.equal(ours(images), theirs(images))}")
-        ratios = []
-        for round_ in range(options.rounds):
-            first, second = (ours, theirs) if round_ % 2 else (theirs, ours)
-            times = {id(first): seconds(first, images), id(second): seconds(second, images)}
-            ratios.append(times[id(ours)] / times[id(theirs)])
-    spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
-    print(f"netspec against torchvision: {median(ratios):.3f}, {spread} (bar 1.02)")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {options.batch}")
+    for name in options.names:
+        compare(name, options.rounds, options.batch)
 
 
 if __name__ == "__main__":

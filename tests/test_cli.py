@@ -160,7 +160,7 @@ def test_json_names_are_state_dict_paths():
 
 def test_json_of_faults():
     made = as_json("faulty.net")
-    assert (made["ok"], made["network"], made["totals"], made["layers"]) == (False, None, None, [])
+    assert (made["ok"], made["network"], made["totals"], made["layers"]) == (False, "Net", None, [])
     assert all(has(d, DIAGNOSTIC) for d in made["diagnostics"])
     assert [(d["code"], d["line"], d["column"]) for d in made["diagnostics"]] == [
         ("shape-mismatch", 3, 15),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from netspec import tree as t
 from netspec.check import claims, lint
-from netspec.check.arguments import twice
+from netspec.check.arguments import fitting, twice
 from netspec.check.context import Context
 from netspec.check.expand import Expander
 from netspec.check.files import Files
@@ -40,6 +40,9 @@ class Report:
     net: Net | None
     diagnostics: tuple[Diagnostic, ...]
     remarks: tuple[str, ...] = ()
+    network: str | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    """The network's name and the values of its parameters, as far as they could be read."""
 
     @property
     def ok(self) -> bool:
@@ -274,22 +277,7 @@ class Check:
         if faulty and self.changed:
             given = ", ".join(f"{n} = {spell(self.values[n])}" for n in self.changed if n in self.values)
             remarks.append(f"this was checked with {given}")
-        return Report(self.source, None if faulty else net, diagnostics, tuple(remarks))
-
-
-def fitting(given: object, default: object, parameter: t.Parameter) -> object:
-    """A value from outside, if it is of the kind of the parameter's default; a number can be meant as text.
-
-    Raises:
-        Fault: it is of another kind.
-    """
-    number = isinstance(given, int | float) and not isinstance(given, bool)
-    if isinstance(default, str) and number:
-        return str(given)
-    yes_or_no = isinstance(default, bool) and not isinstance(given, bool)
-    amount = isinstance(default, int | float) and not isinstance(default, bool) and not number
-    if yes_or_no or amount:
-        kind = "true or false" if yes_or_no else "a number"
-        message = f"`{parameter.name}` takes {kind}, not {spell(given)}"
-        raise Fault("wrong-setting", message, parameter.span)
-    return given
+        name = next((s.name for s in self.file.body.statements if isinstance(s, t.Network)), None)
+        return Report(
+            self.source, None if faulty else net, diagnostics, tuple(remarks), name, dict(self.values)
+        )

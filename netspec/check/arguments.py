@@ -13,7 +13,7 @@ from netspec import tree as t
 from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
 from netspec.evaluate import Fault, Names, Unknown, evaluate
 from netspec.ops import OPS, Op
-from netspec.values import Call, kind_of
+from netspec.values import Call, kind_of, spell
 
 SYNONYMS = {
     **dict.fromkeys(("dense", "fc", "innerproduct"), "linear"),
@@ -169,3 +169,21 @@ def twice(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
             labels = (Label(first[parameter.name].span, "it was named here first"),)
             yield Diagnostic("duplicate-argument", message, parameter.span, labels=labels)
         first.setdefault(parameter.name, parameter)
+
+
+def fitting(given: object, default: object, parameter: t.Parameter) -> object:
+    """A value from outside, if it is of the kind of the parameter's default; a number can be meant as text.
+
+    Raises:
+        Fault: it is of another kind.
+    """
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if isinstance(default, str) and number:
+        return str(given)
+    yes_or_no = isinstance(default, bool) and not isinstance(given, bool)
+    amount = isinstance(default, int | float) and not isinstance(default, bool) and not number
+    if yes_or_no or amount:
+        kind = "true or false" if yes_or_no else "a number"
+        message = f"`{parameter.name}` takes {kind}, not {spell(given)}"
+        raise Fault("wrong-setting", message, parameter.span)
+    return given

@@ -52,6 +52,10 @@ class Layers:
             Fault: the op cannot take the shapes that arrive; its labels show the layers that led there.
         """
         if UNKNOWN in inputs:
+            try:
+                op.coherent()
+            except ShapeError as error:
+                raise self.fault(error, name, op, (), span) from None
             return UNKNOWN
         sources = [self.nodes[i] for i in inputs]
         shapes = [n.shape for n in sources]

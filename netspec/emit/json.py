@@ -22,9 +22,9 @@ def report(r: Report, batch: int | None = None) -> dict[str, object]:
     net = r.net
     return {
         "spec": r.source.path,
-        "network": net.name if net else None,
+        "network": r.network,
         "ok": r.ok,
-        "arguments": dict(net.arguments) if net else {},
+        "arguments": dict(r.arguments),
         "convention": CONVENTION,
         "inputs": [{"name": n.name, "shape": list(n.shape)} for n in net.inputs] if net else [],
         "outputs": outputs(net) if net else [],

@@ -150,6 +150,9 @@ class Op(BaseModel):
         infer: ClassVar[Callable[..., Shape]]
         """The output's shape from the inputs' shapes; raises `ShapeError` with the bare fact."""
 
+    def coherent(self) -> None:
+        """Raise `ShapeError` where the arguments contradict each other, whatever arrives."""
+
     def tensors(self, *xs: Any) -> tuple[Tensor, ...]:
         """The weights and buffers, in PyTorch's order."""
         return ()

@@ -36,6 +36,9 @@ class Conv(Weighted, keyword="conv"):
     def axes(self, x: Shape) -> tuple[Axis, ...]:
         return windows(x, self.kernel, self.stride, self.padding, self.dilation)
 
+    def coherent(self) -> None:
+        divide(self.channels, "output", self.groups, self.channels)
+
     def infer(self, x: Shape) -> Shape:
         image(x, "conv")
         divide(x.channels, "input", self.groups, gcd(x.channels, self.channels))
@@ -83,6 +86,9 @@ class Deconv(Weighted, keyword="deconv"):
 
     kind = "conv"
     fresh = True
+
+    def coherent(self) -> None:
+        divide(self.channels, "output", self.groups, self.channels)
 
     def infer(self, x: Shape) -> Shape:
         image(x, "deconv")
