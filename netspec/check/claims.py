@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from netspec import tree as t
 from netspec.check.naming import UNKNOWN
-from netspec.diagnostics import Diagnostic, Label, Span
+from netspec.diagnostics import Diagnostic, Label, Source, Span
 from netspec.evaluate import evaluate
 from netspec.graph import Net, Node
 from netspec.ops import Op
@@ -46,7 +46,7 @@ def check_shape(expander: Expander, claim: t.Size, value: int, span: Span, ctx: 
     if meets(node.shape, parts):
         layers.held.add(value)
         return
-    expander.note(refuted(expander, node, parts, claim.span), ctx)
+    expander.note(refuted(expander, node, parts, claim.span, ctx), ctx)
     if None not in parts:
         layers.nodes[value] = replace(node, shape=type(node.shape)(parts))
     layers.held.add(value)
@@ -58,14 +58,17 @@ def meets(shape: Shape, parts: tuple[int | None, ...]) -> bool:
     return len(shape) == len(parts) and all(p in (None, n) for p, n in zip(parts, shape, strict=True))
 
 
-def refuted(expander: Expander, node: Node, parts: tuple[int | None, ...], span: Span) -> Diagnostic:
+def refuted(
+    expander: Expander, node: Node, parts: tuple[int | None, ...], span: Span, ctx: Context
+) -> Diagnostic:
     """The diagnostic of a refuted shape claim: the layers that led there, and a change that would meet it."""
     layers = expander.layers
     message = f"{node.label} gives {node.shape}, but {spell(parts)} is claimed"
     chain = layers.chain(node.id)[-FARTHEST:]
-    labels = layers.origin(node.id, 4)
-    inputs = layers.nodes[chain[0].inputs[0]].shape if chain[0].inputs else None
-    fix = next(fixes(chain, inputs, parts), None) if inputs else None
+    labels = layers.origin(node.id, 4, ctx.calls)
+    source = layers.before(chain[0])
+    simple = all(len(n.inputs) == 1 for n in chain)
+    fix = next(fixes(chain, source.shape, parts), None) if source and simple else None
     help = None
     if fix:
         changed, words, reached = fix
@@ -75,10 +78,16 @@ def refuted(expander: Expander, node: Node, parts: tuple[int | None, ...], span:
         size = "x".join(map(str, reached.hw if verb == "keeps" else reached))
         help = f"{changed.label} with {words} {verb} {size}"
         help += "" if changed is chain[-1] else f", and then {node.label} gives {spell(parts)}"
-    story = "".join(layers.origin(node.id, 1)[0].text.partition(": ")[2:]) if node.inputs else ""
-    labels = [x for x in labels if x.span != node.span or len(labels) == 1]
+    story = "".join(layers.origin(node.id, 1, ctx.calls)[0].text.partition(": ")[2:]) if node.inputs else ""
+    if line_of(node.span.end - 1, node.span) == line_of(span.start, span):
+        labels = [x for x in labels if x.span != node.span or len(labels) == 1]
     own = "" if any(x.span == node.span for x in labels) else story
     return Diagnostic("shape-mismatch", message, span, text=own, labels=tuple(labels), help=help)
+
+
+def line_of(offset: int, span: Span) -> tuple[Source, int]:
+    """The file and line of an offset."""
+    return span.source, span.source.place(offset)[0]
 
 
 Fix = tuple[Node, str, Shape]

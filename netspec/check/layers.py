@@ -23,6 +23,8 @@ class Layers:
     nodes: list[Node] = field(default_factory=list)
     extent: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Height and width of the largest image that a node depends on, all of which it may see."""
+    sites: dict[int, Calls] = field(default_factory=dict)
+    """The calls of blocks that a node stands in, from the outermost in."""
     unsure: set[int] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
     """Nodes whose shape claim held, where a search for the origin of a fault can stop."""
@@ -55,7 +57,7 @@ class Layers:
             try:
                 op.coherent()
             except ShapeError as error:
-                raise self.fault(error, name, op, (), span) from None
+                raise self.fault(error, name, op, (), span, calls) from None
             return UNKNOWN
         sources = [self.nodes[i] for i in inputs]
         shapes = [n.shape for n in sources]
@@ -63,7 +65,7 @@ class Layers:
         try:
             shape = op.infer(*shapes)
         except ShapeError as error:
-            raise self.fault(error, name, op, inputs, span) from None
+            raise self.fault(error, name, op, inputs, span, calls) from None
         tensors, cost = op.tensors(*shapes), op.cost(*shapes, y=shape)
         refuse_starts(op, tensors, span)
         node = Node(
@@ -80,6 +82,8 @@ class Layers:
             batched,
         )
         self.nodes.append(node)
+        if calls:
+            self.sites[node.id] = calls
         return node.id
 
     def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
@@ -110,39 +114,72 @@ class Layers:
         )
         return height, width
 
-    def fault(self, error: ShapeError, name: str, op: Op, inputs: Sequence[int], span: Span) -> Fault:
+    def fault(
+        self, error: ShapeError, name: str, op: Op, inputs: Sequence[int], span: Span, calls: Calls
+    ) -> Fault:
         """A refusal of an op, with its place and the layers that led there."""
         label = name.rpartition(".")[2]
         shown = f"{label}: {error.message}" if label != op.keyword else error.message
         fault = Fault(error.code, shown, span, error.help)
-        labels = tuple(x for i in inputs for x in self.origin(i, 3 if len(inputs) == 1 else 0))
+        axes = self.disputed(inputs)
+        labels = tuple(x for i in inputs for x in self.origin(i, 3, calls, axes=axes))
         notes = (error.note,) if error.note else ()
         fault.diagnostic = replace(fault.diagnostic, labels=labels, notes=notes)
         return fault
 
     def chain(self, value: int) -> list[Node]:
-        """The single-input layers that led to a value, back to one whose claim held, the first first."""
+        """The layers of one flow that led to a value, back to one whose claim held, the first first."""
         chain = [self.nodes[value]]
-        while len(chain[0].inputs) == 1 and chain[0].id not in self.unsure:
-            before = self.nodes[chain[0].inputs[0]]
+        while (before := self.before(chain[0])) and chain[0].id not in self.unsure:
             if before.id in self.held or before.op.kind == "input":
                 break
             chain.insert(0, before)
         return chain
 
-    def origin(self, value: int, most: int, since: int = -1, axes: slice = slice(None)) -> list[Label]:
-        """The last layers after `since` that changed a value's sizes in `axes`, each with its arithmetic."""
+    def before(self, node: Node) -> Node | None:
+        """The layer that a node takes its value from, raw tensors aside; None where there are several."""
+        flows = [self.nodes[i] for i in node.inputs if self.nodes[i].batched]
+        return flows[0] if len(flows) == 1 else None
+
+    def origin(
+        self, value: int, most: int, calls: Calls, since: int = -1, axes: slice = slice(None)
+    ) -> list[Label]:
+        """The last layers after `since` that changed a value's sizes in `axes`, each with its arithmetic.
+
+        What happened inside a block is told at its call, as seen from inside `calls`.
+        """
         if value == UNKNOWN:
             return []
         chain = [n for n in self.chain(value) if n.inputs and n.id > since]
-        changed = [n for n in chain if n.shape[axes] != self.nodes[n.inputs[0]].shape[axes]]
+        changed = [n for n in chain if self.resized(n, axes)]
         if since >= 0 and not changed:
             return []
-        labels = [Label(n.span, self.story(n)) for n in changed[-max(most, 1) :]]
+        told: dict[Span, list[Node]] = {}
+        for node in changed:
+            told.setdefault(self.place(node, calls), []).append(node)
+        labels = [Label(span, self.tale(nodes)) for span, nodes in list(told.items())[-max(most, 1) :]]
         if not labels:
             node = self.nodes[value]
-            return [Label(node.span, f"{node.shape} comes from here")]
+            return [Label(self.place(node, calls), f"{node.shape} comes from here")]
         return labels
+
+    def resized(self, node: Node, axes: slice) -> bool:
+        """Whether a layer changed sizes, beyond putting them in another order."""
+        source = self.before(node)
+        before, after = (source or self.nodes[node.inputs[0]]).shape, node.shape
+        return before[axes] != after[axes] and (len(after) < 3 or sorted(before) != sorted(after))
+
+    def place(self, node: Node, calls: Calls) -> Span:
+        """Where a layer stands for one who looks from inside `calls`: there, or where its block is called."""
+        own = self.sites.get(node.id, ())
+        return own[len(calls)][1] if len(own) > len(calls) and own[: len(calls)] == calls else node.span
+
+    def tale(self, nodes: Sequence[Node]) -> str:
+        """What layers told at one place did: the arithmetic of one, or from what to what of several."""
+        spans = {n.span for n in nodes}
+        if len(spans) == 1:
+            return self.story(nodes[-1])
+        return f"{self.nodes[nodes[0].inputs[0]].shape} -> {nodes[-1].shape}"
 
     def story(self, node: Node) -> str:
         """What a layer did to the shape, worked out."""
@@ -167,11 +204,16 @@ class Layers:
                 labels = [
                     Label(s.first_line(), f"this branch gives {self.nodes[v].shape}") for v, s in branches
                 ]
-                spatial = len({self.nodes[v].shape[1:] for v, _ in branches}) > 1
-                axes = slice(1, None) if spatial else slice(None)
-                led = [x for v, s in branches for x in self.origin(v, 2, flow, axes) if x.span != s]
+                axes = self.disputed([v for v, _ in branches])
+                led = [x for v, s in branches for x in self.origin(v, 4, calls, flow, axes) if x.span != s]
                 fault.diagnostic = replace(fault.diagnostic, labels=(*labels, *led))
             raise
+
+    def disputed(self, values: Sequence[int]) -> slice:
+        """The axes to look along for why values disagree: height and width where they do, else all."""
+        images = len(values) > 1 and all(len(self.nodes[v].shape) == 3 for v in values)
+        spatial = images and len({self.nodes[v].shape[1:] for v in values}) > 1
+        return slice(1, None) if spatial else slice(None)
 
     def again(self, value: int, name: str, inputs: Sequence[int], span: Span, calls: Calls) -> int:
         """Apply the op of an earlier node to new inputs, with its weights."""
@@ -184,7 +226,7 @@ class Layers:
                 old_size, new_size = ("x".join(map(str, tensor.shape)) for tensor in (before, after))
                 message = f"`{node.name}` cannot be shared here: its {before.name} is {old_size}"
                 message += f", and here it would have to be {new_size}"
-                labels = tuple(self.origin(inputs[0], 2))
+                labels = tuple(self.origin(inputs[0], 2, calls))
                 fault = Fault("shape-mismatch", message, span)
                 fault.diagnostic = replace(fault.diagnostic, labels=labels)
                 raise fault
