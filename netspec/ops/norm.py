@@ -8,7 +8,7 @@ from pydantic import Field
 
 from netspec.ops.base import Code, Op, Positive, Share, Tensor, code, image
 from netspec.ops.start import Init, Weighted
-from netspec.shape import Cost, Shape, is_image, require
+from netspec.shape import Axis, Cost, Shape, is_image, require
 
 Small = Annotated[float, Field(gt=0)]
 
@@ -48,25 +48,33 @@ class Lrn(Op, keyword="lrn"):
     """Divide by the energy of `size` neighbouring channels, alpha divided by size.
 
     Krizhevsky et al., 2012, section 3.3, does not divide alpha: its alpha = 1e-4, n = 5 is `alpha=5e-4` here.
+    With `within`, the neighbours are size x size pixels of the same channel, which divide alpha.
     """
 
     size: Positive = 5
     alpha: float = 1e-4
     beta: float = 0.75
     k: float = 1.0
+    within: bool = False
 
     kind = "norm"
 
     def infer(self, x: Shape) -> Shape:
         image(x, "lrn")
+        fact = f"an even window has no pixel in its middle: `size` must be odd, not {self.size}"
+        require(not self.within or self.size % 2 == 1, fact, "argument-range")
         return x
 
+    def axes(self, x: Shape) -> tuple[Axis, ...]:
+        return tuple(Axis(n, self.size, 1, self.size // 2) for n in x.hw) if self.within else ()
+
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=x.numbers * self.size, divisions=x.numbers, exponentials=x.numbers)
+        window = self.size**2 if self.within else self.size
+        return Cost(additions=x.numbers * window, divisions=x.numbers, exponentials=x.numbers)
 
     def module(self, x: Shape) -> Code:
         options = {"alpha": (self.alpha, 1e-4), "beta": (self.beta, 0.75), "k": (self.k, 1.0)}
-        return code("nn.LocalResponseNorm", self.size, **options)
+        return code("LrnWithin" if self.within else "nn.LocalResponseNorm", self.size, **options)
 
 
 class LayerNorm(Weighted, keyword="layernorm"):
