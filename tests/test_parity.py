@@ -2,60 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
 import torch
 import torchvision
-from places import SPECS
 from torch import Tensor, nn
 from torchvision.models.regnet import BlockParams
 
 import netspec
+from netspec import zoo
 
-DENSENETS, RESNETS, VGGS = (121, 161, 169, 201), (18, 34, 50, 101, 152), (11, 13, 16, 19)
-REGNETS = [
-    f"{xy}_{size}" for xy in "xy" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
-]
-EFFICIENTNETS = [*(f"b{i}" for i in range(8)), "v2_s", "v2_m", "v2_l"]
+NAMES = torchvision.models.list_models(module=torchvision.models)
+SPEC = {name: zoo.card(name).spec for name in NAMES}
+LARGEST = 320_000_000
+"""Models with more parameters are compared on the meta device, by keys and shapes alone."""
 
-ZOO: dict[str, tuple[str, dict[str, object]]] = {
-    "alexnet": ("alexnet_owt", {}),
-    **{f"vgg{d}": ("vgg", {"depth": d}) for d in VGGS},
-    **{f"vgg{d}_bn": ("vgg", {"depth": d, "norm": True}) for d in VGGS},
-    "googlenet": ("googlenet", {}),
-    "inception_v3": ("inception_v3", {}),
-    **{f"resnet{d}": ("resnet", {"depth": d}) for d in RESNETS},
-    "resnext50_32x4d": ("resnet", {"depth": 50, "groups": 32, "base_width": 4}),
-    "resnext101_32x8d": ("resnet", {"depth": 101, "groups": 32, "base_width": 8}),
-    "resnext101_64x4d": ("resnet", {"depth": 101, "groups": 64, "base_width": 4}),
-    "wide_resnet50_2": ("resnet", {"depth": 50, "base_width": 128}),
-    "wide_resnet101_2": ("resnet", {"depth": 101, "base_width": 128}),
-    **{f"densenet{d}": ("densenet", {"depth": d}) for d in DENSENETS},
-    **{f"squeezenet{v.replace('.', '_')}": ("squeezenet", {"version": v}) for v in ("1.0", "1.1")},
-    "mobilenet_v2": ("mobilenet_v2", {}),
-    **{f"mobilenet_v3_{s}": ("mobilenet_v3", {"size": s}) for s in ("large", "small")},
-    **{f"mnasnet{str(a).replace('.', '_')}": ("mnasnet", {"alpha": a}) for a in (0.5, 0.75, 1.0, 1.3)},
-    **{f"regnet_{m}": ("regnet", {"model": m}) for m in [*REGNETS, "y_128gf"]},
-    **{f"efficientnet_{m}": ("efficientnet", {"model": m}) for m in EFFICIENTNETS},
-    **{
-        f"shufflenet_v2_x{str(w).replace('.', '_')}": ("shufflenet_v2", {"width": w})
-        for w in (0.5, 1.0, 1.5, 2.0)
-    },
-}
-"""torchvision's name: the spec and its arguments."""
-
-NAMES = [name for name in torchvision.models.list_models(module=torchvision.models) if name in ZOO]
-LARGEST = 100_000_000
-"""Models with more parameters are compared on the meta device, by keys and shapes alone, VGG excepted."""
-
-SIDES = {"inception_v3": 299}
-"""The input's side, where an auxiliary head is too large for one of 64."""
+SIDES = {"inception_v3": 299, "vit": 224, "maxvit": 224, "swin": 224}
+"""The input's side, where 64 is too small for a head, a position or a shifted window."""
 
 HEADED = ("googlenet", "inception_v3")
 SAME_DRAWS = ("alexnet_owt", "vgg", "densenet")
 """The specs that start bit for bit as torchvision after the same seed; others draw in another order."""
+
+REORDERED = ("swin", "swin_v2")
+"""The specs whose layers stand in order of execution, which torchvision registers in another."""
 
 
 @dataclass
@@ -73,7 +45,7 @@ class Pair:
         return any(p.is_meta for p in self.ours.parameters())
 
     def image(self) -> Tensor:
-        side = SIDES.get(ZOO[self.name][0], 64)
+        side = SIDES.get(SPEC[self.name], 64)
         return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
 
     def randomise(self) -> None:
@@ -94,8 +66,8 @@ def lively(key: str, noise: Tensor) -> Tensor:
     return noise / 10 + key.endswith("weight")
 
 
-def their(name: str, device: str) -> nn.Module:
-    options = {"init_weights": True} if name in HEADED else {}
+def their(name: str, device: str, **options: object) -> nn.Module:
+    options |= {"init_weights": True} if name in HEADED else {}
     plain = BlockParams.from_init_params
 
     def real(**given: object) -> BlockParams:
@@ -109,9 +81,8 @@ def their(name: str, device: str) -> nn.Module:
 
 @pytest.fixture(scope="module", params=NAMES)
 def pair(request: pytest.FixtureRequest) -> Pair:
-    spec, arguments = ZOO[request.param]
-    network = netspec.load(SPECS / f"{spec}.net", **arguments)
-    device = "meta" if network.net.totals.params > LARGEST and spec != "vgg" else "cpu"
+    network = netspec.load(request.param)
+    device = "meta" if network.net.totals.params > LARGEST else "cpu"
     with torch.device(device):
         torch.manual_seed(0)
         ours = network.module()
@@ -138,18 +109,22 @@ def moments(x: Tensor) -> tuple[float, float, float]:
     return (x.mean() / deviation).item(), deviation.log().item(), ((x / deviation) ** 4).mean().item()
 
 
-def layout(named: Iterator[tuple[str, Tensor]]) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
-    return [(name, tuple(t.shape), t.dtype) for name, t in named]
+def layout(named: Iterable[tuple[str, Tensor]], ordered: bool) -> list[tuple[str, tuple[int, ...], str]]:
+    found = [(name, tuple(t.shape), str(t.dtype)) for name, t in named]
+    return found if ordered else sorted(found)
 
 
 def test_keys_and_shapes(pair):
-    assert layout(pair.ours.state_dict().items()) == layout(pair.theirs.state_dict().items())
-    assert layout(pair.ours.named_parameters()) == layout(pair.theirs.named_parameters())
+    ordered = SPEC[pair.name] not in REORDERED
+    ours, theirs = (layout(m.state_dict().items(), ordered) for m in (pair.ours, pair.theirs))
+    assert ours == theirs
+    ours, theirs = (layout(m.named_parameters(), ordered) for m in (pair.ours, pair.theirs))
+    assert ours == theirs
 
 
 def test_starts(pair):
     assert not pair.astray
-    assert not pair.redrawn or ZOO[pair.name][0] not in SAME_DRAWS
+    assert not pair.redrawn or SPEC[pair.name] not in SAME_DRAWS
 
 
 def outputs(module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
@@ -171,10 +146,10 @@ def test_outputs(pair):
         ours, theirs = (outputs(m.train(), x) for m in (pair.ours, pair.theirs))
     assert len(ours) == len(theirs)
     assert all(map(torch.equal, ours, theirs))
-    assert all(map(torch.equal, pair.ours.buffers(), pair.theirs.buffers()))
+    assert all(torch.equal(b, pair.theirs.get_buffer(k)) for k, b in pair.ours.named_buffers())
 
 
-FIRST = {spec: name for name, (spec, _) in reversed(ZOO.items())}
+FIRST = {SPEC[name]: name for name in reversed(NAMES)}
 
 
 def test_gradients(pair):
@@ -183,7 +158,7 @@ def test_gradients(pair):
     pair.randomise()
     for module in (pair.ours, pair.theirs):
         sum(y.square().sum() for y in outputs(module.train(), pair.image())).backward()
-    ours, theirs = ([p.grad for p in m.parameters()] for m in (pair.ours, pair.theirs))
+    ours, theirs = ([p.grad for _, p in sorted(m.named_parameters())] for m in (pair.ours, pair.theirs))
     if (
         pair.name == "googlenet"
     ):  # runs its heads at another time, so their gradients are added in another order
@@ -195,10 +170,17 @@ def test_gradients(pair):
 @pytest.mark.parametrize("name", NAMES)
 def test_published_totals(name):
     """Parameters and MACs as torchvision states them, which leaves auxiliary heads out."""
-    spec, arguments = ZOO[name]
-    heads = {"aux": False} if name in HEADED else {}
-    report = netspec.check(SPECS / f"{spec}.net", **arguments, **heads)
+    report = netspec.check(name, **({"aux": False} if name in HEADED else {}))
     assert not report.diagnostics + report.remarks
     totals, published = report.require().totals, [w.meta for w in torchvision.models.get_model_weights(name)]
     assert round(totals.macs / 1e9, 3) == min(meta["_ops"] for meta in published)  # others take larger images
     assert totals.params == published[0]["num_params"] or name == "inception_v3"  # which counts its head
+
+
+@pytest.mark.parametrize("name", HEADED)
+def test_images_can_be_rescaled_inside(name):
+    ours, theirs = netspec.load(name, transform_input=True).module(), their(name, "cpu", transform_input=True)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    x = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        assert torch.equal(ours.eval()(x), theirs.eval()(x))
