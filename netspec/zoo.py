@@ -21,6 +21,7 @@ Line: TypeAlias = Annotated[str, Field(pattern=r"^\S.*$")]
 Three: TypeAlias = tuple[float, float, float]
 Order: TypeAlias = Literal["name", "params", "macs", "top1", "year"]
 
+IMAGENET = "ImageNet-1K validation"
 MACS = "one multiply-accumulate of a convolution or matrix product, for one image"
 """What published MACs count; torchvision rounds them to a million."""
 
@@ -56,7 +57,7 @@ class Paper(Part):
 
 
 class Published(Part):
-    """The figures of the network that others publish; a spec is held against them."""
+    """The figures of the network, published where somebody did in full; a spec is held against them."""
 
     params: PositiveInt
     """Trainable numbers, those of auxiliary heads among them."""
@@ -81,7 +82,7 @@ class Evaluation(Part):
     """What is taken from each channel of values from 0 to 1; none where it is not published."""
     std: Three | None = (0.229, 0.224, 0.225)
     """What each channel is divided by then; none where it is not published."""
-    data: Line = "ImageNet-1K validation"
+    data: Line = IMAGENET
     """The images."""
 
 
@@ -128,8 +129,9 @@ class Card(Part):
 
     @property
     def top1(self) -> float | None:
-        """The best published top-1 accuracy."""
-        return max((r.top1 for r in self.results if r.top1 is not None), default=None)
+        """The best published top-1 accuracy on ImageNet-1K."""
+        here = [r.top1 for r in self.results if r.evaluation.data == IMAGENET and r.top1 is not None]
+        return max(here, default=None)
 
     @property
     def side(self) -> int:

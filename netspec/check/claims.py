@@ -47,8 +47,11 @@ def check_shape(expander: Expander, claim: t.Size, value: int, span: Span, ctx: 
         layers.held.add(value)
         return
     expander.note(refuted(expander, node, parts, claim.span, ctx), ctx)
-    if None not in parts:
-        layers.nodes[value] = replace(node, shape=type(node.shape)(parts))
+    if len(parts) == len(node.shape):
+        known = (n if p is None else p for p, n in zip(parts, node.shape, strict=True))
+        layers.nodes[value] = replace(node, shape=type(node.shape)(known))
+    elif None not in parts:
+        layers.nodes[value] = replace(node, shape=Shape(parts))
     layers.held.add(value)
     layers.unsure.add(value)
 

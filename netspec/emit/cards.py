@@ -70,7 +70,7 @@ def notes(cards: Sequence[Card]) -> list[str]:
     """What the columns mean."""
     networks = f"{len(cards)} network{'s' * (len(cards) != 1)}"
     return [
-        f"{networks}; a MAC is {MACS}; top-1 in per cent, of the best published weights, "
+        f"{networks}; a MAC is {MACS}; top-1 in per cent on ImageNet-1K, of the best published weights, "
         "some of them at a larger input"
     ]
 
