@@ -101,7 +101,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over a network, for one image; `activations` counts the numbers that all layers give."""
+    """Sums over a network, for one image; `activations` counts the numbers that all layers give.
+
+    `macs` and `cost` leave out what runs in training alone, the auxiliary heads; the others hold everything.
+    """
 
     layers: int
     params: int
@@ -142,8 +145,23 @@ class Net:
         return {i: tuple(ids) for i, ids in taken.items()}
 
     @cached_property
+    def training_only(self) -> frozenset[int]:
+        """The nodes that only outputs in training need, such as auxiliary heads."""
+        always = self.needed({o.node for o in self.outputs if not o.training})
+        return frozenset(self.needed({o.node for o in self.outputs if o.training}) - always)
+
+    def needed(self, outputs: set[int]) -> set[int]:
+        """The nodes that some nodes depend on, themselves included."""
+        alive = set(outputs)
+        for node in reversed(self.nodes):
+            if node.id in alive:
+                alive.update(node.inputs)
+        return alive
+
+    @cached_property
     def totals(self) -> Totals:
-        layers, total = self.layers, Cost.sum(n.cost for n in self.layers)
+        layers = self.layers
+        total = Cost.sum(n.cost for n in layers if n.id not in self.training_only)
         params, buffers = sum(n.params for n in layers), sum(n.buffers for n in layers)
         activations = sum(n.shape.numbers for n in layers if n.batched)
         return Totals(len(layers), params, buffers, total.macs, activations, total)

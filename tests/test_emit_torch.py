@@ -158,11 +158,14 @@ def test_working_in_place_changes_nothing_where_it_could(text):
     assert_in_place_changes_nothing(compiled(text))
 
 
+LARGEST = 2_000_000  # activations: random networks can enlarge an image until memory ends
+
+
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(network())
 def test_working_in_place_changes_nothing_on_random_networks(text):
     report = check_source(Source("random.net", text), Path())
-    assume(report.net)
+    assume(report.net and report.net.totals.activations < LARGEST)
     assert_in_place_changes_nothing(Network(report.require()))
 
 

@@ -151,11 +151,14 @@ def test_forward_is_the_graph(text, head):
     assert_forward_is_the_graph(compiled(text, head))
 
 
+LARGEST = 2_000_000  # activations: random networks can enlarge an image until memory ends
+
+
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(network())
 def test_forward_is_the_graph_on_random_networks(text):
     report = check_source(Source("random.net", text), Path())
-    assume(report.net)
+    assume(report.net and report.net.totals.activations < LARGEST)
     assert_forward_is_the_graph(Network(report.require()))
 
 

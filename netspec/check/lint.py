@@ -10,18 +10,9 @@ from netspec.diagnostics import Diagnostic, Span
 from netspec.graph import Net
 
 
-def live(net: Net) -> set[int]:
-    """The nodes that some output depends on."""
-    alive = {output.node for output in net.outputs}
-    for node in reversed(net.nodes):
-        if node.id in alive:
-            alive.update(node.inputs)
-    return alive
-
-
 def unused_layers(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic]:
     """Layers that lead to no output, told at the last of each line of them; inputs likewise are errors."""
-    alive = live(net)
+    alive = net.needed({output.node for output in net.outputs})
     outputs = " and ".join(f"`{o.name}`" for o in net.outputs)
     for node in net.nodes:
         if node.id in alive:

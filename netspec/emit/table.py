@@ -83,10 +83,11 @@ def totals(net: Net, memory: Memory) -> list[str]:
     t = net.totals
     buffers = f", {t.buffers:,} in buffers" if t.buffers else ""
     weights = FLOAT * (t.params + t.buffers) / 1e6
+    aside = "; what runs in training alone is left out" if net.training_only else ""
     active = FLOAT * t.activations / 1e6
     return [
         f"{t.layers} layer{'s' * (t.layers != 1)}, {t.params:,} parameters, all trainable{buffers}",
-        f"{t.macs:,} MACs ({human(t.macs)}): {CONVENTION}",
+        f"{t.macs:,} MACs ({human(t.macs)}): {CONVENTION}{aside}",
         f"{weights:,.1f} MB of weights, {active:,.1f} MB of activations for one image, in float32",
         f"about {memory.total / 1e9:,.2f} GB to train with {memory.words}",
     ]

@@ -6,6 +6,24 @@ import torch
 from torch import nn
 
 
+class Permute(nn.Module):
+    """Put the axes in another order, that of the batch being 0."""
+
+    def __init__(self, *order: int) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.permute(self.order)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Normalise the channels of each pixel of N x C x H x W."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class Rescale(nn.Module):
     """Multiply each channel by a number and add another."""
 

@@ -17,6 +17,9 @@ class ChannelsLast(Op, keyword="channels_last"):
         image(x, "channels_last")
         return Grid((x.height, x.width, x.channels))
 
+    def module(self, x: Shape) -> Code:
+        return code("Permute", 0, 2, 3, 1)
+
     def expression(self, x: str) -> str:
         return f"{x}.permute(0, 2, 3, 1)"
 
@@ -27,6 +30,9 @@ class ChannelsFirst(Op, keyword="channels_first"):
     def infer(self, x: Shape) -> Shape:
         grid(x, "channels_first")
         return Shape((x.channels, x.height, x.width))
+
+    def module(self, x: Shape) -> Code:
+        return code("Permute", 0, 3, 1, 2)
 
     def expression(self, x: str) -> str:
         return f"{x}.permute(0, 3, 1, 2)"

@@ -104,12 +104,8 @@ class LayerNorm(Weighted, keyword="layernorm"):
         return Cost(additions=2 * x.numbers, divisions=x.numbers)
 
     def module(self, x: Shape) -> Code:
-        return code(
-            "nn.LayerNorm", self.size(x), eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True)
-        )
-
-    def call(self, module: str, x: Shape) -> str:
-        return f"{module}({{}}.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)" if is_image(x) else f"{module}({{}})"
+        function = "LayerNorm2d" if is_image(x) else "nn.LayerNorm"
+        return code(function, self.size(x), eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
 
 
 class GroupNorm(Weighted, keyword="groupnorm"):

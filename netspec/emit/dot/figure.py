@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
-from netspec.check.lint import live
 from netspec.graph import Net, Node, Output, Scope
 from netspec.ops.reshape import Identity
 
@@ -77,8 +76,7 @@ class Figure:
 
     def arrows(self) -> Iterator[Arrow]:
         """Every arrow, in the order of what it leads to; a folded box takes each value once."""
-        main = live(replace(self.net, outputs=tuple(o for o in self.net.outputs if not o.training)))
-        extra = live(self.net) - main
+        extra = self.net.training_only
         for box in self.root.boxes():
             taken = [origin(self.net, i) for node in box.nodes for i in node.inputs]
             for value in {n.id: n for n in taken}.values() if box.scopes else taken:

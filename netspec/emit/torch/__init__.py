@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netspec.emit.torch.classes import Classes, Template
+from netspec.emit.torch.classes import Classes
 from netspec.emit.torch.helpers import needed
+from netspec.emit.torch.templates import Template
 from netspec.graph import Net
 
 
@@ -40,14 +41,16 @@ def describe(net: Net) -> str:
 
 def write(template: Template, extra: list[str], docstring: str | None) -> str:
     """The text of one class."""
-    lines = [f"class {template.name}(nn.Module):"]
+    lines = [f"class {template.name}(nn.{'Sequential' if template.sequential else 'Module'}):"]
     if docstring:
         first, _, rest = docstring.partition("\n")
         lines += [f'    """{first}'] + [f"    {line}".rstrip() for line in rest.split("\n")] + ['    """', ""]
     parameters = ", ".join(["self", *template.parameters])
     init = [*template.init(), *extra]
-    lines += [f"    def __init__({parameters}):", "        super().__init__()"]
+    lines += [f"    def __init__({parameters}):"]
     lines += [f"        {line}" for text in init for line in text.split("\n")]
+    if template.sequential:
+        return "\n".join(lines)
     lines += ["", f"    def forward(self, {', '.join(template.inputs)}):"]
     lines += [f"        {line}" for line in template.forward]
     return "\n".join(lines)

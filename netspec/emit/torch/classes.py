@@ -1,74 +1,18 @@
-"""The classes of the generated source: scopes of one structure share one, what differs is its parameters."""
+"""The classes of the generated source: scopes of one structure share one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from netspec.emit.torch.forward import Wiring, forward
-from netspec.emit.torch.layout import Buffer, Call, Chain, Inner, Layout, Number, Raw, write
-from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, member, plain, unique
+from netspec.emit.torch.layout import Buffer, Call, Chain, Layout, Raw
+from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, member, unique
 from netspec.emit.torch.start import Starts
+from netspec.emit.torch.templates import Instance, Slots, Template, solve
 from netspec.graph import Net, Node, Scope
 from netspec.ops.activation import Activation
 from netspec.ops.base import Option
 from netspec.ops.start import INITS
-from netspec.values import python
-
-Column = tuple[object, ...]
-"""One number of a class, in each of its instances."""
-
-
-@dataclass
-class Instance:
-    """One use of a class: its literal numbers, the instances inside it, and what the spec called it with."""
-
-    template: Template
-    numbers: list[object]
-    inner: list[Instance]
-    arguments: Mapping[str, object]
-    in_channels: int
-    parameters: dict[str, object] = field(default_factory=dict)
-
-
-@dataclass
-class Template:
-    """A class to be written: its children's layouts by name, and the texts that fill their holes."""
-
-    name: str
-    hints: list[str]
-    children: list[tuple[str, Layout]]
-    starts: list[Layout]
-    forward: list[str]
-    inputs: list[str]
-    instances: list[Instance] = field(default_factory=list)
-    parameters: list[str] = field(default_factory=list)
-    numbers: list[str] = field(default_factory=list)
-    inner: list[str] = field(default_factory=list)
-
-    def init(self) -> list[str]:
-        """The lines of `__init__` that make the children and start their weights."""
-        texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
-        starts = [write(layout, self.numbers, self.inner) for layout in self.starts]
-        return [*(assign(name, text) for name, text in texts), *starts]
-
-
-class Slots:
-    """Collects the numbers of a scope's `__init__` while its lines are laid out with holes."""
-
-    def __init__(self) -> None:
-        self.numbers: list[object] = []
-        self.hints: list[str] = []
-        self.inner: list[Instance] = []
-
-    def number(self, value: object, hint: str) -> Number:
-        self.numbers.append(value)
-        self.hints.append(hint)
-        return Number(len(self.numbers) - 1)
-
-    def instance(self, instance: Instance) -> Inner:
-        self.inner.append(instance)
-        return Inner(len(self.inner) - 1)
 
 
 class Classes:
@@ -86,22 +30,28 @@ class Classes:
     def instance(self, scope: Scope) -> Instance:
         """Lay out a scope as a class, or find the class that is laid out alike."""
         slots = Slots()
-        children = self.children(scope, slots)
-        starts = list(self.started(scope, "self", slots))
+        sequential = bool(scope.path) and self.chained(scope) and counted(self.labels(scope))
+        if sequential:
+            children = [(name, self.part(child, slots)) for name, child in self.named(scope)]
+        else:
+            children = self.children(scope, slots)
+        starts = list(self.started(scope, "self", sequential, slots))
         io = self.wiring.interface(scope)
         inputs = self.inputs(scope)
         body = forward(self.wiring, scope, inputs)
         kinds = [type(n).__name__ for n in slots.numbers]
         held = [i.template.name for i in slots.inner]
-        key = repr((scope.block or scope.name, children, starts, body, held, kinds))
+        key = repr((scope.block or scope.name, children, starts, body, sequential, held, kinds))
         if key not in self.templates:
             name = (
                 identifier(self.net.name)
                 if not scope.path
-                else unique(scope.block or camel_case(scope.name), self.used | TAKEN)
+                else unique(scope.block or camel_case(titled(scope.path)), self.used | TAKEN)
             )
             self.used.add(name)
-            self.templates[key] = Template(name, slots.hints, children, starts, body, [n for _, n in inputs])
+            self.templates[key] = Template(
+                name, slots.hints, children, starts, body, [n for _, n in inputs], sequential
+            )
         channels = self.net.nodes[io.inputs[0]].shape.channels if io.inputs else 0
         made = Instance(self.templates[key], slots.numbers, slots.inner, scope.arguments, channels)
         self.templates[key].instances.append(made)
@@ -134,20 +84,24 @@ class Classes:
                 made.append((node.label, self.leaf(node, slots)))
         return made
 
-    def started(self, scope: Scope, target: str, slots: Slots) -> Iterator[Layout]:
+    def labels(self, scope: Scope) -> list[str]:
+        """The names of a scope's children."""
+        return [c.name if isinstance(c, Scope) else self.net.nodes[c].label for c in scope.children]
+
+    def named(self, scope: Scope) -> Iterator[tuple[str, Scope | int]]:
+        return zip(self.labels(scope), scope.children, strict=True)
+
+    def started(self, scope: Scope, target: str, indexed: bool, slots: Slots) -> Iterator[Layout]:
         """The calls that start the weights of a scope's own layers, those in its nn.Sequential included."""
-        counted = [c.name if isinstance(c, Scope) else self.net.nodes[c].label for c in scope.children]
-        indexed = target != "self" and counted == [str(k) for k in range(len(counted))]
-        for child, name in zip(scope.children, counted, strict=True):
+        for name, child in self.named(scope):
+            place = f"{target}[{name}]" if indexed else target + member(name)
             if isinstance(child, Scope):
                 if child.shares is None and not child.block and self.chained(child):
-                    yield from self.started(
-                        child, f"{target}{f'[{name}]' if indexed else member(name)}", slots
-                    )
+                    yield from self.started(child, place, counted(self.labels(child)), slots)
                 continue
             node = self.net.nodes[child]
-            kind = TENSORS.get(node.op.keyword, "submodule")
-            place = f"{target}{f'[{name}]' if indexed else member(name, kind)}"
+            if node.op.kind == "tensor":
+                place = target + member(name, TENSORS[node.op.keyword])
             for tensor, call in self.starts.beside(node):
                 given = [k for k in INITS[call.name] if k in call.kwargs]
                 options = tuple((k, slots.number(call.kwargs[k], f"{name}_{k}"), ...) for k in given)
@@ -178,6 +132,7 @@ class Classes:
         hints = {"nn.Conv2d": ("in", "channels", "kernel"), "nn.Linear": ("in", "features")}.get(
             made.function, ()
         )
+        label = node.op.keyword if label.isdigit() else label
         words = [hints[k] if k < len(hints) else "size" for k in range(len(made.args))]
         args = [slots.number(arg, f"{label}_{word}") for arg, word in zip(made.args, words, strict=True)]
         given = [(key, slots.number(o.value, f"{label}_{key}"), o.default) for key, o in options.items()]
@@ -193,14 +148,14 @@ class Classes:
         """A scope as its parent writes it: an nn.Sequential where it is a plain chain, else an own class."""
         if scope.block or not self.chained(scope):
             return slots.instance(self.instance(scope))
-        parts: list[tuple[str, Layout]] = []
-        for child in scope.children:
-            if isinstance(child, Scope):
-                parts.append((child.name, self.module(child, slots)))
-            else:
-                node = self.net.nodes[child]
-                parts.append((node.label, self.code(node, slots, f"{scope.name}_{node.label}")))
-        return Chain(tuple(parts))
+        return Chain(tuple((name, self.part(child, slots, scope.name)) for name, child in self.named(scope)))
+
+    def part(self, child: Scope | int, slots: Slots, around: str = "") -> Layout:
+        """A part of an nn.Sequential."""
+        if isinstance(child, Scope):
+            return self.module(child, slots)
+        node = self.net.nodes[child]
+        return self.code(node, slots, "_".join(x for x in (around, node.label) if x))
 
     def chained(self, scope: Scope) -> bool:
         """Whether each child takes the value of the one before, and nothing leaves but the last value."""
@@ -230,64 +185,13 @@ class Classes:
         return io.outputs == (value,) and users <= set(scope.ids())
 
 
-def assign(name: str, text: str) -> str:
-    """The statement that gives a module its child."""
-    if text.startswith("self.register_buffer("):
-        return text
-    if plain(name):
-        return f"self.{name} = {text}"
-    register = "register_parameter" if text.startswith("nn.Parameter(") else "add_module"
-    return f"self.{register}({python(name)}, {text})"
+def counted(labels: list[str]) -> bool:
+    """Whether names are those that nn.Sequential gives."""
+    return labels == [str(k) for k in range(len(labels))]
 
 
-def solve(template: Template) -> None:
-    """Name what differs between the instances of a class, after the spec's own parameters where they fit."""
-    instances = template.instances
-    known: dict[str, Column] = {"in_channels": tuple(i.in_channels for i in instances)}
-    for name in instances[0].arguments:
-        values = tuple(i.arguments.get(name) for i in instances)
-        if all(isinstance(v, int | float | tuple) for v in values) and name != "in_channels":
-            known[identifier(name)] = values
-    parameters: dict[str, Column] = {}
-
-    def text(column: Column, hint: str) -> str:
-        if all(v == column[0] and type(v) is type(column[0]) for v in column):
-            return python(column[0])
-        for name, words in expressions(column, known):
-            parameters[name] = known[name]
-            return words
-        name = next((n for n, c in parameters.items() if c == column), None) or unique(
-            hint, [*parameters, *known]
-        )
-        parameters[name] = column
-        return name
-
-    columns = list(zip(*(i.numbers for i in instances), strict=True))
-    template.numbers = [text(c, identifier(h)) for c, h in zip(columns, template.hints, strict=True)]
-    for place, child in enumerate(instances[0].inner):
-        arguments = [
-            text(tuple(i.inner[place].parameters[p] for i in instances), p) for p in child.template.parameters
-        ]
-        template.inner.append(f"{child.template.name}({', '.join(arguments)})")
-    order = [*(n for n in known if n in parameters), *(n for n in parameters if n not in known)]
-    template.parameters = order
-    for k, made in enumerate(instances):
-        made.parameters = {name: parameters[name][k] for name in order}
-
-
-def expressions(column: Column, known: Mapping[str, Column]) -> list[tuple[str, str]]:
-    """How a column of numbers follows from one known parameter: itself, a multiple, or a part."""
-    found = [(name, name) for name, values in known.items() if values == column]
-    whole = [c for c in column if isinstance(c, int) and not isinstance(c, bool)]
-    if found or len(whole) != len(column):
-        return found
-    for name, values in known.items():
-        if not all(isinstance(v, int) and v > 0 for v in values):
-            continue
-        pairs = [(c, v) for c, v in zip(whole, values, strict=True) if isinstance(v, int)]
-        factor, part = pairs[0][0] // pairs[0][1], pairs[0][1] // max(pairs[0][0], 1)
-        if factor > 1 and all(c == factor * v for c, v in pairs):
-            found.append((name, f"{factor} * {name}"))
-        elif part > 1 and all(c == v // part for c, v in pairs):
-            found.append((name, f"{name} // {part}"))
-    return found
+def titled(path: str) -> str:
+    """The last part of a path that says something, with the numbers behind it."""
+    parts = path.split(".")
+    words = [k for k, part in enumerate(parts) if not part.isdigit()]
+    return "_".join(parts[words[-1] if words else 0 :])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from netspec.emit.torch.names import TENSORS, member, unique
+from netspec.emit.torch.names import TENSORS, member, own_child, unique
 from netspec.graph import Net, Scope
 
 PLAIN = "xyzuvw"
@@ -47,13 +47,7 @@ class Wiring:
             for i in n.inputs:
                 self.users.setdefault(self.alias[i], set()).add(n.id)
         self.returned = {self.alias[o.node] for o in net.outputs}
-        always = {o.node for o in net.outputs if not o.training}
-        for n in reversed(net.nodes):
-            always |= set(n.inputs) if n.id in always else set()
-        later = {o.node for o in net.outputs if o.training} - always
-        for n in reversed(net.nodes):
-            later |= set(n.inputs) - always if n.id in later else set()
-        self.training_only = later
+        self.training_only = net.training_only
         self.interfaces: dict[str, Interface] = {}
         self.scopes = {scope.path: scope for scope in scopes(net.root)}
         self.sharers: dict[str, list[Scope]] = {}
@@ -128,7 +122,7 @@ class Wiring:
                 io = self.interface(child)
                 target = child.shares or child.path
                 training = self.late(io.outputs) and not inner
-                text = f"self{relative(target, scope.path)}({', '.join(['{}'] * len(io.inputs))})"
+                text = f"{relative(target, scope.path)}({', '.join(['{}'] * len(io.inputs))})"
                 steps.append(Step(text, io.inputs, io.outputs, child.name, training=training))
                 continue
             node = self.net.nodes[child]
@@ -137,7 +131,7 @@ class Wiring:
             inputs = tuple(self.alias[i] for i in node.inputs)
             shapes = self.net.shapes(node)
             name = self.net.nodes[node.shares].name if node.shares is not None else node.name
-            module = "self" + relative(name, scope.path)
+            module = relative(name, scope.path)
             if node.op.kind == "tensor":
                 own = "self" + member(node.label, TENSORS[node.op.keyword])
                 steps.append(Step(own, (), (child,), node.label, inline=True))
@@ -175,8 +169,8 @@ def scopes(scope: Scope) -> Iterator[Scope]:
 
 def relative(path: str, scope: str) -> str:
     """How a module is reached from the module of `scope`."""
-    rest = path[len(scope) + 1 :] if scope else path
-    return "".join(member(part) for part in rest.split("."))
+    first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
+    return own_child(first) + "".join(member(part) for part in rest)
 
 
 def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
