@@ -18,13 +18,13 @@ from netspec import zoo
 from netspec.source import builtin_folder
 
 FILES = """
-alexnet convnext densenet efficientnet googlenet inception maxvit mnasnet mobilenetv2 mobilenetv3 regnet resnet
-shufflenetv2 squeezenet swin_transformer vgg vision_transformer
+    alexnet convnext densenet efficientnet googlenet inception maxvit mnasnet mobilenetv2 mobilenetv3 regnet
+    resnet shufflenetv2 squeezenet swin_transformer vgg vision_transformer
 """.split()  # noqa: SIM905
 
 
 def spec_lines() -> int:
-    """Lines of the specs that torchvision's classifiers use, their blocks included, without comments and blanks."""
+    """Lines of the specs of torchvision's classifiers and their blocks, without comments and blanks."""
     cards = [zoo.card(name) for name in zoo.names()]
     files = [builtin_folder() / f"{stem}.net" for stem in sorted({c.spec for c in cards if c.torchvision})]
     files += sorted((builtin_folder() / "blocks").glob("*.net"))
