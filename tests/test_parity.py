@@ -23,6 +23,7 @@ SIDES = {"inception_v3": 299, "vit": 224, "maxvit": 224, "swin": 224}
 """The input's side, where 64 is too small for a head, a position or a shifted window."""
 
 HEADED = ("googlenet", "inception_v3")
+VIT = {"vit_b_16": "ViT_B_16", "vit_l_16": "ViT_L_16", "vit_h_14": "ViT_H_14"}
 SAME_DRAWS = ("alexnet_owt", "vgg", "densenet")
 """The specs that start bit for bit as torchvision after the same seed; others draw in another order."""
 
@@ -186,3 +187,10 @@ def test_images_can_be_rescaled_inside(name):
     x = torch.rand(1, 3, 96, 96)
     with torch.no_grad():
         assert torch.equal(ours.eval()(x), theirs.eval()(x))
+
+
+@pytest.mark.parametrize(("name", "side"), [("vit_b_16", 384), ("vit_l_16", 512), ("vit_h_14", 518)])
+def test_positions_follow_the_image(name, side):
+    weights = torchvision.models.get_weight(f"{VIT[name]}_Weights.IMAGENET1K_SWAG_E2E_V1")
+    totals = netspec.check(name, input=(3, side, side)).require().totals
+    assert (totals.params, round(totals.macs / 1e9, 3)) == (weights.meta["num_params"], weights.meta["_ops"])
