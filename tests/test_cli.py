@@ -116,6 +116,8 @@ TOP |= {"outputs": LIST, "totals": TABLE, "layers": LIST, "diagnostics": LIST}
 TOTALS = dict.fromkeys(["layers", "params", "macs", "trainable", "buffers", "activations"], WHOLE)
 KINDS = ["comparisons", "additions", "divisions", "exponentials"]
 LAYER = {"name": TEXT, "op": TEXT, "inputs": LIST, "shape": LIST, "params": WHOLE, "macs": WHOLE}
+LAYER |= {"training_only": bool}
+OPERATIONS = ("macs", "comparisons", "additions", "multiplications", "divisions", "exponentials")
 PLACE = dict.fromkeys(["line", "column", "end_line", "end_column"], WHOLE)
 DIAGNOSTIC = {"severity": TEXT, "code": TEXT, "message": TEXT, "file": TEXT, "notes": LIST, **PLACE}
 
@@ -146,7 +148,9 @@ def test_json_of_a_network(spec):
         names.add(layer["name"])
     assert len(made["layers"]) == made["totals"]["layers"]
     for count in ("params", "macs", *KINDS):
-        assert sum(layer[count] for layer in made["layers"]) == made["totals"][count]
+        aside = count in OPERATIONS
+        counted = [x[count] for x in made["layers"] if not (aside and x["training_only"])]
+        assert sum(counted) == made["totals"][count]
 
 
 def test_json_names_are_state_dict_paths():
@@ -208,6 +212,11 @@ def test_csv():
         ("10", "9010", "9000"),
     ]
     assert rows[0].keys() >= {"comparisons", "additions", "divisions", "exponentials"}
+
+
+def test_csv_of_many_specs_tells_them_apart():
+    text = netspec_("check", "--format", "csv", "fine.net", "warned.net").stdout
+    assert [r["spec"] for r in csv.DictReader(io.StringIO(text))] == ["fine.net"] * 4 + ["warned.net"] * 2
 
 
 def test_markdown():

@@ -74,6 +74,7 @@ def layer(net: Net, node: Node) -> dict[str, object]:
         **operations(node.cost),
         "activations": node.shape.numbers if node.batched else 0,
         "receptive_field": [f.size for f in node.sees],
+        "training_only": node.id in net.training_only,
         "shares": net.nodes[node.shares].name if node.shares is not None else None,
         "tensors": {t.name: list(t.shape) for t in node.tensors},
     }

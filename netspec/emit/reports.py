@@ -20,14 +20,15 @@ def write_reports(
         emit(json.reports(reports, batch))
     elif form == "sarif":
         emit(sarif.sarif(reports))
+    elif form == "csv":
+        emit(table.comma_separated([(r.source.path, r.net) for r in reports if r.net], depth, ops))
+        for report in reports:
+            show_diagnostics(report)
     else:
         for place, report in enumerate(reports):
             show_diagnostics(report)
             if report.net:
-                emit(
-                    ("\n" if place and form != "csv" else "")
-                    + shown(report, form, explain, ops, depth, batch)
-                )
+                emit(("\n" if place else "") + shown(report, form, explain, ops, depth, batch))
         if form == "table":
             emit_verdicts(reports)
 
@@ -35,8 +36,6 @@ def write_reports(
 def shown(report: Report, form: str, explain: bool, ops: bool, depth: int | None, batch: int | None) -> str:
     """One network as a table in its format, its arithmetic below it if that is asked for."""
     assert report.net is not None
-    if form == "csv":
-        return table.comma_separated(report.net, depth, ops)
     memory = estimate(report.net, batch)
     text = (table.markdown if form == "markdown" else table.text)(report.net, memory, depth, ops)
     if not explain:

@@ -62,14 +62,18 @@ def markdown(net: Net, memory: Memory, depth: int | None = None, ops: bool = Fal
     return "\n".join([f"**{title(net)}**", "", *lines, "", *(f"- {line}" for line in totals(net, memory))])
 
 
-def comma_separated(net: Net, depth: int | None = None, ops: bool = False) -> str:
-    """The rows as CSV with plain numbers; ' stands before what a spreadsheet could take for a formula."""
-    out = io.StringIO()
+def comma_separated(nets: Sequence[tuple[str, Net]], depth: int | None = None, ops: bool = False) -> str:
+    """The rows as CSV with plain numbers, those of several specs told apart by their first column.
+
+    ' stands before what a spreadsheet could take for a formula.
+    """
+    out, several = io.StringIO(), len(nets) > 1
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(OPS if ops else ())])
-    for row in rows(net, depth):
-        texts = cells(row, ops, indent="", group=False)
-        writer.writerow(["'" + t if t[:1] in "=+-@" and t else t for t in texts])
+    writer.writerow([*(["spec"] if several else []), *COLUMNS, *(OPS if ops else ())])
+    for spec, net in nets:
+        for row in rows(net, depth):
+            texts = [*([spec] if several else []), *cells(row, ops, indent="", group=False)]
+            writer.writerow(["'" + t if t[:1] in "=+-@" and t else t for t in texts])
     return out.getvalue().rstrip("\n")
 
 

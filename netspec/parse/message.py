@@ -100,7 +100,7 @@ def advice(token: Token, previous: Token | None) -> str | None:
         return None
     word, plain = str(previous), ("NUMBER", "NAME", "STRING")
     if token.type == "COLON" and previous.type == word.upper():
-        return f"`{word}` is a word of the language, so it cannot be a label; `{word}_` can"
+        return f'`{word}` is a word of the language, which can be a label in quotes: `"{word}":`'
     if previous.type == "COLON" and token.type in ("REPEAT", "FOR", "IF"):
         return f"a label names a layer or a group: `{{ {token} ... }}` is one that holds what it makes"
     if token.type == "DOT":
