@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import SPECS
 
 from netspec.check import check_file, check_source
 from netspec.diagnostics import Source
@@ -19,6 +20,7 @@ from netspec.emit.dot.figure import Box, Cluster, figure
 from netspec.emit.dot.style import PALETTE
 from netspec.emit.dot.text import escape, quote, short, wrap
 from netspec.graph import Net, Scope
+from netspec.ops import OPS
 
 Parsed = Callable[[str], dict[str, Any]]
 
@@ -253,3 +255,12 @@ def test_every_kind_has_a_light_fill() -> None:
 def test_long_lines_break_between_arguments() -> None:
     assert wrap(["a" * 50, "b" * 50], 10) == ["a" * 50 + ",", "b" * 50]
     assert short(999_499) == "999k"
+
+
+def test_every_kind_of_layer_has_a_colour() -> None:
+    assert {op.kind for op in OPS.values()} | {"input"} == PALETTE.keys()
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.net")), ids=lambda p: p.stem)
+def test_every_spec_can_be_drawn(path: Path) -> None:
+    assert dot(check_file(path).require()).count("->") > 1

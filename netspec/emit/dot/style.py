@@ -17,6 +17,7 @@ PALETTE: Mapping[Kind, tuple[str, str]] = {
     "norm": ("#f5ecbf", "#9a8420"),
     "activation": ("#fbd3dc", "#b0556f"),
     "dense": ("#fbcfb5", "#b5592b"),
+    "attention": ("#c5d4c0", "#4c6b45"),
     "dropout": ("#eeeeee", "#888888"),
     "merge": ("#e2e8a4", "#7b851c"),
     "reshape": ("#e8e8e8", "#777777"),
