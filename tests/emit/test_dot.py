@@ -24,7 +24,6 @@ from netspec.ops import OPS
 
 Parsed = Callable[[str], dict[str, Any]]
 
-SPECS = Path(__file__).parents[2] / "specs"
 HEAD = 'network Net(n = 1) "a paper"\ninput x: 3x16x16\n'
 CONV = "conv(3, 3, padding=1)"
 BLOCK = f"block B() {{ add {{ {{ {CONV}; relu; {CONV} }}; identity }}; relu }}\n"
