@@ -99,11 +99,13 @@ class GoogLeNet(nn.Module):
         x = self.inception3b(x)
         x = self.maxpool3(x)
         inception4a = self.inception4a(x)
+        del x
         aux1 = self.aux1(inception4a) if self.training else None
         x = self.inception4b(inception4a)
         del inception4a
         x = self.inception4c(x)
         inception4d = self.inception4d(x)
+        del x
         aux2 = self.aux2(inception4d) if self.training else None
         x = self.inception4e(inception4d)
         del inception4d

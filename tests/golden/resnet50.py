@@ -27,9 +27,11 @@ class Bottleneck(nn.Module):
         y = self.bn2(y)
         y = self.relu_2(y)
         y = self.conv3(y)
-        bn3 = self.bn3(y)
-        downsample = self.downsample(x)
-        return self.relu_3(bn3 + downsample)
+        y = self.bn3(y)
+        x = self.downsample(x)
+        y += x
+        del x
+        return self.relu_3(y)
 
 
 class Bottleneck_2(nn.Module):
@@ -54,7 +56,8 @@ class Bottleneck_2(nn.Module):
         y = self.relu_2(y)
         y = self.conv3(y)
         y = self.bn3(y)
-        return self.relu_3(y + x)
+        y += x
+        return self.relu_3(y)
 
 
 class ResNet(nn.Module):

@@ -61,12 +61,13 @@ class SENet(nn.Module):
         x = self.relu(x)
         x = self.squeeze(x)
         relu_2 = self.relu_2(stem + (x * self.param))
+        del x
         x = self.conv_2(relu_2)
         x = self.batchnorm_2(x)
         x = self.relu_3(x)
         x = self.squeeze_2(x)
         relu_4 = self.relu_4(relu_2 + (x * self.param_2))
-        del relu_2
+        del relu_2, x
         x = relu_4 + stem
         del relu_4, stem
         x = self.silu(x + self.shift)

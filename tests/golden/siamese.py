@@ -30,6 +30,7 @@ class Siamese(nn.Module):
         hidden = self.hidden(both)
         x = self.relu(hidden)
         score = self.score(x)
+        del x
         apart = self.apart(hidden) if self.training else None
         if self.training:
             return score, apart, both

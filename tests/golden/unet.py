@@ -49,23 +49,28 @@ class UNet(nn.Module):
         enc0 = self.enc0(x)
         x = self.pool0(enc0)
         enc1 = self.enc1(x)
+        del x
         x = self.pool1(enc1)
         enc2 = self.enc2(x)
+        del x
         x = self.pool2(enc2)
         x = self.mid(x)
         up2 = self.up2(x)
+        del x
         dec2 = self.dec2(torch.cat((up2, enc2), 1))
         del up2, enc2
         head2 = self.head2(dec2)
         x = self.side2(dec2)
         del dec2
         up1 = self.up1(x)
+        del x
         dec1 = self.dec1(torch.cat((up1, enc1), 1))
         del up1, enc1
         head1 = self.head1(dec1)
         x = self.side1(dec1)
         del dec1
         up0 = self.up0(x)
+        del x
         dec0 = self.dec0(torch.cat((up0, enc0), 1))
         del up0, enc0
         head0 = self.head0(dec0)

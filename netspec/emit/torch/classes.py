@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netspec.emit.torch.forward import Wiring, forward
+from netspec.emit.torch.forward import forward
 from netspec.emit.torch.layout import Buffer, Call, Chain, Layout, Raw
 from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, member, unique
 from netspec.emit.torch.start import Starts
 from netspec.emit.torch.templates import Instance, Slots, Template, solve
+from netspec.emit.torch.wiring import Wiring
 from netspec.graph import Net, Node, Scope
 from netspec.ops.activation import Activation
 from netspec.ops.base import Option

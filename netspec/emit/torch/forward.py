@@ -3,174 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from netspec.emit.torch.names import TENSORS, member, own_child, unique
-from netspec.graph import Net, Scope
+from netspec.emit.torch.names import unique
+from netspec.emit.torch.wiring import Step, Wiring
+from netspec.graph import Scope
 
 PLAIN = "xyzuvw"
 """The names of values in passing."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call: `text` has a `{}` for each input."""
-
-    text: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    label: str
-    inline: bool = False
-    training: bool = False
-
-
-@dataclass(frozen=True)
-class Interface:
-    """The values that flow into a scope and out of it, as node ids."""
-
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-class Wiring:
-    """Who uses what, and which values are the same under two names."""
-
-    def __init__(self, net: Net) -> None:
-        self.net = net
-        self.alias = {n.id: n.id for n in net.nodes}
-        for n in net.nodes:
-            if n.op.keyword == "identity":
-                self.alias[n.id] = self.alias[n.inputs[0]]
-        self.users: dict[int, set[int]] = {}
-        for n in net.nodes:
-            for i in n.inputs:
-                self.users.setdefault(self.alias[i], set()).add(n.id)
-        self.returned = {self.alias[o.node] for o in net.outputs}
-        self.training_only = net.training_only
-        self.interfaces: dict[str, Interface] = {}
-        self.scopes = {scope.path: scope for scope in scopes(net.root)}
-        self.sharers: dict[str, list[Scope]] = {}
-        for scope in self.scopes.values():
-            if scope.shares:
-                self.sharers.setdefault(scope.shares, []).append(scope)
-        self.exported: dict[int, list[str]] = {}
-        for path, sharers in self.sharers.items():
-            for sharer in sharers:
-                self.export(self.scopes[path], sharer)
-
-    def export(self, origin: Scope, sharer: Scope) -> None:
-        """Let a shared scope return what any use of it needs; both hold the same layers in the same order."""
-        theirs = set(sharer.ids())
-        for own, other in zip(origin.ids(), sharer.ids(), strict=True):
-            if self.alias[other] == other and self.leaves(other, sharer.path, theirs):
-                self.exported.setdefault(own, []).append(origin.path)
-
-    def interface(self, scope: Scope) -> Interface:
-        """What a scope takes and gives."""
-        if scope.path in self.interfaces:
-            return self.interfaces[scope.path]
-        ids = list(scope.ids())
-        inside = set(ids)
-        if scope.shares:
-            return self.shared_interface(scope, ids)
-        taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
-        inputs = tuple(i for i in taken if i not in inside)
-        given = tuple(i for i in ids if self.alias[i] == i and self.leaves(i, scope.path, inside))
-        interface = Interface(inputs, given or tuple(ids[-1:]))
-        self.interfaces[scope.path] = interface
-        return interface
-
-    def late(self, values: Sequence[int]) -> bool:
-        """Whether values are needed in training alone."""
-        return bool(values) and all(i in self.training_only for i in values)
-
-    def idle(self, scope: Scope) -> bool:
-        """Whether a scope only passes values on."""
-        return all(self.alias[i] != i for i in scope.ids())
-
-    def shared_interface(self, scope: Scope, ids: list[int]) -> Interface:
-        """A shared scope gives what its origin gives, each value in its own copy."""
-        origin = self.scopes[str(scope.shares)]
-        copies = dict(zip(origin.ids(), ids, strict=True))
-        taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
-        inputs = tuple(i for i in taken if i not in set(ids))
-        return Interface(inputs, tuple(copies[i] for i in self.interface(origin).outputs))
-
-    def leaves(self, value: int, path: str, inside: set[int]) -> bool:
-        """Whether a value is used outside of the scope at `path`, which holds the nodes `inside`."""
-        exported = any(f"{path}.".startswith(f"{origin}.") for origin in self.exported.get(value, ()))
-        return exported or value in self.returned or any(u not in inside for u in self.real_users(value))
-
-    def real_users(self, value: int) -> Iterator[int]:
-        """The nodes that take a value, those behind an identity instead of the identity."""
-        for user in self.users.get(value, ()):
-            if self.net.nodes[user].op.keyword == "identity":
-                if user in self.returned:
-                    yield -1
-            else:
-                yield user
-
-    def steps(self, scope: Scope) -> list[Step]:
-        """The calls of a scope's forward, in order; what only training needs is marked where it begins."""
-        steps = []
-        inner = bool(scope.path) and self.late(self.interface(scope).outputs)
-        for child in scope.children:
-            if isinstance(child, Scope):
-                if self.idle(child):
-                    continue
-                io = self.interface(child)
-                target = child.shares or child.path
-                training = self.late(io.outputs) and not inner
-                text = f"{relative(target, scope.path)}({', '.join(['{}'] * len(io.inputs))})"
-                steps.append(Step(text, io.inputs, io.outputs, child.name, training=training))
-                continue
-            node = self.net.nodes[child]
-            if node.op.kind == "input" or node.op.keyword == "identity":
-                continue
-            inputs = tuple(self.alias[i] for i in node.inputs)
-            shapes = self.net.shapes(node)
-            name = self.net.nodes[node.shares].name if node.shares is not None else node.name
-            module = relative(name, scope.path)
-            if node.op.kind == "tensor":
-                own = "self" + member(node.label, TENSORS[node.op.keyword])
-                steps.append(Step(own, (), (child,), node.label, inline=True))
-                continue
-            if node.op.keyword == "concat":
-                holes, inputs = self.stretched(inputs)
-            else:
-                holes = ["{}"] * len(inputs)
-            written = node.op.expression(*holes)
-            call, late = written or node.op.call(module, *shapes), child in self.training_only and not inner
-            if len(set(inputs)) == 1:
-                inputs = inputs[:1] * call.count("{}")
-            steps.append(Step(call, inputs, (child,), node.label, written is not None, late))
-        return steps
-
-    def stretched(self, inputs: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
-        """The texts of values to be stacked, raw tensors repeated for each image of the batch."""
-        nodes = self.net.nodes
-        batched = next(i for i in inputs if nodes[i].batched)
-        holes, taken = [], list[int]()
-        for i in inputs:
-            stays = ", -1" * len(nodes[i].shape)
-            holes.append("{}" if nodes[i].batched else f"{{}}.expand({{}}.shape[0]{stays})")
-            taken += [i] if nodes[i].batched else [i, batched]
-        return holes, tuple(taken)
-
-
-def scopes(scope: Scope) -> Iterator[Scope]:
-    """A scope and all scopes inside it."""
-    yield scope
-    for child in scope.children:
-        if isinstance(child, Scope):
-            yield from scopes(child)
-
-
-def relative(path: str, scope: str) -> str:
-    """How a module is reached from the module of `scope`."""
-    first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
-    return own_child(first) + "".join(member(part) for part in rest)
 
 
 def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
@@ -215,6 +57,7 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
     steps = join_inline(wiring.steps(scope), set(returned))
     last = {value: k for k, step in enumerate(steps) for value in step.inputs}
     last |= dict.fromkeys(returned, len(steps))
+    used = Counter(value for step in steps for value in set(step.inputs))
     names, arguments = dict(inputs), {name for _, name in inputs}
     owners = {name: last.get(value, -1) for value, name in inputs}
     lines: list[str] = []
@@ -223,28 +66,40 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
         dying = list(dict.fromkeys(names[i] for i in step.inputs if last[i] == k))
         held = {name for name, until in owners.items() if until > k}
         final = k == len(steps) - 1
+        free = [n for n in dying if n not in held]
+        if step.grown is not None:
+            name = names[step.grown]
+            names[step.outputs[0]], owners[name] = name, last.get(step.outputs[0], -1)
+            free.remove(name)
+            lines += [call, *deleted(free, arguments, final)]
+            continue
         if final and not root and step.outputs == tuple(returned) and not step.training:
             return [*lines, f"return {call}"]
         if final and root and returned == list(step.outputs) and not wiring.training_only:
             return [*lines, f"return {call}"]
-        free = [n for n in dying if n not in held]
         targets: list[str] = []
         for output in step.outputs:
             taken = held | set(targets) | set(free)
-            lasting = last.get(output, -1) > k + 1 or (output in returned and len(returned) > 1)
-            if lasting or beside_named(wiring, names, output):
+            kept = used[output] > 1 or (output in returned and len(returned) > 1)
+            name = next((n for n in free if n in PLAIN), "")
+            if kept or beside_named(wiring, names, output):
                 name = fresh_name(step.label, taken)
-            else:
-                name = next((n for n in free if n in PLAIN), "") or fresh_name("", taken)
+            elif not name:
+                name = fresh_name(step.label if last.get(output, -1) > k + 1 else "", taken)
             free = [n for n in free if n != name]
+            arguments.discard(name)
             targets.append(name)
             names[output], owners[name] = name, last.get(output, -1)
         otherwise = f" if self.training else {', '.join(['None'] * len(targets))}" if step.training else ""
         lines.append(f"{', '.join(targets) or '_'} = {call}{otherwise}")
-        dead = [n for n in free if n not in PLAIN and n not in arguments]
-        if dead and not final:
-            lines.append(f"del {', '.join(dead)}")
+        lines += deleted(free, arguments, final)
     return [*lines, *returns(wiring, returned, names, root)]
+
+
+def deleted(free: Sequence[str], arguments: set[str], final: bool) -> list[str]:
+    """The line that lets go of dead values, but not of those that the caller holds too."""
+    dead = [] if final else [n for n in free if n not in arguments]
+    return [f"del {', '.join(dead)}"] if dead else []
 
 
 def beside_named(wiring: Wiring, names: Mapping[int, str], output: int) -> bool:

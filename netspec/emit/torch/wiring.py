@@ -1,0 +1,188 @@
+"""Who uses what in a network, and the calls that the forward of each scope is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from netspec.emit.torch.names import TENSORS, member, own_child
+from netspec.graph import Net, Node, Scope
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call: `text` has a `{}` for each input."""
+
+    text: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    label: str
+    inline: bool = False
+    training: bool = False
+    grown: int | None = None
+    """The input that an addition can be written into, `x += y`."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The values that flow into a scope and out of it, as node ids."""
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class Wiring:
+    """Who uses what, and which values are the same under two names."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.alias = {n.id: n.id for n in net.nodes}
+        for n in net.nodes:
+            if n.op.keyword == "identity":
+                self.alias[n.id] = self.alias[n.inputs[0]]
+        self.users: dict[int, set[int]] = {}
+        for n in net.nodes:
+            for i in n.inputs:
+                self.users.setdefault(self.alias[i], set()).add(n.id)
+        self.returned = {self.alias[o.node] for o in net.outputs}
+        self.training_only = net.training_only
+        self.interfaces: dict[str, Interface] = {}
+        self.scopes = {scope.path: scope for scope in scopes(net.root)}
+        self.sharers: dict[str, list[Scope]] = {}
+        for scope in self.scopes.values():
+            if scope.shares:
+                self.sharers.setdefault(scope.shares, []).append(scope)
+        self.exported: dict[int, list[str]] = {}
+        for path, sharers in self.sharers.items():
+            for sharer in sharers:
+                self.export(self.scopes[path], sharer)
+
+    def export(self, origin: Scope, sharer: Scope) -> None:
+        """Let a shared scope return what any use of it needs; both hold the same layers in the same order."""
+        theirs = set(sharer.ids())
+        for own, other in zip(origin.ids(), sharer.ids(), strict=True):
+            if self.alias[other] == other and self.leaves(other, sharer.path, theirs):
+                self.exported.setdefault(own, []).append(origin.path)
+
+    def interface(self, scope: Scope) -> Interface:
+        """What a scope takes and gives."""
+        if scope.path in self.interfaces:
+            return self.interfaces[scope.path]
+        ids = list(scope.ids())
+        inside = set(ids)
+        if scope.shares:
+            return self.shared_interface(scope, ids)
+        taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
+        inputs = tuple(i for i in taken if i not in inside)
+        given = tuple(i for i in ids if self.alias[i] == i and self.leaves(i, scope.path, inside))
+        interface = Interface(inputs, given or tuple(ids[-1:]))
+        self.interfaces[scope.path] = interface
+        return interface
+
+    def late(self, values: Sequence[int]) -> bool:
+        """Whether values are needed in training alone."""
+        return bool(values) and all(i in self.training_only for i in values)
+
+    def idle(self, scope: Scope) -> bool:
+        """Whether a scope only passes values on."""
+        return all(self.alias[i] != i for i in scope.ids())
+
+    def shared_interface(self, scope: Scope, ids: list[int]) -> Interface:
+        """A shared scope gives what its origin gives, each value in its own copy."""
+        origin = self.scopes[str(scope.shares)]
+        copies = dict(zip(origin.ids(), ids, strict=True))
+        taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
+        inputs = tuple(i for i in taken if i not in set(ids))
+        return Interface(inputs, tuple(copies[i] for i in self.interface(origin).outputs))
+
+    def leaves(self, value: int, path: str, inside: set[int]) -> bool:
+        """Whether a value is used outside of the scope at `path`, which holds the nodes `inside`."""
+        exported = any(f"{path}.".startswith(f"{origin}.") for origin in self.exported.get(value, ()))
+        return exported or value in self.returned or any(u not in inside for u in self.real_users(value))
+
+    def real_users(self, value: int) -> Iterator[int]:
+        """The nodes that take a value, those behind an identity instead of the identity."""
+        for user in self.users.get(value, ()):
+            if self.net.nodes[user].op.keyword == "identity":
+                if user in self.returned:
+                    yield -1
+            else:
+                yield user
+
+    def steps(self, scope: Scope) -> list[Step]:
+        """The calls of a scope's forward, in order; what only training needs is marked where it begins."""
+        steps = []
+        inner = bool(scope.path) and self.late(self.interface(scope).outputs)
+        for child in scope.children:
+            if isinstance(child, Scope):
+                if self.idle(child):
+                    continue
+                io = self.interface(child)
+                target = child.shares or child.path
+                training = self.late(io.outputs) and not inner
+                text = f"{relative(target, scope.path)}({', '.join(['{}'] * len(io.inputs))})"
+                steps.append(Step(text, io.inputs, io.outputs, child.name, training=training))
+                continue
+            node = self.net.nodes[child]
+            if node.op.kind == "input" or node.op.keyword == "identity":
+                continue
+            inputs = tuple(self.alias[i] for i in node.inputs)
+            shapes = self.net.shapes(node)
+            name = self.net.nodes[node.shares].name if node.shares is not None else node.name
+            module = relative(name, scope.path)
+            if node.op.kind == "tensor":
+                own = "self" + member(node.label, TENSORS[node.op.keyword])
+                steps.append(Step(own, (), (child,), node.label, inline=True))
+                continue
+            if node.op.keyword == "concat":
+                holes, inputs = self.stretched(inputs)
+            else:
+                holes = ["{}"] * len(inputs)
+            written = node.op.expression(*holes)
+            call, late = written or node.op.call(module, *shapes), child in self.training_only and not inner
+            if len(set(inputs)) == 1:
+                inputs = inputs[:1] * call.count("{}")
+            grown = None if late else self.grown(scope, node)
+            if grown is not None:
+                other = inputs[1] if inputs[0] == grown else inputs[0]
+                steps.append(Step("{} += {}", (grown, other), (child,), node.label, grown=grown))
+                continue
+            steps.append(Step(call, inputs, (child,), node.label, written is not None, late))
+        return steps
+
+    def grown(self, scope: Scope, node: Node) -> int | None:
+        """The input of an addition that can take the sum: made in this scope, and read by nothing else."""
+        values = [self.alias[i] for i in node.inputs]
+        if node.op.keyword != "add" or len(set(values)) != 2:
+            return None
+        own = [i for i in values if i not in self.interface(scope).inputs and i not in self.returned]
+        for made in (self.net.nodes[i] for i in own):
+            module = made.op.kind in ("conv", "dense", "norm") and made.op.fresh and made.shape == node.shape
+            if module and list(self.real_users(made.id)) == [node.id] and not self.exported.get(made.id):
+                return made.id
+        return None
+
+    def stretched(self, inputs: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
+        """The texts of values to be stacked, raw tensors repeated for each image of the batch."""
+        nodes = self.net.nodes
+        batched = next(i for i in inputs if nodes[i].batched)
+        holes, taken = [], list[int]()
+        for i in inputs:
+            stays = ", -1" * len(nodes[i].shape)
+            holes.append("{}" if nodes[i].batched else f"{{}}.expand({{}}.shape[0]{stays})")
+            taken += [i] if nodes[i].batched else [i, batched]
+        return holes, tuple(taken)
+
+
+def scopes(scope: Scope) -> Iterator[Scope]:
+    """A scope and all scopes inside it."""
+    yield scope
+    for child in scope.children:
+        if isinstance(child, Scope):
+            yield from scopes(child)
+
+
+def relative(path: str, scope: str) -> str:
+    """How a module is reached from the module of `scope`."""
+    first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
+    return own_child(first) + "".join(member(part) for part in rest)
