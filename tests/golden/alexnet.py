@@ -41,9 +41,7 @@ class AlexNet(nn.Module):
         nn.init.constant_(self.fc7.bias, val=1.0)
         nn.init.constant_(self.fc8.bias, val=0.0)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01)
-            elif isinstance(module, nn.Linear):
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.normal_(module.weight, std=0.01)
 
     def forward(self, x):

@@ -68,18 +68,25 @@ class Starts:
         """The loop over all modules, at the end of the network's `__init__`."""
         if not self.looped:
             return []
+        bodies: dict[tuple[str, ...], list[str]] = {}
+        for function, calls in self.looped.items():
+            bodies.setdefault(tuple(self.filling(function, calls)), []).append(function)
         lines = ["for module in self.modules():"]
-        for k, (function, calls) in enumerate(self.looped.items()):
-            lines.append(f"    {'if' if k == 0 else 'elif'} isinstance(module, {function}):")
-            for tensor, call in calls.items():
-                somewhere = all(tensor in m.tensors() for m in self.kinds[function])
-                deeper = "        " if somewhere else "            "
-                if not somewhere:
-                    lines.append(f"        if module.{tensor} is not None:")
-                options = [f"{k}={python(call.kwargs[k])}" for k in INITS[call.name] if k in call.kwargs]
-                filled = ", ".join([f"module.{tensor}", *options])
-                lines.append(f"{deeper}nn.init.{call.name}_({filled})")
+        for k, (body, functions) in enumerate(bodies.items()):
+            kinds = functions[0] if len(functions) == 1 else f"({', '.join(functions)})"
+            lines.append(f"    {'if' if k == 0 else 'elif'} isinstance(module, {kinds}):")
+            lines += body
         return lines
+
+    def filling(self, function: str, calls: Mapping[str, Call]) -> Iterator[str]:
+        """The lines that start one module of a type."""
+        for tensor, call in calls.items():
+            somewhere = all(tensor in m.tensors() for m in self.kinds[function])
+            if not somewhere:
+                yield f"        if module.{tensor} is not None:"
+            options = [f"{k}={python(call.kwargs[k])}" for k in INITS[call.name] if k in call.kwargs]
+            filled = ", ".join([f"module.{tensor}", *options])
+            yield f"        {'' if somewhere else '    '}nn.init.{call.name}_({filled})"
 
 
 def alike(modules: list[Module]) -> Mapping[str, Call]:
