@@ -95,6 +95,8 @@ def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -
 
 def examine(found: Found, input: Sizes | None, arguments: Mapping[str, object]) -> Report:
     """Check a spec that was found; `arguments` win over those of its card."""
+    if isinstance(input, str):
+        raise TypeError(f"`input` is a tuple of sizes, such as (3, 224, 224), not the text {input!r}")
     given = input if isinstance(input, Mapping) else {"": input} if input else {}
     shapes = {name: Shape(sizes) for name, sizes in given.items()}
     return check_file(found.path, {**found.arguments, **arguments}, shapes)

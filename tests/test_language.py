@@ -268,3 +268,20 @@ def test_crops_follow_an_input_given_from_outside():
     recipe = report.require().recipe
     assert (recipe["crop"].value, recipe["resize"].value) == (67, 76)
     assert any("crops to 67 instead of 227" in r for r in report.remarks)
+
+
+GATE = "{ adaptive_avgpool(1); conv(8, 1); sigmoid }"
+FIELDS = [
+    (f"mul {{ identity; {GATE} }}", [16, 20, 24]),
+    (f"mul {{ {GATE}; identity }}", [16, 20, 24]),
+    ("add { identity; param(8x1x1) }", [3, 7, 11]),
+    ("add { param(8x1x1); identity }", [3, 7, 11]),
+    ("add { conv(8, 3, padding=1); identity }", [7, 11, 15]),
+]
+
+
+@pytest.mark.parametrize(("text", "sizes"), FIELDS)
+def test_a_join_sees_what_its_widest_branch_sees_in_steps_of_its_finest(text, sizes):
+    net = check(f"conv(8, 3, stride=2, padding=1)\n{text}\nrepeat 2 {{ conv(8, 3, padding=1) }}").require()
+    joined = next(n for n in net.nodes if n.op.kind == "merge")
+    assert [net.nodes[i].sees[0].size for i in (joined.id, joined.id + 1, joined.id + 2)] == sizes

@@ -101,16 +101,17 @@ class Layers:
         if not sources:
             self.extent[len(self.nodes)] = (1, 1)
             return Field(), Field()
-        first = sources[0]
         extents = [self.extent[n.id] for n in sources]
         self.extent[len(self.nodes)] = whole = max(extents)
         reach = op.reach(*(n.shape for n in sources)) if len(sources) == 1 else ((1, 1, 0), (1, 1, 0))
         if reach is None:
             return Field(whole[0], whole[0]), Field(whole[1], whole[1])
-        merged = (max((n.sees[axis] for n in sources), key=lambda f: f.size) for axis in (0, 1))
+        flows = [n for n in sources if n.batched] or list(sources)
         height, width = (
-            Field(f.size + (kernel - 1) * own.step, own.step * stride)
-            for f, own, (kernel, stride, _) in zip(merged, first.sees, reach, strict=True)
+            Field(size + (kernel - 1) * step, step * stride)
+            for axis, (kernel, stride, _) in enumerate(reach)
+            for size in [max(n.sees[axis].size for n in flows)]
+            for step in [min(n.sees[axis].step for n in flows)]
         )
         return height, width
 

@@ -81,7 +81,8 @@ def refuse_unfit(net: Net, data: Data) -> None:
     always = [o for o in net.outputs if not o.training]
     if len(net.outputs) != 1:
         names = ", ".join(o.name for o in net.outputs)
-        raise DataError(f"{net.name} has the outputs {names}; training takes a network with one output")
+        way = ": --set aux=false leaves the others out" if net.arguments.get("aux") is True else ""
+        raise DataError(f"{net.name} has the outputs {names}; training takes a network with one output{way}")
     check_fit(data, net.inputs[0].shape)
     shape, classes = net.nodes[always[0].node].shape, len(data.class_names)
     if len(shape) != 1:

@@ -26,6 +26,10 @@ OLD_DENSENET = re.compile(
 """Names in DenseNet's files, `norm.1` for what is `norm1` now, as torchvision's own builder mends them."""
 
 
+OLD_MLP = re.compile(r"(.*\.mlp)\.linear_([12])\.(weight|bias)")
+"""Names in older files of vision transformers, `mlp.linear_1` for what is `mlp.0` now, and 2 for 3."""
+
+
 class WeightsError(Exception):
     """Weights that do not exist, do not fit or cannot be fetched, in one sentence."""
 
@@ -36,6 +40,9 @@ def load_weights(module: nn.Module, card: Card | None, name: str) -> None:
     Raises:
         WeightsError: there are no such weights, they cannot be fetched, or they are for other shapes.
     """
+    name = getattr(name, "name", name)  # torchvision's own entries are taken too
+    if not isinstance(name, str):
+        raise WeightsError(f"weights go by their names, such as DEFAULT, not by {name!r}")
     if card is None:
         raise WeightsError(
             "published weights belong to networks of the zoo, and this one was loaded from a file: "
@@ -100,6 +107,8 @@ def mend(state: dict[str, torch.Tensor]) -> None:
     for key in list(state):
         if match := OLD_DENSENET.fullmatch(key):
             state[match[1] + match[2]] = state.pop(key)
+        if match := OLD_MLP.fullmatch(key):
+            state[f"{match[1]}.{3 * int(match[2]) - 3}.{match[3]}"] = state.pop(key)
 
 
 def images(card: Card, name: str) -> str:

@@ -92,6 +92,33 @@ def test_weights_of_densenet_have_old_names(served):
     assert all(torch.equal(v, loaded[k]) for k, v in ours.state_dict().items())
 
 
+def test_weights_of_vision_transformers_have_old_names(served):
+    """Its older files say mlp.linear_1 for mlp.0, which torchvision's own module renames."""
+    theirs = models.vit_b_32()
+    old = {"mlp.0.": "mlp.linear_1.", "mlp.3.": "mlp.linear_2."}
+    state = OrderedDict()
+    for key, value in random_state(theirs).items():
+        new = next((k for k in old if k in key), None)
+        state[key.replace(new, old[new]) if new else key] = value
+    served(state.copy())
+    ours = netspec.load("vit_b_32").module(weights="IMAGENET1K_V1").state_dict()
+    theirs.load_state_dict(state)
+    assert all(torch.equal(ours[k], v) for k, v in theirs.state_dict().items())
+
+
+@pytest.mark.parametrize("name", [models.ResNet18_Weights.IMAGENET1K_V1, 3, None])
+def test_weights_go_by_name_or_by_torchvision_s_entry(served, name):
+    state = random_state(models.resnet18())
+    served(state)
+    ours = plain(models.resnet18())
+    if isinstance(name, models.ResNet18_Weights):
+        load_weights(ours, CARDS["resnet18"], name)
+        assert torch.equal(ours.state_dict()["fc.weight"], state["fc.weight"])
+    else:
+        with pytest.raises(WeightsError, match="by their names"):
+            load_weights(ours, CARDS["resnet18"], name)
+
+
 def test_weights_of_mnasnet_keep_their_version(served):
     """Its builder refuses what does not say its version, and takes version 1 for another stem."""
     served(random_state(models.mnasnet0_5()))
