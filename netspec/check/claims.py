@@ -82,9 +82,10 @@ def refuted(
         help = f"{changed.label} with {words} {verb} {size}"
         help += "" if changed is chain[-1] else f", and then {node.label} gives {spell(parts)}"
     story = "".join(layers.origin(node.id, 1, ctx.calls)[0].text.partition(": ")[2:]) if node.inputs else ""
-    if line_of(node.span.end - 1, node.span) == line_of(span.start, span):
-        labels = [x for x in labels if x.span != node.span or len(labels) == 1]
-    own = "" if any(x.span == node.span for x in labels) else story
+    place = layers.place(node, ctx.calls)
+    if line_of(place.end - 1, place) == line_of(span.start, span):
+        labels = [x for x in labels if x.span != place or len(labels) == 1]
+    own = "" if any(x.span == place for x in labels) else story
     return Diagnostic("shape-mismatch", message, span, text=own, labels=tuple(labels), help=help)
 
 

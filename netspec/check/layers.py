@@ -152,7 +152,7 @@ class Layers:
         if value == UNKNOWN:
             return []
         chain = [n for n in self.chain(value) if n.inputs and n.id > since]
-        changed = [n for n in chain if self.resized(n, axes)]
+        changed = [n for n in chain if self.resized(n, axes) and n.id not in self.unsure]
         if since >= 0 and not changed:
             return []
         told: dict[Span, list[Node]] = {}
