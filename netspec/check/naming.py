@@ -89,8 +89,16 @@ class Naming:
             )
         self.entries[name] = entry
 
-    def inner(self, name: str, numbered: bool, **facts: object) -> Naming:
-        inner = Naming(name, self.full(name), numbered, parent=self, depth=self.depth + 1, **facts)  # type: ignore[arg-type]
+    def inner(
+        self,
+        name: str,
+        numbered: bool,
+        block: str | None = None,
+        arguments: dict[str, object] | None = None,
+        shares: str | None = None,
+    ) -> Naming:
+        """A scope inside this one."""
+        inner = Naming(name, self.full(name), numbered, block, arguments or {}, shares, self, self.depth + 1)
         self.children.append(inner)
         return inner
 
