@@ -263,6 +263,12 @@ def test_an_input_that_is_not_there_cannot_be_resized(name):
     assert (codes(report), report.status) == (["unknown-setting"], 2)
 
 
+def test_a_recipe_without_an_input_is_one_fault():
+    text = "network A\nrelu\ntrain { crop: 32 }\n"
+    report = check_source(Source("test.net", text), Path(), {}, {"": Shape((3, 8, 8))})
+    assert "no-input" in codes(report)
+
+
 def test_crops_follow_an_input_given_from_outside():
     report = netspec.check("alexnet_paper", input=(3, 67, 67))
     recipe = report.require().recipe

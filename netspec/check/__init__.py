@@ -245,8 +245,9 @@ class Check:
         if expander.train is None:
             return {}
         reading = read_section(*expander.train)
-        if self.inputs:
-            self.remarks += reading.follow(expander.layers.nodes[0].shape)
+        first = expander.layers.first_input()
+        if self.inputs and first is not None:
+            self.remarks += reading.follow(expander.layers.nodes[first].shape)
         self.extra += reading.faults()
         return reading.settings
 
