@@ -35,7 +35,7 @@ OUTSIDE = {
     "networkx": ("graph.py",),
     "click": ("cli.py", "__main__.py"),
     "yaml": ("zoo.py",),
-    "pydantic": ("ops/", "check/arguments.py", "recipe.py", "recipe_parts.py", "emit/manual.py", "zoo.py"),
+    "pydantic": ("ops/", "check/arguments.py", "recipe/", "emit/manual.py", "zoo.py"),
 }
 # What each part of netspec may import, beside itself. The order is that of the architecture: only leftwards.
 BASIC = {"diagnostics", "shape", "values"}
@@ -53,15 +53,14 @@ INSIDE = {
     "parse": BASIC | {"tree"},
     "functions": BASIC,
     "evaluate": BASIC | {"tree", "functions"},
-    "recipe_parts": {"values"},
-    "recipe": {"values", "recipe_parts"},
+    "recipe": {"values"},
     "settings": SYNTAX | {"evaluate"},
     "formatter": SYNTAX | {"files", "source"},
     "memory": {"graph", "recipe"},
     "check": SYNTAX | {"evaluate", "functions", "source", "ops", "graph", "recipe"},
     "emit": BASIC | {"ops", "graph", "check", "memory", "zoo"},
     "modules": set(),
-    "run": BASIC | {"graph", "check", "emit", "recipe", "recipe_parts", "memory", "zoo"},
+    "run": BASIC | {"graph", "check", "emit", "recipe", "memory", "zoo"},
 }
 FREE = {"__init__", "__main__", "cli"}
 """They put the parts together, and import what they need inside functions."""

@@ -8,21 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from netspec.recipe import Fault, Recipe, RecipeError, read
-from netspec.recipe_parts import (
-    Constant,
-    Cosine,
-    Flip,
-    Inv,
-    Lighting,
-    Mean,
-    Moment,
-    Multistep,
-    Plateau,
-    Policy,
-    Poly,
-    Sgd,
-    Step,
-)
+from netspec.recipe.images import Flip, Lighting, Mean
+from netspec.recipe.optimizers import Sgd
+from netspec.recipe.schedules import Constant, Cosine, Inv, Moment, Multistep, Plateau, Policy, Poly, Step
 from netspec.values import Call
 
 ALEXNET = {

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from netspec.recipe import Recipe
-from netspec.recipe_parts import Moment, Plateau, Sgd
+from netspec.recipe.optimizers import Sgd
+from netspec.recipe.schedules import Moment, Plateau
 
 
 class Momentum(Optimizer):

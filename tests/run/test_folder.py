@@ -15,7 +15,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from netspec.recipe import Recipe, read
-from netspec.recipe_parts import Flip, Lighting, Mean, MeanStd, Raw
+from netspec.recipe.images import Flip, Lighting, Mean, MeanStd, Raw
 from netspec.run.data import Data, DataError, Setting, open_data
 from netspec.run.data.loading import read_rgb
 from netspec.run.data.source import View

@@ -10,7 +10,8 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, PolynomialLR, ReduceLROnPlateau, StepLR
 
 from netspec.recipe import Recipe
-from netspec.recipe_parts import Cosine, Multistep, Plateau, Poly, Schedule, Sgd, Step
+from netspec.recipe.optimizers import Sgd
+from netspec.recipe.schedules import Cosine, Multistep, Plateau, Poly, Schedule, Step
 from netspec.run.optimize import LearningRate, Momentum, make_optimizer
 
 RATES = [0.1, 0.1, 0.1, 0.01, 0.01, 0.3, 0.3]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from netspec.recipe import Recipe, read
-from netspec.recipe_parts import Crop, Flip, Mean, Raw, Scale
+from netspec.recipe.images import Crop, Flip, Mean, Raw, Scale
 from netspec.run.data import DataError, Setting, check_fit, open_data
 from netspec.run.data.resident import Labelled, ResidentBatches
 from netspec.run.data.transforms import (

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from netspec.recipe import Recipe
-from netspec.recipe_parts import Flip, Mean, Raw, Sgd
+from netspec.recipe.images import Flip, Mean, Raw
+from netspec.recipe.optimizers import Sgd
 from netspec.run.checkpoint import TrainError, load
 from netspec.run.data import Data, DataError, Setting, open_data
 from netspec.run.meter import DeadLossWatch

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from netspec.recipe import Recipe
-from netspec.recipe_parts import Crop, Flip, Lighting, Mean, MeanStd
+from netspec.recipe.images import Crop, Flip, Lighting, Mean, MeanStd
 from netspec.run.data.loading import EpochLoader, Pixels, Reader
 from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, View, generator
 from netspec.run.data.transforms import (

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from netspec.recipe import Recipe
-from netspec.recipe_parts import Crop, Flip, ImageNet, Lighting, Mean, MeanStd, Raw, Scale
+from netspec.recipe.images import Crop, Flip, ImageNet, Lighting, Mean, MeanStd, Raw, Scale
 from netspec.run.data.source import DataError, Preprocessing
 
 # torchvision's ImageNet statistics, in units of 0 to 1.

@@ -1,40 +1,18 @@
-"""The training recipe: what the `train { ... }` section of a spec says, as one frozen value.
-
-Nothing here needs torch: the checker reads recipes too, and must start fast.
-"""
+"""Entries of a recipe to values: names looked up, arguments bound, and every fault as a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import ValidationError
 
-from netspec.recipe_parts import (
-    Augment,
-    Constant,
-    Cosine,
-    Crop,
-    Flip,
-    ImageNet,
-    Inv,
-    Lighting,
-    Mean,
-    MeanStd,
-    Multistep,
-    Normalize,
-    Optimizer,
-    Part,
-    Plateau,
-    Poly,
-    Raw,
-    Scale,
-    Schedule,
-    Sgd,
-    Step,
-)
+from netspec.recipe.images import Crop, Flip, ImageNet, Lighting, Mean, MeanStd, Raw, Scale
+from netspec.recipe.optimizers import Sgd
+from netspec.recipe.parts import Part
+from netspec.recipe.schedules import Constant, Cosine, Inv, Multistep, Plateau, Poly, Step
 from netspec.values import Call, spell
 
 
@@ -48,45 +26,6 @@ PARTS: Mapping[str, Mapping[str, type[Part]]] = {
     "optimizer": _named(Sgd),
     "schedule": _named(Constant, Plateau, Step, Multistep, Inv, Poly, Cosine),
 }
-
-
-class Recipe(Part):
-    """How a network is trained; every field has a default, so an empty `train {}` is a recipe.
-
-    `resize` is the short side in pixels; `resize` and `crop` concern folders of photos, since small sets are
-    resized to the network's input. `batch` is in images, `optimizer.lr` the rate before the schedule.
-    """
-
-    data: str | None = None
-    resize: PositiveInt | None = None
-    crop: PositiveInt | None = None
-    augment: tuple[Augment, ...] = ()
-    normalize: Normalize = MeanStd()
-    batch: PositiveInt = 64
-    epochs: PositiveInt = 10
-    optimizer: Optimizer = Sgd(lr=0.01, momentum=0.9)
-    schedule: Schedule = Constant()
-    evaluate: Literal["center_crop", "ten_crop"] = "center_crop"
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-
-    def with_overrides(
-        self,
-        *,
-        data: str | None = None,
-        epochs: int | None = None,
-        batch: int | None = None,
-        lr: float | None = None,
-        seed: int | None = None,
-    ) -> Recipe:
-        """Replace what is given; raises RecipeError for values out of range."""
-        faults: list[Fault] = []
-        given = {"data": data, "epochs": epochs, "batch": batch, "seed": seed}
-        values = dict(self) | {key: value for key, value in given.items() if value is not None}
-        if lr is not None:
-            rate = _validated(type(self.optimizer), dict(self.optimizer) | {"lr": lr}, "lr", faults)
-            values["optimizer"] = rate or self.optimizer
-        recipe = _validated(Recipe, values, None, faults)
-        return _complete(recipe, faults)
 
 
 @dataclass(frozen=True)
@@ -106,47 +45,20 @@ class RecipeError(Exception):
         self.faults = faults
 
 
-def read(entries: Mapping[str, object]) -> Recipe:
-    """Make a recipe of the entries of a train section; raises RecipeError with all faults at once.
-
-    >>> read({"batch": 128, "optimizer": Call("sgd", (), {"lr": 0.1})}).optimizer.lr
-    0.1
-    """
-    faults: list[Fault] = []
-    values: dict[str, object] = {}
-    for key, entry in entries.items():
-        if key not in Recipe.model_fields:
-            help = did_you_mean(key, Recipe.model_fields)
-            faults.append(Fault(key, f"a recipe has no entry named {key}", help))
-        elif (value := _value(key, entry, faults)) is not None:
-            values[key] = value
-    recipe = _validated(Recipe, values, None, faults)
-    if recipe and recipe.resize and recipe.crop and recipe.resize < recipe.crop:
-        message = f"crops of {recipe.crop} pixels cannot be cut from images resized to {recipe.resize}"
-        faults.append(Fault("crop", message, f"resize to {recipe.crop} or more"))
-    return _complete(recipe, faults)
-
-
 def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Suggest the known word that is nearest, or list them all."""
     near = get_close_matches(word, list(known), n=1)
     return f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
 
 
-def _complete(recipe: Recipe | None, faults: list[Fault]) -> Recipe:
-    if recipe is None or faults:
-        raise RecipeError(tuple(faults))
-    return recipe
-
-
-def _value(key: str, entry: object, faults: list[Fault]) -> object:
+def value_of(key: str, entry: object, faults: list[Fault]) -> object:
     """Turn one entry into what its field takes, or None where a fault was found."""
     if key == "augment":
         calls = entry if isinstance(entry, list | tuple) else [] if entry == Call("none") else [entry]
-        parts = [_part(key, call, faults) for call in calls]
+        parts = [part_of(key, call, faults) for call in calls]
         return tuple(part for part in parts if part is not None)
     if key in PARTS:
-        return _part(key, entry, faults)
+        return part_of(key, entry, faults)
     if isinstance(entry, Call) and not entry.args and not entry.kwargs:
         return entry.name
     if isinstance(entry, Call):
@@ -155,7 +67,7 @@ def _value(key: str, entry: object, faults: list[Fault]) -> object:
     return entry
 
 
-def _part(key: str, entry: object, faults: list[Fault]) -> Part | None:
+def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
     table = PARTS[key]
     call = Call(entry) if isinstance(entry, str) else entry
     if not isinstance(call, Call):
@@ -166,15 +78,15 @@ def _part(key: str, entry: object, faults: list[Fault]) -> Part | None:
         faults.append(Fault(key, f"{key} has no choice named {call.name}", did_you_mean(call.name, table)))
         return None
     part = table[call.name]
-    arguments = _arguments(key, call, _parameters(part), faults)
-    return None if arguments is None else _validated(part, arguments, key, faults)
+    arguments = bound(key, call, parameters(part), faults)
+    return None if arguments is None else validated(part, arguments, key, faults)
 
 
-def _parameters(part: type[Part]) -> list[str]:
+def parameters(part: type[Part]) -> list[str]:
     return [name for name in part.model_fields if name != "kind"]
 
 
-def _arguments(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[str, object] | None:
+def bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[str, object] | None:
     """Bind a call's arguments to parameter names, or None where that fails."""
     before = len(faults)
     if len(call.args) > len(names):
@@ -196,7 +108,7 @@ def _arguments(key: str, call: Call, names: list[str], faults: list[Fault]) -> d
 P = TypeVar("P", bound=Part)
 
 
-def _validated(part: type[P], values: Mapping[str, object], key: str | None, faults: list[Fault]) -> P | None:
+def validated(part: type[P], values: Mapping[str, object], key: str | None, faults: list[Fault]) -> P | None:
     """Make a part of its values; faults go under `key`, or under the field's own name."""
     try:
         return part(**values)
@@ -204,11 +116,11 @@ def _validated(part: type[P], values: Mapping[str, object], key: str | None, fau
         for detail in error.errors():
             field = str(detail["loc"][0])
             owner = "" if key is None else f" of {part.model_fields['kind'].default}"
-            faults.append(Fault(key or field, _sentence(f"{field}{owner}", detail)))
+            faults.append(Fault(key or field, sentence(f"{field}{owner}", detail)))
         return None
 
 
-_REQUIREMENTS = {
+REQUIREMENTS = {
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be below {lt:g}",
@@ -224,10 +136,10 @@ _REQUIREMENTS = {
 }
 
 
-def _sentence(what: str, detail: Any) -> str:
+def sentence(what: str, detail: Any) -> str:
     """Say a pydantic error as a sentence about the recipe."""
     if detail["type"] == "missing":
         return f"{what} is missing"
-    template = _REQUIREMENTS.get(detail["type"])
+    template = REQUIREMENTS.get(detail["type"])
     requirement = template.format(**detail.get("ctx", {})) if template else f"is refused ({detail['msg']})"
     return f"{what} {requirement}, and is {spell(detail['input'])}"

@@ -1,8 +1,4 @@
-"""What a recipe can name: optimizers, schedules, augmentations, normalisations.
-
-Each is one frozen value whose fields are its arguments, in order. Their arithmetic is here where it is plain
-numbers; what needs tensors is under `netspec.run`.
-"""
+"""The schedules that a recipe can name: how the learning rate moves through a run."""
 
 from __future__ import annotations
 
@@ -10,33 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 
-NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
-Momentum: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
-Factor: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Part(BaseModel):
-    """One named choice of a recipe, such as `sgd(lr=0.01)`; its fields are the arguments, in order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Sgd(Part):
-    """Stochastic gradient descent with momentum, as Krizhevsky et al. (2012), section 5, write it."""
-
-    kind: Literal["sgd"] = "sgd"
-    lr: Positive
-    momentum: Momentum = 0.0
-    weight_decay: NonNegative = 0.0
-    nesterov: bool = False
-
-    @property
-    def state_per_parameter(self) -> int:
-        """How many floats the optimizer keeps for each parameter."""
-        return 1 if self.momentum else 0
+from netspec.recipe.parts import Factor, NonNegative, Part, Positive
 
 
 @dataclass(frozen=True)
@@ -144,60 +116,6 @@ class Cosine(Policy):
         return 0.5 * (1 + math.cos(math.pi * min((at.step - rise) / max(at.steps - rise, 1), 1)))
 
 
-class Flip(Part):
-    """Mirror half of the training images."""
-
-    kind: Literal["flip"] = "flip"
-
-
-class Lighting(Part):
-    """Shift colours along ImageNet's principal components (Krizhevsky et al., 2012, section 4.1)."""
-
-    kind: Literal["lighting"] = "lighting"
-    sigma: Positive = 0.1
-
-
-class Crop(Part):
-    """Pad with `padding` black pixels on each side and cut the input's size out anywhere: a random shift."""
-
-    kind: Literal["crop"] = "crop"
-    padding: PositiveInt = 4
-
-
-class Raw(Part):
-    """Leave pixel values as they are, 0 to 255."""
-
-    kind: Literal["none"] = "none"
-
-
-class Scale(Part):
-    """Multiply pixel values, 0 to 255, by `factor`."""
-
-    kind: Literal["scale"] = "scale"
-    factor: Positive
-
-
-class Mean(Part):
-    """Subtract each channel's mean over the training set; values stay in units of 0 to 255."""
-
-    kind: Literal["mean"] = "mean"
-
-
-class MeanStd(Part):
-    """Subtract each channel's mean over the training set and divide by its standard deviation."""
-
-    kind: Literal["mean_std"] = "mean_std"
-
-
-class ImageNet(Part):
-    """Scale to 0 to 1 and normalise with torchvision's ImageNet mean and standard deviation."""
-
-    kind: Literal["imagenet"] = "imagenet"
-
-
-Optimizer: TypeAlias = Sgd
 Schedule: TypeAlias = Annotated[
     Constant | Plateau | Step | Multistep | Inv | Poly | Cosine, Field(discriminator="kind")
 ]
-Augment: TypeAlias = Annotated[Flip | Lighting | Crop, Field(discriminator="kind")]
-Normalize: TypeAlias = Annotated[Raw | Scale | Mean | MeanStd | ImageNet, Field(discriminator="kind")]

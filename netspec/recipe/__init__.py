@@ -1,0 +1,86 @@
+"""The training recipe: what the `train { ... }` section of a spec says, as one frozen value.
+
+Nothing here needs torch: the checker reads recipes too, and must start fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from netspec.recipe.images import Augment, MeanStd, Normalize
+from netspec.recipe.optimizers import Optimizer, Sgd
+from netspec.recipe.parts import Part
+from netspec.recipe.reading import Fault, RecipeError, did_you_mean, validated, value_of
+from netspec.recipe.schedules import Constant, Schedule
+
+
+class Recipe(Part):
+    """How a network is trained; every field has a default, so an empty `train {}` is a recipe.
+
+    `resize` is the short side in pixels; `resize` and `crop` concern folders of photos, since small sets are
+    resized to the network's input. `batch` is in images, `optimizer.lr` the rate before the schedule.
+    """
+
+    data: str | None = None
+    resize: PositiveInt | None = None
+    crop: PositiveInt | None = None
+    augment: tuple[Augment, ...] = ()
+    normalize: Normalize = MeanStd()
+    batch: PositiveInt = 64
+    epochs: PositiveInt = 10
+    optimizer: Optimizer = Sgd(lr=0.01, momentum=0.9)
+    schedule: Schedule = Constant()
+    evaluate: Literal["center_crop", "ten_crop"] = "center_crop"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    def with_overrides(
+        self,
+        *,
+        data: str | None = None,
+        epochs: int | None = None,
+        batch: int | None = None,
+        lr: float | None = None,
+        seed: int | None = None,
+    ) -> Recipe:
+        """Replace what is given; raises RecipeError for values out of range."""
+        faults: list[Fault] = []
+        given = {"data": data, "epochs": epochs, "batch": batch, "seed": seed}
+        values = dict(self) | {key: value for key, value in given.items() if value is not None}
+        if lr is not None:
+            rate = validated(type(self.optimizer), dict(self.optimizer) | {"lr": lr}, "lr", faults)
+            values["optimizer"] = rate or self.optimizer
+        recipe = validated(Recipe, values, None, faults)
+        return complete(recipe, faults)
+
+
+def read(entries: Mapping[str, object]) -> Recipe:
+    """Make a recipe of the entries of a train section; raises RecipeError with all faults at once.
+
+    >>> read({"batch": 128, "optimizer": Call("sgd", (), {"lr": 0.1})}).optimizer.lr
+    0.1
+    """
+    faults: list[Fault] = []
+    values: dict[str, object] = {}
+    for key, entry in entries.items():
+        if key not in Recipe.model_fields:
+            help = did_you_mean(key, Recipe.model_fields)
+            faults.append(Fault(key, f"a recipe has no entry named {key}", help))
+        elif (value := value_of(key, entry, faults)) is not None:
+            values[key] = value
+    recipe = validated(Recipe, values, None, faults)
+    if recipe and recipe.resize and recipe.crop and recipe.resize < recipe.crop:
+        message = f"crops of {recipe.crop} pixels cannot be cut from images resized to {recipe.resize}"
+        faults.append(Fault("crop", message, f"resize to {recipe.crop} or more"))
+    return complete(recipe, faults)
+
+
+def complete(recipe: Recipe | None, faults: list[Fault]) -> Recipe:
+    if recipe is None or faults:
+        raise RecipeError(tuple(faults))
+    return recipe
+
+
+__all__ = ["Fault", "Recipe", "RecipeError", "did_you_mean", "read"]
