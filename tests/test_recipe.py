@@ -40,7 +40,7 @@ FAULTS = {
         Fault(
             "schedule",
             "schedule has no choice named zzz",
-            "known are constant, plateau, step, multistep, inv, poly, cosine",
+            "known are constant, plateau, step, multistep, exponential, inv, poly, cosine, onecycle",
         ),
     ),
     "unknown argument": (
@@ -81,7 +81,7 @@ FAULTS = {
         Fault(
             "schedule",
             "schedule takes a name, not 3",
-            "known are constant, plateau, step, multistep, inv, poly, cosine",
+            "known are constant, plateau, step, multistep, exponential, inv, poly, cosine, onecycle",
         ),
     ),
     "call for a number": (

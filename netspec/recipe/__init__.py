@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from netspec.recipe.images import Augment, MeanStd, Normalize
+from netspec.recipe.objective import CrossEntropy, Start
 from netspec.recipe.optimizers import Optimizer, Sgd
-from netspec.recipe.parts import Part
+from netspec.recipe.parts import Factor, Part, Positive
 from netspec.recipe.reading import Fault, RecipeError, did_you_mean, validated, value_of
 from netspec.recipe.schedules import Constant, Schedule
 
@@ -21,7 +22,10 @@ class Recipe(Part):
     """How a network is trained; every field has a default, so an empty `train {}` is a recipe.
 
     `resize` is the short side in pixels; `resize` and `crop` concern folders of photos, since small sets are
-    resized to the network's input. `batch` is in images, `optimizer.lr` the rate before the schedule.
+    resized to the network's input. `batch` is in images over all devices, worked on in `accumulate` parts;
+    `optimizer.lr` is the rate before the schedule. `ema` is the decay of an exponential moving average of the
+    weights, taken every `ema_every` steps. `random_labels` gives each training image a class drawn once
+    (Zhang et al., 2017). `precision`, `memory_format` and `compile` follow the machine where they are `auto`.
     """
 
     data: str | None = None
@@ -31,10 +35,20 @@ class Recipe(Part):
     normalize: Normalize = MeanStd()
     batch: PositiveInt = 64
     epochs: PositiveInt = 10
+    accumulate: PositiveInt = 1
     optimizer: Optimizer = Sgd(lr=0.01, momentum=0.9)
     schedule: Schedule = Constant()
+    loss: CrossEntropy = CrossEntropy()
+    init: tuple[Start, ...] = ()
+    clip_grad_norm: Positive | None = None
+    ema: Factor | None = None
+    ema_every: PositiveInt = 1
+    random_labels: bool = False
     evaluate: Literal["center_crop", "ten_crop"] = "center_crop"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    compile: Literal["auto"] | bool = "auto"
 
     def with_overrides(
         self,

@@ -10,9 +10,20 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from netspec.recipe.images import Crop, Flip, ImageNet, Lighting, Mean, MeanStd, Raw, Scale
-from netspec.recipe.optimizers import Sgd
+from netspec.recipe.objective import CrossEntropy, Start
+from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd
 from netspec.recipe.parts import Part
-from netspec.recipe.schedules import Constant, Cosine, Inv, Multistep, Plateau, Poly, Step
+from netspec.recipe.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    Inv,
+    Multistep,
+    OneCycle,
+    Plateau,
+    Poly,
+    Step,
+)
 from netspec.values import Call, spell
 
 
@@ -23,9 +34,14 @@ def _named(*parts: type[Part]) -> dict[str, type[Part]]:
 PARTS: Mapping[str, Mapping[str, type[Part]]] = {
     "augment": _named(Flip, Lighting, Crop),
     "normalize": _named(Raw, Scale, Mean, MeanStd, ImageNet),
-    "optimizer": _named(Sgd),
-    "schedule": _named(Constant, Plateau, Step, Multistep, Inv, Poly, Cosine),
+    "init": _named(Start),
+    "loss": _named(CrossEntropy),
+    "optimizer": _named(Sgd, Adam, AdamW, NAdam, RAdam, RmsProp, AdaGrad),
+    "schedule": _named(Constant, Plateau, Step, Multistep, Exponential, Inv, Poly, Cosine, OneCycle),
 }
+
+LISTS = ("augment", "init")
+"""The entries that take several parts."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +69,7 @@ def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
 
 def value_of(key: str, entry: object, faults: list[Fault]) -> object:
     """Turn one entry into what its field takes, or None where a fault was found."""
-    if key == "augment":
+    if key in LISTS:
         calls = entry if isinstance(entry, list | tuple) else [] if entry == Call("none") else [entry]
         parts = [part_of(key, call, faults) for call in calls]
         return tuple(part for part in parts if part is not None)
@@ -83,7 +99,8 @@ def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
 
 
 def parameters(part: type[Part]) -> list[str]:
-    return [name for name in part.model_fields if name != "kind"]
+    """The arguments of a part in order: its own first, then those that all of its kind take."""
+    return [n for n in dict.fromkeys([*part.__annotations__, *part.model_fields]) if n != "kind"]
 
 
 def bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[str, object] | None:

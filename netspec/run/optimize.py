@@ -1,29 +1,33 @@
-"""A recipe's optimizer and schedule, as torch runs them."""
+"""A recipe's optimizer, over groups of parameters that share rates and decays, as torch runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
-from netspec.recipe import Recipe
-from netspec.recipe.optimizers import Sgd
-from netspec.recipe.schedules import Moment, Plateau
+from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd, Update
+
+FUSED = ("cpu", "cuda", "mps")
+NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 
 
-class Momentum(Optimizer):
+class Momentum(torch.optim.SGD):
     """Krizhevsky et al.'s update (2012, section 5): v := m v - d e w - e g; w := w + v.
 
     `torch.optim.SGD` keeps the velocity without the rate e, so that a lower rate shrinks the steps already
-    under way; here they keep their size, as in the paper and in Caffe. At a constant rate the two agree.
-    With `nesterov`, w := w + m v - d e w - e g.
+    under way; here they keep their size, as in the paper and in Caffe. At a constant rate the two agree. The
+    velocity is kept as torch keeps it, divided by -e, and follows when the rate moves.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], recipe: Sgd) -> None:
-        super().__init__(parameters, recipe.model_dump(exclude={"kind"}))
+    def __init__(self, parameters: Iterable[Any], lr: float, **options: Any) -> None:
+        super().__init__(parameters, lr, **options)
+        for group in self.param_groups:
+            group["velocity_lr"] = group["lr"]
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -33,85 +37,77 @@ class Momentum(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        momenta = [group["momentum"] for group in self.param_groups]
         for group in self.param_groups:
-            weights = [p for p in group["params"] if p.grad is not None]
-            if weights:
-                self._update(weights, group)
+            before, rate = group["velocity_lr"], group["lr"]
+            if rate > 0 and rate != before:
+                self._follow(group, before / rate)
+                group["velocity_lr"] = rate
+        loss: float | None = super().step(closure)
+        for group, momentum in zip(self.param_groups, momenta, strict=True):
+            group["momentum"] = momentum
         return loss
 
-    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        rate, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
-        gradients = [w.grad for w in weights if w.grad is not None]
-        if not momentum:
-            if decay:
-                torch._foreach_mul_(weights, 1 - rate * decay)
-            torch._foreach_add_(weights, gradients, alpha=-rate)
+    def _follow(self, group: dict[str, Any], scale: float) -> None:
+        """Scale the velocities: for one step by the momentum itself, which costs no pass over them."""
+        if not group["nesterov"]:
+            group["momentum"] *= scale
             return
-        velocities = [self._velocity(w) for w in weights]
-        torch._foreach_mul_(velocities, momentum)
-        if decay:
-            torch._foreach_add_(velocities, weights, alpha=-rate * decay)
-        torch._foreach_add_(velocities, gradients, alpha=-rate)
-        if group["nesterov"]:
-            if decay:
-                torch._foreach_mul_(weights, 1 - rate * decay)
-            torch._foreach_add_(weights, gradients, alpha=-rate)
-            torch._foreach_add_(weights, velocities, alpha=momentum)
-        else:
-            torch._foreach_add_(weights, velocities)
-
-    def _velocity(self, weight: Tensor) -> Tensor:
-        state = self.state[weight]
-        if "velocity" not in state:
-            state["velocity"] = torch.zeros_like(weight)
-        velocity: Tensor = state["velocity"]
-        return velocity
+        states = (self.state[p] for p in group["params"] if p in self.state)
+        velocities = [s["momentum_buffer"] for s in states if s.get("momentum_buffer") is not None]
+        if velocities:
+            torch._foreach_mul_(velocities, scale)
 
 
-def make_optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
-    """The recipe's optimizer over every parameter that learns."""
-    return Momentum((p for p in module.parameters() if p.requires_grad), recipe.optimizer)
+TORCH: dict[type[Update], type[Optimizer]] = {
+    Sgd: Momentum,
+    Adam: torch.optim.Adam,
+    AdamW: torch.optim.AdamW,
+    NAdam: torch.optim.NAdam,
+    RAdam: torch.optim.RAdam,
+    RmsProp: torch.optim.RMSprop,
+    AdaGrad: torch.optim.Adagrad,
+}
 
 
-class LearningRate:
-    """Sets the optimizer's rate before each step, by the recipe's schedule and the validation errors."""
+def make_optimizer(module: nn.Module, recipe: Update) -> Optimizer:
+    """The recipe's optimizer over every parameter that learns, fused into one kernel where torch can.
 
-    def __init__(self, optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) -> None:
-        self.optimizer, self.recipe, self.steps_per_epoch = optimizer, recipe, steps_per_epoch
-        self.base = [group["lr"] for group in optimizer.param_groups]
-        self.best, self.waited, self.drops = float("inf"), 0, 0
+    A parameter group holds those of one kind: weights, biases, affine parameters of normalisations, and raw
+    tensors.
+    """
+    shared = set(Update.model_fields)
+    options = recipe.model_dump(exclude={"kind", *shared})
+    make = TORCH[type(recipe)]
+    devices = {p.device.type for p in module.parameters()}
+    fused = make in (Momentum, torch.optim.Adam, torch.optim.AdamW) and devices <= {*FUSED}
+    if fused:
+        options["fused"] = True
+    return make(list(groups(module, recipe)), **options)
 
-    def before_step(self, step: int) -> None:
-        """Set the rate for step number `step`, counted from 0 over the whole run."""
-        scale = self.recipe.schedule.scale(Moment(step, self.steps_per_epoch, self.recipe.epochs, self.drops))
-        for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
-            group["lr"] = base * scale
 
-    def after_epoch(self, error: float) -> None:
-        """Take note of an epoch's validation error; a plateau lowers the rate."""
-        plateau = self.recipe.schedule
-        if not isinstance(plateau, Plateau):
-            return
-        if error < self.best:
-            self.best, self.waited = error, 0
-            return
-        self.waited += 1
-        if self.waited >= plateau.patience and self.drops < plateau.drops:
-            self.drops, self.waited = self.drops + 1, 0
+def groups(module: nn.Module, recipe: Update) -> Iterator[dict[str, Any]]:
+    """The parameter groups of a module, those that would be alike as one."""
+    kinds: dict[tuple[float, float], list[Tensor]] = {}
+    seen: set[Tensor] = set()
+    for owner in module.modules():
+        for name, parameter in owner.named_parameters(recurse=False):
+            if parameter.requires_grad and parameter not in seen:
+                seen.add(parameter)
+                kinds.setdefault(treatment(owner, name, recipe), []).append(parameter)
+    for (decay, rate), parameters in kinds.items():
+        yield {"params": parameters, "weight_decay": decay, "lr": recipe.lr * rate}  # type: ignore[attr-defined]
 
-    @property
-    def now(self) -> float:
-        """The rate of the first parameter group."""
-        return float(self.optimizer.param_groups[0]["lr"])
 
-    def state_dict(self) -> dict[str, float]:
-        """What a checkpoint keeps."""
-        return {"best": self.best, "waited": self.waited, "drops": self.drops}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.best, self.waited, self.drops = state["best"], state["waited"], state["drops"]
+def treatment(owner: nn.Module, name: str, recipe: Update) -> tuple[float, float]:
+    """The weight decay of a parameter, and by what its learning rate is multiplied."""
+    bias = name.endswith("bias")
+    if isinstance(owner, NORMS) or "Norm" in type(owner).__name__:
+        chosen = recipe.norm_weight_decay
+    elif bias:
+        chosen = recipe.bias_weight_decay
+    elif not name.endswith("weight"):
+        chosen = recipe.embedding_weight_decay
+    else:
+        chosen = None
+    return recipe.weight_decay if chosen is None else chosen, recipe.bias_lr if bias else 1.0

@@ -21,9 +21,10 @@ from netspec.run.device import choose_device, memory_explained, place
 from netspec.run.evaluate import Score, evaluate
 from netspec.run.interrupt import Interrupt, interrupts
 from netspec.run.meter import DeadLossWatch, Meter, exploded
-from netspec.run.optimize import LearningRate, make_optimizer
+from netspec.run.optimize import make_optimizer
 from netspec.run.progress import Progress
 from netspec.run.report import EpochReport, Plan, Summary, Tick
+from netspec.run.schedule import LearningRate
 
 CHECKPOINT, WEIGHTS, BEST, LOG, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "log.jsonl", "recipe.json"
 
@@ -106,7 +107,7 @@ def _prepare(
         raise TrainError(f"{message}: set classes={len(data.class_names)}")
     batches = data.open(setting)
     save_json(out / RECIPE, setting.recipe.model_dump(mode="json") | {"data": data.name})
-    optimizer = make_optimizer(module, setting.recipe)
+    optimizer = make_optimizer(module, setting.recipe.optimizer)
     rate = LearningRate(optimizer, setting.recipe, batches.steps)
     watch = DeadLossWatch(classes)
     return Run(module, setting, classes, data, batches, optimizer, rate, out, progress, about, watch)
