@@ -125,6 +125,7 @@ class Net:
     root: Scope
     outputs: tuple[Output, ...]
     recipe: Mapping[str, Setting] = field(default_factory=dict)
+    recipe_citation: str | None = None
 
     @property
     def inputs(self) -> tuple[Node, ...]:

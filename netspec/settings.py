@@ -18,12 +18,14 @@ class SettingError(Exception):
 def read_setting(text: str) -> tuple[str, object]:
     """Read `depth=50`, `norm=true` or `kernels=[3, 5]`; a bare word is a text.
 
-    >>> read_setting("depth=50"), read_setting("pool=max")
-    (('depth', 50), ('pool', 'max'))
+    A name that begins with `train.` is an entry of the recipe, or an argument of one.
+
+    >>> read_setting("depth=50"), read_setting("pool=max"), read_setting("train.optimizer.lr=0.1")
+    (('depth', 50), ('pool', 'max'), ('train.optimizer.lr', 0.1))
     """
     name, equals, value = text.partition("=")
     name = name.strip()
-    if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+    if not equals or not re.fullmatch(r"(train\.([A-Za-z0-9_]+\.)?)?[A-Za-z_][A-Za-z0-9_]*", name):
         raise SettingError(f"--set takes NAME=VALUE, such as depth=50, not {text!r}")
     expr = parse_expression(Source("--set", value), 0, len(value))
     if isinstance(expr, Diagnostic):

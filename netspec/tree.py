@@ -257,6 +257,7 @@ class Setting(Tree):
 @dataclass(frozen=True)
 class Train(Tree):
     settings: tuple[Setting, ...]
+    citation: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from netspec import tree as t
 from netspec.check import claims, lint
 from netspec.check.arguments import fitting, twice
-from netspec.check.context import Context
+from netspec.check.context import Context, deep_recursion
 from netspec.check.expand import Expander
 from netspec.check.files import Files
 from netspec.check.naming import UNKNOWN, Naming, find
-from netspec.check.section import read_section
+from netspec.check.section import section_of
+from netspec.check.starts import restarted
 from netspec.check.walk import mentioned, walk
 from netspec.diagnostics import Diagnostic, Source, Span, SpecError, did_you_mean, in_order
 from netspec.evaluate import Fault, Names, Unknown, evaluate
-from netspec.graph import Net, Output, Setting
+from netspec.graph import Net, Output
 from netspec.parse import parse
 from netspec.shape import Shape
 from netspec.source import read
 from netspec.values import spell
 
-FRAMES = 4000
 MOST_SHOWN = 100
 
 Inputs = Mapping[str, Shape]
@@ -66,39 +64,46 @@ def check_file(
     arguments: Mapping[str, object] | None = None,
     inputs: Inputs | None = None,
     shown: str | None = None,
+    recipe: Path | None = None,
 ) -> Report:
     """Check a spec file; `arguments` set the network's parameters, `inputs` replace its inputs' shapes.
 
+    Arguments such as `train.batch` set entries of the recipe; `recipe` is a file whose `train` section stands
+    in for the spec's.
+
     Raises:
-        SpecError: the file cannot be read.
+        SpecError: a file cannot be read.
     """
-    return check_source(read(path, shown), path.parent, arguments, inputs)
+    told = read(recipe) if recipe else None
+    return check_source(read(path, shown), path.parent, arguments, inputs, told)
 
 
 def check_source(
-    source: Source, root: Path, arguments: Mapping[str, object] | None = None, inputs: Inputs | None = None
+    source: Source,
+    root: Path,
+    arguments: Mapping[str, object] | None = None,
+    inputs: Inputs | None = None,
+    recipe: Source | None = None,
 ) -> Report:
     """Check the text of a spec; files named in `use` are found below `root`."""
     with deep_recursion():
-        return Check(source, root, dict(arguments or {}), dict(inputs or {})).run()
-
-
-@contextmanager
-def deep_recursion() -> Iterator[None]:
-    """Allow for blocks nested as deep as the language does; Python's own frames take no C stack."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, FRAMES))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
+        return Check(source, root, dict(arguments or {}), dict(inputs or {}), recipe).run()
 
 
 class Check:
     """One check of one spec."""
 
-    def __init__(self, source: Source, root: Path, arguments: dict[str, object], inputs: Inputs) -> None:
-        self.source, self.arguments, self.inputs = source, arguments, inputs
+    def __init__(
+        self,
+        source: Source,
+        root: Path,
+        arguments: dict[str, object],
+        inputs: Inputs,
+        recipe: Source | None = None,
+    ) -> None:
+        self.source, self.inputs, self.recipe_source = source, inputs, recipe
+        self.overrides = {n: arguments.pop(n) for n in [*arguments] if n.startswith("train.")}
+        self.arguments = arguments
         self.file, self.syntax = parse(source)
         self.files = Files(root, self.file)
         self.extra: list[Diagnostic] = []
@@ -127,8 +132,7 @@ class Check:
                 "no-input", message, self.place(), "as in `input image: 3x224x224`, before the first layer"
             )
         net = self.build(header, naming, expander, flow)
-        recipe = self.recipe(expander)
-        return self.report(net and replace(net, recipe=recipe), expander)
+        return self.report(self.with_recipe(net, expander), expander)
 
     def given_shapes(self) -> dict[str, Shape]:
         """The shapes given from outside, for the inputs that they name."""
@@ -240,16 +244,18 @@ class Check:
         assert isinstance(weight, int | float)
         return Output(str(path), entry.value, statement.when is not None, float(weight))
 
-    def recipe(self, expander: Expander) -> dict[str, Setting]:
-        """The entries of the `train` section, those that concern sizes made to follow a given input."""
-        if expander.train is None:
-            return {}
-        reading = read_section(*expander.train)
+    def with_recipe(self, net: Net | None, expander: Expander) -> Net | None:
+        """The network with its recipe, whose sizes follow a given input, and the starts that it asks for."""
+        reading = section_of(expander.train, self.recipe_source, self.overrides)
         first = expander.layers.first_input()
         if self.inputs and first is not None:
             self.remarks += reading.follow(expander.layers.nodes[first].shape)
         self.extra += reading.faults()
-        return reading.settings
+        if net is None or self.extra:
+            return None
+        nodes, faults = restarted(net.nodes, reading.settings.get("init"))
+        self.extra += faults
+        return replace(net, nodes=nodes, recipe=reading.settings, recipe_citation=reading.citation)
 
     def report(self, net: Net | None, expander: Expander) -> Report:
         found = [*self.syntax, *self.files.faults, *self.extra, *expander.faults]

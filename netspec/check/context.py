@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from netspec import tree as t
@@ -65,3 +68,17 @@ class Made:
 
     value: Value
     inside: Naming | None = None
+
+
+FRAMES = 4000
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Allow for blocks nested as deep as the language does; Python's own frames take no C stack."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)

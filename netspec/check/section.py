@@ -1,15 +1,18 @@
-"""The `train` section: its entries evaluated, and handed to the recipe for refusal."""
+"""The `train` section: its entries evaluated, changed from outside, and handed to the recipe for refusal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from netspec import recipe
 from netspec import tree as t
-from netspec.diagnostics import Diagnostic, Span
+from netspec.diagnostics import Diagnostic, Source, Span
 from netspec.evaluate import Fault, Names, Unknown, evaluate
 from netspec.graph import Setting
+from netspec.parse import parse
 from netspec.shape import Shape
+from netspec.values import spell
 
 MOST_ENTRIES = 100
 
@@ -19,6 +22,7 @@ class Section:
     """The entries of a `train` section, and the faults met in evaluating them."""
 
     span: Span
+    citation: str | None = None
     settings: dict[str, Setting] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
@@ -31,11 +35,25 @@ class Section:
             return [
                 *self.found,
                 *(
-                    Diagnostic("recipe", wrong.message, self.spans.get(wrong.key, self.span), help=wrong.help)
+                    Diagnostic(code(span), wrong.message, span, help=wrong.help)
                     for wrong in error.faults
+                    for span in (self.spans.get(wrong.key, self.span),)
                 ),
             ]
         return self.found
+
+    def override(self, name: str, value: object) -> None:
+        """Set an entry, `train.batch`, or one argument of an entry, `train.optimizer.lr`."""
+        _, key, *argument = name.split(".")
+        text = f"{name}={spell(value)}"
+        span = Span(Source(OUTSIDE, text), 0, len(text))
+        if argument and key in recipe.PARTS:
+            present = self.settings[key].value if key in self.settings else None
+            value = recipe.with_argument(key, present, argument[0], value)
+        elif argument:
+            message = f"{key} of a recipe has no arguments"
+            self.found.append(Diagnostic("wrong-setting", message, span))
+        self.settings[key], self.spans[key] = Setting(value, span), span
 
     def follow(self, shape: Shape) -> list[str]:
         """Let crops be as large as an input set from outside, images in proportion; say so."""
@@ -53,9 +71,49 @@ class Section:
         return [f"{remark}, to follow the input"]
 
 
+OUTSIDE = "--set"
+"""What the source of a setting from outside is called."""
+
+
+def code(span: Span) -> str:
+    return "wrong-setting" if span.source.path == OUTSIDE else "recipe"
+
+
+def section_of(
+    train: tuple[t.Train, Names] | None, other: Source | None, overrides: Mapping[str, object]
+) -> Section:
+    """The recipe of a spec, or that of another file in its place, with the overrides of `train.KEY`."""
+    faults: list[Diagnostic] = []
+    if other is not None:
+        train, faults = train_of(other)
+    section = read_section(*train) if train else Section(Span(Source(OUTSIDE, ""), 0, 0))
+    section.found += faults
+    for name, value in overrides.items():
+        section.override(name, value)
+    return section
+
+
+def train_of(source: Source) -> tuple[tuple[t.Train, Names] | None, list[Diagnostic]]:
+    """The `train` section of a recipe's file, which holds nothing else."""
+    file, found = parse(source)
+    faults = list(found)
+    sections = [s for s in file.body.statements if isinstance(s, t.Train)]
+    others = [s for s in file.body.statements if not isinstance(s, t.Train | t.Broken)]
+    whole = Span(source, 0, len(source.text)).first_line()
+    if others:
+        message = "a recipe's file holds a `train` section alone"
+        faults.append(Diagnostic("recipe", message, others[0].span.first_line(), help="take this out"))
+    elif len(sections) != 1 and not faults:
+        message = (
+            f"a recipe's file holds one `train` section, and {source.path} has {len(sections) or 'none'}"
+        )
+        faults.append(Diagnostic("recipe", message, whole, help="as in `train { batch: 128 }`"))
+    return ((sections[0], Names()) if sections else None), faults
+
+
 def read_section(train: t.Train, names: Names) -> Section:
     """Evaluate the entries of a `train` section."""
-    section = Section(train.span.first_line())
+    section = Section(train.span.first_line(), train.citation)
     if len(train.settings) > MOST_ENTRIES:
         message = f"a recipe has at most {MOST_ENTRIES} entries"
         section.found.append(Diagnostic("recipe", message, section.span))

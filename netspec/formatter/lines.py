@@ -185,7 +185,8 @@ class Formatter:
 
     def train(self, s: t.Train, depth: int) -> list[Line]:
         indent, end = STEP * depth, s.span.end - 1
-        first = Line(f"{indent}train {{")
+        source = "" if s.citation is None else f' "{s.citation}"'
+        first = Line(f"{indent}train{source} {{")
         if not s.settings or self.line_of(s.settings[0].span.start) > self.line_of(s.span.start):
             first.comment = self.comment_on(self.line_of(s.span.start), end)
         lines = [first]

@@ -108,7 +108,8 @@ class Builder(Transformer[Token, Any]):
         return t.Argument(self.span(c), str(c[0]), c[2])
 
     def train(self, c: Children) -> t.Train:
-        return t.Train(self.span(c), tuple(nodes(c, t.Setting)))
+        citation = next((text(x) for x in c if kind(x) == "STRING"), None)
+        return t.Train(self.span(c), tuple(nodes(c, t.Setting)), citation)
 
     def setting(self, c: Children) -> t.Setting | t.Broken:
         return c[0] if isinstance(c[0], t.Broken) else t.Setting(self.span(c), str(c[0]), c[2])

@@ -14,8 +14,18 @@ from netspec.recipe.images import Augment, MeanStd, Normalize
 from netspec.recipe.objective import CrossEntropy, Start
 from netspec.recipe.optimizers import Optimizer, Sgd
 from netspec.recipe.parts import Factor, Part, Positive
-from netspec.recipe.reading import Fault, RecipeError, did_you_mean, validated, value_of
+from netspec.recipe.reading import (
+    PARTS,
+    Fault,
+    RecipeError,
+    bind,
+    did_you_mean,
+    validated,
+    value_of,
+)
 from netspec.recipe.schedules import Constant, Schedule
+from netspec.recipe.writing import as_call, write
+from netspec.values import Call
 
 
 class Recipe(Part):
@@ -91,10 +101,29 @@ def read(entries: Mapping[str, object]) -> Recipe:
     return complete(recipe, faults)
 
 
+def with_argument(key: str, present: object, name: str, value: object) -> object:
+    """An entry with one argument of its call replaced; `present` is None where the recipe is silent."""
+    default = Recipe.model_fields[key].default
+    if present is None and isinstance(default, Part):
+        present = as_call(default)
+    call = present if isinstance(present, Call) else Call(str(present or "none"))
+    return Call(call.name, (), {**bind(key, call), name: value})
+
+
 def complete(recipe: Recipe | None, faults: list[Fault]) -> Recipe:
     if recipe is None or faults:
         raise RecipeError(tuple(faults))
     return recipe
 
 
-__all__ = ["Fault", "Recipe", "RecipeError", "did_you_mean", "read"]
+__all__ = [
+    "PARTS",
+    "Fault",
+    "Recipe",
+    "RecipeError",
+    "bind",
+    "did_you_mean",
+    "read",
+    "with_argument",
+    "write",
+]

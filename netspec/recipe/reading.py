@@ -98,6 +98,13 @@ def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
     return None if arguments is None else validated(part, arguments, key, faults)
 
 
+def bind(key: str, call: Call) -> dict[str, object]:
+    """The arguments of a call by name, as far as they have one."""
+    part = PARTS[key].get(call.name)
+    names = parameters(part) if part else []
+    return {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+
+
 def parameters(part: type[Part]) -> list[str]:
     """The arguments of a part in order: its own first, then those that all of its kind take."""
     return [n for n in dict.fromkeys([*part.__annotations__, *part.model_fields]) if n != "kind"]
@@ -119,7 +126,14 @@ def bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[s
         bound[name] = value
     if len(faults) > before:
         return None
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in bound.items()}
+    return {name: plain(value) for name, value in bound.items()}
+
+
+def plain(value: object) -> object:
+    """An argument as fields take it: a list as a tuple, a bare word as a text."""
+    if isinstance(value, Call) and not value.args and not value.kwargs:
+        return value.name
+    return tuple(value) if isinstance(value, list) else value
 
 
 P = TypeVar("P", bound=Part)

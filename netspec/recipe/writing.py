@@ -1,0 +1,62 @@
+"""A recipe as text: the `train` section that says all of it, which reads back as the same recipe."""
+
+from __future__ import annotations
+
+from netspec.recipe.objective import Start
+from netspec.recipe.parts import Part
+from netspec.values import Call
+
+
+def write(recipe: Part, citation: str | None = None) -> str:
+    """Write every entry of a recipe, defaults too.
+
+    Raises:
+        ValueError: a text holds a quote or a newline, which texts of the language cannot.
+    """
+    entries = ((name, getattr(recipe, name)) for name in type(recipe).model_fields if name != "kind")
+    lines = [f"  {name}: {text(value)}" for name, value in entries if value is not None]
+    head = "train {" if citation is None else f"train {quoted(citation)} {{"
+    return "\n".join([head, *lines, "}"]) + "\n"
+
+
+def text(value: object) -> str:
+    """One value as the language writes it, numbers to their last digit."""
+    match value:
+        case Part():
+            return part(value)
+        case bool():
+            return str(value).lower()
+        case list() | tuple():
+            return "[" + ", ".join(map(text, value)) + "]"
+        case str() if value.isidentifier():
+            return value
+        case str():
+            return quoted(value)
+    return str(value)
+
+
+def quoted(value: str) -> str:
+    if '"' in value or "\n" in value:
+        raise ValueError(f"a text cannot hold quotes and newlines, as {value!r} does")
+    return f'"{value}"'
+
+
+def part(value: Part) -> str:
+    """A part of a recipe as a call, such as `sgd(lr=0.01, momentum=0.9)`."""
+    call = as_call(value)
+    spelled = [f"{n}={v if isinstance(v, Raw) else text(v)}" for n, v in call.kwargs.items()]
+    return f"{call.name}({', '.join(spelled)})" if spelled else call.name
+
+
+class Raw(str):
+    """A text that is in the language already."""
+
+
+def as_call(value: Part) -> Call:
+    """A part of a recipe as the call that makes it."""
+    given = {n: getattr(value, n) for n in type(value).model_fields if n != "kind"}
+    given = {n: v for n, v in given.items() if v is not None}
+    if isinstance(value, Start):
+        given = {n: v if n == "layers" else Raw(v) for n, v in given.items()}
+        given["layers"] = Raw(f'"{value.layers}"')
+    return Call(type(value).model_fields["kind"].default, (), given)

@@ -1,0 +1,133 @@
+"""Recipes from outside a spec: `--set train.key=value`, files of recipes, and recipes written back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from places import SPECS
+
+import netspec
+from netspec.check import Report, check_file, check_source
+from netspec.diagnostics import Source
+from netspec.memory import recipe_of
+from netspec.recipe import Recipe, write
+from netspec.values import Call
+
+LENET = {"caffe": True}
+OVERRIDES: dict[str, tuple[object, object]] = {
+    "train.batch": (32, lambda r: r.batch),
+    "train.optimizer.lr": (0.5, lambda r: r.optimizer.lr),
+    "train.optimizer.momentum": (0.8, lambda r: r.optimizer.momentum),
+    "train.loss.label_smoothing": (0.1, lambda r: r.loss.label_smoothing),
+    "train.ema": (0.99, lambda r: r.ema),
+    "train.precision": ("bfloat16", lambda r: r.precision),
+}
+REFUSED = {
+    "train.bach": (3, "a recipe has no entry named bach"),
+    "train.batch": (-3, "batch must be above 0, and is -3"),
+    "train.batch.x": (3, "batch of a recipe has no arguments"),
+    "train.optimizer": (3, "optimizer takes a name, not 3"),
+    "train.optimizer.lrr": (3, "sgd has no argument named lrr"),
+    "train.precision": ("half", "precision must be 'auto', 'float32', 'bfloat16' or 'float16', and is"),
+}
+FILES = {
+    "other statements": ("network X\ntrain { batch: 3 }", "a recipe's file holds a `train` section alone"),
+    "two sections": ("train { batch: 3 }\ntrain { batch: 3 }", "holds one `train` section, and"),
+    "unknown entry": ("train { bacth: 3 }", "a recipe has no entry named bacth"),
+    "unknown layer": ("train { init: [start(\"fc9*\", 0)] }", "no layer with a start is called `fc9*`"),
+    "unknown start": ("train { init: [start(\"ip1\", foo(3))] }", "the start of ip1 knows no start"),
+    "cut off": ("train { batch:", "is never closed"),
+}  # fmt: skip
+
+
+def by_file(text: str, tmp_path: Path) -> Report:
+    path = tmp_path / "recipe.net"
+    path.write_text(text)
+    return check_file(SPECS / "lenet.net", LENET, recipe=path)
+
+
+@pytest.mark.parametrize("key", OVERRIDES)
+def test_entries_are_set_from_outside(key):
+    value, look = OVERRIDES[key]
+    report = netspec.check("lenet", **LENET, **{key: value})
+    assert look(recipe_of(report.require())) == value
+    assert "train" not in str(report.arguments)
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_wrong_settings_are_refused_as_such(key):
+    value, message = REFUSED[key]
+    report = netspec.check("lenet", **LENET, **{key: value})
+    assert (report.net, report.status) == (None, 2)
+    assert message in report.diagnostics[0].message
+    assert report.diagnostics[0].span.text.startswith(key)
+
+
+@pytest.mark.parametrize(("text", "message"), FILES.values(), ids=FILES)
+def test_faults_of_a_recipes_file_are_shown_in_it(text, message, tmp_path):
+    report = by_file(text, tmp_path)
+    assert report.net is None
+    found = [d for d in report.diagnostics if message in d.message]
+    assert found
+    assert found[0].span.source.path.endswith("recipe.net")
+
+
+def test_a_recipes_file_stands_in_for_the_section(tmp_path):
+    report = by_file(
+        'train "someone, 1999" { batch: 7; init: [start("ip*", normal(0.5), bias=1)] }', tmp_path
+    )
+    net = report.require()
+    assert (recipe_of(net).batch, recipe_of(net).data, net.recipe_citation) == (7, None, "someone, 1999")
+    starts = {n.name: n.op.starts() for n in net.nodes if n.name in ("ip1", "conv1")}
+    assert starts["ip1"]["weight"] == Call("normal", (), {"std": 0.5})
+    assert starts["ip1"]["bias"] == Call("constant", (), {"val": 1.0})
+    assert starts["conv1"]["weight"].name == "kaiming_uniform"
+
+
+def wordy() -> str:
+    return (
+        'train { data: "folder:a b"; augment: [flip]; optimizer: adamw(1e-5, [0.8, 0.99], '
+        "bias_weight_decay=0);"
+        ' schedule: multistep([3.5, 5], unit=steps, warmup=1); init: [start("ip1", normal(0.005), bias=0.1)];'
+        " ema: 0.9999; clip_grad_norm: 1; accumulate: 4; compile: false; normalize: scale(1 / 256) }"
+    )
+
+
+@pytest.mark.parametrize("spec", ["lenet", "alexnet_paper", "resnet50", "file"])
+def test_a_recipe_reads_back_as_it_was_written(spec, tmp_path):
+    report = by_file(wordy(), tmp_path) if spec == "file" else netspec.check(spec, classes=10)
+    recipe = recipe_of(report.require())
+    path = tmp_path / "written.net"
+    path.write_text(write(recipe, 'by "me"'.replace('"', "'")))
+    found = locate_path(spec)
+    again = check_file(found[0], found[1], recipe=path).require()
+    assert recipe_of(again) == recipe
+    assert again.recipe_citation == "by 'me'"
+
+
+def locate_path(spec: str) -> tuple[Path, dict[str, object]]:
+    from netspec.source import locate
+
+    if spec == "file":
+        return SPECS / "lenet.net", dict(LENET)
+    found = locate(spec)
+    return found.path, dict(found.arguments)
+
+
+def test_texts_that_the_language_cannot_hold_are_refused():
+    with pytest.raises(ValueError, match="cannot hold quotes"):
+        write(Recipe(data='folder:a"b'))
+
+
+def test_a_citation_is_kept_by_the_formatter():
+    from netspec.formatter import format_source
+
+    text = 'train "someone" {\n  batch: 3\n}\n'
+    assert format_source(Source("x.net", text)) == text
+
+
+def test_an_override_needs_no_section_in_the_spec():
+    source = Source("x.net", "network X\ninput i: 3\nlinear(2)\n")
+    net = check_source(source, Path(), {"train.batch": 5}).require()
+    assert recipe_of(net).batch == 5
