@@ -22,6 +22,7 @@ from netspec.run.data.resident import Labelled, ResidentBatches
 from netspec.run.data.transforms import (
     EIGENVALUES,
     EIGENVECTORS,
+    Draw,
     Normalizer,
     flip,
     lighting,
@@ -62,6 +63,10 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
 
 def setting(size: int = 28, **recipe: object) -> Setting:
     return Setting((1, size, size), Recipe.model_validate({"batch": 16, "normalize": Raw()} | recipe), CPU)
+
+
+def draw(batch: int, seed: int = 0) -> Draw:
+    return Draw(torch.Generator().manual_seed(seed), batch, slice(0, batch))
 
 
 def random_set(count: int = 50, channels: int = 1, size: int = 6) -> Labelled:
@@ -181,7 +186,7 @@ def test_normalization(
 
 def test_flips_mirror_about_half() -> None:
     images = random_set(1000, size=2).images.float()
-    flipped = flip(images, torch.Generator().manual_seed(0))
+    flipped = flip(images, draw(1000))
     same, mirrored = ((flipped == i).flatten(1).all(1) for i in (images, images.flip(-1)))
     assert (same | mirrored).all()
     assert 430 < int((mirrored & ~same).sum()) < 570
@@ -190,7 +195,7 @@ def test_flips_mirror_about_half() -> None:
 def test_shifts_are_windows_of_the_padded_image() -> None:
     images = random_set(200, channels=2, size=5).images.float()
     fill = torch.tensor([-1.0, -2.0]).view(2, 1, 1)
-    shifted = shift(images, 2, fill, torch.Generator().manual_seed(0))
+    shifted = shift(images, 2, fill, draw(200))
     seen = set()
     for image, result in zip(images, shifted, strict=True):
         padded = fill.repeat(1, 9, 9)
@@ -212,7 +217,7 @@ def test_black_comes_in_at_the_edges() -> None:
 
 def test_lighting_moves_along_the_principal_components() -> None:
     images = torch.zeros(20_000, 3, 1, 1)
-    moved = lighting(images, 0.1, torch.ones(3, 1, 1), torch.Generator().manual_seed(0)).view(-1, 3)
+    moved = lighting(images, 0.1, torch.ones(3, 1, 1), draw(20_000)).view(-1, 3)
     vectors = torch.tensor(EIGENVECTORS)
     assert (vectors.T @ vectors - torch.eye(3)).abs().max() < 1e-3
     spread = (moved @ vectors).std(0)
@@ -222,8 +227,8 @@ def test_lighting_moves_along_the_principal_components() -> None:
 def test_lighting_is_in_the_units_of_the_normalised_image() -> None:
     values = preprocessing(read({"normalize": Call("imagenet")}), torch.zeros(3), torch.ones(3))
     normalizer, plain = Normalizer.of(values, CPU), torch.full((4, 3, 2, 2), 100.0)
-    moved = lighting(plain, 0.1, torch.ones(3, 1, 1), torch.Generator().manual_seed(5))
-    ours = lighting(normalizer(plain), 0.1, normalizer.scale, torch.Generator().manual_seed(5))
+    moved = lighting(plain, 0.1, torch.ones(3, 1, 1), draw(4, 5))
+    ours = lighting(normalizer(plain), 0.1, normalizer.scale, draw(4, 5))
     torch.testing.assert_close(ours, normalizer(moved))
 
 

@@ -17,6 +17,7 @@ from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, Vi
 from netspec.run.data.transforms import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    Draw,
     Normalizer,
     augmented,
     check_augment,
@@ -83,7 +84,8 @@ class FolderBatches:
         )
         self.normalizer = Normalizer.of(self.preprocessing, setting.device)
         view = training_view(setting.recipe, self.resize, setting.size)
-        self.loader = self._loader(folder.train_files, view, self.batch, shuffle=True)
+        self.share = setting.share(self.batch)
+        self.loader = self._loader(folder.train_files, view, self.batch, self.share)
         self.val_loaders: dict[View, EpochLoader] = {}
 
     @property
@@ -96,25 +98,27 @@ class FolderBatches:
         """Training batches in one epoch; an incomplete last one is left out, shuffled anew each time."""
         return len(self.loader.sampler)
 
-    def train(self, epoch: int) -> Iterator[Batch]:
-        """Shuffled and augmented batches of one epoch."""
-        stream = generator(self.setting.recipe.seed, epoch, 1)
-        recipe = colour_only(self.setting.recipe)
-        for images, labels in self.loader.batches(epoch):
-            yield augmented(self.normalizer(images), recipe, self.normalizer, stream), labels
+    def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Shuffled and augmented batches of one epoch, from step `start` on."""
+        recipe, seed = colour_only(self.setting.recipe), self.setting.recipe.seed
+        for step, (images, labels) in enumerate(self.loader.batches(epoch, start), start):
+            draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
+            yield augmented(self.normalizer(images), recipe, self.normalizer, draw), labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """Every validation image once."""
         if view not in self.val_loaders:
             batch = max(self.setting.recipe.batch // (10 if view == "ten_crop" else 1), 1)
             transform = validation_view(view, self.resize, self.setting.size)
-            self.val_loaders[view] = self._loader(self.folder.val_files, transform, batch, shuffle=False)
+            share = self.setting.val_share(self.folder.val_images)
+            chosen = self.folder.val_files.between(share)
+            self.val_loaders[view] = self._loader(chosen, transform, batch)
         for images, labels in self.val_loaders[view].batches(0):
             yield self.normalizer(images), labels
 
-    def _loader(self, files: Files, view: Pixels, batch: int, *, shuffle: bool) -> EpochLoader:
+    def _loader(self, files: Files, view: Pixels, batch: int, share: slice | None = None) -> EpochLoader:
         reader = Reader(files, view, self.setting.recipe.seed)
-        return EpochLoader(reader, batch, self.setting, shuffle=shuffle)
+        return EpochLoader(reader, batch, self.setting, share)
 
 
 def colour_only(recipe: Recipe) -> Recipe:
@@ -161,7 +165,7 @@ def _statistics(folder: Folder, resize: int, setting: Setting) -> tuple[Tensor, 
     every = -(-len(folder.train_files) // SAMPLE)
     chosen = torch.arange(len(folder.train_files)) % every == 0
     view = validation_view("center_crop", resize, (resize, resize))
-    loader = EpochLoader(Reader(folder.train_files.chosen(chosen), view, 0), 32, setting, shuffle=False)
+    loader = EpochLoader(Reader(folder.train_files.chosen(chosen), view, 0), 32, setting)
     count, total, squares = 0, torch.zeros(3, dtype=torch.double), torch.zeros(3, dtype=torch.double)
     for images, _ in loader.batches(0):
         values = images.cpu().double().transpose(0, 1).flatten(1)

@@ -65,29 +65,36 @@ def _reason(error: Exception) -> str:
 
 
 class EpochSampler(Sampler[list[Key]]):
-    """Batches of keys for the epoch that `epoch` names: shuffled and all of one size, or in order."""
+    """Batches of keys for the epoch that `epoch` names, from step `start` on.
 
-    def __init__(self, count: int, batch: int, seed: int, shuffle: bool) -> None:
-        self.count, self.batch, self.seed, self.shuffle = count, batch, seed, shuffle
-        self.epoch = 0
+    Shuffled batches are all of one size, and `share` is the part of each that is read; others are in order.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, share: slice | None) -> None:
+        self.count, self.batch, self.seed, self.share = count, batch, seed, share
+        self.epoch = self.start = 0
 
     def __len__(self) -> int:
-        return max(self.count // self.batch, 1) if self.shuffle else -(-self.count // self.batch)
+        return max(self.count // self.batch, 1) if self.share else -(-self.count // self.batch)
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = torch.arange(self.count)
-        if self.shuffle:
+        if self.share:
             order = torch.randperm(self.count, generator=generator(self.seed, self.epoch))
-        for chosen in order.split(self.batch)[: len(self)]:
-            yield [(self.epoch, index) for index in chosen.tolist()]
+        for chosen in order.split(self.batch)[self.start : len(self)]:
+            share = chosen[self.share] if self.share else chosen
+            yield [(self.epoch, index) for index in share.tolist()]
 
 
 class EpochLoader:
-    """Batches of uint8 images and their class numbers on the device, epoch by epoch."""
+    """Batches of uint8 images and their class numbers on the device, epoch by epoch.
 
-    def __init__(self, reader: Reader, batch: int, setting: Setting, *, shuffle: bool) -> None:
+    With a `share`, batches are shuffled, and these rows of each are read; without, all images in order.
+    """
+
+    def __init__(self, reader: Reader, batch: int, setting: Setting, share: slice | None = None) -> None:
         self.device = setting.device
-        self.sampler = EpochSampler(len(reader.files), batch, setting.recipe.seed, shuffle)
+        self.sampler = EpochSampler(len(reader.files), batch, setting.recipe.seed, share)
         workers = min(setting.worker_count, len(self.sampler))
         self.loader = DataLoader(
             reader,
@@ -100,9 +107,9 @@ class EpochLoader:
             persistent_workers=workers > 0,
         )
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Read one epoch; raises DataError for a file that cannot be read, and for a worker that died."""
-        self.sampler.epoch = epoch
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Read an epoch from a step on; raises DataError for an unreadable file and for a dead worker."""
+        self.sampler.epoch, self.sampler.start = epoch, start
         try:
             for item in self.loader:
                 if isinstance(item, BadImage):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, View, generator
-from netspec.run.data.transforms import Normalizer, augmented, check_augment, preprocessing
+from netspec.run.data.transforms import Draw, Normalizer, augmented, check_augment, preprocessing
 
 MEMORY = 2**30  # bytes that one part may take once resized, or as ready floats
 
@@ -36,8 +36,9 @@ class ResidentBatches:
         parts = [_resized(part, setting.size).to(setting.device) for part in (train, val)]
         self.preprocessing: Preprocessing = preprocessing(self.recipe, *_statistics(parts[0].images))
         self.normalizer = Normalizer.of(self.preprocessing, setting.device)
-        self.size = setting.size
+        self.setting, self.size = setting, setting.size
         self.train_part, self.val_part = (self._ahead(part) for part in parts)
+        self.share = setting.share(self.batch)
 
     @property
     def batch(self) -> int:
@@ -49,19 +50,24 @@ class ResidentBatches:
         """Training batches in one epoch; an incomplete last one is left out, shuffled anew each time."""
         return len(self.train_part.labels) // self.batch
 
-    def train(self, epoch: int) -> Iterator[Batch]:
-        """Shuffled and augmented batches of one epoch."""
-        part, stream = self.train_part, generator(self.recipe.seed, epoch)
-        order = torch.randperm(len(part.labels), generator=stream).to(part.labels.device)
-        for chosen in order.split(self.batch)[: self.steps]:
+    def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Shuffled and augmented batches of one epoch, from step `start` on."""
+        part, seed = self.train_part, self.recipe.seed
+        order = torch.randperm(len(part.labels), generator=generator(seed, epoch)).to(part.labels.device)
+        batches = order.split(self.batch)
+        for step in range(start, self.steps):
+            chosen = batches[step][self.share]
             images = self._ready(part.images.index_select(0, chosen))
-            yield augmented(images, self.recipe, self.normalizer, stream), part.labels.index_select(0, chosen)
+            draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
+            yield augmented(images, self.recipe, self.normalizer, draw), part.labels.index_select(0, chosen)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """Every validation image once, whole: an image of the input's size has but one crop."""
-        size = max(self.recipe.batch, 256)
+        size, share = max(self.recipe.batch, 256), self.setting.val_share(len(self.val_part.labels))
+        if share.start == share.stop:
+            return  # split gives one empty batch of an empty tensor
         for images, labels in zip(
-            self.val_part.images.split(size), self.val_part.labels.split(size), strict=True
+            self.val_part.images[share].split(size), self.val_part.labels[share].split(size), strict=True
         ):
             yield self._ready(images), labels
 

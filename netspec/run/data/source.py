@@ -32,13 +32,30 @@ class Setting:
     """What a source must know to make batches for one network on one machine.
 
     `input_shape` is channels, height, width; `workers` is the number of processes that read files, None for
-    as many as suit the machine.
+    as many as suit the machine. `rank` of `world` processes that train one network together gets its
+    share of every batch.
     """
 
     input_shape: tuple[int, int, int]
     recipe: Recipe
     device: torch.device
     workers: int | None = None
+    rank: int = 0
+    world: int = 1
+
+    def share(self, batch: int) -> slice:
+        """This process's rows of a batch; raises DataError where the processes cannot get as many each."""
+        if batch % self.world:
+            message = f"a batch of {batch} images cannot be shared out evenly among {self.world} processes"
+            down = batch - batch % self.world
+            way = f"set batch to {down}" if down else f"train with {batch} processes or fewer"
+            raise DataError(f"{message}: {way}")
+        each = batch // self.world
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def val_share(self, images: int) -> slice:
+        """This process's images of a validation set: each image is one process's."""
+        return slice(images * self.rank // self.world, images * (self.rank + 1) // self.world)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -65,7 +82,11 @@ class Preprocessing:
 
 
 class Batches(Protocol):
-    """Batches of (images, labels) on the device: floats N x C x H x W, and N class numbers."""
+    """Batches of (images, labels) on the device: floats N x C x H x W, and N class numbers.
+
+    Where several processes train together, each yields its own rows of every batch; the rows of all of them
+    are the batch that a single process would yield, to the bit.
+    """
 
     @property
     def steps(self) -> int:
@@ -73,17 +94,20 @@ class Batches(Protocol):
 
     @property
     def batch(self) -> int:
-        """Images in one training batch: the recipe's, or all where there are fewer."""
+        """Images in one training batch of all processes: the recipe's, or all where there are fewer."""
 
     @property
     def preprocessing(self) -> Preprocessing:
         """The normalisation in use, which prediction must repeat."""
 
-    def train(self, epoch: int) -> Iterator[Batch]:
-        """Shuffled and augmented batches; the same for the same recipe seed and epoch."""
+    def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Shuffled and augmented batches of an epoch from step `start` on; none before it is read.
+
+        A batch is the same for the same recipe seed, epoch and step, whatever came before it.
+        """
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """Every validation image once; with `ten_crop`, images are N x 10 x C x H x W."""
+        """Every validation image once, in one of the processes; `ten_crop` gives N x 10 x C x H x W."""
 
 
 class Data(Protocol):

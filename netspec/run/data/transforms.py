@@ -59,40 +59,66 @@ class Normalizer:
         return images.to(torch.float32, copy=True).sub_(self.mean).mul_(self.scale)
 
 
-def flip(images: Tensor, stream: torch.Generator) -> Tensor:
+@dataclass(frozen=True)
+class Draw:
+    """Random numbers for a process's images of one batch, on the CPU.
+
+    They are drawn for the `batch` images of all processes, so that an image gets the same ones wherever it
+    is; `share` is this process's rows.
+    """
+
+    stream: torch.Generator
+    batch: int
+    share: slice
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers from 0 up to 1, N x shape."""
+        return torch.rand(self.batch, *shape, generator=self.stream)[self.share]
+
+    def normal(self, *shape: int) -> Tensor:
+        """Numbers of the standard normal distribution, N x shape."""
+        return torch.randn(self.batch, *shape, generator=self.stream)[self.share]
+
+    def integers(self, below: int, *shape: int) -> Tensor:
+        """Whole numbers from 0 up to `below`, that one left out, N x shape."""
+        return torch.randint(below, (self.batch, *shape), generator=self.stream)[self.share]
+
+
+def flip(images: Tensor, draw: Draw) -> Tensor:
     """Mirror each image of a batch with probability one half."""
-    chosen = torch.rand(len(images), generator=stream) < 0.5
+    chosen = draw.uniform() < 0.5
     return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
 
 
-def shift(images: Tensor, padding: int, fill: Tensor, stream: torch.Generator) -> Tensor:
+def shift(images: Tensor, padding: int, fill: Tensor, draw: Draw) -> Tensor:
     """Move each image by up to `padding` pixels either way; `fill` (C x 1 x 1) comes in at the edges."""
     count, channels, height, width = images.shape
     padded = fill.expand(count, channels, height + 2 * padding, width + 2 * padding).contiguous()
     padded[:, :, padding : padding + height, padding : padding + width] = images
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    top, left = torch.randint(2 * padding + 1, (2, count), generator=stream).to(images.device)
+    top, left = draw.integers(2 * padding + 1, 2).to(images.device).unbind(1)
     return windows[torch.arange(count, device=images.device), :, top, left]
 
 
-def lighting(images: Tensor, sigma: float, scale: Tensor, stream: torch.Generator) -> Tensor:
+def lighting(images: Tensor, sigma: float, scale: Tensor, draw: Draw) -> Tensor:
     """Add a random colour to each normalised RGB image; `scale` (3 x 1 x 1) is the normaliser's."""
-    alphas = torch.randn(len(images), 3, generator=stream) * sigma
-    colours = 255 * (alphas * torch.tensor(EIGENVALUES)) @ torch.tensor(EIGENVECTORS).T
+    alphas = draw.normal(3) * sigma * torch.tensor(EIGENVALUES)
+    # A product of matrices may round otherwise for a share of the rows than for all of them.
+    colours = 255 * (alphas.unsqueeze(1) * torch.tensor(EIGENVECTORS)).sum(2)
     return images + colours.to(images.device).view(-1, 3, 1, 1) * scale
 
 
-def augmented(images: Tensor, recipe: Recipe, normalizer: Normalizer, stream: torch.Generator) -> Tensor:
+def augmented(images: Tensor, recipe: Recipe, normalizer: Normalizer, draw: Draw) -> Tensor:
     """Apply a recipe's augmentations, in its order, to a normalised batch."""
     for step in recipe.augment:
         match step:
             case Flip():
-                images = flip(images, stream)
+                images = flip(images, draw)
             case Crop(padding=padding):
                 black = -normalizer.mean * normalizer.scale
-                images = shift(images, padding, black, stream)
+                images = shift(images, padding, black, draw)
             case Lighting(sigma=sigma):
-                images = lighting(images, sigma, normalizer.scale, stream)
+                images = lighting(images, sigma, normalizer.scale, draw)
     return images
 
 

@@ -37,6 +37,10 @@ class Files:
         """Those where a mask is true, in the same order."""
         return Files(self.paths[mask.numpy()], self.labels[mask])
 
+    def between(self, rows: slice) -> Files:
+        """Those of some neighbouring rows."""
+        return Files(self.paths[rows], self.labels[rows])
+
 
 def class_folders(folder: Path) -> tuple[str, ...]:
     """The names of the class folders, sorted; raises DataError where there are none."""
