@@ -30,6 +30,7 @@ OUTSIDE = {
     "sklearn": ("run/",),
     "numpy": ("run/",),
     "rich": ("run/",),
+    "matplotlib": ("run/plot/",),
     "lark": ("parse/",),
     "graphviz": ("emit/picture.py",),
     "networkx": ("graph.py",),
@@ -60,7 +61,7 @@ INSIDE = {
     "check": SYNTAX | {"evaluate", "functions", "source", "ops", "graph", "recipe"},
     "emit": BASIC | {"ops", "graph", "check", "memory", "zoo"},
     "modules": set(),
-    "run": BASIC | {"graph", "check", "emit", "recipe", "memory", "zoo"},
+    "run": BASIC | {"graph", "check", "emit", "files", "source", "recipe", "memory", "zoo"},
 }
 FREE = {"__init__", "__main__", "cli"}
 """They put the parts together, and import what they need inside functions."""
@@ -128,7 +129,7 @@ def test_every_part_has_its_row():
 
 # What a fresh process loads
 
-HEAVY = "{'torch', 'torchvision', 'sklearn', 'numpy', 'networkx', 'graphviz', 'rich'}"
+HEAVY = "{'torch', 'torchvision', 'sklearn', 'numpy', 'networkx', 'graphviz', 'rich', 'matplotlib'}"
 LOADED = f"; import sys; print(sorted({HEAVY} & {{*sys.modules}}))"
 RUNS = [
     ("import netspec", "[]"),

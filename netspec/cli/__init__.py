@@ -6,6 +6,7 @@ import click
 
 from netspec import __version__
 from netspec.cli.common import HELP
+from netspec.cli.results import eval_command
 from netspec.cli.spec import check_command, draw_command, export_command, fmt_command
 from netspec.cli.train import train_command
 from netspec.cli.zoo import zoo_group
@@ -17,5 +18,13 @@ def main() -> None:
     """Check, count, draw, compile and train networks written as short specs."""
 
 
-for command in (check_command, draw_command, export_command, fmt_command, train_command, zoo_group):
+for command in (
+    check_command,
+    draw_command,
+    export_command,
+    fmt_command,
+    train_command,
+    eval_command,
+    zoo_group,
+):
     main.add_command(command)
