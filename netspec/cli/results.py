@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import click
 from netspec.cli.common import Plainly
 
 ema = click.option("--ema", is_flag=True, help="Use the averaged weights that the checkpoint keeps.")
+published = click.option("--weights", metavar="NAME", help="Published weights, for a network of the zoo.")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps")
 workers = click.option("--workers", type=click.IntRange(0), help="Processes that read image files.")
 batch = click.option("--batch", type=click.IntRange(1), help="Images in a batch; the recipe's by default.")
@@ -32,7 +35,7 @@ crops = click.option(
     help="Write the confusion matrix as .csv, .png, .svg or .pdf, and show the worst confusions.",
 )
 @ema
-@click.option("--weights", metavar="NAME", help="Published weights, for a network of the zoo.")
+@published
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @device
 @workers
@@ -43,3 +46,25 @@ def eval_command(networks: Sequence[str], **options: Any) -> None:
 
     with Plainly(*TROUBLE):
         click.echo(eval_networks(networks, **options))
+
+
+@click.command("predict")
+@click.argument("network", metavar="CHECKPOINT")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes to name.")
+@crops
+@ema
+@published
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+)
+@device
+@click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Images in a batch.")
+def predict_command(network: str, images: Sequence[str], **options: Any) -> None:
+    """Name the classes of image files, of folders of them, and of patterns such as 'photos/*.jpg'."""
+    from netspec.run.predict_command import TROUBLE, predict_images
+
+    with Plainly(*TROUBLE):
+        sys.exit(
+            predict_images(network, images, say=click.echo, warn=partial(click.echo, err=True), **options)
+        )

@@ -77,7 +77,7 @@ def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
     """
     shape = check_fit(images.data, saved.input_shape)
     numbers = class_numbers(saved, images.data)
-    recipe = _plain(saved.recipe, machine.batch)
+    recipe = raw_recipe(saved.recipe, machine.batch)
     with memory_explained(recipe.batch):
         place(saved.module, machine.device)
         batches = images.data.open(Setting(shape, recipe, machine.device, machine.workers))
@@ -109,10 +109,9 @@ def class_numbers(saved: Saved, data: Data) -> Tensor | None:
 def normalized(saved: Saved, batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     """Batches of raw pixels, 0 to 255, prepared as the network's training prepared them."""
     normalizer = Normalizer.of(saved.preprocessing, device)
-    for pixels, labels in batches:
-        yield normalizer(pixels), labels
+    return ((normalizer(pixels), labels) for pixels, labels in batches)
 
 
-def _plain(recipe: Recipe, batch: int | None) -> Recipe:
+def raw_recipe(recipe: Recipe, batch: int | None = None) -> Recipe:
     """A recipe that gives raw pixels: the statistics are those of the training, not of these images."""
     return recipe.model_copy(update={"normalize": Raw(), "augment": (), "batch": batch or recipe.batch})

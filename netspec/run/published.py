@@ -11,7 +11,7 @@ from netspec.run.build import build
 from netspec.run.checkpoint import TrainError
 from netspec.run.data.source import Preprocessing
 from netspec.run.saved import Saved, open_saved
-from netspec.run.weights import WeightsError, load_weights
+from netspec.run.weights import WeightsError, find, load_weights
 from netspec.source import locate
 
 
@@ -60,7 +60,7 @@ def published(name: str, weights: str) -> Saved:
         net=net,
         module=module.eval(),
         recipe=Recipe(resize=looks.resize, crop=looks.crop, batch=32),
-        class_names=tuple(f"output {k}" for k in range(net.nodes[net.outputs[0].node].shape.features)),
+        class_names=tuple(find(found.card, weights).meta["categories"]),
         known_classes=0,
         preprocessing=Preprocessing(
             tuple(255 * m for m in looks.mean), tuple(1 / (255 * s) for s in looks.std)
