@@ -11,7 +11,7 @@ from netspec.check import claims, lint
 from netspec.check.arguments import fitting, twice
 from netspec.check.context import Context, deep_recursion
 from netspec.check.expand import Expander
-from netspec.check.files import Files
+from netspec.check.files import Root, files_of
 from netspec.check.naming import UNKNOWN, Naming, find
 from netspec.check.section import section_of
 from netspec.check.starts import restarted
@@ -41,6 +41,10 @@ class Report:
     network: str | None = None
     arguments: Mapping[str, object] = field(default_factory=dict)
     """The network's name and the values of its parameters, as far as they could be read."""
+    used: tuple[Source, ...] = ()
+    """The files that it takes with `use`."""
+    inputs: Inputs = field(default_factory=dict)
+    """The shapes that were given in place of declared ones."""
 
     @property
     def ok(self) -> bool:
@@ -80,12 +84,12 @@ def check_file(
 
 def check_source(
     source: Source,
-    root: Path,
+    root: Root,
     arguments: Mapping[str, object] | None = None,
     inputs: Inputs | None = None,
     recipe: Source | None = None,
 ) -> Report:
-    """Check the text of a spec; files named in `use` are found below `root`."""
+    """Check the text of a spec; files that it uses lie below the folder `root`, or are the texts in it."""
     with deep_recursion():
         return Check(source, root, dict(arguments or {}), dict(inputs or {}), recipe).run()
 
@@ -96,7 +100,7 @@ class Check:
     def __init__(
         self,
         source: Source,
-        root: Path,
+        root: Root,
         arguments: dict[str, object],
         inputs: Inputs,
         recipe: Source | None = None,
@@ -105,7 +109,7 @@ class Check:
         self.overrides = {n: arguments.pop(n) for n in [*arguments] if n.startswith("train.")}
         self.arguments = arguments
         self.file, self.syntax = parse(source)
-        self.files = Files(root, self.file)
+        self.files = files_of(root, self.file)
         self.extra: list[Diagnostic] = []
         self.remarks: list[str] = []
         self.values: dict[str, object] = {}
@@ -285,6 +289,6 @@ class Check:
             given = ", ".join(f"{n} = {spell(self.values[n])}" for n in self.changed if n in self.values)
             remarks.append(f"this was checked with {given}")
         name = next((s.name for s in self.file.body.statements if isinstance(s, t.Network)), None)
-        return Report(
-            self.source, None if faulty else net, diagnostics, tuple(remarks), name, dict(self.values)
-        )
+        used = tuple(file.source for file in self.files.loaded.values())
+        told = (name, dict(self.values), used, dict(self.inputs))
+        return Report(self.source, None if faulty else net, diagnostics, tuple(remarks), *told)

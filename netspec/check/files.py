@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os.path import normpath
 from pathlib import Path
+from typing import TypeAlias
 
 from netspec import tree as t
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import Diagnostic, Source, SpecError
 from netspec.evaluate import Fault
 from netspec.parse import parse
-from netspec.source import holds_file, inside, read
+from netspec.source import holds_file, inside, read, refusal
 
 MOST_FILES = 64
+
+Root: TypeAlias = Path | Mapping[str, str]
+"""The folder that used files lie below, or their texts by their paths from it, of which none is read."""
 
 
 @dataclass
@@ -27,7 +33,7 @@ class Files:
 
     def __post_init__(self) -> None:
         name = self.main.source.path
-        self.real[name] = self.root.resolve() / Path(name).name
+        self.real[name] = self.resolved(self.root) / Path(name).name
 
     @property
     def all(self) -> tuple[t.File, ...]:
@@ -41,11 +47,11 @@ class Files:
         """
         user = use.span.source.path
         path = self.real[user].parent / use.path
-        if Path(use.path).is_absolute() or not inside(self.root, path):
+        if Path(use.path).is_absolute() or not self.holds(path):
             name = use.path if len(use.path) <= 60 else f"{use.path[:57]}..."
             message = f'"{name}" leads out of the folder of the spec'
             raise Fault("bad-use", message, use.span, "a spec reads files beside it or below it alone")
-        if path.resolve() in self.chain(user):
+        if self.resolved(path) in self.chain(user):
             raise Fault("bad-use", f'"{use.path}" uses itself, in the end', use.span)
         shown = str(Path(user).parent / use.path)
         if shown not in self.loaded:
@@ -56,14 +62,26 @@ class Files:
         if len(self.loaded) >= MOST_FILES:
             raise Fault("bad-use", f"more than {MOST_FILES} files are used", use.span)
         try:
-            source = read(path, shown, regular_only=True)
+            source = self.source(path, shown)
         except SpecError as error:
             fault = error.diagnostics[0]
             help = fault.help if holds_file(path) else None  # names of whole specs are no help here
             raise Fault("bad-use", fault.message, use.span, help) from None
-        self.real[shown], self.used_by[shown] = path.resolve(), user
+        self.real[shown], self.used_by[shown] = self.resolved(path), user
         self.loaded[shown], faults = parse(source)
         self.faults += faults
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path lies in the folder of the spec."""
+        return inside(self.root, path)
+
+    def resolved(self, path: Path) -> Path:
+        """The one path of a file that several paths may lead to."""
+        return path.resolve()
+
+    def source(self, path: Path, shown: str) -> Source:
+        """Read a file; raises SpecError."""
+        return read(path, shown, regular_only=True)
 
     def chain(self, user: str | None) -> list[Path]:
         """The files that led to a `use`, the nearest first."""
@@ -72,3 +90,27 @@ class Files:
             found.append(self.real[user])
             user = self.used_by.get(user)
         return found
+
+
+@dataclass
+class Remembered(Files):
+    """The texts that a spec used once, by their paths from its folder; no file is read."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def holds(self, path: Path) -> bool:
+        return not self.resolved(path).as_posix().startswith("..")
+
+    def resolved(self, path: Path) -> Path:
+        return Path(normpath(path))
+
+    def source(self, path: Path, shown: str) -> Source:
+        name = Path(shown).as_posix()
+        if name not in self.texts:
+            raise refusal(shown, f"the text of {shown} is not among those that were kept", None)
+        return Source(shown, self.texts[name])
+
+
+def files_of(root: Root, main: t.File) -> Files:
+    """The files below a folder, or the texts of a mapping."""
+    return Files(root, main) if isinstance(root, Path) else Remembered(Path(), main, texts=root)

@@ -16,6 +16,7 @@ from netspec.recipe import RecipeError
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError, fresh_folder
 from netspec.run.data import Data, DataError, check_fit, open_data
+from netspec.run.description import describe
 from netspec.run.progress import open_progress
 from netspec.run.train import train
 
@@ -64,7 +65,7 @@ def train_spec(
     torch.manual_seed(recipe.seed)
     module = build(report.net)
     folder = out or fresh_folder(Path("runs") / report.net.name.lower())
-    about = {"spec": report.source.text, "path": spec, "arguments": dict(report.net.arguments)}
+    about = describe(report, spec, root=root, val_share=val_share)
     progress = open_progress()
     shape = report.net.inputs[0].shape
     summary = train(

@@ -1,0 +1,31 @@
+"""The command line: arguments in, text out; what a command needs is imported inside it."""
+
+from __future__ import annotations
+
+import click
+
+from netspec import __version__
+from netspec.cli.common import HELP
+from netspec.cli.results import eval_command, predict_command
+from netspec.cli.spec import check_command, draw_command, export_command, fmt_command
+from netspec.cli.train import train_command
+from netspec.cli.zoo import zoo_group
+
+
+@click.group(context_settings=HELP)
+@click.version_option(__version__, prog_name="netspec")
+def main() -> None:
+    """Check, count, draw, compile and train networks written as short specs."""
+
+
+for command in (
+    check_command,
+    draw_command,
+    export_command,
+    fmt_command,
+    train_command,
+    eval_command,
+    predict_command,
+    zoo_group,
+):
+    main.add_command(command)

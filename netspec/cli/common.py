@@ -1,0 +1,97 @@
+"""What the commands share: options, reading them, and errors as sentences."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from netspec.check import Report
+    from netspec.shape import Shape
+
+HELP = {"help_option_names": ["-h", "--help"]}
+settings = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the network."
+)
+shape = click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="[NAME=]CxHxW",
+    help="Replace the shape of the input, or of one of several.",
+)
+spec = click.argument("spec")
+
+
+def examine(spec: str, settings: Sequence[str], inputs: Sequence[str], **more: object) -> Report:
+    """Check a spec; a file that cannot be read gives a report of that."""
+    from netspec.check import Report, check_file
+    from netspec.diagnostics import SpecError
+    from netspec.source import locate
+
+    try:
+        found = locate(spec)
+        return check_file(found.path, {**found.arguments, **more, **assigned(settings)}, sized(inputs))
+    except SpecError as error:
+        return Report(error.diagnostics[0].span.source, None, error.diagnostics)
+
+
+def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Report:
+    """Check a spec, and end the command where it has faults."""
+    from netspec.emit.reports import show_diagnostics
+
+    report = examine(spec, settings, inputs)
+    show_diagnostics(report)
+    if not report.ok:
+        sys.exit(report.status)
+    return report
+
+
+def assigned(settings: Sequence[str]) -> dict[str, object]:
+    """Read `name=value` pairs; values are expressions of the language, other words are texts."""
+    from netspec.settings import SettingError, read_setting
+
+    try:
+        return dict(read_setting(s) for s in settings)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def sized(shapes: Sequence[str]) -> dict[str, Shape]:
+    """Read `3x256x256` or `image=3x256x256`."""
+    from netspec.settings import SettingError, read_shape
+
+    try:
+        return dict(read_shape(s) for s in shapes)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def counted(text: str | None) -> float | None:
+    """Read a count, such as `30M`."""
+    from netspec.settings import SettingError, read_count
+
+    try:
+        return None if text is None else read_count(text)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+
+
+class Plainly:
+    """Show known errors as one sentence, with exit status 1, or 2 where the command was used wrongly."""
+
+    def __init__(self, *kinds: type[Exception]) -> None:
+        self.kinds = kinds
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self.kinds):
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2 if getattr(error, "wrong_use", False) else 1)
+        if isinstance(error, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            sys.exit(130)

@@ -1,0 +1,102 @@
+"""Commands on a spec alone: check, draw, export, fmt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netspec.cli.common import Plainly, examine, examined, settings, shape, spec
+
+
+@click.command("check")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@settings
+@shape
+@click.option("--batch", type=click.IntRange(1), help="Images in a training batch, for the memory estimate.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "sarif", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--explain", is_flag=True, help="Work out the arithmetic of every layer.")
+@click.option(
+    "--ops", is_flag=True, help="Count comparisons, additions, multiplications, divisions, exponentials."
+)
+@click.option("--depth", type=click.IntRange(1), help="Fold blocks and groups deeper than this.")
+@click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
+def check_command(
+    specs: Sequence[str], settings: Sequence[str], inputs: Sequence[str], strict: bool, **options: Any
+) -> None:
+    """Check specs: shapes, claims and counts, with every fault at its place."""
+    from netspec.emit.reports import write_reports
+
+    reports = [examine(s, settings, inputs) for s in specs]
+    write_reports(reports, **options)
+    sys.exit(max(1 if strict and r.ok and r.diagnostics else r.status for r in reports))
+
+
+@click.command("draw")
+@spec
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A .svg, .png, .pdf or .dot file.",
+)
+@click.option("--direction", type=click.Choice(["TB", "LR", "BT", "RL"]), default="TB", show_default=True)
+@click.option("--depth", type=click.IntRange(0), help="Fold blocks and groups deeper than this.")
+@settings
+@shape
+def draw_command(
+    spec: str, output: Path, direction: Any, depth: int | None, settings: Sequence[str], inputs: Sequence[str]
+) -> None:
+    """Draw a spec with Graphviz."""
+    from netspec.emit.dot import dot
+    from netspec.emit.picture import PictureError, picture
+
+    net = examined(spec, settings, inputs).require()
+    with Plainly(PictureError):
+        picture(dot(net, direction=direction, depth=depth), output)
+    click.echo(f"{output}: {net.name}, {net.totals.layers} layers")
+
+
+@click.command("export")
+@spec
+@click.option("--to", "target", type=click.Choice(["pytorch"]), default="pytorch", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; without it, the text is printed.",
+)
+@settings
+@shape
+def export_command(
+    spec: str, target: str, output: Path | None, settings: Sequence[str], inputs: Sequence[str]
+) -> None:
+    """Compile a spec to PyTorch source that needs torch alone."""
+    from netspec.emit.torch import source
+    from netspec.files import FileError, write_text
+
+    text = source(examined(spec, settings, inputs).require())
+    with Plainly(FileError):
+        write_text(output, text) if output else click.echo(text, nl=False)
+
+
+@click.command("fmt")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Change nothing; fail where something would change."
+)
+def fmt_command(specs: Sequence[str], only_check: bool) -> None:
+    """Format specs in place, `-` from standard input to standard output."""
+    from netspec.formatter import format_files
+
+    sys.exit(format_files(specs, only_check, click.echo))

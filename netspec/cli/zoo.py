@@ -1,0 +1,61 @@
+"""The commands of the zoo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from netspec.cli.common import Plainly, counted
+
+
+class Listing(click.Group):
+    """A group whose command `list` goes without its name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        plain = not args or args[0] not in {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, ["list", *args] if plain else args)
+
+
+@click.group("zoo", cls=Listing)
+def zoo_group() -> None:
+    """List the published networks that specs are known for; `netspec zoo list -h` has the filters."""
+
+
+@zoo_group.command("list")
+@click.argument("pattern", default="*")
+@click.option("--family", help="Such as resnet.")
+@click.option("--max-params", metavar="COUNT", help="Such as 30M.")
+@click.option(
+    "--sort",
+    type=click.Choice(["name", "params", "macs", "top1", "year"]),
+    default="name",
+    show_default=True,
+    help="The smallest, the oldest or the most accurate first.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+)
+def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters: Any) -> None:
+    """List the networks whose names match a PATTERN, such as 'resnet*'."""
+    from netspec.emit.cards import listing
+    from netspec.zoo import ZooError, select
+
+    with Plainly(ZooError):
+        click.echo(listing(select(pattern, max_params=counted(max_params), **filters), form))
+
+
+@zoo_group.command("show")
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def zoo_show_command(name: str, form: str) -> None:
+    """Show one card in full: paper, figures, weights and how they want their images."""
+    from netspec.emit.cards import as_json, full
+    from netspec.zoo import ZooError, card
+
+    with Plainly(ZooError):
+        click.echo({"text": full, "json": as_json}[form](card(name)))

@@ -1,0 +1,117 @@
+"""Trained networks on labelled images: the images that they may be judged by, prepared as in training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from netspec.recipe import Recipe
+from netspec.recipe.images import Raw
+from netspec.run.data import Data, DataError, Setting, check_fit, open_data
+from netspec.run.data.folder import Folder
+from netspec.run.data.source import Batch, View
+from netspec.run.data.transforms import Normalizer
+from netspec.run.data.tree import class_folders, scan
+from netspec.run.device import memory_explained, place
+from netspec.run.saved import Saved
+from netspec.run.scores import Votes, collect
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images for one network: the data set, and which of its images these are in words."""
+
+    data: Data
+    which: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where networks are run: a device, the processes that read files, images in a batch if given."""
+
+    device: torch.device
+    workers: int | None = None
+    batch: int | None = None
+
+
+def open_images(saved: Saved, name: str | None, root: Path | None) -> Images:
+    """Open the images to judge a network by: those it was validated on, or another set by its name.
+
+    Of a folder without `val/` these are the images that the training held out, and all of them where the
+    network was trained on other data.
+
+    Raises:
+        DataError: there is no such set, or it cannot be read.
+    """
+    name = name or saved.data
+    kind, _, path = name.partition(":")
+    if kind == "folder" and path and not _split(Path(path)) and not _same(name, saved.data):
+        classes = class_folders(Path(path))
+        every = scan(Path(path), classes)
+        return Images(Folder(name, classes, every, every), "all images")
+    root = root or (saved.root if name == saved.data else None)
+    data = open_data(name, root, val_share=saved.val_share, seed=saved.recipe.seed)
+    held_out = kind == "folder" and not _split(Path(path))
+    return Images(data, "the images that its training held out" if held_out else "validation images")
+
+
+def _split(folder: Path) -> bool:
+    return (folder / "train").is_dir() and (folder / "val").is_dir()
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names mean the same folder."""
+    kind, _, path = other.partition(":")
+    return kind == "folder" and Path(path).resolve() == Path(one.partition(":")[2]).resolve()
+
+
+def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
+    """Run a network over images; class numbers are the network's own.
+
+    Raises:
+        DataError: the images do not fit the network, their classes are not its classes, or a file is bad.
+    """
+    shape = check_fit(images.data, saved.input_shape)
+    numbers = class_numbers(saved, images.data)
+    recipe = raw_recipe(saved.recipe, machine.batch)
+    with memory_explained(recipe.batch):
+        place(saved.module, machine.device)
+        batches = images.data.open(Setting(shape, recipe, machine.device, machine.workers))
+        votes = collect(saved.module, normalized(saved, batches.validate(view), machine.device))
+    return votes if numbers is None else replace(votes, labels=numbers[votes.labels])
+
+
+def class_numbers(saved: Saved, data: Data) -> Tensor | None:
+    """The network's number for each class of the data, by name; None where they are the same.
+
+    Raises:
+        DataError: the network was not trained to know a class of the data.
+    """
+    known = saved.class_names[: saved.known_classes]
+    if data.class_names == known:
+        return None
+    if not known and len(data.class_names) == len(saved.class_names):
+        return None  # published weights name no classes: theirs are in ImageNet's order
+    number = {name: place for place, name in enumerate(known)}
+    unknown = [name for name in data.class_names if name not in number]
+    if unknown:
+        message = f"{data.name} has the class {unknown[0]}, which the network in {saved.path} does not know"
+        kinds = f"{', '.join(known[:5])}{' ...' if len(known) > 5 else ''}"
+        has = f"it knows {len(known)}: {kinds}" if known else f"it has {len(saved.class_names)} unnamed ones"
+        raise DataError(f"{message}; {has}")
+    return torch.tensor([number[name] for name in data.class_names])
+
+
+def normalized(saved: Saved, batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """Batches of raw pixels, 0 to 255, prepared as the network's training prepared them."""
+    normalizer = Normalizer.of(saved.preprocessing, device)
+    return ((normalizer(pixels), labels) for pixels, labels in batches)
+
+
+def raw_recipe(recipe: Recipe, batch: int | None = None) -> Recipe:
+    """A recipe that gives raw pixels: the statistics are those of the training, not of these images."""
+    return recipe.model_copy(update={"normalize": Raw(), "augment": (), "batch": batch or recipe.batch})

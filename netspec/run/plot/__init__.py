@@ -1,0 +1,1 @@
+"""Pictures of runs, networks and results, by matplotlib, for papers: no display is needed."""

@@ -1,0 +1,72 @@
+"""Networks to judge, by the name that the user gives: a checkpoint, a run, or published weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netspec import zoo
+from netspec.check import check_file
+from netspec.recipe import Recipe
+from netspec.run.build import build
+from netspec.run.checkpoint import TrainError
+from netspec.run.data.source import Preprocessing
+from netspec.run.saved import Saved, open_saved
+from netspec.run.weights import WeightsError, find, load_weights
+from netspec.source import locate
+
+
+def open_network(name: str, weights: str | None, *, ema: bool = False) -> Saved:
+    """Open a checkpoint or the folder of a run; with `weights`, a network of the zoo by its name.
+
+    Raises:
+        TrainError: there is no such file, it does not hold together, or no such weights are published.
+    """
+    if weights is not None:
+        if ema:
+            raise TrainError("published weights have no averaged ones: leave --ema out", wrong_use=True)
+        return published(name, weights)
+    if not Path(name).exists():
+        known = name in zoo.names()
+        way = f"say which published weights with --weights, as `netspec zoo show {name}` lists them"
+        raise TrainError(
+            f"there is no checkpoint {name}" + (f"; of the zoo's network, {way}" if known else "")
+        )
+    return open_saved(Path(name), ema=ema)
+
+
+def published(name: str, weights: str) -> Saved:
+    """A network of the zoo with the weights that torchvision publishes, for images as its card says."""
+    found = locate(name)
+    if found.card is None:
+        message = f"{name} is no network of the zoo, and only those have published weights"
+        raise TrainError(f"{message}: leave --weights out for a checkpoint", wrong_use=True)
+    net = check_file(found.path, found.arguments).require()
+    module = build(net)
+    try:
+        load_weights(module, found.card, weights)
+        result = next(r for r in found.card.results if r.weights == weights)
+    except WeightsError as error:
+        raise TrainError(str(error)) from error
+    except StopIteration:
+        message = f"the card of {name} does not say how the weights {weights} want their images"
+        raise TrainError(f"{message}: name the weights as `netspec zoo show {name}` does") from None
+    looks = result.evaluation
+    if looks.mean is None or looks.std is None or looks.interpolation != "bilinear":
+        raise TrainError(f"the weights {weights} of {name} want images resized bicubically: that is not done")
+    shape = net.inputs[0].shape
+    return Saved(
+        path=Path(name),
+        weights=weights,
+        net=net,
+        module=module.eval(),
+        recipe=Recipe(resize=looks.resize, crop=looks.crop, batch=32),
+        class_names=tuple(find(found.card, weights).meta["categories"]),
+        known_classes=0,
+        preprocessing=Preprocessing(
+            tuple(255 * m for m in looks.mean), tuple(1 / (255 * s) for s in looks.std)
+        ),
+        input_shape=(shape[0], shape[1], shape[2]),
+        data="imagenet",
+        root=None,
+        val_share=0.2,
+    )

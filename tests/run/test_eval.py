@@ -1,0 +1,206 @@
+"""`netspec eval`: the figures of training again, ensembles, confusions, and refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from sklearn import metrics
+from torch import nn
+
+from netspec import zoo
+from netspec.cli import main
+from netspec.run import published, weights
+from netspec.run.checkpoint import load, save
+from netspec.run.data import Setting, open_data
+from netspec.run.saved import open_saved
+
+DIGITS = "network Digits(classes = 3)\ninput image: 1x10x10\nconv(4, 3); relu\nflatten; fc: linear(classes)\n"
+PHOTOS = DIGITS.replace("1x10x10", "3x16x16") + "train { resize: 18; batch: 4; augment: [flip, lighting]}\n"
+
+
+def command(*arguments: object) -> Result:
+    run = CliRunner().invoke(main, [*map(str, arguments)])
+    assert run.exception is None or isinstance(run.exception, SystemExit), run.exc_info
+    return run
+
+
+def evaluated(*arguments: object) -> dict:
+    run = command("eval", *arguments, "--format", "json", "--device", "cpu")
+    assert run.exit_code == 0, run.output
+    return json.loads(run.stdout)
+
+
+def train(spec: str, *arguments: object) -> None:
+    run = command("train", spec, *arguments, "--epochs", 2, "--device", "cpu")
+    assert run.exit_code == 0, run.output
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """Two runs on digits, one on photos."""
+    folder: Path = tmp_path_factory.mktemp("runs")
+    (folder / "digits.net").write_text(DIGITS)
+    for seed in (1, 2):
+        train(folder / "digits.net", "--data", "digits", "--seed", seed, "--out", folder / f"d{seed}")
+    return folder
+
+
+@pytest.fixture
+def photo_run(tmp_path, photos) -> Path:
+    (tmp_path / "photos.net").write_text(PHOTOS)
+    where = photos("set", count=5)
+    train(tmp_path / "photos.net", "--data", f"folder:{where}", "--val-share", 0.4, "--out", tmp_path / "p")
+    return tmp_path / "p"
+
+
+def last(run: Path) -> dict:
+    return json.loads((run / "log.jsonl").read_text().splitlines()[-1])["val"]
+
+
+def test_eval_gives_the_figures_of_training(runs):
+    found = evaluated(runs / "d1" / "checkpoint.pt")
+    assert (found["data"], found["crops"]) == ("digits", 1)
+    network, expected = found["networks"][0], last(runs / "d1")
+    for key in ("top1_error", "top5_error"):
+        assert network[key] == expected[key]
+    assert network["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+
+
+def test_photos_are_those_that_training_held_out(photo_run):
+    """Their share and the seed stand in the checkpoint; the normalisation is the training's."""
+    network, expected = evaluated(photo_run / "checkpoint.pt")["networks"][0], last(photo_run)
+    assert network["images"] == expected["images"] == 6
+    assert network["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+    shutil.copytree(photo_run.parent / "set", photo_run.parent / "other")
+    other = evaluated(photo_run, "--data", f"folder:{photo_run.parent / 'other'}", "--crops", 10)
+    assert (other["networks"][0]["images"], other["crops"]) == (15, 10)
+
+
+def test_other_images_are_prepared_as_in_training(photo_run, photos):
+    """A set of other colours must not be normalised by its own mean."""
+    other = photos("dark", count=2, classes=1)
+    saved = open_saved(photo_run)
+    pixels = []
+    for path in sorted((other / "class0").iterdir()):
+        image = Image.open(path).resize((24, 18), Image.Resampling.BILINEAR).crop((4, 1, 20, 17))
+        pixels.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).double())
+    mean, scale = (
+        torch.tensor(v).view(3, 1, 1) for v in (saved.preprocessing.mean, saved.preprocessing.scale)
+    )
+    ready = ((torch.stack(pixels) - mean) * scale).float()
+    loss = nn.functional.cross_entropy(saved.module(ready), torch.zeros(2, dtype=torch.long))
+    found = evaluated(photo_run, "--data", f"folder:{other}")
+    assert found["networks"][0]["images"] == 2
+    assert found["networks"][0]["loss"] == pytest.approx(loss.item(), rel=1e-4)
+
+
+def test_an_ensemble_against_torch_by_hand(runs):
+    data = open_data("digits")
+    chances, alone = [], []
+    for seed in (1, 2):
+        saved = open_saved(runs / f"d{seed}")
+        batches = data.open(Setting((1, 10, 10), saved.recipe, torch.device("cpu")))
+        images, labels = (torch.cat(part) for part in zip(*batches.validate(), strict=True))
+        with torch.no_grad():
+            chances.append(saved.module(images).double().softmax(1))
+        alone.append(metrics.accuracy_score(labels, chances[-1].argmax(1)))
+    found = evaluated(runs / "d1", runs / "d2")
+    assert [n["top1_accuracy"] for n in found["networks"]] == pytest.approx(alone)
+    mean = torch.stack(chances).mean(0)
+    assert found["ensemble"]["top1_accuracy"] == metrics.accuracy_score(labels, mean.argmax(1))
+    assert found["ensemble"]["loss"] == pytest.approx(metrics.log_loss(labels, mean), rel=1e-5)
+
+
+def test_confusions_are_scikit_learn_s(runs, tmp_path):
+    run = command("eval", runs / "d1", "--confusion", tmp_path / "c.csv", "--per-class")
+    assert run.exit_code == 0, run.output
+    assert "taken for" in run.stdout
+    head, *rows = csv.reader((tmp_path / "c.csv").read_text().splitlines())
+    assert head[1:] == [row[0] for row in rows] == list("0123456789")
+    saved = open_saved(runs / "d1")
+    batches = open_data("digits").open(Setting((1, 10, 10), saved.recipe, torch.device("cpu")))
+    images, labels = (torch.cat(part) for part in zip(*batches.validate(), strict=True))
+    expected = metrics.confusion_matrix(labels, saved.module(images).argmax(1))
+    assert [[int(n) for n in row[1:]] for row in rows] == expected.tolist()
+    worst = evaluated(runs / "d1", "--confusion", tmp_path / "c.png", "--per-class")
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    assert len(worst["classes"]) == 10
+    off = expected - expected.diagonal() * torch.eye(10).numpy()
+    assert [c["count"] for c in worst["confusions"]] == sorted(off.flatten().tolist(), reverse=True)[:10]
+
+
+def test_classes_are_matched_by_name(runs, tmp_path, photos, photo_run):
+    """Of a folder with two of the three classes, in another order of numbers, each keeps its own."""
+    shutil.copytree(photo_run.parent / "set", tmp_path / "fewer")
+    shutil.rmtree(tmp_path / "fewer" / "class0")
+    found = evaluated(photo_run, "--data", f"folder:{tmp_path / 'fewer'}", "--per-class")
+    assert [c["label"] for c in found["classes"]] == ["class1", "class2"]
+    whole = evaluated(photo_run, "--data", f"folder:{photo_run.parent / 'set'}/.", "--per-class")
+    assert [c["label"] for c in whole["classes"]] == ["class0", "class1", "class2"]
+    (tmp_path / "fewer" / "class2").rename(tmp_path / "fewer" / "zebra")
+    run = command("eval", photo_run, "--data", f"folder:{tmp_path / 'fewer'}")
+    assert run.exit_code == 1
+    assert "zebra" in run.stderr
+
+
+def test_members_in_another_order_of_classes(runs, tmp_path):
+    """The same network with its classes renumbered votes as itself."""
+    content = load(runs / "d1" / "checkpoint.pt")
+    order = torch.tensor([3, 1, 2, 0, 9, 8, 7, 6, 5, 4])
+    content["class_names"] = [content["class_names"][k] for k in order]
+    content["model"] |= {k: content["model"][k][order] for k in ("fc.weight", "fc.bias")}
+    save(tmp_path / "turned.pt", content)
+    found = evaluated(runs / "d1" / "checkpoint.pt", tmp_path / "turned.pt")
+    plain, turned = found["networks"]
+    assert turned["top1_error"] == plain["top1_error"] == found["ensemble"]["top1_error"]
+    assert found["ensemble"]["loss"] == pytest.approx(plain["loss"], rel=1e-5)
+
+
+def test_refusals(runs, tmp_path, photo_run, photos):
+    other = tmp_path / "q"
+    spec, where = tmp_path / "photos.net", f"folder:{tmp_path / 'set'}"
+    train(spec, "--data", where, "--seed", 5, "--val-share", 0.4, "--out", other)
+    refused = [
+        ([tmp_path / "nowhere"], 1, "there is no checkpoint"),
+        (["resnet18"], 1, "--weights"),
+        ([runs / "d1", photo_run], 2, "--data"),
+        ([runs / "d1", photo_run, "--data", "digits"], 1, "1 channel"),
+        ([photo_run, other], 1, "held out different images"),
+        ([runs / "d1", "--data", "nothing"], 2, "no data set"),
+        ([runs / "d1", "--ema"], 2, "averaged"),
+        ([runs / "d1", "--confusion", tmp_path / "c.txt"], 2, "c.txt"),
+        ([runs / "d1", "--confusion", tmp_path / "none" / "c.csv"], 1, "c.csv"),
+        ([runs / "d1", "--weights", "DEFAULT"], 2, "zoo"),
+        (["alexnet_paper", "--weights", "DEFAULT"], 1, "no weights are published"),
+    ]
+    for line, status, message in refused:
+        run = command("eval", *line)
+        assert (run.exit_code, message in run.stderr) == (status, True), (line, run.output)
+        assert run.stderr.count("\n") == 1
+
+
+def test_published_weights_by_the_card(tmp_path, photos, monkeypatch):
+    """The card says resize, crop, mean and deviation; classes are in the order of the data's."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(weights, "fetch", lambda card, entry: built.state_dict())
+    from netspec import load as load_spec
+
+    built = load_spec("squeezenet1_1").module()
+    saved = published.open_network("squeezenet1_1", "IMAGENET1K_V1")
+    looks = zoo.card("squeezenet1_1").results[0].evaluation
+    assert (saved.recipe.resize, saved.recipe.crop) == (looks.resize, looks.crop)
+    pixel = torch.full((3,), 128.0)
+    ours = (pixel - torch.tensor(saved.preprocessing.mean)) * torch.tensor(saved.preprocessing.scale)
+    theirs = (pixel / 255 - torch.tensor(looks.mean)) / torch.tensor(looks.std)
+    assert torch.allclose(ours, theirs)
+    run = command("eval", "squeezenet1_1", "--weights", "IMAGENET1K_V1", "--data", f"folder:{photos('few')}")
+    assert run.exit_code == 1
+    assert "1000 unnamed" in run.stderr

@@ -1,0 +1,157 @@
+"""`netspec predict`: what validation sees, bit for bit, and answers beside what cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from torch import nn
+
+from netspec.cli import main
+from netspec.run.data import Setting, open_data
+from netspec.run.evaluate import predict
+from netspec.run.hearing import Machine, hear, open_images
+from netspec.run.saved import open_saved
+from netspec.run.scores import collect
+from netspec.run.viewing import see
+
+DIGITS = "network Digits(classes = 3)\ninput image: 1x10x10\nconv(4, 3); relu\nflatten; fc: linear(classes)\n"
+PHOTOS = DIGITS.replace("1x10x10", "3x16x16") + "train { resize: 18; batch: 4; augment: [flip, lighting]}\n"
+
+
+def command(*arguments: object) -> Result:
+    run = CliRunner().invoke(main, [*map(str, arguments)])
+    assert run.exception is None or isinstance(run.exception, SystemExit), run.exc_info
+    return run
+
+
+def answers(*arguments: object) -> list[dict]:
+    run = command("predict", *arguments, "--format", "json", "--device", "cpu")
+    assert run.exit_code == 0, run.output
+    return json.loads(run.stdout)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("digits")
+    (folder / "digits.net").write_text(DIGITS)
+    line = ["train", folder / "digits.net", "--data", "digits", "--epochs", 2, "--out", folder / "run"]
+    assert command(*line, "--device", "cpu").exit_code == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def photo_run(tmp_path, photos) -> Path:
+    (tmp_path / "photos.net").write_text(PHOTOS)
+    line = ["train", tmp_path / "photos.net", "--data", f"folder:{photos('set')}", "--epochs", 2]
+    assert command(*line, "--out", tmp_path / "p", "--device", "cpu").exit_code == 0
+    return tmp_path / "p"
+
+
+@pytest.mark.parametrize(("crops", "view"), [("1", "center_crop"), ("10", "ten_crop")])
+def test_photos_are_seen_as_in_validation(photo_run, crops, view):
+    saved = open_saved(photo_run)
+    images = open_images(saved, None, None)
+    files = images.data.val_files
+    paths = [Path(files[k][0]) for k in range(len(files))]
+    recipe = saved.recipe.model_copy(update={"augment": ()})
+    batches = images.data.open(Setting((3, 16, 16), recipe, torch.device("cpu")))
+    assert batches.preprocessing == saved.preprocessing
+    validated = torch.cat([pixels for pixels, _ in batches.validate(view)])
+    mean, scale = (
+        torch.tensor(v).view(3, 1, 1) for v in (saved.preprocessing.mean, saved.preprocessing.scale)
+    )
+    seen = torch.stack([one.pixels for one in see(saved, paths, view)])
+    assert torch.equal((seen.float() - mean) * scale, validated)
+    heard = hear(saved, images, view, Machine(torch.device("cpu")))
+    found = answers(photo_run, *paths, "--crops", crops, "--top", 3)
+    for row, chances in zip(found, heard.scores.exp(), strict=True):
+        order = chances.argsort(descending=True)
+        assert [c["class"] for c in row["classes"]] == [saved.class_names[k] for k in order]
+        assert [c["probability"] for c in row["classes"]] == pytest.approx(chances[order].tolist(), rel=1e-5)
+
+
+def test_small_images_are_seen_as_in_validation(digits, tmp_path):
+    """The digits' validation images as files; a few as RGB, which does not change them."""
+    saved, data = open_saved(digits), open_data("digits")
+    paths = []
+    for number, image in enumerate(data.val_part.images[:20, 0]):
+        paths.append(tmp_path / f"{number:02}.png")
+        picture = Image.fromarray(image.numpy())
+        (picture.convert("RGB") if number % 2 else picture).save(paths[-1])
+    batches = data.open(Setting((1, 10, 10), saved.recipe, torch.device("cpu")))
+    validated = next(iter(batches.validate()))[0][:20]
+    mean, scale = saved.preprocessing.mean[0], saved.preprocessing.scale[0]
+    seen = list(see(saved, paths, "center_crop"))
+    assert torch.equal((torch.stack([s.pixels for s in seen]).float() - mean) * scale, validated)
+    assert {s.change for s in seen} == {"resized from 8x8 to 10x10"}
+    chances = predict(saved.module, validated).exp()
+    found = answers(digits, tmp_path, "--top", 10)
+    assert [row["classes"][0]["class"] for row in found] == [str(k) for k in chances.argmax(1).tolist()]
+    assert all(sum(c["probability"] for c in row["classes"]) == pytest.approx(1, abs=1e-5) for row in found)
+
+
+def test_a_photo_for_a_network_of_grey_digits(digits, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    run = command("predict", digits, tmp_path / "photo.png", "--device", "cpu")
+    assert run.exit_code == 0
+    assert "turned grey and resized from 40x30 to 10x10" in run.stderr
+    grey = torch.from_numpy(np.array(Image.open(tmp_path / "photo.png").convert("L")))[None, None]
+    small = nn.functional.interpolate(grey, size=(10, 10), mode="bilinear", antialias=True)
+    saved = open_saved(digits)
+    ready = (small.float() - saved.preprocessing.mean[0]) * saved.preprocessing.scale[0]
+    chance, best = collect(saved.module, [(ready, torch.zeros(1).long())]).scores.exp().max(1)
+    first = run.stdout.splitlines()[2].split()
+    assert first[1:3] == [str(int(best)), f"{chance.item():.2%}".rstrip("%")]
+
+
+def test_grey_photos_for_a_network_of_colours(photo_run, tmp_path):
+    Image.new("L", (30, 40), 90).save(tmp_path / "grey.png")
+    Image.new("RGB", (30, 40), (90, 90, 90)).save(tmp_path / "same.png")
+    grey, same = answers(photo_run, tmp_path / "grey.png", tmp_path / "same.png")
+    assert grey["classes"] == same["classes"]
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_answered(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("empty").mkdir()
+    Image.new("L", (8, 8), 90).save("in/fine.png")
+    Path("in/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
+    Path("in/text.txt").write_text("no image, and not asked for")
+    Path("notes.txt").write_text("no image")
+    run = command(
+        "predict", digits, "in", "notes.txt", "gone.png", "empty", "x*.png", "in/f*", "--format", "csv"
+    )
+    assert run.exit_code == 1
+    rows = list(csv.DictReader(run.stdout.splitlines()))
+    assert {row["image"] for row in rows} == {"in/fine.png"}
+    assert [row["rank"] for row in rows] == list("12345")
+    for name in ("in/broken.jpg", "notes.txt", "gone.png", "empty", "x*.png"):
+        assert any(line.startswith("error: ") and name in line for line in run.stderr.splitlines())
+    listed = json.loads(command("predict", digits, "in", "--format", "json").stdout)
+    assert [sorted(row) for row in listed] == [["error", "image"], ["classes", "image"]]
+    nothing = command("predict", digits, "gone.png")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+
+
+def test_batches_do_not_mix_answers(digits, tmp_path):
+    for number in range(7):
+        Image.new("L", (8, 8), number * 40).save(tmp_path / f"{number}.png")
+    (tmp_path / "3.png").write_bytes(b"")
+    run = command("predict", digits, tmp_path, "--batch", 2, "--format", "json", "--top", 1)
+    for row in json.loads(run.stdout):
+        if "classes" in row:
+            assert row["classes"][0]["class"] == answers(digits, row["image"])[0]["classes"][0]["class"]
+
+
+def test_real_photos(photo_run, data_root):
+    found = answers(photo_run, data_root / "imagenet-sample" / "n01440764")
+    assert [len(row["classes"]) for row in found] == [3]

@@ -1,0 +1,241 @@
+"""Checkpoints back to networks: without the spec's files, strictly, and never by running what is in them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from places import SPECS
+
+import netspec
+from netspec.check import check_file, check_source
+from netspec.cli import main
+from netspec.diagnostics import Source
+from netspec.run.build import build
+from netspec.run.checkpoint import TrainError, load, save
+from netspec.run.data import open_data
+from netspec.run.description import describe, restore
+from netspec.run.saved import Saved, open_saved
+from netspec.shape import Shape
+
+SPEC = """use "lib/parts.net"
+network Digits(classes = 3, width = 8, kernels = [3, 3])
+input image: 1x12x12
+Part(width); Part(width)
+flatten; fc: linear(classes)
+train { data: digits; batch: 64; normalize: mean }
+"""
+PART = 'use "../more.net"\nblock Part(w) { Conv(w) ; relu }'
+CONV = "block Conv(w) { conv(w, 3); batchnorm }"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A trained run whose spec's files are gone."""
+    folder: Path = tmp_path_factory.mktemp("run")
+    (folder / "spec" / "lib").mkdir(parents=True)
+    network, use, rest = SPEC.splitlines()[1], SPEC.splitlines()[0], "\n".join(SPEC.splitlines()[2:])
+    (folder / "spec" / "digits.net").write_text(f"{network}\n{use}\n{rest}\n")
+    (folder / "spec" / "lib" / "parts.net").write_text(PART)
+    (folder / "spec" / "more.net").write_text(CONV)
+    line = ["train", str(folder / "spec" / "digits.net"), "--epochs", "2", "--out", str(folder / "run")]
+    result = CliRunner().invoke(main, [*line, "--device", "cpu", "--set", "width=4", "--input", "1x14x14"])
+    assert result.exit_code == 0, result.output
+    shutil.rmtree(folder / "spec")
+    return folder / "run"
+
+
+def same(saved: Saved, state: dict[str, torch.Tensor]) -> bool:
+    own = saved.module.state_dict()
+    return own.keys() == state.keys() and all(torch.equal(own[k], state[k]) for k in own)
+
+
+def test_a_run_comes_back_without_its_spec(run):
+    saved = open_saved(run)
+    assert same(saved, torch.load(run / "best.pt", weights_only=True))
+    assert saved.weights.startswith("the best, epoch ")
+    assert (saved.input_shape, saved.data, saved.class_names) == ((1, 14, 14), "digits", tuple("0123456789"))
+    assert dict(saved.net.arguments) == {"classes": 10, "width": 4, "kernels": [3, 3]}
+    assert not saved.module.training
+    assert saved.recipe.batch == 64
+    assert len(saved.preprocessing.mean) == 1
+
+
+def test_which_weights(run):
+    assert same(open_saved(run / "checkpoint.pt"), load(run / "checkpoint.pt")["model"])
+    assert same(open_saved(run / "weights.pt"), load(run / "weights.pt"))
+    content = load(run / "checkpoint.pt")
+    averaged = {k: v * 2 for k, v in content["model"].items()}
+    save(run / "averaged.pt", content | {"ema": averaged})
+    assert same(open_saved(run / "averaged.pt", ema=True), averaged)
+    for path in (run / "checkpoint.pt", run, run / "weights.pt"):
+        with pytest.raises(TrainError, match="--ema"):
+            open_saved(path, ema=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "swin_t", "vit_b_16", "googlenet", "maxvit_t", "alexnet_paper", "lenet"]
+)
+def test_descriptions_of_the_zoo(name):
+    report = netspec.check(name)
+    about = describe(report, name)
+    assert restore(about, Path("x.pt")) == report.net
+    assert str(SPECS) not in repr(about)
+
+
+def test_inputs_and_links_are_kept(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.net").write_text('use "b.net"\nblock A { B }')
+    (tmp_path / "real" / "b.net").write_text("block B { conv(3, 1) }")
+    (tmp_path / "link.net").symlink_to(tmp_path / "real" / "a.net")
+    (tmp_path / "main.net").write_text('network Net\ninput one: 3x8x8\nuse "link.net"\nA\n')
+    report = check_file(tmp_path / "main.net", inputs={"one": Shape((4, 9, 9))})
+    net = restore(describe(report, "main.net"), Path("x.pt"))
+    assert net == report.net
+    assert net.inputs[0].shape == (4, 9, 9)
+
+
+def test_used_texts_are_never_read_from_the_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("part.net").write_text("block B { conv(3, 1) }")
+    text = 'network Net\ninput one: 3x8x8\nuse "{}"\nB\n'
+    assert check_source(Source("x.net", text.format("part.net")), Path()).ok
+    for path in ("part.net", "../part.net", str(Path("part.net").resolve()), "x.net", "./x.net"):
+        report = check_source(Source("x.net", text.format(path)), {})
+        assert not report.ok
+    assert check_source(
+        Source("x.net", text.format("d/../part.net")), {"d/../part.net": "block B { relu }"}
+    ).ok
+
+
+def test_a_circle_in_memory_ends():
+    texts = {"a.net": 'use "b.net"\nblock A { relu }', "b.net": 'use "./a.net"\nblock B { relu }'}
+    report = check_source(Source("x.net", 'network Net\ninput one: 3x8x8\nuse "a.net"\nA\n'), texts)
+    assert [d.code for d in report.diagnostics] == ["bad-use"]
+
+
+# Damage
+
+
+def changed(content: dict[str, Any], key: str, value: object) -> dict[str, Any]:
+    head, _, rest = key.partition(".")
+    if rest:
+        return content | {head: changed(content[head], rest, value)}
+    return {k: v for k, v in content.items() if k != head} if value is ... else content | {head: value}
+
+
+HEAD = "network Net(classes = 10, width = 4, kernels = [1])\ninput image: 1x14x14\n"
+HUGE = HEAD + "flatten; linear(900_000_000); linear(10)"
+DAMAGE = [
+    ("about", ..., "names no network"),
+    ("model", ..., "names no network"),
+    ("about", 3, "`about`"),
+    ("about.spec", ..., "`spec`"),
+    ("about.spec", b"network", "`spec`"),
+    ("about.spec", "", "refuses: line"),
+    ("about.spec", HEAD + "conv(3", "refuses: line 3"),
+    ("about.spec", HUGE, "do not fit"),
+    ("about.spec", "network Net\ninput image: 1x14x14\nrelu", "no parameter `classes`"),
+    ("about.used", {}, "not among those"),
+    ("about.used", {"lib/parts.net": 3}, "no texts"),
+    ("about.arguments", {}, "10 classes"),
+    ("about.arguments", {"classes": 10}, "do not fit"),
+    ("about.arguments", {"width": torch.ones(2)}, "width"),
+    ("about.arguments", {3: 4}, "no parameter `3`"),
+    ("about.inputs", {"": [1, 16, 16]}, "takes 1x16x16"),
+    ("about.inputs", {"": [0, -1]}, "arguments"),
+    ("about.inputs", {"": "1x2"}, "arguments"),
+    ("input_shape", [1, 12, 12], "takes 1x14x14"),
+    ("class_names", [], "class names"),
+    ("class_names", ["a", "a"], "class names"),
+    ("class_names", [f"c{k}" for k in range(11)], "11 classes"),
+    ("recipe", {"batch": "many"}, "recipe"),
+    ("recipe", {"nonsense": 1}, "recipe"),
+    ("recipe", ..., "`recipe`"),
+    ("preprocessing", {"mean": (0.0,), "scale": (1.0, 2.0)}, "scale"),
+    ("preprocessing", {"mean": "a", "scale": (1.0,)}, "mean"),
+    ("data", 4, "`data`"),
+    ("model", {}, "do not fit"),
+    ("model", {3: torch.ones(1)}, "not tensors"),
+    ("model", {"fc.weight": "text"}, "not tensors"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), DAMAGE)
+def test_damage_is_a_sentence(run, tmp_path, key, value, message):
+    save(tmp_path / "x.pt", changed(load(run / "checkpoint.pt"), key, value))
+    with pytest.raises(TrainError, match=message) as error:
+        open_saved(tmp_path / "x.pt")
+    assert "\n" not in str(error.value)
+
+
+ODD = {
+    "shape": lambda tensor: tensor[:5],
+    "complex": lambda tensor: tensor.to(torch.complex64),
+    "whole numbers": lambda tensor: tensor.long(),
+    "nothing behind it": lambda tensor: torch.zeros(1).expand(tensor.shape),
+    "meta": lambda tensor: tensor.to("meta"),
+    "sparse": lambda tensor: tensor.to_sparse(),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_tensors_are_refused(run, tmp_path, kind):
+    content = load(run / "checkpoint.pt")
+    content["model"]["fc.weight"] = ODD[kind](content["model"]["fc.weight"])
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(TrainError, match=r"fc\.weight|not a checkpoint"):  # torch refuses some by itself
+        open_saved(tmp_path / "x.pt")
+
+
+FOREIGN = {
+    "empty": b"",
+    "text": b"network Net\n",
+    "zeros": bytes(1000),
+    "zip": b"PK\x05\x06" + bytes(18),
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [*FOREIGN, "cut", "list", "tensor", "code", "weights alone", "folder", "none"]
+)
+def test_other_files_are_refused(run, tmp_path, kind):
+    path = tmp_path / "x.pt"
+    raw = (run / "checkpoint.pt").read_bytes()
+    if kind in FOREIGN or kind == "cut":
+        path.write_bytes(FOREIGN.get(kind, raw[: len(raw) // 2]))
+    elif kind == "folder":
+        path.mkdir()
+    elif kind != "none":
+        content = {"list": [1], "tensor": torch.ones(2), "code": build(netspec.load("lenet").net)}
+        torch.save(content.get(kind, load(run / "weights.pt")), path)
+    with pytest.raises(TrainError, match=r"x\.pt"):
+        open_saved(path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_flipped_bytes_never_crash(run, tmp_path, seed):
+    raw = bytearray((run / "checkpoint.pt").read_bytes())
+    places = torch.randint(len(raw), (40,), generator=torch.Generator().manual_seed(seed))
+    for place in places.tolist():
+        raw[place] ^= 0x55
+    (tmp_path / "x.pt").write_bytes(raw)
+    with contextlib.suppress(TrainError):
+        open_saved(tmp_path / "x.pt")
+
+
+def test_old_checkpoints_of_this_format_open(run, tmp_path):
+    """They kept the spec alone, which is enough where it uses no other file."""
+    spec = "network Net\ninput image: 1x8x8\nflatten; fc: linear(10)\n"
+    report = check_source(Source("n.net", spec), Path())
+    about = {"spec": spec, "path": "n.net", "arguments": dict(report.arguments)}
+    module = build(report.require())
+    content = load(run / "checkpoint.pt") | {"about": about, "model": module.state_dict()}
+    save(tmp_path / "x.pt", content | {"input_shape": [1, 8, 8]})
+    assert open_saved(tmp_path / "x.pt").net == report.net
+    assert open_data("digits").class_names == open_saved(tmp_path / "x.pt").class_names
