@@ -52,6 +52,15 @@ def locate(spec: str | Path) -> Found:
     return Found(builtin_folder() / f"{name}.net" if name in builtin_names() else path)
 
 
+def locate_recipe(recipe: str) -> Path:
+    """Find a file of a recipe: the file at a path, else one that comes with netspec, by its stem."""
+    path = Path(recipe)
+    if holds_file(path) or path.name != recipe or path.suffix:
+        return path
+    own = builtin_folder().parent / "recipes" / f"{recipe}.net"
+    return own if own.is_file() else path
+
+
 def near(name: str) -> str:
     """The known names that are like one that is not, or where to find them all."""
     from netspec import zoo

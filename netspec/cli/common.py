@@ -26,15 +26,18 @@ shape = click.option(
 spec = click.argument("spec")
 
 
-def examine(spec: str, settings: Sequence[str], inputs: Sequence[str], **more: object) -> Report:
-    """Check a spec; a file that cannot be read gives a report of that."""
+def examine(
+    spec: str, settings: Sequence[str], inputs: Sequence[str], recipe: str | None = None, **more: object
+) -> Report:
+    """Check a spec, by its own recipe or another file's; what cannot be read gives a report of that."""
     from netspec.check import Report, check_file
     from netspec.diagnostics import SpecError
-    from netspec.source import locate
+    from netspec.source import locate, locate_recipe
 
     try:
-        found = locate(spec)
-        return check_file(found.path, {**found.arguments, **more, **assigned(settings)}, sized(inputs))
+        found, told = locate(spec), locate_recipe(recipe) if recipe else None
+        arguments = {**found.arguments, **more, **assigned(settings)}
+        return check_file(found.path, arguments, sized(inputs), recipe=told)
     except SpecError as error:
         return Report(error.diagnostics[0].span.source, None, error.diagnostics)
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from netspec.cli.common import Plainly, assigned, examine, settings, shape, spec
+from netspec.cli.common import Plainly, assigned, examine, settings, shape
 
 
 @click.command("train")
-@spec
-@click.option(
-    "--data", metavar="NAME", help="mnist, digits, imagenet or folder:PATH; the recipe's own by default."
-)
+@click.argument("spec", required=False)
+@click.option("--data", metavar="NAME", help="A data set or folder:PATH; the recipe's own by default.")
 @click.option("--root", type=click.Path(path_type=Path), help="The folder where the data set lies.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The folder for weights and logs; runs/NAME by default."
@@ -34,14 +33,54 @@ from netspec.cli.common import Plainly, assigned, examine, settings, shape, spec
     show_default=True,
     help="What a folder without val/ holds out.",
 )
+@click.option("--recipe", metavar="FILE", help="A file whose train section stands in for the spec's own.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="RUN",
+    help="Go on with the run in a folder; no SPEC then.",
+)
+@click.option(
+    "--save-every",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Save within an epoch too; 0 saves at the end of epochs alone.",
+)
+@click.option("--shard", is_flag=True, help="Cut the weights over torchrun's processes (FSDP).")
 @settings
 @shape
-def train_command(spec: str, settings: Sequence[str], inputs: Sequence[str], **options: Any) -> None:
-    """Train a spec by its own recipe."""
-    from netspec.run.command import TROUBLE, train_spec
+def train_command(
+    spec: str | None, recipe: str | None, resume: Path | None, settings: Sequence[str], **options: Any
+) -> None:
+    """Train a SPEC by its own recipe, or go on with a run by --resume.
 
-    arguments = assigned(settings)
+    `--set train.KEY=VALUE` sets an entry of the recipe, such as train.batch=64 or train.optimizer.lr=0.1.
+    With torchrun in front, several processes train together.
+    """
+    from netspec.run.command import TROUBLE, resume_run, train_spec
+
+    inputs = options.pop("inputs")
+    refuse_mixture(spec, resume, {"--recipe": recipe, "--set": settings, "--input": inputs, **options})
     with Plainly(*TROUBLE):
-        sys.exit(
-            train_spec(lambda **more: examine(spec, settings, inputs, **more), spec, arguments, **options)
-        )
+        if resume is not None:
+            sys.exit(resume_run(resume, **{k: v for k, v in options.items() if k not in RECIPES}))
+        check = partial(examine, str(spec), settings, inputs, recipe)
+        sys.exit(train_spec(check, str(spec), assigned(settings), **options))
+
+
+RECIPES = ("data", "epochs", "batch", "lr", "seed", "out", "val_share")
+"""The options that a run which goes on has had."""
+
+
+def refuse_mixture(spec: str | None, resume: Path | None, given: Mapping[str, object]) -> None:
+    """Refuse neither SPEC nor --resume, and with --resume what the run has settled already."""
+    if (spec is None) == (resume is None):
+        raise click.UsageError("name a SPEC to train, or with --resume a run to go on with")
+    context = click.get_current_context()
+    settled = [f"--{n.replace('_', '-').lstrip('-')}" for n in ("--recipe", "--set", "--input") if given[n]]
+    told = click.core.ParameterSource.COMMANDLINE
+    settled += [f"--{n.replace('_', '-')}" for n in RECIPES if context.get_parameter_source(n) == told]
+    if resume is not None and settled:
+        raise click.UsageError(f"{settled[0]} was settled when the run began: leave it out with --resume")

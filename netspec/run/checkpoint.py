@@ -28,9 +28,8 @@ def save(path: Path, content: object) -> None:
     _replace(path, lambda file: torch.save(content, file))
 
 
-def save_json(path: Path, content: object) -> None:
-    """Write plain values as JSON, atomically; raises TrainError where it cannot."""
-    text = json.dumps(content, indent=2) + "\n"
+def save_text(path: Path, text: str) -> None:
+    """Write a text, atomically; raises TrainError where it cannot."""
     _replace(path, lambda file: file.write(text.encode()))
 
 
@@ -62,9 +61,15 @@ def fresh_folder(base: Path) -> Path:
     return candidate
 
 
-def claim_folder(folder: Path, marker: str) -> None:
-    """Make a folder for a run; raises TrainError where it holds another run, or cannot be written."""
-    if (folder / marker).exists():
+def claim_folder(folder: Path, marker: str, *, taken: bool = False) -> None:
+    """Make a folder for a run, or find the one that it has `taken`.
+
+    Raises:
+        TrainError: it holds another run, or none where it should, or cannot be written.
+    """
+    if taken and not (folder / marker).exists():
+        raise TrainError(f"{folder} holds no run to go on with: it has no {marker}")
+    if (folder / marker).exists() and not taken:
         raise TrainError(f"{folder} holds another run already: name a new folder with --out")
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,9 +85,21 @@ def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
+            _flush_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring the new name to the disk too, where the system lets a folder be opened."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

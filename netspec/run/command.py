@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,16 +15,52 @@ from netspec.diagnostics import SpecError
 from netspec.emit.reports import show_diagnostics
 from netspec.graph import Net
 from netspec.memory import recipe_of
-from netspec.recipe import RecipeError
+from netspec.recipe import Recipe, RecipeError
 from netspec.run.build import build
-from netspec.run.checkpoint import TrainError, fresh_folder
+from netspec.run.checkpoint import TrainError, fresh_folder, load
 from netspec.run.data import Data, DataError, check_fit, open_data
-from netspec.run.description import describe
+from netspec.run.description import describe, restore
+from netspec.run.loop import CHECKPOINT
+from netspec.run.objective import Objective
+from netspec.run.processes import Processes, joined
 from netspec.run.progress import open_progress
-from netspec.run.train import train
+from netspec.run.saved import read_recipe
+from netspec.run.train import Means, train
 
 TROUBLE = (DataError, TrainError, RecipeError, SpecError)
 """What can be wrong for a reason the user can mend."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command says beside the recipe: where things lie, and how the machine is used.
+
+    `save_every` is in minutes; `val_share` is what a folder without `val/` holds out.
+    """
+
+    root: Path | None = None
+    out: Path | None = None
+    device: str = "auto"
+    workers: int | None = None
+    val_share: float = 0.2
+    save_every: float = 10.0
+    shard: bool = False
+
+    def means(self, processes: Processes, resume: Mapping[str, Any] | None = None) -> Means:
+        """The machine's part of the run."""
+        every = self.save_every * 60 or math.inf
+        return Means(self.device, self.workers, every, self.shard, resume, processes)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network to train, by what recipe, on what images, where to, and what a checkpoint says of it."""
+
+    net: Net
+    recipe: Recipe
+    data: Data
+    out: Path
+    about: Mapping[str, object]
 
 
 def train_spec(
@@ -29,50 +68,103 @@ def train_spec(
     spec: str,
     arguments: Mapping[str, object],
     *,
-    data: str | None,
-    root: Path | None,
-    out: Path | None,
-    epochs: int | None,
-    batch: int | None,
-    lr: float | None,
-    seed: int | None,
-    device: str,
-    workers: int | None,
-    val_share: float,
+    data: str | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    seed: int | None = None,
+    **options: Any,
 ) -> int:
-    """Train a spec on a data set and give the exit status: 0, 1 for faults in the spec, 130 after Ctrl-C.
+    """Train a spec on a data set and give the exit status: 0, 1 for faults in the spec, 128 + n by a signal.
 
     `check` checks the spec, with further parameters by keyword; `classes` follows the data set unless
-    `arguments` sets it.
+    `arguments` sets it. `options` are those of `Options`.
 
     Raises:
         DataError, TrainError, RecipeError: what does not fit or cannot be read, before the first step.
     """
-    report = check()
-    if not report.net:
-        show_diagnostics(report)
-        return report.status
-    recipe = recipe_of(report.net).with_overrides(data=data, epochs=epochs, batch=batch, lr=lr, seed=seed)
-    if recipe.data is None:
-        raise DataError("the spec's recipe names no data set: say which with --data", wrong_use=True)
-    source = open_data(recipe.data, root, val_share=val_share, seed=recipe.seed)
-    if "classes" in report.net.arguments and "classes" not in arguments:
-        report = check(classes=len(source.class_names))
-    show_diagnostics(report)
-    if not report.net:
-        return report.status
-    refuse_unfit(report.net, source)
-    torch.manual_seed(recipe.seed)
-    module = build(report.net)
-    folder = out or fresh_folder(Path("runs") / report.net.name.lower())
-    about = describe(report, spec, root=root, val_share=val_share)
+    chosen = Options(**options)
+    with joined(chosen.device) as processes:
+        report = check()
+        if not report.net:
+            return shown(report, processes)
+        recipe = recipe_of(report.net).with_overrides(data=data, epochs=epochs, batch=batch, lr=lr, seed=seed)
+        if recipe.data is None:
+            raise DataError("the spec's recipe names no data set: say which with --data", wrong_use=True)
+        source = opened(recipe.data, chosen.root, chosen.val_share, recipe.seed, processes)
+        if "classes" in report.net.arguments and "classes" not in arguments:
+            report = check(classes=len(source.class_names))
+        status = shown(report, processes)
+        if not report.net:
+            return status
+        folder = chosen.out or fresh_folder(Path("runs") / report.net.name.lower())
+        root = chosen.root and chosen.root.absolute()
+        about = describe(report, spec, root=root, val_share=chosen.val_share)
+        job = Job(report.net, recipe, source, processes.same(folder), about)
+        return run_job(job, chosen.means(processes))
+
+
+def resume_run(folder: Path, **options: Any) -> int:
+    """Go on with the run in a folder, from its checkpoint alone, and give the exit status as `train_spec`.
+
+    The spec, the recipe and the data set are those of the checkpoint; `options` are those of `Options`, and
+    of them `root` may say where the images lie now.
+
+    Raises:
+        DataError, TrainError: the checkpoint or the images cannot be read, or do not fit.
+    """
+    chosen = Options(**options)
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise TrainError(f"{folder} holds no run to go on with: it has no {CHECKPOINT}", wrong_use=True)
+    with joined(chosen.device) as processes:
+        content = load(path)
+        net = restore(content.get("about") or {}, path)
+        recipe, about = read_recipe(content, path), content["about"]
+        told = about.get("root")
+        root = chosen.root or (Path(told) if isinstance(told, str) else None)
+        source = opened(str(content.get("data")), root, about.get("val_share", 0.2), recipe.seed, processes)
+        if list(source.class_names) != content.get("class_names"):
+            raise DataError(f"{source.name} has other classes now than when the run in {folder} began")
+        return run_job(Job(net, recipe, source, folder, about), chosen.means(processes, content))
+
+
+def run_job(job: Job, means: Means) -> int:
+    """Train, tell how it went, and give the exit status."""
+    refuse_unfit(job.net, job.data)
+    torch.manual_seed(job.recipe.seed)
     progress = open_progress()
-    shape = report.net.inputs[0].shape
     summary = train(
-        module, shape, recipe, source, folder, device=device, workers=workers, progress=progress, about=about
+        build(job.net),
+        job.net.inputs[0].shape,
+        job.recipe,
+        job.data,
+        job.out,
+        progress=progress,
+        means=means,
+        objective=Objective.of(job.net, job.recipe.loss.label_smoothing),
+        macs=job.net.totals.macs,
+        about=job.about,
+        citation=job.net.recipe_citation,
     )
-    progress.summary(summary)
-    return 130 if summary.interrupted else 0
+    if means.processes.first:
+        progress.summary(summary)
+    return 128 + summary.interrupted if summary.interrupted else 0
+
+
+def shown(report: Report, processes: Processes) -> int:
+    """Show what checking found, once, and give its exit status."""
+    if processes.first:
+        show_diagnostics(report)
+    return report.status
+
+
+def opened(name: str, root: Path | None, val_share: float, seed: int, processes: Processes) -> Data:
+    """Open a data set, the first process before the others: it may have to be fetched."""
+    if processes.first:
+        data = open_data(name, root, val_share=val_share, seed=seed)
+    processes.wait()
+    return data if processes.first else open_data(name, root, val_share=val_share, seed=seed)
 
 
 def refuse_unfit(net: Net, data: Data) -> None:
@@ -80,16 +172,19 @@ def refuse_unfit(net: Net, data: Data) -> None:
     if len(net.inputs) != 1:
         raise DataError(f"{net.name} has {len(net.inputs)} inputs; training feeds one image to one input")
     always = [o for o in net.outputs if not o.training]
-    if len(net.outputs) != 1:
-        names = ", ".join(o.name for o in net.outputs)
-        way = ": --set aux=false leaves the others out" if net.arguments.get("aux") is True else ""
-        raise DataError(f"{net.name} has the outputs {names}; training takes a network with one output{way}")
+    if len(always) != 1:
+        names = ", ".join(o.name for o in always)
+        raise DataError(
+            f"{net.name} has the outputs {names}; training takes one, beside those that are `when training`"
+        )
     check_fit(data, net.inputs[0].shape)
-    shape, classes = net.nodes[always[0].node].shape, len(data.class_names)
-    if len(shape) != 1:
-        message = f"{always[0].name} gives {shape}, not one number for each of the {classes} classes"
-        raise DataError(f"{message}: flatten it first")
-    if shape.features < classes:
-        way = "--set classes=" if "classes" in net.arguments else "its last layer takes "
-        message = f"{data.name} has {classes} classes, but {always[0].name} tells {shape.features} apart"
-        raise DataError(f"{message}: {way}{classes}")
+    classes = len(data.class_names)
+    for output in net.outputs:
+        shape = net.nodes[output.node].shape
+        if len(shape) != 1:
+            message = f"{output.name} gives {shape}, not one number for each of the {classes} classes"
+            raise DataError(f"{message}: flatten it first")
+        if shape.features < classes:
+            way = "--set classes=" if "classes" in net.arguments else "its last layer takes "
+            message = f"{data.name} has {classes} classes, but {output.name} tells {shape.features} apart"
+            raise DataError(f"{message}: {way}{classes}")

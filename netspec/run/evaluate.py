@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, nll_loss, softmax
 
+from netspec.run.processes import Processes
+
 
 @dataclass(frozen=True)
 class Score:
@@ -24,40 +26,40 @@ class Score:
 
 
 @torch.inference_mode()
-def evaluate(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
+def evaluate(
+    module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], processes: Processes | None = None
+) -> Score:
     """Score a module, in evaluation mode, on batches of images N x C x H x W, or N x crops x C x H x W.
 
-    Several crops of an image vote with the mean of their probabilities (Krizhevsky et al., 2012, 4.1).
+    Several crops of an image vote with the mean of their probabilities (Krizhevsky et al., 2012, 4.1). Where
+    several processes each have a share of the images, all get the score of the whole.
     """
     training = module.training
     module.eval()
-    totals: Tensor | None = None
-    count = 0
+    totals = torch.zeros(4, device=next((p.device for p in module.parameters()), None))
+    totals = totals if totals.device.type == "mps" else totals.double()
     try:
         for images, labels in batches:
-            found = _tally(predict(module, images), labels)
-            totals = found if totals is None else totals + found
-            count += len(labels)
+            totals += _tally(predict(module, images), labels).to(totals)
     finally:
         module.train(training)
-    if totals is None:
+    loss, top1, top5, count = (processes or Processes()).sum(totals).tolist()
+    if not count:
         raise ValueError("there are no images to evaluate")
-    loss, top1, top5 = (totals / count).tolist()
-    return Score(count, loss, 1 - top1, 1 - top5)
+    return Score(int(count), loss / count, 1 - top1 / count, 1 - top5 / count)
 
 
 def predict(module: nn.Module, images: Tensor) -> Tensor:
     """Log-probabilities, N x classes, of images N x C x H x W, or N x crops x C x H x W."""
     if images.dim() == 4:
-        return log_softmax(module(images), dim=1)
+        return log_softmax(module(images).float(), dim=1)
     count, crops = images.shape[:2]
-    votes = softmax(module(images.flatten(0, 1)), dim=1).view(count, crops, -1)
+    votes = softmax(module(images.flatten(0, 1)).float(), dim=1).view(count, crops, -1)
     return votes.mean(1).log()
 
 
 def _tally(scores: Tensor, labels: Tensor) -> Tensor:
-    """Sums over a batch: loss, images right at the first guess, and within five."""
+    """Sums over a batch: loss, images right at the first guess, and within five, and images."""
     ranked = scores.topk(min(5, scores.shape[1]), dim=1).indices == labels.unsqueeze(1)
     loss = nll_loss(scores, labels, reduction="sum")
-    sums = torch.stack([loss, ranked[:, 0].sum(), ranked.sum()])
-    return sums if sums.device.type == "mps" else sums.double()
+    return torch.stack([loss, ranked[:, 0].sum(), ranked.sum(), loss.new_tensor(len(labels))])

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the step under way, so that weights are never half updated."""
+"""Signals that wait for the step under way, so that weights are never half updated."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ T = TypeVar("T")
 
 @dataclass
 class Interrupt:
-    """Whether the user has pressed Ctrl-C."""
+    """The signal that asked the run to end, Ctrl-C's or `kill`'s, or 0."""
 
-    requested: bool = False
+    signal: int = 0
+
+    @property
+    def requested(self) -> bool:
+        """Whether the run is to end."""
+        return self.signal != 0
 
     def until(self, items: Iterable[T]) -> Iterator[T]:
         """Pass items on, up to an interrupt."""
@@ -29,18 +34,19 @@ class Interrupt:
 
 @contextmanager
 def interrupts() -> Iterator[Interrupt]:
-    """Take note of the first Ctrl-C; a second one raises KeyboardInterrupt at once, as ever."""
+    """Take note of the first Ctrl-C or SIGTERM; a second Ctrl-C raises KeyboardInterrupt at once, as ever."""
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        interrupt.requested = True
+        interrupt.signal = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

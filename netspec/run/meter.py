@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 LOOK = 0.5  # seconds between looks at the sums
-DEAD_AFTER, DEAD_WINDOW = 2000, 500  # steps: when to judge that nothing is learnt, and over how many
 
-EXPLODED = 20  # times the loss of guessing
+T = TypeVar("T")
 
 
 class Meter:
-    """Mean loss, share of right answers, and speed of one epoch's training."""
+    """Mean loss, share of right answers, speed, and time spent waiting for images, of one epoch's training.
 
-    def __init__(self, device: torch.device) -> None:
-        self.losses = torch.zeros((), device=device)
-        self.right = torch.zeros((), device=device, dtype=torch.long)
+    `sum` adds sums up over the processes that train together; a look within an epoch does without it.
+    """
+
+    def __init__(self, device: torch.device, sum: Callable[[Tensor], Tensor] = lambda values: values) -> None:
+        self.sums = torch.zeros(2, device=device)  # of losses by images, and of right answers
         self.steps = self.images = 0
+        self.waited = 0.0
+        self.sum = sum
+        self.before = 0.0
         self.started = time.perf_counter()
         self.stopped = 0.0
         self.next_look = self.started + LOOK
 
+    def wait_for(self, batches: Iterable[T]) -> Iterator[T]:
+        """Pass batches on, and count the time that each takes to come."""
+        iterator = iter(batches)
+        while True:
+            asked = time.perf_counter()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.waited += time.perf_counter() - asked
+            yield batch
+
     def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Take note of one step."""
-        self.losses += loss
-        self.right += (logits.argmax(1) == labels).sum()
+        """Take note of one step: its mean loss, and this process's images."""
+        right = (logits.argmax(1) == labels).sum()
+        self.sums += torch.stack([loss * len(labels), right])
         self.steps += 1
         self.images += len(labels)
 
@@ -43,17 +61,22 @@ class Meter:
     @property
     def loss(self) -> float:
         """Mean loss so far; waits for the device."""
-        return self.losses.item() / max(self.steps, 1)
+        return self.sums[0].item() / max(self.images, 1)
 
     @property
     def accuracy(self) -> float:
         """Share of images got right so far, 0 to 1; waits for the device."""
-        return self.right.item() / max(self.images, 1)
+        return self.sums[1].item() / max(self.images, 1)
 
     @property
     def seconds(self) -> float:
-        """Time since the epoch's start, up to the end of its training."""
-        return (self.stopped or time.perf_counter()) - self.started
+        """Time spent training in the epoch, up to its end, before an interruption too."""
+        return self.before + (self.stopped or time.perf_counter()) - self.started
+
+    @property
+    def waiting(self) -> float:
+        """Share of that time spent waiting for images, 0 to 1."""
+        return min(self.waited / max(self.seconds, 1e-9), 1.0)
 
     @property
     def speed(self) -> float:
@@ -62,43 +85,23 @@ class Meter:
 
     def stop(self) -> None:
         """Training is over for this epoch: wait for the device, and stop the clock."""
-        self.losses.item()
+        self.sums, self.images = self._everywhere()
         self.stopped = time.perf_counter()
 
+    def _everywhere(self) -> tuple[Tensor, int]:
+        """The sums and the images of all processes; waits for the device."""
+        values = self.sum(torch.cat([self.sums, self.sums.new_tensor([self.images])]))
+        return values[:2], round(values[2].item())
 
-def exploded(loss: float, classes: int, rate: float) -> str | None:
-    """The warning for an epoch whose mean loss is far beyond what guessing gives.
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of an epoch under way; all processes call it."""
+        sums, images = (self.sums, self.images) if self.stopped else self._everywhere()
+        times = {"waited": self.waited, "seconds": self.seconds}
+        return {"steps": self.steps, "images": images, "sums": sums.cpu(), **times}
 
-    >>> exploded(2.0, 10, 0.1), exploded(3e8, 10, 1e3)[:46]
-    (None, 'the loss is 3e+08, while guessing gives ln(10)')
-    """
-    blind = math.log(max(classes, 2))
-    if loss < EXPLODED * blind:
-        return None
-    guess = f"the loss is {loss:.3g}, while guessing gives ln({classes}) = {blind:.3f}"
-    return f"{guess}: training has exploded at learning rate {rate:.3g}; lower it with --lr"
-
-
-class DeadLossWatch:
-    """Finds a loss that stays what guessing gives, ln(classes), long after the start."""
-
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-        self.window: Tensor | float = 0.0
-        self.done = classes < 2
-
-    def see(self, step: int, loss: Tensor) -> str | None:
-        """Take note of the loss of step number `step`, counted from 1; gives the warning when it is due."""
-        if self.done or step <= DEAD_AFTER:
-            return None
-        self.window = self.window + loss
-        if (step - DEAD_AFTER) % DEAD_WINDOW:
-            return None
-        mean, blind = float(self.window) / DEAD_WINDOW, math.log(self.classes)
-        self.window = 0.0
-        if abs(mean - blind) > 0.01 * blind:
-            return None
-        self.done = True
-        guess = f"guessing gives ln({self.classes}) = {blind:.3f}"
-        help = "another learning rate, initial weights or normalisation may help"
-        return f"after {step:,} steps the loss is {mean:.3f}, and {guess}: the network learns nothing; {help}"
+    def load_state_dict(self, state: Mapping[str, Any], first: bool = True) -> None:
+        """Go on with an epoch; what all processes summed up counts in the first."""
+        self.steps, self.waited, self.before = state["steps"], state["waited"], state["seconds"]
+        if first:
+            self.sums.copy_(state["sums"])
+            self.images = state["images"]

@@ -61,10 +61,14 @@ class Lines:
         self.next_line = time.monotonic() + LINE_EVERY
         self.print(
             f"{plan.parameters:,} parameters on {plan.data} ({plan.train_images:,} images to train on, "
-            f"{plan.val_images:,} to validate on, {plan.classes} classes), {plan.device}"
+            f"{plan.val_images:,} to validate on, {plan.classes} classes)"
         )
+        together = f", {plan.processes} processes" if plan.processes > 1 else ""
+        self.print(f"on {plan.machine}{together}")
         epochs = f"{plan.epochs} epoch{'s' * (plan.epochs != 1)}"
         self.print(f"{epochs} of {plan.steps_per_epoch:,} steps of {plan.batch} images, saved in {plan.out}")
+        if plan.done:
+            self.print(f"going on after {plan.done:,} steps")
 
     def tick(self, tick: Tick) -> None:
         """A line now and then, so that a long epoch is not silent."""
@@ -80,8 +84,8 @@ class Lines:
             f"epoch {report.epoch}/{epochs}  loss {report.loss:.4f}  accuracy {report.accuracy:.2%}  "
             f"val loss {report.val.loss:.4f}  top-1 error {report.val.top1_error:.2%}  "
             f"top-5 error {report.val.top5_error:.2%}  lr {report.lr:.3g}  "
-            f"{report.images_per_second:,.0f} images/s  {duration(report.seconds)}"
-            + ("  best so far" if report.improved else "")
+            f"{report.images_per_second:,.0f} images/s ({report.waiting:.0%} waiting for images)  "
+            f"{duration(report.seconds)}" + ("  best so far" if report.improved else "")
         )
 
     def warn(self, message: str) -> None:
@@ -109,6 +113,7 @@ class Lines:
             self.print(f"best weights: {summary.best_weights}")
         if summary.interrupted:
             self.print(f"checkpoint: {summary.checkpoint}")
+            self.print(f"go on with: netspec train --resume {summary.checkpoint.parent}")
 
     def print(self, line: str) -> None:
         """Write a line as it is."""
@@ -163,5 +168,6 @@ def duration(seconds: float) -> str:
 def _where(tick: Tick, plan: Plan) -> str:
     return (
         f"{tick.step}/{plan.steps_per_epoch}  loss {tick.loss:.4f}  accuracy {tick.accuracy:.1%}  "
-        f"{tick.images_per_second:,.0f} images/s  {duration(tick.seconds_left)} left"
+        f"{tick.images_per_second:,.0f} images/s ({tick.waiting:.0%} waiting)  "
+        f"{duration(tick.seconds_left)} left"
     )

@@ -10,7 +10,7 @@ from netspec.run.evaluate import Score
 
 @dataclass(frozen=True)
 class Plan:
-    """What is about to happen."""
+    """What is about to happen: `done` steps of it were done before, by a run that was ended."""
 
     data: str
     train_images: int
@@ -20,13 +20,18 @@ class Plan:
     epochs: int
     steps_per_epoch: int
     parameters: int
-    device: str
+    machine: str
     out: Path
+    processes: int = 1
+    done: int = 0
 
 
 @dataclass(frozen=True)
 class Tick:
-    """Where a run stands within an epoch: `loss` and `accuracy` (0 to 1) are the epoch's means so far."""
+    """Where a run stands within an epoch: `loss` and `accuracy` (0 to 1) are the epoch's means so far.
+
+    `waiting` is the share of the time, 0 to 1, that was spent waiting for images.
+    """
 
     epoch: int
     step: int
@@ -34,6 +39,7 @@ class Tick:
     accuracy: float
     images_per_second: float
     seconds_left: float
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class EpochReport:
     improved: bool
     images_per_second: float
     seconds: float
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ class Summary:
     """How a run ended; scores are None where no epoch was finished.
 
     `final` is by `final_view`, the recipe's kind of evaluation, `best` the best epoch's, by the centre crop.
-    `weights` is the last state_dict, `best_weights` the best epoch's, `checkpoint` all that going on needs.
+    `weights` is the last state_dict, `best_weights` the best epoch's, `checkpoint` all that going on needs;
+    `interrupted` is the signal that ended the run early, or 0.
     """
 
     epochs: int
@@ -68,5 +76,5 @@ class Summary:
     weights: Path
     best_weights: Path | None
     checkpoint: Path
-    interrupted: bool = False
+    interrupted: int = 0
     final_view: str = "centre crop"

@@ -66,7 +66,7 @@ def open_saved(path: Path, *, ema: bool = False) -> Saved:
         weights=which,
         net=net,
         module=_module(net, state, path),
-        recipe=_recipe(entry(content, "recipe", dict, path), path),
+        recipe=read_recipe(content, path),
         class_names=(*names, *(f"output {k}" for k in range(len(names), outputs))),
         known_classes=len(names),
         preprocessing=_preprocessing(entry(content, "preprocessing", dict, path), shape[0], path),
@@ -141,9 +141,10 @@ def _input_shape(net: Net, told: list[Any], path: Path) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _recipe(values: Mapping[str, Any], path: Path) -> Recipe:
+def read_recipe(content: Mapping[str, Any], path: Path) -> Recipe:
+    """The recipe that a checkpoint keeps; raises TrainError."""
     try:
-        return Recipe.model_validate_json(json.dumps(values))
+        return Recipe.model_validate_json(json.dumps(entry(content, "recipe", dict, path)))
     except (ValueError, TypeError, RecursionError) as error:
         raise TrainError(f"{path} keeps a recipe that this netspec cannot read") from error
 

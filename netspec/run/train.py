@@ -1,4 +1,4 @@
-"""Training: the loop, and what may go wrong in it said in a sentence."""
+"""Training: a module, a recipe and images to saved weights, from the start or from a checkpoint."""
 
 from __future__ import annotations
 
@@ -6,58 +6,60 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from torch.optim import Optimizer
 
-from netspec.recipe import Recipe
-from netspec.run.checkpoint import TrainError, append_line, claim_folder, save, save_json
-from netspec.run.data.source import Batches, Data, DataError, Setting, check_fit, stream_seed
-from netspec.run.device import choose_device, memory_explained, place
-from netspec.run.evaluate import Score, evaluate
+from netspec.recipe import Recipe, write
+from netspec.run import state
+from netspec.run.average import Average
+from netspec.run.checkpoint import TrainError, claim_folder, save_text
+from netspec.run.data.source import Data, DataError, Setting, check_fit
+from netspec.run.device import choose_device, keep_memory, memory_explained
 from netspec.run.interrupt import Interrupt, interrupts
-from netspec.run.meter import DeadLossWatch, Meter, exploded
+from netspec.run.loop import (
+    BEST,
+    CHECKPOINT,
+    RECIPE,
+    WEIGHTS,
+    Run,
+    finish_epoch,
+    save_checkpoint,
+    save_weights,
+    scored,
+    train_epoch,
+    validate,
+)
+from netspec.run.machine import Machine, choose
+from netspec.run.meter import Meter
+from netspec.run.objective import Objective
 from netspec.run.optimize import make_optimizer
-from netspec.run.progress import Progress
-from netspec.run.report import EpochReport, Plan, Summary, Tick
+from netspec.run.processes import Processes
+from netspec.run.progress import Progress, Silent
+from netspec.run.report import Plan, Summary
 from netspec.run.schedule import LearningRate
+from netspec.run.sharding import spread
+from netspec.run.watch import DeadLossWatch
 
-CHECKPOINT, WEIGHTS, BEST, LOG, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "log.jsonl", "recipe.json"
 
+@dataclass(frozen=True)
+class Means:
+    """What a run is given beside its recipe: the machine's part, which the result should not depend on.
 
-@dataclass
-class Run:
-    """Everything that a training run holds and changes."""
+    `workers` processes read image files, None for as many as suit the machine; `save_every` is in seconds,
+    beside the end of each epoch; `shard` cuts the weights over the processes; `resume` is the content of the
+    checkpoint to go on from.
+    """
 
-    module: nn.Module
-    setting: Setting
-    classes: int
-    data: Data
-    batches: Batches
-    optimizer: Optimizer
-    rate: LearningRate
-    out: Path
-    progress: Progress
-    about: Mapping[str, object]
-    watch: DeadLossWatch
-    step: int = 0
-    epochs: int = 0
-    final: Score | None = None
-    final_view: str = "centre crop"
-    best: Score | None = None
-    best_epoch: int = 0
-    started: float = field(default_factory=time.perf_counter)
-    training_seconds: float = 0.0
-    validation_seconds: float = 0.0
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe that runs."""
-        return self.setting.recipe
+    device: str = "auto"
+    workers: int | None = None
+    save_every: float = math.inf
+    shard: bool = False
+    resume: Mapping[str, Any] | None = None
+    processes: Processes = field(default_factory=Processes)
 
 
 def train(
@@ -67,24 +69,43 @@ def train(
     data: Data,
     out: Path,
     *,
-    device: str = "auto",
-    workers: int | None = None,
     progress: Progress,
+    means: Means | None = None,
+    objective: Objective | None = None,
+    macs: int = 0,
     about: Mapping[str, object] | None = None,
+    citation: str | None = None,
 ) -> Summary:
     """Train a module as a recipe says, and save it under `out`.
 
-    `input_shape` is channels, height, width; the module gives logits, N x classes. Build it after
-    `torch.manual_seed(recipe.seed)`: then the same seed and thread count give the same weights on a CPU.
-    `workers` processes read image files, None for as many as suit the machine; `about` is kept in every
-    checkpoint as it is. Raises DataError and TrainError; Ctrl-C ends the run with a checkpoint.
+    `input_shape` is channels, height, width; the module gives logits, N x classes, and in training whatever
+    `objective` takes. Build it after `torch.manual_seed(recipe.seed)`: then the same seed, thread count and
+    precision give the same weights on a CPU. `macs`, for one image, help to choose the precision; `about` is
+    kept in every checkpoint as it is. Raises DataError and TrainError; Ctrl-C and SIGTERM end the run with a
+    checkpoint.
     """
-    setting = Setting(check_fit(data, input_shape), recipe, choose_device(device), workers)
-    claim_folder(out, CHECKPOINT)
+    means = means or Means()
+    if not means.processes.first:
+        progress = Silent()
+    device = choose_device(means.device, means.processes.local_rank)
+    setting = Setting(
+        check_fit(data, input_shape),
+        recipe,
+        device,
+        means.workers,
+        means.processes.rank,
+        means.processes.world,
+    )
+    if means.processes.first:
+        claim_folder(out, CHECKPOINT, taken=means.resume is not None)
+    if device.type == "cpu":
+        keep_memory()
     try:
         with memory_explained(recipe.batch):
-            run = _prepare(module, setting, data, out, progress, about or {})
-            progress.begin(_plan(run))
+            objective = objective or Objective()
+            objective = replace(objective, label_smoothing=recipe.loss.label_smoothing)
+            run = _prepare(module, setting, data, out, progress, about or {}, objective, macs, means)
+            _begin(run, means, citation)
             return _train(run)
     finally:
         progress.end()
@@ -99,122 +120,101 @@ def _prepare(
     out: Path,
     progress: Progress,
     about: Mapping[str, object],
+    objective: Objective,
+    macs: int,
+    means: Means,
 ) -> Run:
-    place(module, setting.device)
-    classes = _count_outputs(module, setting)
+    recipe, processes = setting.recipe, means.processes
+    if means.shard and recipe.ema is not None:
+        raise TrainError("weights that are cut up are not averaged: leave out --shard, or ema in the recipe")
+    batches = data.open(setting)
+    machine = choose(recipe, setting.device, macs, recipe.epochs * batches.steps)
+    setting = replace(setting, recipe=_resolved(recipe, data, machine))
+    machine.place(module)
+    classes = _count_outputs(module, setting, machine)
     if classes < len(data.class_names):
         message = f"{data.name} has {len(data.class_names)} classes, but the network tells {classes} apart"
         raise TrainError(f"{message}: set classes={len(data.class_names)}")
-    batches = data.open(setting)
-    save_json(out / RECIPE, setting.recipe.model_dump(mode="json") | {"data": data.name})
-    optimizer = make_optimizer(module, setting.recipe.optimizer)
-    rate = LearningRate(optimizer, setting.recipe, batches.steps)
-    watch = DeadLossWatch(classes)
-    return Run(module, setting, classes, data, batches, optimizer, rate, out, progress, about, watch)
+    trained = spread(module, processes, shard=True) if means.shard else module
+    if machine.compile:
+        trained = torch.compile(trained)  # type: ignore[assignment]
+    if not means.shard:
+        trained = spread(trained, processes, shard=False)
+    optimizer = make_optimizer(module, recipe.optimizer)
+    return Run(
+        module=module,
+        trained=trained,
+        machine=machine,
+        processes=processes,
+        setting=setting,
+        objective=objective,
+        classes=classes,
+        data=data,
+        batches=batches,
+        optimizer=optimizer,
+        scaler=machine.scaler(),
+        average=Average.of(module, recipe),
+        rate=LearningRate(optimizer, recipe, batches.steps),
+        out=out,
+        progress=progress,
+        about=about,
+        watch=DeadLossWatch(classes),
+        meter=Meter(setting.device, processes.sum),
+        save_every=means.save_every,
+    )
+
+
+def _begin(run: Run, means: Means, citation: str | None) -> None:
+    """Go on from the checkpoint, or write the first one, so that a run can go on from any moment."""
+    if means.resume is not None:
+        state.restore(run, means.resume)
+    run.progress.begin(_plan(run))
+    if means.resume is None:
+        if run.processes.first:
+            save_text(run.out / RECIPE, write(run.recipe, citation))
+        save_checkpoint(run)
+
+
+def _resolved(recipe: Recipe, data: Data, machine: Machine) -> Recipe:
+    """The recipe with what the machine chose filled in, so that it gives the same run again."""
+    update = {
+        "data": data.name,
+        "precision": machine.precision,
+        "memory_format": machine.memory_format,
+        "compile": machine.compile,
+    }
+    return recipe.model_copy(update=update)
 
 
 def _train(run: Run) -> Summary:
     with interrupts() as interrupt:
-        for epoch in range(run.recipe.epochs):
+        for epoch in range(run.epochs, run.recipe.epochs):
             try:
-                trained = _train_epoch(run, epoch, interrupt)
-                score = None if interrupt.requested else _validate(run, interrupt)
+                whole = train_epoch(run, epoch, interrupt)
+                score = validate(run, interrupt) if whole else None
             except DataError as error:
                 raise DataError(f"{error}{_keep(run)}") from error
             if score is None:
                 break
-            _finish_epoch(run, trained, score)
-        if run.recipe.evaluate == "ten_crop" and not interrupt.requested:
-            score = evaluate(run.module, interrupt.until(run.batches.validate("ten_crop")))
-            if not interrupt.requested:
+            finish_epoch(run, score)
+        if run.recipe.evaluate == "ten_crop" and run.epochs == run.recipe.epochs:
+            score = scored(run, interrupt, "ten_crop")
+            if score is not None:
                 run.final, run.final_view = score, "ten crops"
-        return _finish(run, interrupt.requested and run.epochs < run.recipe.epochs)
+        return _finish(run, interrupt)
 
 
-def _train_epoch(run: Run, epoch: int, interrupt: Interrupt) -> Meter:
-    """Train for an epoch, or until an interrupt."""
-    torch.manual_seed(stream_seed(run.recipe.seed, epoch, 2))  # for dropout
-    module, optimizer, meter = run.module.train(), run.optimizer, Meter(run.setting.device)
-    for images, labels in run.batches.train(epoch):
-        run.rate.before_step(run.step)
-        logits = module(images)
-        loss = cross_entropy(logits, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        run.step += 1
-        meter.count(loss.detach(), logits.detach(), labels)
-        if warning := run.watch.see(run.step, loss.detach()):
-            run.progress.warn(warning)
-        if meter.due():
-            _show(run, meter)
-        if interrupt.requested:
-            break
-    meter.stop()
-    _show(run, meter)
-    run.training_seconds += meter.seconds
-    return meter
-
-
-def _show(run: Run, meter: Meter) -> None:
-    """Report where the epoch stands; raises TrainError where the loss is no longer a number."""
-    _check_number(run, meter.loss)
-    epochs_left = run.recipe.epochs - run.epochs
-    steps_left = epochs_left * run.batches.steps - meter.steps
-    seconds_left = steps_left * meter.seconds / max(meter.steps, 1)
-    seconds_left += epochs_left * run.validation_seconds / max(run.epochs, 1)
-    tick = Tick(run.epochs + 1, meter.steps, meter.loss, meter.accuracy, meter.speed, seconds_left)
-    run.progress.tick(tick)
-
-
-def _validate(run: Run, interrupt: Interrupt) -> Score | None:
-    """Score the network on the centre crops, or nothing after an interrupt."""
-    started = time.perf_counter()
-    score = evaluate(run.module, interrupt.until(run.batches.validate()))
-    run.validation_seconds += time.perf_counter() - started
-    if interrupt.requested:
-        return None
-    _check_number(run, score.loss)
-    return score
-
-
-def _finish_epoch(run: Run, trained: Meter, score: Score) -> None:
-    """Save, log and show one epoch."""
-    run.epochs += 1
-    run.final = score
-    rate = run.rate.now
-    run.rate.after_epoch(score.top1_error)
-    improved = run.best is None or score.top1_error < run.best.top1_error
-    if improved:
-        run.best, run.best_epoch = score, run.epochs
-        save(run.out / BEST, _weights(run))
-    save(run.out / CHECKPOINT, _content(run))
-    report = EpochReport(
-        epoch=run.epochs,
-        lr=rate,
-        loss=trained.loss,
-        accuracy=trained.accuracy,
-        val=score,
-        improved=improved,
-        images_per_second=trained.speed,
-        seconds=time.perf_counter() - trained.started,
-    )
-    append_line(run.out / LOG, asdict(report) | {"steps": run.step})
-    run.progress.epoch(report)
-    if warning := exploded(trained.loss, run.classes, rate):
-        run.progress.warn(warning)
-
-
-def _finish(run: Run, interrupted: bool) -> Summary:
+def _finish(run: Run, interrupt: Interrupt) -> Summary:
     """Save the weights, and the place in the run where it was interrupted."""
+    interrupted = interrupt.requested and run.epochs < run.recipe.epochs
     if interrupted:
-        save(run.out / CHECKPOINT, _content(run))
-    save(run.out / WEIGHTS, _weights(run))
+        save_checkpoint(run)
+    save_weights(run, WEIGHTS)
     return Summary(
         epochs=run.epochs,
         steps=run.step,
         seconds=time.perf_counter() - run.started,
-        images_per_second=run.step * run.batches.batch / max(run.training_seconds, 1e-9),
+        images_per_second=run.step * run.batches.batch / max(_training_seconds(run), 1e-9),
         final=run.final,
         final_view=run.final_view,
         best=run.best,
@@ -222,47 +222,28 @@ def _finish(run: Run, interrupted: bool) -> Summary:
         weights=run.out / WEIGHTS,
         best_weights=run.out / BEST if run.best else None,
         checkpoint=run.out / CHECKPOINT,
-        interrupted=interrupted,
+        interrupted=interrupt.signal if interrupted else 0,
     )
+
+
+def _training_seconds(run: Run) -> float:
+    """Time spent training, an epoch under way included."""
+    under_way = run.step > run.epochs * run.batches.steps
+    return run.training_seconds + (run.meter.seconds if under_way and not run.meter.stopped else 0.0)
 
 
 def _keep(run: Run) -> str:
     """Save what a fault in the images would lose, and say where."""
-    if not run.step:
+    if not run.step or run.processes.world > 1:
         return ""
-    save(run.out / CHECKPOINT, _content(run))
+    save_checkpoint(run)
     return f" (training so far, {run.step:,} steps, is kept in {run.out / CHECKPOINT})"
 
 
-def _content(run: Run) -> dict[str, object]:
-    """What a checkpoint holds: tensors and plain values only, so that loading it runs no code."""
-    return {
-        "format": 1,
-        "model": _weights(run),
-        "optimizer": run.optimizer.state_dict(),
-        "schedule": run.rate.state_dict(),
-        "epoch": run.epochs,
-        "step": run.step,
-        "recipe": run.recipe.model_dump(mode="json"),
-        "data": run.data.name,
-        "classes": run.classes,
-        "class_names": list(run.data.class_names),
-        "input_shape": list(run.setting.input_shape),
-        "preprocessing": asdict(run.batches.preprocessing),
-        "best": None if run.best is None else asdict(run.best) | {"epoch": run.best_epoch},
-        "about": dict(run.about),
-    }
-
-
-def _weights(run: Run) -> dict[str, Tensor]:
-    """The state_dict, laid out plainly, whatever layout the device likes."""
-    return {name: value.contiguous() for name, value in run.module.state_dict().items()}
-
-
-def _count_outputs(module: nn.Module, setting: Setting) -> int:
+def _count_outputs(module: nn.Module, setting: Setting, machine: Machine) -> int:
     """Try the module on one black image; raises TrainError where it does not give a row of logits."""
     training = module.training
-    with torch.no_grad():
+    with torch.no_grad(), machine.autocast():
         logits = module.eval()(torch.zeros(1, *setting.input_shape, device=setting.device))
     module.train(training)
     if isinstance(logits, Tensor) and logits.dim() == 2:
@@ -283,17 +264,8 @@ def _plan(run: Run) -> Plan:
         epochs=run.recipe.epochs,
         steps_per_epoch=run.batches.steps,
         parameters=sum(p.numel() for p in run.module.parameters()),
-        device=str(run.setting.device),
+        machine=run.machine.words,
+        processes=run.processes.world,
         out=run.out,
+        done=run.step,
     )
-
-
-def _check_number(run: Run, loss: float) -> None:
-    if not math.isfinite(loss):
-        kept = (
-            f"epoch {run.epochs} is kept in {run.out / CHECKPOINT}" if run.epochs else "nothing was saved yet"
-        )
-        message = (
-            f"the loss is no longer a number in epoch {run.epochs + 1}, at learning rate {run.rate.now:.3g}"
-        )
-        raise TrainError(f"{message}: lower it with --lr ({kept})")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from netspec.run.checkpoint import TrainError, append_line, claim_folder, fresh_folder, load, save, save_json
+from netspec.run.checkpoint import TrainError, append_line, claim_folder, fresh_folder, load, save, save_text
 
 
 class Evil:
@@ -60,7 +60,7 @@ def test_torchs_own_writer_fails_in_a_sentence(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("write", [save, save_json, append_line], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("write", [save, save_text, append_line], ids=lambda f: f.__name__)
 def test_a_place_that_cannot_be_written(write: Callable[[Path, object], None], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainError, match=r"cannot be written \(Not a directory\)"):

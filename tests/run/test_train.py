@@ -18,10 +18,10 @@ from netspec.recipe.images import Flip, Mean, Raw
 from netspec.recipe.optimizers import Sgd
 from netspec.run.checkpoint import TrainError, load
 from netspec.run.data import Data, DataError, Setting, open_data
-from netspec.run.meter import DeadLossWatch
 from netspec.run.progress import Progress, Silent
 from netspec.run.report import EpochReport, Plan, Summary, Tick
-from netspec.run.train import train
+from netspec.run.train import Means, train
+from netspec.run.watch import DeadLossWatch
 
 SHAPE = (1, 8, 8)
 RECIPE = Recipe(batch=32, epochs=2, optimizer=Sgd(lr=0.05, momentum=0.9), seed=3)
@@ -80,7 +80,7 @@ def run(
     recipe: Recipe = RECIPE,
     heard: Progress | None = None,
 ) -> Summary:
-    return train(module or network(), SHAPE, recipe, data, out, device="cpu", progress=heard or Heard())
+    return train(module or network(), SHAPE, recipe, data, out, means=Means("cpu"), progress=heard or Heard())
 
 
 def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None
     assert summary.final.top1_error < 0.2
     assert (summary.epochs, summary.steps, summary.interrupted) == (4, 4 * (1442 // 32), False)
     assert heard.ends == 1
-    names = {"best.pt", "checkpoint.pt", "log.jsonl", "recipe.json", "weights.pt"}
+    names = {"best.pt", "checkpoint.pt", "log.jsonl", "recipe.net", "weights.pt"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
@@ -106,10 +106,18 @@ def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None
 def test_a_checkpoint_holds_what_going_on_needs(digits: Data, tmp_path: Path) -> None:
     module = network()
     summary = train(
-        module, SHAPE, RECIPE, digits, tmp_path, device="cpu", progress=Heard(), about={"spec": "network X"}
+        module,
+        SHAPE,
+        RECIPE,
+        digits,
+        tmp_path,
+        means=Means("cpu"),
+        progress=Heard(),
+        about={"spec": "network X"},
     )
     content = load(summary.checkpoint)
-    assert Recipe.model_validate_json(json.dumps(content["recipe"])) == RECIPE
+    chosen = {"data": "digits", "precision": "float32", "memory_format": "channels_last", "compile": False}
+    assert Recipe.model_validate_json(json.dumps(content["recipe"])) == RECIPE.model_copy(update=chosen)
     assert content["class_names"] == list("0123456789")
     assert (content["epoch"], content["step"], content["about"]) == (2, summary.steps, {"spec": "network X"})
     assert (content["input_shape"], content["data"], content["classes"]) == ([1, 8, 8], "digits", 10)
@@ -259,7 +267,7 @@ def test_a_channel_mismatch_is_refused_before_anything_is_made(digits: Data, tmp
 
 def test_an_unknown_device_and_a_taken_folder(digits: Data, tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="there is no device abacus here"):
-        train(network(), SHAPE, RECIPE, digits, tmp_path, device="abacus", progress=Heard())
+        train(network(), SHAPE, RECIPE, digits, tmp_path, means=Means("abacus"), progress=Heard())
     (tmp_path / "checkpoint.pt").write_text("")
     with pytest.raises(TrainError, match="holds another run"):
         run(digits, tmp_path)
@@ -277,7 +285,13 @@ def test_photos_train_end_to_end_by_ten_crops(photos: Callable[..., Path], tmp_p
     data = open_data("imagenet", tmp_path / "set")
     heard = Heard()
     summary = train(
-        network(channels=3, classes=3), (3, 16, 16), recipe, data, tmp_path / "run", workers=1, progress=heard
+        network(channels=3, classes=3),
+        (3, 16, 16),
+        recipe,
+        data,
+        tmp_path / "run",
+        means=Means(workers=1),
+        progress=heard,
     )
     assert summary.steps == 6
     assert summary.final is not None
@@ -293,7 +307,15 @@ def test_a_broken_photo_keeps_the_training_so_far(photos: Callable[..., Path], t
     with pytest.raises(
         DataError, match=r"class1/1.jpg cannot be read.*\(training so far, 3 steps, is kept in"
     ):
-        train(network(channels=3), (3, 16, 16), recipe, data, tmp_path / "run", workers=0, progress=Heard())
+        train(
+            network(channels=3),
+            (3, 16, 16),
+            recipe,
+            data,
+            tmp_path / "run",
+            means=Means(workers=0),
+            progress=Heard(),
+        )
     assert load(tmp_path / "run/checkpoint.pt")["step"] == 3
 
 

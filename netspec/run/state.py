@@ -1,0 +1,118 @@
+"""What a checkpoint holds of a run, and a run set back to where its checkpoint was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from netspec.run.checkpoint import TrainError
+from netspec.run.evaluate import Score
+from netspec.run.sharding import full_states, set_full_states, sharded
+
+if TYPE_CHECKING:
+    from netspec.run.loop import Run
+
+FORMAT = 2
+
+
+def content(run: Run) -> dict[str, object]:
+    """What a checkpoint holds: tensors and plain values only, so that loading it runs no code.
+
+    Random streams need no state: every draw follows from the seed, the epoch and the step. All processes call
+    this together, and the first one's content is whole.
+    """
+    model, optimizer = states(run.module, run.optimizer)
+    return {
+        "format": FORMAT,
+        "model": model,
+        "optimizer": optimizer,
+        "schedule": run.rate.state_dict(),
+        "scaler": run.scaler.state_dict(),
+        "ema": None if run.average is None else plain(run.average.module.state_dict()),
+        "ema_updates": None if run.average is None else int(run.average.averaged.n_averaged),
+        "epoch": run.epochs,
+        "step": run.step,
+        "meter": run.meter.state_dict(),
+        "watch": run.watch.state_dict(),
+        "recipe": run.recipe.model_dump(mode="json"),
+        "machine": run.machine.words,
+        "data": run.data.name,
+        "classes": run.classes,
+        "class_names": list(run.data.class_names),
+        "input_shape": list(run.setting.input_shape),
+        "preprocessing": asdict(run.batches.preprocessing),
+        "best": None if run.best is None else asdict(run.best) | {"epoch": run.best_epoch},
+        "final": None if run.final is None else asdict(run.final),
+        "seconds": {"training": run.training_seconds, "validation": run.validation_seconds},
+        "about": dict(run.about),
+    }
+
+
+def restore(run: Run, saved: Mapping[str, Any]) -> None:
+    """Set a run back to a checkpoint; raises TrainError for one that is not this run's."""
+    if saved.get("format") != FORMAT:
+        raise TrainError(f"the checkpoint has format {saved.get('format')}, and this netspec reads {FORMAT}")
+    if saved["recipe"] != run.recipe.model_dump(mode="json"):
+        raise TrainError("the checkpoint was written by another recipe: a run goes on by its own")
+    if saved["machine"] != run.machine.words:
+        there, here = saved["machine"], run.machine.words
+        run.progress.warn(f"the run began with {there}, and goes on with {here}: its numbers will differ")
+    try:
+        set_states(run.module, run.optimizer, saved["model"], saved["optimizer"])
+        if run.average is not None:
+            run.average.module.load_state_dict(saved["ema"])
+            run.average.averaged.n_averaged.fill_(saved["ema_updates"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrainError(f"the checkpoint does not fit this network: {reason}") from error
+    run.rate.load_state_dict(saved["schedule"])
+    run.scaler.load_state_dict(saved["scaler"])
+    run.meter.load_state_dict(saved["meter"], run.processes.first)
+    run.watch.load_state_dict(saved["watch"])
+    run.epochs, run.step = saved["epoch"], saved["step"]
+    if best := saved["best"]:
+        run.best_epoch = best["epoch"]
+        run.best = Score(**{key: value for key, value in best.items() if key != "epoch"})
+    run.final = Score(**saved["final"]) if saved["final"] else None
+    run.training_seconds = saved["seconds"]["training"]
+    run.validation_seconds = saved["seconds"]["validation"]
+
+
+def states(module: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and optimizer state, whole and on the CPU where they are sharded."""
+    if sharded(module):
+        return full_states(module, optimizer)
+    return plain(module.state_dict()), optimizer.state_dict()
+
+
+def set_states(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    weights: dict[str, Tensor],
+    state: dict[str, Any],
+) -> None:
+    """Take weights and optimizer state back, each tensor laid out as the parameter that it belongs to."""
+    if sharded(module):
+        set_full_states(module, optimizer, weights, state)
+        return
+    module.load_state_dict(weights)
+    optimizer.load_state_dict(state)
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def weights_of(run: Run) -> dict[str, Tensor]:
+    """The weights that are validated and saved as the result: the average where there is one."""
+    module = run.scored
+    return full_states(module, None)[0] if sharded(module) else plain(module.state_dict())
+
+
+def plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state_dict laid out plainly, whatever layout the device likes."""
+    return {name: value.contiguous() for name, value in state.items()}
