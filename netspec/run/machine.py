@@ -58,7 +58,9 @@ class Machine:
             torch.mps.manual_seed(seed)
 
 
-def choose(recipe: Recipe, device: torch.device, macs: int = 0, steps: int = 0) -> Machine:
+def choose(
+    recipe: Recipe, device: torch.device, macs: int = 0, steps: int = 0, *, shard: bool = False
+) -> Machine:
     """Fill in what a recipe leaves to the machine, for a network of `macs` an image that runs `steps` steps.
 
     On CPUs that multiply bfloat16 in hardware, AlexNet trains 2 times as fast in it with channels_last as in
@@ -68,7 +70,9 @@ def choose(recipe: Recipe, device: torch.device, macs: int = 0, steps: int = 0) 
     if precision == "auto":
         precision = _short(device) if macs >= WORTH_CASTING else "float32"
     if layout == "auto":
-        layout = "channels_last" if device.type in ("cpu", "cuda") else "contiguous"
+        layout = "channels_last" if device.type in ("cpu", "cuda") and not shard else "contiguous"
+    elif layout == "channels_last" and shard:
+        raise TrainError("weights in channels_last cannot be cut into shards: set memory_format: contiguous")
     if compiled == "auto":
         compiled = device.type == "cuda" and steps >= WORTH_COMPILING
     elif compiled and device.type == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
 from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd, Update
+from netspec.run.sharding import sharded
 
 FUSED = ("cpu", "cuda", "mps")
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
@@ -70,6 +71,9 @@ TORCH: dict[type[Update], type[Optimizer]] = {
 }
 
 
+FUSING = (Momentum, torch.optim.Adam, torch.optim.AdamW)
+
+
 def make_optimizer(module: nn.Module, recipe: Update) -> Optimizer:
     """The recipe's optimizer over every parameter that learns, fused into one kernel where torch can.
 
@@ -80,8 +84,8 @@ def make_optimizer(module: nn.Module, recipe: Update) -> Optimizer:
     options = recipe.model_dump(exclude={"kind", *shared})
     make = TORCH[type(recipe)]
     devices = {p.device.type for p in module.parameters()}
-    fused = make in (Momentum, torch.optim.Adam, torch.optim.AdamW) and devices <= {*FUSED}
-    if fused:
+    able = (torch.optim.Adam, torch.optim.AdamW) if sharded(module) else FUSING
+    if make in able and devices <= {*FUSED}:
         options["fused"] = True
     return make(list(groups(module, recipe)), **options)
 

@@ -125,10 +125,13 @@ def _prepare(
     means: Means,
 ) -> Run:
     recipe, processes = setting.recipe, means.processes
+    if means.shard and processes.world == 1:
+        message = "one process has no others to share weights with: start several with torchrun"
+        raise TrainError(message, wrong_use=True)
     if means.shard and recipe.ema is not None:
         raise TrainError("weights that are cut up are not averaged: leave out --shard, or ema in the recipe")
     batches = data.open(setting)
-    machine = choose(recipe, setting.device, macs, recipe.epochs * batches.steps)
+    machine = choose(recipe, setting.device, macs, recipe.epochs * batches.steps, shard=means.shard)
     setting = replace(setting, recipe=_resolved(recipe, data, machine))
     machine.place(module)
     classes = _count_outputs(module, setting, machine)

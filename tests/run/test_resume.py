@@ -1,0 +1,198 @@
+"""Runs that were ended at any moment go on to the same weights, to the bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from places import SPECS
+from torch import Tensor, nn
+
+from netspec.recipe import Recipe
+from netspec.recipe.images import Crop
+from netspec.recipe.optimizers import AdamW, RmsProp, Sgd
+from netspec.recipe.schedules import Cosine, Plateau
+from netspec.run import meter
+from netspec.run.checkpoint import TrainError, load
+from netspec.run.data import Data, open_data
+from netspec.run.progress import Silent
+from netspec.run.train import Means, train
+
+SHAPE = (1, 8, 8)
+SGD = Sgd(lr=0.05, momentum=0.9, weight_decay=1e-3)
+RECIPES = {
+    "momentum, falling rate, shifts": Recipe(optimizer=SGD, schedule=Cosine(), augment=(Crop(padding=1),)),
+    "nesterov": Recipe(optimizer=Sgd(lr=0.05, momentum=0.9, nesterov=True), schedule=Plateau(patience=1)),
+    "averaged weights": Recipe(optimizer=SGD, ema=0.9, ema_every=3),
+    "adamw, in parts": Recipe(optimizer=AdamW(), accumulate=2, clip_grad_norm=1.0),
+    "rmsprop": Recipe(optimizer=RmsProp(lr=1e-3, momentum=0.9)),
+    "bfloat16": Recipe(optimizer=SGD, precision="bfloat16"),
+}  # fmt: skip
+
+
+class Killed(BaseException):
+    """What no handler catches, as kill -9."""
+
+
+class Fragile(nn.Module):
+    """A small network that dies in a given forward pass of training."""
+
+    def __init__(self, dies: int = -1) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2)
+        )
+        self.last = nn.Linear(256, 10)
+        self.left = dies
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            self.left -= 1
+            if not self.left:
+                raise Killed
+        result: Tensor = self.last(self.layers(images))
+        return result
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return open_data("digits")
+
+
+def network(dies: int = -1) -> nn.Module:
+    torch.manual_seed(3)
+    return Fragile(dies)
+
+
+def go(recipe: Recipe, data: Data, out: Path, dies: int = -1, resume: bool = False) -> None:
+    content = load(out / "checkpoint.pt") if resume else None
+    means = Means("cpu", save_every=0.0, resume=content)
+    train(network(dies), SHAPE, recipe, data, out, means=means, progress=Silent())
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_killed_and_resumed_is_as_never_killed(recipe, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(meter, "LOOK", 0.0)  # a checkpoint after every step
+    recipe = recipe.model_copy(update={"batch": 64, "epochs": 3})
+    go(recipe, digits, tmp_path / "whole")
+    for number in range(3):
+        out = tmp_path / str(number)
+        dies = random.Random(f"{recipe} {number}").randrange(2, 60)
+        with pytest.raises(Killed):
+            go(recipe, digits, out, dies * recipe.accumulate)
+        assert load(out / "checkpoint.pt")["step"] >= dies - 2
+        saved = load(out / "checkpoint.pt")["recipe"]
+        go(Recipe.model_validate_json(json.dumps(saved)), digits, out, resume=True)
+        assert same_runs(tmp_path / "whole", out)
+
+
+def rows(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def same_runs(one: Path, other: Path) -> bool:
+    for name in ("weights.pt", "best.pt"):
+        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
+        assert a.keys() == b.keys()
+        assert all(value.equal(b[key]) for key, value in a.items()), name
+    times = ("seconds", "images_per_second", "waiting")
+    logs = [[{k: v for k, v in row.items() if k not in times} for row in rows(f)] for f in (one, other)]
+    assert logs[0] == logs[1]
+    return True
+
+
+COMMAND = [sys.executable, "-m", "netspec", "train"]
+LENET = [
+    str(SPECS / "lenet.net"),
+    "--set",
+    "caffe=true",
+    "--data",
+    "digits",
+    "--epochs",
+    "4",
+    "--device",
+    "cpu",
+]
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(run: subprocess.Popen[str]) -> None:
+    output, _ = run.communicate(timeout=200)
+    assert run.returncode == 0, output
+
+
+def test_a_process_killed_at_a_random_moment_goes_on(tmp_path):
+    finish(start(*LENET, "--out", tmp_path / "whole"))
+    run = start(*LENET, "--out", tmp_path / "run", "--save-every", "0.001")
+    while not (tmp_path / "run" / "checkpoint.pt").exists():
+        time.sleep(0.01)
+    time.sleep(random.random())
+    run.send_signal(signal.SIGKILL)
+    run.communicate(timeout=100)
+    finish(start("--resume", tmp_path / "run"))
+    assert same_runs(tmp_path / "whole", tmp_path / "run")
+    recipe = tmp_path / "run" / "recipe.net"
+    finish(start(*LENET[:3], "--recipe", recipe, "--device", "cpu", "--out", tmp_path / "again"))
+    assert same_runs(tmp_path / "whole", tmp_path / "again")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_save_and_say_how_to_go_on(number, status, tmp_path):
+    run = start(*LENET, "--epochs", 400, "--out", tmp_path / "run")
+    while not (tmp_path / "run" / "log.jsonl").exists():
+        time.sleep(0.01)
+    run.send_signal(number)
+    output, _ = run.communicate(timeout=100)
+    assert run.returncode == status
+    assert f"go on with: netspec train --resume {tmp_path / 'run'}" in output
+    assert load(tmp_path / "run" / "checkpoint.pt")["step"] > 0
+    assert "Traceback" not in output
+
+
+WRONG = {
+    "no run": (["--resume", "."], 2, "holds no run to go on with"),
+    "a spec beside it": (["lenet", "--resume", "."], 2, "name a SPEC to train, or with --resume a run"),
+    "neither": ([], 2, "name a SPEC to train"),
+    "a recipe's option": (["--resume", ".", "--lr", "0.1"], 2, "--lr was settled when the run began"),
+    "a setting": (["--resume", ".", "--set", "train.lr=1"], 2, "--set was settled when the run began"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "status", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_uses_of_resume(arguments, status, message, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from netspec.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["train", *arguments])
+    assert result.exit_code == status
+    assert message in " ".join(result.output.split())
+
+
+def test_a_checkpoint_of_something_else_is_refused(digits, tmp_path):
+    recipe = Recipe(epochs=1, optimizer=SGD)
+    go(recipe, digits, tmp_path / "run")
+    content = load(tmp_path / "run" / "checkpoint.pt")
+    broken = {
+        "by another recipe": content | {"recipe": content["recipe"] | {"batch": 3}},
+        "format 1, and this netspec reads 2": content | {"format": 1},
+        "does not fit this network": content | {"model": {"x": torch.zeros(1)}},
+    }
+    chosen = Recipe.model_validate_json(json.dumps(content["recipe"]))
+    for message, damaged in broken.items():
+        means = Means("cpu", resume=damaged)
+        with pytest.raises(TrainError, match=message):
+            train(network(), SHAPE, chosen, digits, tmp_path / "run", means=means, progress=Silent())
