@@ -29,6 +29,8 @@ OUTSIDE = {
     "torchvision": ("run/",),
     "sklearn": ("run/",),
     "numpy": ("run/",),
+    "PIL": ("run/",),
+    "simplejpeg": ("run/",),
     "rich": ("run/",),
     "lark": ("parse/",),
     "graphviz": ("emit/picture.py",),
@@ -127,7 +129,7 @@ def test_every_part_has_its_row():
 
 # What a fresh process loads
 
-HEAVY = "{'torch', 'torchvision', 'sklearn', 'numpy', 'networkx', 'graphviz', 'rich'}"
+HEAVY = "{'torch', 'torchvision', 'sklearn', 'numpy', 'PIL', 'simplejpeg', 'networkx', 'graphviz', 'rich'}"
 LOADED = f"; import sys; print(sorted({HEAVY} & {{*sys.modules}}))"
 RUNS = [
     ("import netspec", "[]"),

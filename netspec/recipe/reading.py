@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from netspec.recipe.images import Crop, Flip, ImageNet, Lighting, Mean, MeanStd, Raw, Scale
+from netspec.recipe.images import AUGMENTS, NORMALIZATIONS
 from netspec.recipe.optimizers import Sgd
 from netspec.recipe.parts import Part
 from netspec.recipe.schedules import Constant, Cosine, Inv, Multistep, Plateau, Poly, Step
@@ -21,8 +21,8 @@ def _named(*parts: type[Part]) -> dict[str, type[Part]]:
 
 
 PARTS: Mapping[str, Mapping[str, type[Part]]] = {
-    "augment": _named(Flip, Lighting, Crop),
-    "normalize": _named(Raw, Scale, Mean, MeanStd, ImageNet),
+    "augment": _named(*AUGMENTS),
+    "normalize": _named(*NORMALIZATIONS),
     "optimizer": _named(Sgd),
     "schedule": _named(Constant, Plateau, Step, Multistep, Inv, Poly, Cosine),
 }
@@ -132,6 +132,7 @@ REQUIREMENTS = {
     "bool_type": "must be true or false",
     "string_type": "must be a name or a text",
     "tuple_type": "must be a list",
+    "order": "must have its lower bound first",
     "literal_error": "must be {expected}",
 }
 

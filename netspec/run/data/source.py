@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -75,10 +75,32 @@ class Setting:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pixels of 0 to 255 become what the network takes: (pixel - mean) * scale, for each channel."""
+    """How an image becomes what the network takes: all that prediction must repeat.
+
+    The image is resized, antialiased and bilinear, so that its short side is `resize`, or to `resize` whole
+    where that is a height and a width; then its centre of `crop` (height, width) is cut out. Pixels of 0 to
+    255 become (pixel - mean) * scale for each channel. A `mean_image`, C x height x width, is that of the
+    resized image, or of its centre square; its window takes the mean's place pixel by pixel.
+    """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    resize: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    interpolation: str = "bilinear"
+    mean_image: Tensor | None = field(default=None, compare=False)  # tensors do not compare to a bool
+
+    def to_plain(self) -> dict[str, object]:
+        """As a dict of plain values and tensors, which torch saves and loads without running code."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Make what `to_plain` gave, or an older checkpoint's mean and scale alone."""
+        as_tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()
+        }
+        return cls(**as_tuples)
 
 
 class Batches(Protocol):
@@ -98,7 +120,7 @@ class Batches(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The normalisation in use, which prediction must repeat."""
+        """What is done to every image, and prediction must repeat."""
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Shuffled and augmented batches of an epoch from step `start` on; none before it is read.
