@@ -251,7 +251,7 @@ def test_misfits(name: str, shape: tuple[int, ...], message: str) -> None:
 
 @pytest.mark.parametrize("name", ["cifar", "folder", "folder:"])
 def test_unknown_names(name: str) -> None:
-    with pytest.raises(DataError, match=f"no data set is named {name}: known are mnist, digits"):
+    with pytest.raises(DataError, match=f"no data set is named {name}: known are mnist, fashion-mnist"):
         open_data(name)
 
 

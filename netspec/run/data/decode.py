@@ -19,14 +19,6 @@ TROUBLE = (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBom
 
 
 @dataclass(frozen=True)
-class Photo:
-    """Pixels, and the height and width of the file they came from, which are larger where it was reduced."""
-
-    pixels: Pixels
-    shape: tuple[int, int]
-
-
-@dataclass(frozen=True)
 class BadImage:
     """A file that could not be read, and why; a value, since an exception in a worker is hard to read."""
 
@@ -34,43 +26,33 @@ class BadImage:
     reason: str
 
 
-def read_photo(path: str, at_least: int | None = None) -> Photo | BadImage:
-    """Read an image file as RGB, be it grey, CMYK, palette, transparent or of 16 bits; of several, the first.
-
-    A JPEG may be reduced by a whole factor while it is decoded, as long as both sides keep `at_least` pixels.
-    """
+def read_photo(path: str) -> Pixels | BadImage:
+    """Read an image file as RGB, be it grey, CMYK, palette, transparent or of 16 bits; of many, the first."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  # Path.open takes as long as reading the file
-            content = file.read()
-        return decode(content, at_least)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # Path.open takes as long as the reading
+            return decode(file.read())
     except TROUBLE as error:
         return BadImage(path, reason(error))
 
 
-def decode(content: bytes, at_least: int | None = None) -> Photo:
+def decode(content: bytes) -> Pixels:
     """Decode the content of a file; raises one of TROUBLE where it is damaged."""
-    if content[:2] == b"\xff\xd8":
-        photo = _jpeg(content, at_least)
-        if photo is not None:
-            return photo
-    pixels = read_rgb(content)
-    return Photo(pixels, pixels.shape[:2])
+    pixels = _jpeg(content) if content[:2] == b"\xff\xd8" else None
+    return read_rgb(content) if pixels is None else pixels
 
 
-def _jpeg(content: bytes, at_least: int | None) -> Photo | None:
+def _jpeg(content: bytes) -> Pixels | None:
     """Decode with libjpeg-turbo, or give None where Pillow must see the file.
 
     Those are files in CMYK, and damaged ones: this reader refuses whatever libjpeg warns of, where Pillow
     tells bytes that are only out of place from those that are missing.
     """
     try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(content)
+        space = simplejpeg.decode_jpeg_header(content)[2]
         if space not in ("YCbCr", "RGB", "Gray"):
             return None
-        if at_least is None or min(height, width) < 2 * at_least:
-            return Photo(simplejpeg.decode_jpeg(content), (height, width))
-        pixels = simplejpeg.decode_jpeg(content, min_height=at_least, min_width=at_least, min_factor=2)
-        return Photo(pixels, (height, width))
+        pixels: Pixels = simplejpeg.decode_jpeg(content)
+        return pixels
     except ValueError:
         return None
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from netspec.run.data.decode import BadImage, Photo
+from netspec.run.data.decode import BadImage, Pixels
 from netspec.run.data.source import DataError, Setting, generator, stream_seed
 from netspec.run.data.views import PhotoView
 
@@ -29,8 +29,8 @@ class Photos(Protocol):
 
     def __len__(self) -> int: ...
 
-    def photo(self, index: int, at_least: int | None) -> Photo | BadImage:
-        """Read one; a large one may be reduced to sides of `at_least` pixels."""
+    def photo(self, index: int) -> Pixels | BadImage:
+        """Read one."""
 
 
 class Reader(Dataset[Loaded | BadImage]):
@@ -45,7 +45,7 @@ class Reader(Dataset[Loaded | BadImage]):
         images = torch.from_numpy(np.empty(shape, np.uint8))
         places = []
         for row, (epoch, index) in zip(images, keys, strict=True):
-            photo = self.photos.photo(index, self.view.at_least)
+            photo = self.photos.photo(index)
             if isinstance(photo, BadImage):
                 return photo
             crops, where = self.view(photo, stream_seed(self.seed, epoch, index))
@@ -93,10 +93,10 @@ class EpochLoader:
             sampler=self.sampler,
             batch_size=None,
             num_workers=workers,
-            collate_fn=_as_it_is,
+            collate_fn=as_it_is,
             pin_memory=self.device.type == "cuda",
             generator=generator(setting.recipe.seed),  # else it draws from the stream that dropout uses
-            worker_init_fn=_begin_worker,
+            worker_init_fn=begin_worker,
             persistent_workers=workers > 0,
         )
 
@@ -117,10 +117,12 @@ class EpochLoader:
             raise DataError(f"{message}: use fewer with --workers, or none with --workers 0") from error
 
 
-def _as_it_is(item: Any) -> Any:
+def as_it_is(item: Any) -> Any:
+    """Leave a batch alone, which is made as a whole already."""
     return item
 
 
-def _begin_worker(_: int) -> None:
+def begin_worker(_: int) -> None:
+    """Keep a worker to one thread, and leave Ctrl-C to its parent, which ends it."""
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the run, and its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from netspec.run.data.decode import Photo, Pixels
+from netspec.run.data.decode import Pixels
 
 LONG = 8  # an image this many times as long as it is wide is read by Pillow, which needs no long buffers
 
@@ -43,18 +43,18 @@ def centred(shape: tuple[int, int], size: tuple[int, int]) -> Box:
     return Box(round((shape[0] - size[0]) / 2), round((shape[1] - size[1]) / 2), *size)
 
 
-def window(photo: Photo, short: int, box: Box) -> Tensor:
+def window(pixels: Pixels, short: int, box: Box) -> Tensor:
     """Cut a box out of a photo whose short side is resized to `short`: antialiased bilinear, uint8 H x W x 3.
 
     The pixels are those of the whole photo resized and then cut. The result may be a view of the photo.
     """
-    shape = resized_shape(photo.shape, short)
+    shape = resized_shape(pixels.shape[:2], short)
     rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
-    if photo.pixels.shape[:2] == shape:
-        return torch.from_numpy(photo.pixels[rows, columns])
+    if pixels.shape[:2] == shape:
+        return torch.from_numpy(pixels[rows, columns])
     if max(shape) > LONG * short:
-        return _by_pillow(photo.pixels, shape, box)
-    return _resized(photo.pixels, shape, (rows.stop, columns.stop))[rows, columns]
+        return _by_pillow(pixels, shape, box)
+    return _resized(pixels, shape, (rows.stop, columns.stop))[rows, columns]
 
 
 def cut(pixels: Pixels, box: Box, size: tuple[int, int]) -> Tensor:

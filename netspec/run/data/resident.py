@@ -34,6 +34,35 @@ class Labelled:
         return Labelled(self.images.to(device), self.labels.to(device))
 
 
+@dataclass(frozen=True)
+class ResidentSet:
+    """A small set of labelled images, all in memory."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train_part: Labelled
+    val_part: Labelled
+
+    @property
+    def channels(self) -> int:
+        """Channels of every image."""
+        return self.train_part.images.shape[1]
+
+    @property
+    def train_images(self) -> int:
+        """Images to train on."""
+        return len(self.train_part.labels)
+
+    @property
+    def val_images(self) -> int:
+        """Images to validate on."""
+        return len(self.val_part.labels)
+
+    def open(self, setting: Setting) -> ResidentBatches:
+        """Resize the images to the network's input."""
+        return ResidentBatches(self.train_part, self.val_part, setting)
+
+
 class ResidentBatches:
     """Batches cut out of tensors that stay on the device, unless images are changed one by one."""
 

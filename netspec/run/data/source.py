@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, TypeAlias
@@ -145,7 +146,7 @@ class Data(Protocol):
 
     @property
     def channels(self) -> int:
-        """Channels of every image: 1 for grey, 3 for RGB."""
+        """Channels of every image: 1 for grey, 3 for RGB, 0 for whatever the network takes."""
 
     @property
     def train_images(self) -> int:
@@ -159,13 +160,18 @@ class Data(Protocol):
         """Read what training needs; raises DataError for what does not fit or cannot be read."""
 
 
+def announce(message: str) -> None:
+    """Tell the user what takes long before training starts."""
+    print(message, file=sys.stderr, flush=True)
+
+
 def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Give channels, height and width; raises DataError, with the fix, where the images cannot enter."""
     shape = "x".join(map(str, input_shape))
     if len(input_shape) != 3:
         raise DataError(f"{data.name} has images, but the network takes {shape}, which is not CxHxW")
     channels, height, width = input_shape
-    if data.channels != channels:
+    if data.channels not in (0, channels):
         images = {1: "grey images with 1 channel", 3: "RGB images with 3 channels"}[data.channels]
         message = f"{data.name} has {images}, but the network takes {shape}"
         raise DataError(f"{message}: set its input to {data.channels}x{height}x{width} with --input")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.run.data.decode import BadImage, Photo, read_photo
+from netspec.run.data.decode import BadImage, Pixels, read_photo
 from netspec.run.data.source import DataError, generator
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
@@ -34,9 +34,9 @@ class Files:
     def __getitem__(self, index: int) -> tuple[str, int]:
         return os.fsdecode(self.paths[index]), int(self.labels[index])
 
-    def photo(self, index: int, at_least: int | None) -> Photo | BadImage:
-        """Read an image; a large one may be reduced to sides of `at_least` pixels."""
-        return read_photo(self[index][0], at_least)
+    def photo(self, index: int) -> Pixels | BadImage:
+        """Read an image."""
+        return read_photo(self[index][0])
 
     def identity(self) -> bytes:
         """What tells these files from others, changed ones too: their paths, sizes and times."""

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop, Flip, RandomResizedCrop
-from netspec.run.data.decode import Photo
+from netspec.run.data.decode import Pixels
 from netspec.run.data.policies import applied, policies
 from netspec.run.data.resample import Box, centred, cut, resized_shape, window
 from netspec.run.data.source import View
@@ -30,11 +30,7 @@ class PhotoView(Protocol):
     def crops(self) -> int:
         """Crops of each photo."""
 
-    @property
-    def at_least(self) -> int | None:
-        """How small a large photo may become while it is decoded; None for not at all."""
-
-    def __call__(self, photo: Photo, seed: int) -> tuple[list[Tensor], list[Place]]:
+    def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
         """The crops, uint8 H x W x 3, and their places; `seed` decides what is random."""
 
 
@@ -52,15 +48,13 @@ class TrainingView:
         self.anywhere = next((step for step in recipe.augment if isinstance(step, RandomResizedCrop)), None)
         self.flips = [step.p for step in recipe.augment if isinstance(step, Flip)]
         self.policies = policies(recipe)
-        # A random window may be small, and must not be enlarged from fewer pixels than there are.
-        self.at_least = None if self.anywhere else 2 * resize
 
-    def __call__(self, photo: Photo, seed: int) -> tuple[list[Tensor], list[Place]]:
+    def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
         random = Random(seed)
         top = left = 0
         if self.anywhere:
-            box = random_window(photo.pixels.shape[:2], self.anywhere, random)
-            pixels = cut(photo.pixels, box, self.size)
+            box = random_window(photo.shape[:2], self.anywhere, random)
+            pixels = cut(photo, box, self.size)
         else:
             room = [self.resize + 2 * self.padding - side for side in self.size]
             top, left = (random.randrange(r + 1) - self.padding for r in room)
@@ -73,9 +67,9 @@ class TrainingView:
             pixels = applied(pixels, self.policies, random.getrandbits(63))
         return [pixels], [(top, left, mirrored)]
 
-    def _crop(self, photo: Photo, top: int, left: int) -> Tensor:
+    def _crop(self, photo: Pixels, top: int, left: int) -> Tensor:
         """The crop at a place of the centre square, black where that ends."""
-        square = centred(resized_shape(photo.shape, self.resize), (self.resize, self.resize))
+        square = centred(resized_shape(photo.shape[:2], self.resize), (self.resize, self.resize))
         height, width = self.size
         above, before = max(-top, 0), max(-left, 0)
         below, after = max(top + height - self.resize, 0), max(left + width - self.resize, 0)
@@ -110,15 +104,14 @@ class FixedView:
     kind: View
     resize: int
     size: tuple[int, int]
-    at_least: int | None = None
 
     @property
     def crops(self) -> int:
         """Crops of each photo."""
         return 10 if self.kind == "ten_crop" else 1
 
-    def __call__(self, photo: Photo, seed: int = 0) -> tuple[list[Tensor], list[Place]]:
-        shape, short = resized_shape(photo.shape, self.resize), self.resize
+    def __call__(self, photo: Pixels, seed: int = 0) -> tuple[list[Tensor], list[Place]]:
+        shape, short = resized_shape(photo.shape[:2], self.resize), self.resize
         height, width = self.size
         middle = centred((short, short), self.size)
         if self.kind == "center_crop":
