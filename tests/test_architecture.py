@@ -29,6 +29,8 @@ OUTSIDE = {
     "torchvision": ("run/",),
     "sklearn": ("run/",),
     "numpy": ("run/",),
+    "PIL": ("run/",),
+    "simplejpeg": ("run/",),
     "rich": ("run/",),
     "matplotlib": ("run/plot/",),
     "lark": ("parse/",),
@@ -129,7 +131,10 @@ def test_every_part_has_its_row():
 
 # What a fresh process loads
 
-HEAVY = "{'torch', 'torchvision', 'sklearn', 'numpy', 'networkx', 'graphviz', 'rich', 'matplotlib'}"
+HEAVY = (
+    "{'torch', 'torchvision', 'sklearn', 'numpy', 'PIL', 'simplejpeg', 'networkx', 'graphviz', 'rich', "
+    "'matplotlib'}"
+)
 LOADED = f"; import sys; print(sorted({HEAVY} & {{*sys.modules}}))"
 RUNS = [
     ("import netspec", "[]"),

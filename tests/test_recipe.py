@@ -48,8 +48,8 @@ FAULTS = {
         Fault("optimizer", "sgd has no argument named momentun", "did you mean momentum?"),
     ),
     "argument of none": (
-        {"augment": [Call("flip", (), {"p": 0.5})]},
-        Fault("augment", "flip has no argument named p", "write flip alone"),
+        {"normalize": Call("mean_image", (), {"p": 0.5})},
+        Fault("normalize", "mean_image has no argument named p", "write mean_image alone"),
     ),
     "too many arguments": (
         {"normalize": Call("scale", (1.0, 2.0))},

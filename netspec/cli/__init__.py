@@ -6,6 +6,7 @@ import click
 
 from netspec import __version__
 from netspec.cli.common import HELP
+from netspec.cli.prepare import prepare_command
 from netspec.cli.results import eval_command, predict_command
 from netspec.cli.spec import check_command, draw_command, export_command, fmt_command
 from netspec.cli.train import train_command
@@ -24,6 +25,7 @@ for command in (
     export_command,
     fmt_command,
     train_command,
+    prepare_command,
     eval_command,
     predict_command,
     zoo_group,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from netspec.recipe.images import Crop, Flip, ImageNet, Lighting, Mean, MeanStd, Raw, Scale
+from netspec.recipe.images import AUGMENTS, NORMALIZATIONS
 from netspec.recipe.objective import CrossEntropy, Start
 from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd
 from netspec.recipe.parts import Part
@@ -32,8 +32,8 @@ def _named(*parts: type[Part]) -> dict[str, type[Part]]:
 
 
 PARTS: Mapping[str, Mapping[str, type[Part]]] = {
-    "augment": _named(Flip, Lighting, Crop),
-    "normalize": _named(Raw, Scale, Mean, MeanStd, ImageNet),
+    "augment": _named(*AUGMENTS),
+    "normalize": _named(*NORMALIZATIONS),
     "init": _named(Start),
     "loss": _named(CrossEntropy),
     "optimizer": _named(Sgd, Adam, AdamW, NAdam, RAdam, RmsProp, AdaGrad),
@@ -163,6 +163,7 @@ REQUIREMENTS = {
     "bool_type": "must be true or false",
     "string_type": "must be a name or a text",
     "tuple_type": "must be a list",
+    "order": "must have its lower bound first",
     "literal_error": "must be {expected}",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
 from netspec.run.data import Data, DataError, Setting, check_fit, open_data
 from netspec.run.data.folder import Folder
-from netspec.run.data.source import Batch, View
-from netspec.run.data.transforms import Normalizer
+from netspec.run.data.source import View
 from netspec.run.data.tree import class_folders, scan
 from netspec.run.device import memory_explained, place
 from netspec.run.saved import Saved
@@ -80,8 +78,8 @@ def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
     recipe = raw_recipe(saved.recipe, machine.batch)
     with memory_explained(recipe.batch):
         place(saved.module, machine.device)
-        batches = images.data.open(Setting(shape, recipe, machine.device, machine.workers))
-        votes = collect(saved.module, normalized(saved, batches.validate(view), machine.device))
+        setting = Setting(shape, recipe, machine.device, machine.workers, preprocessing=saved.preprocessing)
+        votes = collect(saved.module, images.data.open(setting).validate(view))
     return votes if numbers is None else replace(votes, labels=numbers[votes.labels])
 
 
@@ -106,12 +104,6 @@ def class_numbers(saved: Saved, data: Data) -> Tensor | None:
     return torch.tensor([number[name] for name in data.class_names])
 
 
-def normalized(saved: Saved, batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """Batches of raw pixels, 0 to 255, prepared as the network's training prepared them."""
-    normalizer = Normalizer.of(saved.preprocessing, device)
-    return ((normalizer(pixels), labels) for pixels, labels in batches)
-
-
 def raw_recipe(recipe: Recipe, batch: int | None = None) -> Recipe:
-    """A recipe that gives raw pixels: the statistics are those of the training, not of these images."""
+    """A recipe that measures nothing: the statistics are those of the training, not of these images."""
     return recipe.model_copy(update={"normalize": Raw(), "augment": (), "batch": batch or recipe.batch})

@@ -20,7 +20,6 @@ from netspec.run.data import DataError
 from netspec.run.data.tree import EXTENSIONS
 from netspec.run.device import choose_device, memory_explained, place
 from netspec.run.evaluate import predict
-from netspec.run.hearing import normalized
 from netspec.run.published import open_network
 from netspec.run.saved import Saved
 from netspec.run.viewing import Seen, see
@@ -122,9 +121,7 @@ def _answers(saved: Saved, seen: Sequence[Seen], top: int, device: torch.device)
 
 def _chances(saved: Saved, pixels: Sequence[Tensor], device: torch.device) -> Tensor:
     """Probabilities, N x classes."""
-    labels = torch.zeros(len(pixels), dtype=torch.long)
-    [(images, _)] = normalized(saved, iter([(torch.stack(list(pixels)), labels)]), device)
-    return predict(saved.module, images).float().exp().cpu()
+    return predict(saved.module, torch.stack(list(pixels)).to(device)).float().exp().cpu()
 
 
 def _ranked(chances: Tensor, saved: Saved, top: int) -> tuple[tuple[str, float], ...]:

@@ -63,7 +63,10 @@ def published(name: str, weights: str) -> Saved:
         class_names=tuple(find(found.card, weights).meta["categories"]),
         known_classes=0,
         preprocessing=Preprocessing(
-            tuple(255 * m for m in looks.mean), tuple(1 / (255 * s) for s in looks.std)
+            tuple(255 * m for m in looks.mean),
+            tuple(1 / (255 * s) for s in looks.std),
+            resize=looks.resize,
+            crop=(shape[1], shape[2]),
         ),
         input_shape=(shape[0], shape[1], shape[2]),
         data="imagenet",

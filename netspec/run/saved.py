@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -151,14 +151,19 @@ def read_recipe(content: Mapping[str, Any], path: Path) -> Recipe:
 
 def _preprocessing(values: Mapping[str, Any], channels: int, path: Path) -> Preprocessing:
     """The normalisation of the images, which evaluation and prediction repeat."""
-    made = {}
     for key in ("mean", "scale"):
         numbers = values.get(key)
         whole = isinstance(numbers, list | tuple) and all(type(n) in (int, float) for n in numbers)
         if not isinstance(numbers, list | tuple) or not whole or len(numbers) != channels:
             raise TrainError(f"{path} is damaged: its preprocessing has no {key} for {channels} channels")
-        made[key] = tuple(map(float, numbers))
-    return Preprocessing(**made)
+    resize, crop, image = (values.get(key) for key in ("resize", "crop", "mean_image"))
+    sizes = [crop] if isinstance(resize, int) else [resize, crop]
+    plain = all(isinstance(s, list | tuple) and len(s) == 2 and all(type(n) is int for n in s) for s in sizes)
+    shaped = image is None or (isinstance(image, Tensor) and image.dim() == 3 and image.shape[0] == channels)
+    if not plain or not shaped:
+        raise TrainError(f"{path} is damaged: its preprocessing does not say how images are resized and cut")
+    known = {field.name for field in fields(Preprocessing)}
+    return Preprocessing.from_plain({key: value for key, value in values.items() if key in known})
 
 
 def _module(net: Net, state: Mapping[str, Any], path: Path) -> nn.Module:

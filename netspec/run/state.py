@@ -44,7 +44,7 @@ def content(run: Run) -> dict[str, object]:
         "classes": run.classes,
         "class_names": list(run.data.class_names),
         "input_shape": list(run.setting.input_shape),
-        "preprocessing": asdict(run.batches.preprocessing),
+        "preprocessing": run.batches.preprocessing.to_plain(),
         "best": None if run.best is None else asdict(run.best) | {"epoch": run.best_epoch},
         "final": None if run.final is None else asdict(run.final),
         "seconds": {"training": run.training_seconds, "validation": run.validation_seconds},

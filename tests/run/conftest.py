@@ -14,6 +14,13 @@ from PIL import Image
 MakePhotos = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what is measured out of the user's own cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "netspec"
+
+
 def photo(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> None:
     """Write one picture of a colour, with a little noise that its path decides."""
     path.parent.mkdir(parents=True, exist_ok=True)

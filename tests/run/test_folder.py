@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,7 +18,7 @@ from torchvision.transforms import v2
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Flip, Lighting, Mean, MeanStd, Raw
 from netspec.run.data import Data, DataError, Setting, open_data
-from netspec.run.data.loading import read_rgb
+from netspec.run.data.decode import Pixels, read_photo
 from netspec.run.data.source import View
 
 CPU = torch.device("cpu")
@@ -104,21 +105,22 @@ def test_reading_leaves_the_random_numbers_of_training_alone(parts: Path) -> Non
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_colour_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
-    grey = Image.new("RGB", (8, 8), (120, 120, 120))
+    grey = Image.new("RGB", (8, 6), (120, 120, 120))
     path = tmp_path / ("image.jpg" if mode in ("L", "CMYK") else "image.png")
-    source = Image.new("I;16", (8, 8), 120) if mode == "I;16" else grey.convert(mode)
+    source = Image.new("I;16", (8, 6), 120 * 256) if mode == "I;16" else grey.convert(mode)
     source.save(path)
-    image = read_rgb(str(path))
-    assert (image.mode, image.size) == ("RGB", (8, 8))
-    if mode not in ("1", "I;16", "P"):  # these cannot hold this grey, or spread it over neighbours
-        assert all(abs(value - 120) <= 2 for value in image.getpixel((4, 4)))  # type: ignore[union-attr]
+    photo = read_photo(str(path))
+    assert isinstance(photo, np.ndarray)
+    assert (photo.shape, photo.dtype) == ((6, 8, 3), "uint8")
+    if mode not in ("1", "P"):  # these cannot hold this grey, or spread it over neighbours
+        assert abs(photo.astype(int) - 120).max() <= 2
 
 
 def test_a_transparent_palette_becomes_rgb(tmp_path: Path) -> None:
     image = Image.new("P", (8, 8), 3)
     image.info["transparency"] = bytes([0, 128, 255, 255])
     image.save(tmp_path / "image.png", transparency=image.info["transparency"])
-    assert read_rgb(str(tmp_path / "image.png")).mode == "RGB"
+    assert isinstance(read_photo(str(tmp_path / "image.png")), np.ndarray)
 
 
 def test_a_png_named_jpg_and_a_single_pixel_are_read(photos: Callable[..., Path]) -> None:
@@ -148,7 +150,7 @@ def test_the_mean_is_measured(photos: Callable[..., Path]) -> None:
     data = open_data(f"folder:{photos('whole', 5)}", val_share=0.2)
     view = v2.Compose([v2.Resize(20), v2.CenterCrop(20), v2.PILToTensor()])
     paths = [os.fsdecode(path) for path in data.train_files.paths]  # type: ignore[attr-defined]
-    pixels = torch.stack([view(read_rgb(path)) for path in paths]).double()
+    pixels = torch.stack([view(Image.open(path)) for path in paths]).double()
     batches = data.open(setting(normalize=MeanStd()))
     assert batches.preprocessing.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
     deviations = pixels.transpose(0, 1).flatten(1).std(1, False)
@@ -182,11 +184,11 @@ def test_broken_images_are_named(
 
 
 def test_a_dead_worker_is_a_sentence(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(path: str) -> Image.Image:
+    def die(path: str) -> Pixels:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError(path)
 
-    monkeypatch.setattr("netspec.run.data.loading.read_rgb", die)
+    monkeypatch.setattr("netspec.run.data.tree.read_photo", die)
     batches = open_data("imagenet", parts).open(setting(workers=1))
     with pytest.raises(DataError, match=r"a process that reads images died.*--workers 0"):
         collect(batches.train(0))

@@ -64,11 +64,8 @@ def test_photos_are_seen_as_in_validation(photo_run, crops, view):
     batches = images.data.open(Setting((3, 16, 16), recipe, torch.device("cpu")))
     assert batches.preprocessing == saved.preprocessing
     validated = torch.cat([pixels for pixels, _ in batches.validate(view)])
-    mean, scale = (
-        torch.tensor(v).view(3, 1, 1) for v in (saved.preprocessing.mean, saved.preprocessing.scale)
-    )
     seen = torch.stack([one.pixels for one in see(saved, paths, view)])
-    assert torch.equal((seen.float() - mean) * scale, validated)
+    assert torch.equal(seen, validated)
     heard = hear(saved, images, view, Machine(torch.device("cpu")))
     found = answers(photo_run, *paths, "--crops", crops, "--top", 3)
     for row, chances in zip(found, heard.scores.exp(), strict=True):
@@ -87,9 +84,8 @@ def test_small_images_are_seen_as_in_validation(digits, tmp_path):
         (picture.convert("RGB") if number % 2 else picture).save(paths[-1])
     batches = data.open(Setting((1, 10, 10), saved.recipe, torch.device("cpu")))
     validated = next(iter(batches.validate()))[0][:20]
-    mean, scale = saved.preprocessing.mean[0], saved.preprocessing.scale[0]
     seen = list(see(saved, paths, "center_crop"))
-    assert torch.equal((torch.stack([s.pixels for s in seen]).float() - mean) * scale, validated)
+    assert torch.equal(torch.stack([s.pixels for s in seen]), validated)
     assert {s.change for s in seen} == {"resized from 8x8 to 10x10"}
     chances = predict(saved.module, validated).exp()
     found = answers(digits, tmp_path, "--top", 10)

@@ -18,17 +18,10 @@ from torch.nn.functional import interpolate
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Crop, Flip, Mean, Raw, Scale
 from netspec.run.data import DataError, Setting, check_fit, open_data
+from netspec.run.data.normalize import Normalizer, preprocessing
 from netspec.run.data.resident import Labelled, ResidentBatches
-from netspec.run.data.transforms import (
-    EIGENVALUES,
-    EIGENVECTORS,
-    Draw,
-    Normalizer,
-    flip,
-    lighting,
-    preprocessing,
-    shift,
-)
+from netspec.run.data.statistics import EIGENVALUES, EIGENVECTORS, IMAGENET
+from netspec.run.data.transforms import Draw, flip, lighting, shift
 from netspec.values import Call
 
 CPU = torch.device("cpu")
@@ -217,7 +210,7 @@ def test_black_comes_in_at_the_edges() -> None:
 
 def test_lighting_moves_along_the_principal_components() -> None:
     images = torch.zeros(20_000, 3, 1, 1)
-    moved = lighting(images, 0.1, torch.ones(3, 1, 1), draw(20_000)).view(-1, 3)
+    moved = lighting(images, 0.1, IMAGENET, torch.ones(3, 1, 1), draw(20_000)).view(-1, 3)
     vectors = torch.tensor(EIGENVECTORS)
     assert (vectors.T @ vectors - torch.eye(3)).abs().max() < 1e-3
     spread = (moved @ vectors).std(0)
@@ -225,10 +218,10 @@ def test_lighting_moves_along_the_principal_components() -> None:
 
 
 def test_lighting_is_in_the_units_of_the_normalised_image() -> None:
-    values = preprocessing(read({"normalize": Call("imagenet")}), torch.zeros(3), torch.ones(3))
+    values = preprocessing(read({"normalize": Call("imagenet")}), IMAGENET)
     normalizer, plain = Normalizer.of(values, CPU), torch.full((4, 3, 2, 2), 100.0)
-    moved = lighting(plain, 0.1, torch.ones(3, 1, 1), draw(4, 5))
-    ours = lighting(normalizer(plain), 0.1, normalizer.scale, draw(4, 5))
+    moved = lighting(plain, 0.1, IMAGENET, torch.ones(3, 1, 1), draw(4, 5))
+    ours = lighting(normalizer(plain), 0.1, IMAGENET, normalizer.scale, draw(4, 5))
     torch.testing.assert_close(ours, normalizer(moved))
 
 
@@ -258,7 +251,7 @@ def test_misfits(name: str, shape: tuple[int, ...], message: str) -> None:
 
 @pytest.mark.parametrize("name", ["cifar", "folder", "folder:"])
 def test_unknown_names(name: str) -> None:
-    with pytest.raises(DataError, match=f"no data set is named {name}: known are mnist, digits"):
+    with pytest.raises(DataError, match=f"no data set is named {name}: known are mnist, fashion-mnist"):
         open_data(name)
 
 

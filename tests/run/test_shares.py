@@ -13,8 +13,9 @@ from torch import Tensor
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop, Flip, Lighting, Mean
 from netspec.run.data import Batches, DataError, Setting
+from netspec.run.data.decode import BadImage
 from netspec.run.data.folder import open_folder
-from netspec.run.data.loading import Item, Key, Reader
+from netspec.run.data.loading import Key, Loaded, Reader
 from netspec.run.data.resident import Labelled, ResidentBatches
 
 CPU = torch.device("cpu")
@@ -65,9 +66,9 @@ def test_what_was_skipped_is_not_read(photos: Callable[..., Path], monkeypatch: 
     read: list[Key] = []
     original = Reader.__getitem__
 
-    def count(self: Reader, key: Key) -> Item:
-        read.append(key)
-        return original(self, key)
+    def count(self: Reader, keys: list[Key]) -> Loaded | BadImage:
+        read.extend(keys)
+        return original(self, keys)
 
     monkeypatch.setattr(Reader, "__getitem__", count)
     epoch(batches, start=3)

@@ -2,47 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from netspec.run.data.cache import cache_folder
 from netspec.run.data.source import Batches, Data, DataError, Setting, check_fit
 
-NAMES = ("mnist", "digits", "imagenet", "folder:PATH")
+NAMES = (
+    "mnist",
+    "fashion-mnist",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "imagenet",
+    "folder:PATH",
+    "prepared:PATH",
+    "synthetic[:CLASSES]",
+)
 
 
 def open_data(
     name: str, root: Path | None = None, *, val_share: float = 0.2, seed: int = 0, download: bool = True
 ) -> Data:
-    """Open a source by name: its classes and counts are known at once, images are read by training.
+    """Open a source by name: its classes and counts are known at once, photos are read by training.
 
-    `root` is where `mnist` and `imagenet` lie; `val_share` is what a folder without `val/` holds out, drawn
-    by `seed`. Raises DataError with the path and the way out.
+    `root` is where named sets lie; `val_share` is what a folder without `val/` holds out, drawn by `seed`.
+    Raises DataError with the path and the way out.
     """
     kind, _, path = name.partition(":")
     if kind == "folder" and path:
         from netspec.run.data.folder import open_folder
 
         return open_folder(name, Path(path), val_share, seed)
-    if name == "imagenet":
-        from netspec.run.data.folder import open_imagenet
+    if kind == "prepared" and path:
+        from netspec.run.data.packed import open_prepared
 
-        if root is None:
-            message = "imagenet needs to know where train/ and val/ are: name their folder with --root"
-            raise DataError(message, wrong_use=True)
-        return open_imagenet(root)
-    if name == "mnist":
-        from netspec.run.data.mnist import open_mnist
+        return open_prepared(name, Path(path))
+    if kind == "synthetic":
+        from netspec.run.data.synthetic import open_synthetic
 
-        return open_mnist(root or default_root(name), download)
-    if name == "digits":
-        from netspec.run.data.digits import open_digits
-
-        return open_digits()
+        return open_synthetic(name, path)
+    if name in _NAMED:
+        return _NAMED[name](name, root, download)
     raise DataError(f"no data set is named {name}: known are {', '.join(NAMES)}", wrong_use=True)
 
 
 def default_root(name: str) -> Path:
     """Where a downloaded set lies when the user names no place."""
-    return Path.home() / ".cache" / "netspec" / name
+    return cache_folder(name)
 
+
+def _imagenet(name: str, root: Path | None, download: bool) -> Data:
+    from netspec.run.data.folder import open_imagenet
+
+    if root is None:
+        message = f"{name} needs to know where train/ and val/ are: name their folder with --root"
+        raise DataError(message, wrong_use=True)
+    return open_imagenet(root)
+
+
+def _mnist(name: str, root: Path | None, download: bool) -> Data:
+    from netspec.run.data.mnist import open_mnist
+
+    return open_mnist(name, root or default_root(name), download)
+
+
+def _cifar(name: str, root: Path | None, download: bool) -> Data:
+    from netspec.run.data.cifar import open_cifar
+
+    return open_cifar(name, root or default_root(name), download)
+
+
+def _digits(name: str, root: Path | None, download: bool) -> Data:
+    from netspec.run.data.digits import open_digits
+
+    return open_digits()
+
+
+_NAMED: dict[str, Callable[[str, Path | None, bool], Data]] = {
+    "mnist": _mnist,
+    "fashion-mnist": _mnist,
+    "cifar10": _cifar,
+    "cifar100": _cifar,
+    "digits": _digits,
+    "imagenet": _imagenet,
+}
 
 __all__ = ["NAMES", "Batches", "Data", "DataError", "Setting", "check_fit", "default_root", "open_data"]

@@ -1,67 +1,59 @@
-"""Reading image files in worker processes, repeatably, whatever the number of workers."""
+"""Reading photos in worker processes, batch by batch, repeatably, whatever the number of workers."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from netspec.run.data.source import Batch, DataError, Setting, generator, stream_seed
-from netspec.run.data.tree import Files
+from netspec.run.data.decode import BadImage, Pixels
+from netspec.run.data.source import DataError, Setting, generator, stream_seed
+from netspec.run.data.views import PhotoView
 
 Key: TypeAlias = tuple[int, int]  # epoch and index
+Loaded: TypeAlias = tuple[Tensor, Tensor, Tensor]
+"""Crops, uint8 N x crops x C x H x W with the channels last in memory; N x crops x 3 places; N labels."""
 
 
-@dataclass(frozen=True)
-class BadImage:
-    """A file that could not be read, and why; a value, since an exception in a worker is hard to read."""
+class Photos(Protocol):
+    """Numbered photos and their class numbers, which worker processes get a copy of."""
 
-    path: str
-    reason: str
+    @property
+    def labels(self) -> Tensor:
+        """One class number for each."""
 
+    def __len__(self) -> int: ...
 
-Item: TypeAlias = tuple[Tensor, int] | BadImage
-Pixels: TypeAlias = Callable[[Image.Image], Tensor]  # a view of an image: uint8, C x H x W or 10 x C x H x W
-
-
-def read_rgb(path: str) -> Image.Image:
-    """Decode a file as RGB, be it grey, CMYK, palette or transparent; raises OSError and ValueError."""
-    with Image.open(path) as image:
-        if "transparency" in image.info:
-            return image.convert("RGBA").convert("RGB")
-        return image.convert("RGB")
+    def photo(self, index: int) -> Pixels | BadImage:
+        """Read one."""
 
 
-class Reader(Dataset[Item]):
-    """Reads an image for an epoch; its random crop depends on the seed and on these two numbers alone."""
+class Reader(Dataset[Loaded | BadImage]):
+    """Reads the photos of a batch; each crop depends on the seed, the epoch and the photo's number alone."""
 
-    def __init__(self, files: Files, view: Pixels, seed: int) -> None:
-        self.files, self.view, self.seed = files, view, seed
+    def __init__(self, photos: Photos, view: PhotoView, size: tuple[int, int], seed: int) -> None:
+        self.photos, self.view, self.size, self.seed = photos, view, size, seed
 
-    def __getitem__(self, key: Key) -> Item:
-        path, label = self.files[key[1]]
-        try:
-            image = read_rgb(path)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            return BadImage(path, _reason(error))
-        kept = torch.default_generator.get_state()
-        torch.default_generator.manual_seed(stream_seed(self.seed, *key))
-        try:
-            return self.view(image), label
-        finally:
-            torch.default_generator.set_state(kept)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "it is not an image, or damaged" if "identify" in str(error) else str(error).rstrip(".")
+    def __getitem__(self, keys: list[Key]) -> Loaded | BadImage:
+        shape = (len(keys), self.view.crops, *self.size, 3)
+        # numpy's large arrays lie in huge pages; claiming torch's small ones takes longer than copying.
+        images = torch.from_numpy(np.empty(shape, np.uint8))
+        places = []
+        for row, (epoch, index) in zip(images, keys, strict=True):
+            photo = self.photos.photo(index)
+            if isinstance(photo, BadImage):
+                return photo
+            crops, where = self.view(photo, stream_seed(self.seed, epoch, index))
+            for target, crop in zip(row, crops, strict=True):
+                target.copy_(crop)
+            places.append(where)
+        labels = self.photos.labels[[index for _, index in keys]]
+        return images.permute(0, 1, 4, 2, 3), torch.tensor(places).view(*shape[:2], 3), labels
 
 
 class EpochSampler(Sampler[list[Key]]):
@@ -87,27 +79,28 @@ class EpochSampler(Sampler[list[Key]]):
 
 
 class EpochLoader:
-    """Batches of uint8 images and their class numbers on the device, epoch by epoch.
+    """Batches of crops, places and class numbers on the device, epoch by epoch.
 
-    With a `share`, batches are shuffled, and these rows of each are read; without, all images in order.
+    With a `share`, batches are shuffled, and these rows of each are read; without, all photos in order.
     """
 
     def __init__(self, reader: Reader, batch: int, setting: Setting, share: slice | None = None) -> None:
         self.device = setting.device
-        self.sampler = EpochSampler(len(reader.files), batch, setting.recipe.seed, share)
+        self.sampler = EpochSampler(len(reader.photos), batch, setting.recipe.seed, share)
         workers = min(setting.worker_count, len(self.sampler))
         self.loader = DataLoader(
             reader,
-            batch_sampler=self.sampler,
+            sampler=self.sampler,
+            batch_size=None,
             num_workers=workers,
-            collate_fn=_collate,
+            collate_fn=as_it_is,
             pin_memory=self.device.type == "cuda",
             generator=generator(setting.recipe.seed),  # else it draws from the stream that dropout uses
-            worker_init_fn=_leave_interrupts_to_the_parent,
+            worker_init_fn=begin_worker,
             persistent_workers=workers > 0,
         )
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Loaded]:
         """Read an epoch from a step on; raises DataError for an unreadable file and for a dead worker."""
         self.sampler.epoch, self.sampler.start = epoch, start
         try:
@@ -115,8 +108,8 @@ class EpochLoader:
                 if isinstance(item, BadImage):
                     message = f"{item.path} cannot be read ({item.reason}): replace the file, or remove it"
                     raise DataError(message)
-                images, labels = item
-                yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+                images, places, labels = (part.to(self.device, non_blocking=True) for part in item)
+                yield images, places, labels
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
@@ -124,15 +117,12 @@ class EpochLoader:
             raise DataError(f"{message}: use fewer with --workers, or none with --workers 0") from error
 
 
-def _collate(items: list[Item]) -> Batch | BadImage:
-    images, labels = [], []
-    for item in items:
-        if isinstance(item, BadImage):
-            return item
-        images.append(item[0])
-        labels.append(item[1])
-    return torch.stack(images), torch.tensor(labels)
+def as_it_is(item: Any) -> Any:
+    """Leave a batch alone, which is made as a whole already."""
+    return item
 
 
-def _leave_interrupts_to_the_parent(_: int) -> None:
+def begin_worker(_: int) -> None:
+    """Keep a worker to one thread, and leave Ctrl-C to its parent, which ends it."""
+    torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""MNIST from its IDX files (LeCun, Cortes and Burges), gzipped or not."""
+"""MNIST and Fashion-MNIST from their IDX files, gzipped or not."""
 
 from __future__ import annotations
 
@@ -19,16 +19,46 @@ from netspec.run.data.source import DataError, Setting
 IMAGES, LABELS = 3, 1  # dimensions, as the last byte of an IDX file's magic number gives them
 
 
+GARMENTS = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the sets that come as four IDX files: torchvision's name for it, the user's, and its classes."""
+
+    theirs: str
+    name: str
+    class_names: tuple[str, ...]
+
+
+KINDS = {
+    "mnist": Kind("MNIST", "mnist", tuple("0123456789")),  # LeCun, Cortes and Burges
+    "fashion-mnist": Kind("FashionMNIST", "fashion-mnist", GARMENTS),  # Xiao, Rasul and Vollgraf, 2017
+}
+
+
 @dataclass(frozen=True)
 class Mnist:
-    """Handwritten digits: 60,000 to train on and 10,000 to validate on, grey, 28 x 28."""
+    """Digits or garments: 60,000 to train on and 10,000 to validate on, grey, 28 x 28."""
 
+    kind: Kind
     folder: Path
     train_images: int
     val_images: int
-    name: str = "mnist"
-    class_names: tuple[str, ...] = tuple("0123456789")
     channels: int = 1
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.kind.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name for each class."""
+        return self.kind.class_names
 
     def open(self, setting: Setting) -> ResidentBatches:
         """Read the four files."""
@@ -42,20 +72,21 @@ class Mnist:
         return part
 
 
-def open_mnist(root: Path, download: bool = True) -> Mnist:
-    """Find MNIST under a folder, or download it there; only the files' headers are read yet."""
-    folder = _find(root)
+def open_mnist(name: str, root: Path, download: bool = True) -> Mnist:
+    """Find one of the sets under a folder, or download it there; only the files' headers are read yet."""
+    kind = KINDS[name]
+    folder = _find(root, kind)
     if folder is None and download:
-        _download(root)
-        folder = _find(root)
+        _download(root, kind)
+        folder = _find(root, kind)
     if folder is None:
-        raise DataError(f"{root} holds no MNIST: put its four IDX files there, such as {_FILES[0]}.gz")
+        raise DataError(f"{root} holds no {kind.theirs}: put four IDX files there, such as {_FILES[0]}.gz")
     counts = []
     for name in _FILES:
         path = idx_file(folder, name)
         with _reading(path) as file:
             counts.append(_header(file, path, IMAGES if "images" in name else LABELS)[0])
-    return Mnist(folder, counts[0], counts[2])
+    return Mnist(kind, folder, counts[0], counts[2])
 
 
 def idx_file(folder: Path, name: str) -> Path:
@@ -63,7 +94,7 @@ def idx_file(folder: Path, name: str) -> Path:
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    raise DataError(f"{folder} holds a part of MNIST, but not {name}[.gz]: fetch it, or empty the folder")
+    raise DataError(f"{folder} holds a part of the set, but not {name}[.gz]: fetch it, or empty the folder")
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
@@ -79,12 +110,12 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(shape).copy())
 
 
-_KINDS = ("images-idx3", "labels-idx1")
-_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in _KINDS)
+_WHAT = ("images-idx3", "labels-idx1")
+_FILES = tuple(f"{part}-{what}-ubyte" for part in ("train", "t10k") for what in _WHAT)
 
 
-def _find(root: Path) -> Path | None:
-    for folder in (root, root / "MNIST" / "raw", root / "raw", root / "mnist"):
+def _find(root: Path, kind: Kind) -> Path | None:
+    for folder in (root, root / kind.theirs / "raw", root / "raw", root / kind.name):
         if any((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in _FILES):
             return folder
     return None
@@ -108,14 +139,14 @@ def _header(file: IO[bytes], path: Path, dimensions: int) -> tuple[int, ...]:
     return struct.unpack(f">{dimensions}I", head[4:])
 
 
-def _download(root: Path) -> None:
-    from torchvision.datasets import MNIST
+def _download(root: Path, kind: Kind) -> None:
+    from torchvision import datasets
 
     try:
-        MNIST(str(root), download=True)
+        getattr(datasets, kind.theirs)(str(root), download=True)
     except (OSError, RuntimeError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), "no connection")
-        message = f"{root} holds no MNIST, and the download failed ({reason})"
+        message = f"{root} holds no {kind.theirs}, and the download failed ({reason})"
         raise DataError(
             f"{message}: put the four IDX files there, or name their folder with --root"
         ) from error

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from random import Random
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, View, generator
-from netspec.run.data.transforms import Draw, Normalizer, augmented, check_augment, preprocessing
+from netspec.recipe.images import Lighting, MeanImage, RandomResizedCrop
+from netspec.run.data.normalize import Normalizer, check_mean_image, preprocessing
+from netspec.run.data.policies import applied, policies
+from netspec.run.data.resample import cut
+from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, View, generator, stream_seed
+from netspec.run.data.statistics import IMAGENET, Statistics, channel_statistics, measure
+from netspec.run.data.transforms import Draw, augmented, check_augment, on_pixels
+from netspec.run.data.views import random_window
 
 MEMORY = 2**30  # bytes that one part may take once resized, or as ready floats
 
@@ -27,17 +34,53 @@ class Labelled:
         return Labelled(self.images.to(device), self.labels.to(device))
 
 
+@dataclass(frozen=True)
+class ResidentSet:
+    """A small set of labelled images, all in memory."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train_part: Labelled
+    val_part: Labelled
+
+    @property
+    def channels(self) -> int:
+        """Channels of every image."""
+        return self.train_part.images.shape[1]
+
+    @property
+    def train_images(self) -> int:
+        """Images to train on."""
+        return len(self.train_part.labels)
+
+    @property
+    def val_images(self) -> int:
+        """Images to validate on."""
+        return len(self.val_part.labels)
+
+    def open(self, setting: Setting) -> ResidentBatches:
+        """Resize the images to the network's input."""
+        return ResidentBatches(self.train_part, self.val_part, setting)
+
+
 class ResidentBatches:
-    """Batches cut out of tensors that stay on the device."""
+    """Batches cut out of tensors that stay on the device, unless images are changed one by one."""
 
     def __init__(self, train: Labelled, val: Labelled, setting: Setting) -> None:
-        self.recipe = setting.recipe
+        self.recipe, self.setting, self.size = setting.recipe, setting, setting.size
         check_augment(self.recipe, setting.input_shape[0])
+        self.images = train.images  # as they are stored, for random windows
         parts = [_resized(part, setting.size).to(setting.device) for part in (train, val)]
-        self.preprocessing: Preprocessing = preprocessing(self.recipe, *_statistics(parts[0].images))
+        self.found = _statistics(parts[0].images, setting)
+        self.preprocessing: Preprocessing = setting.preprocessing or replace(
+            preprocessing(self.recipe, self.found), resize=setting.size, crop=setting.size
+        )
+        check_mean_image(self.recipe, self.preprocessing, setting.size)
         self.normalizer = Normalizer.of(self.preprocessing, setting.device)
-        self.setting, self.size = setting, setting.size
-        self.train_part, self.val_part = (self._ahead(part) for part in parts)
+        self.one_by_one = on_pixels(self.recipe)
+        self.policies = policies(self.recipe)
+        self.val_part = self._ahead(parts[1])
+        self.train_part = parts[0].to(torch.device("cpu")) if self.one_by_one else self._ahead(parts[0])
         self.share = setting.share(self.batch)
 
     @property
@@ -52,17 +95,21 @@ class ResidentBatches:
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Shuffled and augmented batches of one epoch, from step `start` on."""
-        part, seed = self.train_part, self.recipe.seed
+        part, seed, device = self.train_part, self.recipe.seed, self.setting.device
         order = torch.randperm(len(part.labels), generator=generator(seed, epoch)).to(part.labels.device)
         batches = order.split(self.batch)
         for step in range(start, self.steps):
             chosen = batches[step][self.share]
-            images = self._ready(part.images.index_select(0, chosen))
+            if self.one_by_one:
+                images = torch.stack([self._changed(index, epoch) for index in chosen.tolist()]).to(device)
+            else:
+                images = part.images.index_select(0, chosen)
             draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
-            yield augmented(images, self.recipe, self.normalizer, draw), part.labels.index_select(0, chosen)
+            ready = augmented(self._ready(images), self.recipe, self.normalizer, self.found, draw)
+            yield ready, part.labels.index_select(0, chosen).to(device)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """Every validation image once, whole: an image of the input's size has but one crop."""
+        """Every validation image of this process once, whole: an image of the input's size has one crop."""
         size, share = max(self.recipe.batch, 256), self.setting.val_share(len(self.val_part.labels))
         if share.start == share.stop:
             return  # split gives one empty batch of an empty tensor
@@ -70,6 +117,19 @@ class ResidentBatches:
             self.val_part.images[share].split(size), self.val_part.labels[share].split(size), strict=True
         ):
             yield self._ready(images), labels
+
+    def _changed(self, index: int, epoch: int) -> Tensor:
+        """One training image, uint8 C x H x W, after its random window and policies."""
+        random = Random(stream_seed(self.recipe.seed, epoch, index))
+        window = next((step for step in self.recipe.augment if isinstance(step, RandomResizedCrop)), None)
+        if window:
+            image = self.images[index].permute(1, 2, 0).numpy()
+            pixels = cut(image, random_window(image.shape[:2], window, random), self.size)
+        else:
+            pixels = _resize(self.train_part.images[index : index + 1], self.size)[0].permute(1, 2, 0)
+        if self.policies:
+            pixels = applied(pixels, self.policies, random.getrandbits(63))
+        return pixels.permute(2, 0, 1)
 
     def _ahead(self, part: Labelled) -> Labelled:
         """Normalise the whole part now where the floats fit: it need not be done again each epoch."""
@@ -105,11 +165,12 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
     return replace(part, images=torch.cat([_resize(images, size) for images in part.images.split(1024)]))
 
 
-def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Each channel's mean and standard deviation, in units of 0 to 255."""
-    pixels = images.transpose(0, 1).flatten(1)
-    counts = torch.stack([torch.bincount(channel, minlength=256) for channel in pixels]).double().cpu()
-    values = torch.arange(256).double()
-    mean = (counts @ values) / counts.sum(1)
-    square = (counts @ values**2) / counts.sum(1)
-    return mean, (square - mean**2).clamp(min=0).sqrt()
+def _statistics(images: Tensor, setting: Setting) -> Statistics:
+    """Mean and deviation, which are quickly counted; the rest where the recipe needs it."""
+    recipe = setting.recipe
+    if isinstance(recipe.normalize, MeanImage):
+        return measure(_resize(batch, setting.size) for batch in images.split(1024))
+    if any(isinstance(step, Lighting) for step in recipe.augment):
+        return measure(images.split(1024))
+    mean, std = channel_statistics(images)
+    return replace(IMAGENET, mean=mean, std=std)

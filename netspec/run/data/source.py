@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ class Setting:
 
     `input_shape` is channels, height, width; `workers` is the number of processes that read files, None for
     as many as suit the machine. `rank` of `world` processes that train one network together gets its
-    share of every batch.
+    share of every batch. A `preprocessing`, of a trained network, wins over what the recipe would measure.
     """
 
     input_shape: tuple[int, int, int]
@@ -42,6 +43,7 @@ class Setting:
     workers: int | None = None
     rank: int = 0
     world: int = 1
+    preprocessing: Preprocessing | None = None
 
     def share(self, batch: int) -> slice:
         """This process's rows of a batch; raises DataError where the processes cannot get as many each."""
@@ -75,10 +77,32 @@ class Setting:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pixels of 0 to 255 become what the network takes: (pixel - mean) * scale, for each channel."""
+    """How an image becomes what the network takes: all that prediction must repeat.
+
+    The image is resized, antialiased and bilinear, so that its short side is `resize`, or to `resize` whole
+    where that is a height and a width; then its centre of `crop` (height, width) is cut out. Pixels of 0 to
+    255 become (pixel - mean) * scale for each channel. A `mean_image`, C x height x width, is that of the
+    resized image, or of its centre square; its window takes the mean's place pixel by pixel.
+    """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    resize: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    interpolation: str = "bilinear"
+    mean_image: Tensor | None = field(default=None, compare=False)  # tensors do not compare to a bool
+
+    def to_plain(self) -> dict[str, object]:
+        """As a dict of plain values and tensors, which torch saves and loads without running code."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Make what `to_plain` gave, or an older checkpoint's mean and scale alone."""
+        as_tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()
+        }
+        return cls(**as_tuples)
 
 
 class Batches(Protocol):
@@ -98,7 +122,7 @@ class Batches(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The normalisation in use, which prediction must repeat."""
+        """What is done to every image, and prediction must repeat."""
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Shuffled and augmented batches of an epoch from step `start` on; none before it is read.
@@ -123,7 +147,7 @@ class Data(Protocol):
 
     @property
     def channels(self) -> int:
-        """Channels of every image: 1 for grey, 3 for RGB."""
+        """Channels of every image: 1 for grey, 3 for RGB, 0 for whatever the network takes."""
 
     @property
     def train_images(self) -> int:
@@ -137,13 +161,18 @@ class Data(Protocol):
         """Read what training needs; raises DataError for what does not fit or cannot be read."""
 
 
+def announce(message: str) -> None:
+    """Tell the user what takes long before training starts."""
+    print(message, file=sys.stderr, flush=True)
+
+
 def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Give channels, height and width; raises DataError, with the fix, where the images cannot enter."""
     shape = "x".join(map(str, input_shape))
     if len(input_shape) != 3:
         raise DataError(f"{data.name} has images, but the network takes {shape}, which is not CxHxW")
     channels, height, width = input_shape
-    if data.channels != channels:
+    if data.channels not in (0, channels):
         images = {1: "grey images with 1 channel", 3: "RGB images with 3 channels"}[data.channels]
         message = f"{data.name} has {images}, but the network takes {shape}"
         raise DataError(f"{message}: set its input to {data.channels}x{height}x{width} with --input")

@@ -1,62 +1,32 @@
-"""Transforms of whole batches as tensors: normalisation and augmentation, on any device."""
+"""Augmentation of whole normalised batches as tensors, on any device."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 import torch
 from torch import Tensor
 
 from netspec.recipe import Recipe
-from netspec.recipe.images import Crop, Flip, ImageNet, Lighting, Mean, MeanStd, Raw, Scale
-from netspec.run.data.source import DataError, Preprocessing
+from netspec.recipe.images import (
+    AutoAugment,
+    Crop,
+    Flip,
+    Lighting,
+    MeanFile,
+    MeanImage,
+    RandAugment,
+    RandomErasing,
+    RandomResizedCrop,
+    TrivialAugment,
+)
+from netspec.run.data.normalize import Normalizer
+from netspec.run.data.source import DataError
+from netspec.run.data.statistics import Statistics
 
-# torchvision's ImageNet statistics, in units of 0 to 1.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-# The principal components of ImageNet's RGB values in units of 0 to 1 (Krizhevsky et al., 2012, section 4.1);
-# the figures are those that facebookarchive/fb.resnet.torch published in datasets/imagenet.lua.
-EIGENVALUES = (0.2175, 0.0188, 0.0045)
-EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
-
-
-def preprocessing(recipe: Recipe, mean: Tensor, std: Tensor) -> Preprocessing:
-    """Resolve a recipe's normalisation, given each channel's mean and deviation in units of 0 to 255."""
-    channels = len(mean)
-    means, deviations = tuple(mean.tolist()), tuple(std.clamp(min=1e-6).tolist())
-    match recipe.normalize:
-        case Raw():
-            return Preprocessing((0.0,) * channels, (1.0,) * channels)
-        case Scale(factor=factor):
-            return Preprocessing((0.0,) * channels, (factor,) * channels)
-        case Mean():
-            return Preprocessing(means, (1.0,) * channels)
-        case MeanStd():
-            return Preprocessing(means, tuple(1 / deviation for deviation in deviations))
-        case ImageNet():
-            if channels != 3:
-                message = f"normalize: imagenet is for RGB images, and these have {channels} channel"
-                raise DataError(message + ": use normalize: mean_std")
-            means = tuple(255 * value for value in IMAGENET_MEAN)
-            return Preprocessing(means, tuple(1 / (255 * value) for value in IMAGENET_STD))
-
-
-@dataclass(frozen=True)
-class Normalizer:
-    """Apply (pixel - mean) * scale to N x C x H x W images, whole."""
-
-    mean: Tensor
-    scale: Tensor
-
-    @classmethod
-    def of(cls, values: Preprocessing, device: torch.device) -> Normalizer:
-        """Hold the statistics as C x 1 x 1 tensors on a device."""
-        mean, scale = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (values.mean, values.scale))
-        return cls(mean, scale)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return images.to(torch.float32, copy=True).sub_(self.mean).mul_(self.scale)
+TRIES = 10  # torchvision's, before an image keeps all its pixels
+ERASED, RATIO = (0.02, 0.33), (0.3, 3.3)  # a box's share of the area, and its height over its width
 
 
 @dataclass(frozen=True)
@@ -84,9 +54,9 @@ class Draw:
         return torch.randint(below, (self.batch, *shape), generator=self.stream)[self.share]
 
 
-def flip(images: Tensor, draw: Draw) -> Tensor:
-    """Mirror each image of a batch with probability one half."""
-    chosen = draw.uniform() < 0.5
+def flip(images: Tensor, draw: Draw, p: float = 0.5) -> Tensor:
+    """Mirror each image of a batch with probability `p`."""
+    chosen = draw.uniform() < p
     return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
 
 
@@ -100,30 +70,65 @@ def shift(images: Tensor, padding: int, fill: Tensor, draw: Draw) -> Tensor:
     return windows[torch.arange(count, device=images.device), :, top, left]
 
 
-def lighting(images: Tensor, sigma: float, scale: Tensor, draw: Draw) -> Tensor:
-    """Add a random colour to each normalised RGB image; `scale` (3 x 1 x 1) is the normaliser's."""
-    alphas = draw.normal(3) * sigma * torch.tensor(EIGENVALUES)
+def lighting(images: Tensor, sigma: float, found: Statistics, scale: Tensor, draw: Draw) -> Tensor:
+    """Add a random colour along a set's components to RGB images; `scale` (3 x 1 x 1) is the normaliser's."""
+    alphas = draw.normal(3) * sigma * found.eigenvalues
     # A product of matrices may round otherwise for a share of the rows than for all of them.
-    colours = 255 * (alphas.unsqueeze(1) * torch.tensor(EIGENVECTORS)).sum(2)
+    colours = 255 * (alphas.unsqueeze(1) * found.eigenvectors).sum(2)
     return images + colours.to(images.device).view(-1, 3, 1, 1) * scale
 
 
-def augmented(images: Tensor, recipe: Recipe, normalizer: Normalizer, draw: Draw) -> Tensor:
-    """Apply a recipe's augmentations, in its order, to a normalised batch."""
+def erase(images: Tensor, p: float, draw: Draw) -> Tensor:
+    """Zero a random box in some images, drawn as torchvision's RandomErasing draws it."""
+    height, width = images.shape[-2:]
+    numbers = draw.uniform(TRIES, 4)
+    chosen = draw.uniform() < p
+    area = height * width * (ERASED[0] + (ERASED[1] - ERASED[0]) * numbers[..., 0])
+    ratio = (log(RATIO[0]) + log(RATIO[1] / RATIO[0]) * numbers[..., 1]).exp()
+    down, across = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+    fits = (down < height) & (across < width)
+    first = fits.int().argmax(1, keepdim=True)  # of equal values, the first
+    top = ((height - down + 1) * numbers[..., 2]).long()
+    left = ((width - across + 1) * numbers[..., 3]).long()
+    top, left, down, across = (each.gather(1, first) for each in (top, left, down, across))
+    rows, columns = torch.arange(height), torch.arange(width)
+    inside = ((rows >= top) & (rows < top + down)).unsqueeze(2)
+    inside = inside & ((columns >= left) & (columns < left + across)).unsqueeze(1)
+    inside = inside & (chosen & fits.any(1)).view(-1, 1, 1)
+    return images.masked_fill(inside.unsqueeze(1).to(images.device), 0)
+
+
+def augmented(
+    images: Tensor, recipe: Recipe, normalizer: Normalizer, found: Statistics, draw: Draw
+) -> Tensor:
+    """Apply those of a recipe's augmentations that suit batches, in its order, to a normalised batch."""
     for step in recipe.augment:
         match step:
-            case Flip():
-                images = flip(images, draw)
+            case Flip(p=p):
+                images = flip(images, draw, p)
             case Crop(padding=padding):
-                black = -normalizer.mean * normalizer.scale
-                images = shift(images, padding, black, draw)
+                images = shift(images, padding, normalizer.black, draw)
             case Lighting(sigma=sigma):
-                images = lighting(images, sigma, normalizer.scale, draw)
+                images = lighting(images, sigma, found, normalizer.scale, draw)
+            case RandomErasing(p=p):
+                images = erase(images, p, draw)
     return images
 
 
 def check_augment(recipe: Recipe, channels: int) -> None:
-    """Raise DataError where an augmentation does not suit the images."""
-    if channels != 3 and any(isinstance(step, Lighting) for step in recipe.augment):
+    """Raise DataError where augmentations do not suit the images, or each other."""
+    kinds = {type(step) for step in recipe.augment}
+    if channels != 3 and Lighting in kinds:
         message = f"lighting shifts RGB colours, and these images have {channels} channel"
         raise DataError(f"{message}: leave it out of the recipe")
+    if RandomResizedCrop in kinds and Crop in kinds:
+        raise DataError("random_resized_crop and crop both choose the window: leave one out of the recipe")
+    if RandomResizedCrop in kinds and isinstance(recipe.normalize, MeanImage | MeanFile):
+        message = "random_resized_crop cuts windows of any size, for which a mean image has no pixels"
+        raise DataError(f"{message}: use normalize: mean")
+
+
+def on_pixels(recipe: Recipe) -> bool:
+    """Whether a recipe changes images one by one, before they are normalised."""
+    kinds = RandomResizedCrop | RandAugment | TrivialAugment | AutoAugment
+    return any(isinstance(step, kinds) for step in recipe.augment)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from netspec.run.data.decode import BadImage, Pixels, read_photo
 from netspec.run.data.source import DataError, generator
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
@@ -32,6 +33,15 @@ class Files:
 
     def __getitem__(self, index: int) -> tuple[str, int]:
         return os.fsdecode(self.paths[index]), int(self.labels[index])
+
+    def photo(self, index: int) -> Pixels | BadImage:
+        """Read an image."""
+        return read_photo(self[index][0])
+
+    def identity(self) -> bytes:
+        """What tells these files from others, changed ones too: their paths, sizes and times."""
+        found = [Path(os.fsdecode(path)).stat() for path in self.paths.tolist()]
+        return self.paths.tobytes() + repr([(each.st_size, each.st_mtime_ns) for each in found]).encode()
 
     def chosen(self, mask: Tensor) -> Files:
         """Those where a mask is true, in the same order."""
