@@ -25,13 +25,13 @@ class TrainError(Exception):
 
 def save(path: Path, content: object) -> None:
     """Write tensors and plain values with torch, atomically; raises TrainError where it cannot."""
-    _replace(path, lambda file: torch.save(content, file))
+    replace(path, lambda file: torch.save(content, file))
 
 
 def save_json(path: Path, content: object) -> None:
     """Write plain values as JSON, atomically; raises TrainError where it cannot."""
     text = json.dumps(content, indent=2) + "\n"
-    _replace(path, lambda file: file.write(text.encode()))
+    replace(path, lambda file: file.write(text.encode()))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def append_line(path: Path, content: object) -> None:
     """Add one line of JSON to a log; raises TrainError where it cannot."""
-    with _explained(path), path.open("a", encoding="utf-8") as file:
+    with explained(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(content) + "\n")
 
 
@@ -66,15 +66,15 @@ def claim_folder(folder: Path, marker: str) -> None:
     """Make a folder for a run; raises TrainError where it holds another run, or cannot be written."""
     if (folder / marker).exists():
         raise TrainError(f"{folder} holds another run already: name a new folder with --out")
-    with _explained(folder):
+    with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write beside the path, flush to the disk, and only then take the path's place."""
     beside = path.with_name(f".{path.name}.tmp")
     try:
-        with _explained(path):
+        with explained(path):
             with beside.open("wb") as file:
                 write(file)
                 file.flush()
@@ -86,7 +86,7 @@ def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn a failed write into a sentence; torch's writer raises RuntimeError where the disk is full."""
     try:
         yield
