@@ -6,7 +6,7 @@ import click
 
 from netspec import __version__
 from netspec.cli.common import HELP
-from netspec.cli.results import eval_command, predict_command
+from netspec.cli.results import eval_command, plot_command, predict_command
 from netspec.cli.spec import check_command, draw_command, export_command, fmt_command
 from netspec.cli.train import train_command
 from netspec.cli.zoo import zoo_group
@@ -26,6 +26,7 @@ for command in (
     train_command,
     eval_command,
     predict_command,
+    plot_command,
     zoo_group,
 ):
     main.add_command(command)
