@@ -8,6 +8,7 @@ from netspec import __version__
 from netspec.cli.common import HELP
 from netspec.cli.results import eval_command, plot_command, predict_command
 from netspec.cli.spec import check_command, draw_command, export_command, fmt_command
+from netspec.cli.sweep import sweep_command
 from netspec.cli.train import train_command
 from netspec.cli.zoo import zoo_group
 
@@ -24,6 +25,7 @@ for command in (
     export_command,
     fmt_command,
     train_command,
+    sweep_command,
     eval_command,
     predict_command,
     plot_command,
