@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import statistics
 import subprocess
 from pathlib import Path
@@ -213,9 +214,8 @@ def test_tables():
     point = Point(("a=1", "b=2"), ("a=1",), 0)
     results = [RunResult(point, 1234, 0.5, 0.25, 60.0), RunResult(point, fault="lost")]
     table = rows(results)
-    assert as_text(table).splitlines()[2].split("  ") == [
-        "a=1", "     1, 1 failed", "     1,234", "          50.00 %", "         25.00 %", "1m00s",
-    ]  # fmt: skip
+    cells = re.split(r" {2,}", as_text(table).splitlines()[2])
+    assert cells == ["a=1", "1, 1 failed", "1,234", "50.00 %", "25.00 %", "1m00s"]
     [head, row] = csv.reader(as_csv(table).splitlines())
     assert dict(zip(head, row, strict=True))["best_top1_error"] == "0.25"
     assert row[:3] == ["1", "2", "0"]
