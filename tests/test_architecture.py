@@ -61,7 +61,8 @@ INSIDE = {
     "formatter": SYNTAX | {"files", "source"},
     "memory": {"graph", "recipe"},
     "check": SYNTAX | {"evaluate", "functions", "source", "ops", "graph", "recipe"},
-    "emit": BASIC | {"ops", "graph", "check", "memory", "zoo"},
+    "samples": BASIC | {"graph", "check"},
+    "emit": BASIC | {"ops", "graph", "check", "memory", "samples", "zoo"},
     "modules": set(),
     "run": BASIC | {"graph", "check", "emit", "files", "source", "recipe", "memory", "zoo"},
 }
@@ -140,6 +141,7 @@ RUNS = [
     ("import netspec", "[]"),
     ("from netspec.cli import main; main(['check', SPEC], standalone_mode=False)", "[]"),
     ("from netspec.cli import main; main(['check', SPEC, '--format', 'json'], standalone_mode=False)", "[]"),
+    ("from netspec.cli import main; main(['check', SPEC, '--data', 'mnist'], standalone_mode=False)", "[]"),
     ("from netspec.cli import main; main(['draw', SPEC, '-o', 'x.dot'], standalone_mode=False)", "[]"),
     ("from netspec.cli import main; main(['export', SPEC], standalone_mode=False)", "[]"),
     ("from netspec.cli import main; main(['fmt', '--check', SPEC], standalone_mode=False)", "[]"),

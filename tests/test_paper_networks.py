@@ -77,3 +77,35 @@ def test_the_shortcut_without_parameters_keeps_every_second_pixel():
     x = torch.rand(2, 16, 32, 32)
     expected = torch.cat([x[:, :, ::2, ::2], torch.zeros(2, 16, 16, 16)], 1)
     assert torch.equal(block(x), expected)
+
+
+VARIANTS = [
+    ("alexnet", {"lrn": False}, {"norm1", "norm2"}, set()),
+    ("alexnet", {"overlap": False}, set(), set()),
+    ("alexnet", {"drop": 0}, set(), set()),
+    ("cifar10", {"activation": "tanh"}, {"relu1", "relu2", "relu3"}, {"tanh1", "tanh2", "tanh3"}),
+]
+
+
+@pytest.mark.parametrize(("spec", "arguments", "gone", "new"), VARIANTS, ids=str)
+def test_experiments_change_what_they_say(spec, arguments, gone, new):
+    """The weights and every shape stay; so weights of one can go on in the other."""
+    before, after = (netspec.load(SPECS / f"{spec}.net", **a) for a in ({}, arguments))
+    layers = [{n.name: n.shape for n in network.net.nodes} for network in (before, after)]
+    assert (layers[0].keys() - layers[1].keys(), layers[1].keys() - layers[0].keys()) == (gone, new)
+    assert all(layers[0][name] == layers[1][name] for name in layers[0].keys() & layers[1].keys())
+    assert before.net.totals.params == after.net.totals.params
+
+
+def test_experiments_are_in_the_module():
+    with torch.device("meta"):
+        plain, apart, kept = (
+            netspec.load(SPECS / "alexnet.net", **a).module() for a in ({}, {"overlap": False}, {"drop": 0})
+        )
+    assert [(m.pool1.kernel_size, m.pool5.stride) for m in (plain, apart)] == [(3, 2), (2, 2)]
+    assert [(m.drop6.p, m.drop7.p) for m in (plain, kept)] == [(0.5, 0.5), (0.0, 0.0)]
+
+
+def test_an_unknown_activation_is_a_fault():
+    report = netspec.check(SPECS / "cifar10.net", activation="gelu")
+    assert not report.ok

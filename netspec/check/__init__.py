@@ -268,7 +268,7 @@ class Check:
             changed = sorted(set(self.changed) - mentioned(self.file))
             shapes = [f"{name or 'the input'} = {shape}" for name, shape in self.inputs.items()]
             if expander.expectations and (changed or self.inputs):
-                why = [f"{n} = {self.values[n]}" for n in changed] + shapes
+                why = [f"{n} = {spell(self.values[n])}" for n in changed] + shapes
                 remarks.append(
                     f"the expected totals were not checked, for they were not written for {', '.join(why)}"
                 )

@@ -7,8 +7,9 @@ import click
 from netspec import __version__
 from netspec.cli.common import HELP
 from netspec.cli.prepare import prepare_command
-from netspec.cli.results import eval_command, predict_command
+from netspec.cli.results import eval_command, plot_command, predict_command
 from netspec.cli.spec import check_command, draw_command, export_command, fmt_command
+from netspec.cli.sweep import sweep_command
 from netspec.cli.train import train_command
 from netspec.cli.zoo import zoo_group
 
@@ -26,8 +27,10 @@ for command in (
     fmt_command,
     train_command,
     prepare_command,
+    sweep_command,
     eval_command,
     predict_command,
+    plot_command,
     zoo_group,
 ):
     main.add_command(command)

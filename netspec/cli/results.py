@@ -68,3 +68,27 @@ def predict_command(network: str, images: Sequence[str], **options: Any) -> None
         sys.exit(
             predict_images(network, images, say=click.echo, warn=partial(click.echo, err=True), **options)
         )
+
+
+@click.command("plot")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A .svg, .png or .pdf file.",
+)
+@click.option("--filters", is_flag=True, help="Draw the filters of the first convolution.")
+@click.option(
+    "--features", type=click.Path(path_type=Path), metavar="IMAGE", help="Draw what a layer makes of it."
+)
+@click.option("--layer", metavar="NAME", help="The layer for --features; the first convolution by default.")
+@ema
+@published
+def plot_command(runs: Sequence[str], output: Path, **options: Any) -> None:
+    """Draw loss, error and learning rate of runs; or the filters or feature maps of one network."""
+    from netspec.run.plot.command import TROUBLE, plot
+
+    with Plainly(*TROUBLE):
+        click.echo(plot(runs, output, **options))

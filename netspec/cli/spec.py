@@ -18,6 +18,9 @@ from netspec.cli.common import Plainly, examine, examined, settings, shape, spec
 @shape
 @click.option("--batch", type=click.IntRange(1), help="Images in a training batch, for the memory estimate.")
 @click.option(
+    "--data", metavar="NAME", help="Count parameters for each image of a data set, and see what fits."
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "sarif", "csv", "markdown"]),
@@ -31,13 +34,22 @@ from netspec.cli.common import Plainly, examine, examined, settings, shape, spec
 @click.option("--depth", type=click.IntRange(1), help="Fold blocks and groups deeper than this.")
 @click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
 def check_command(
-    specs: Sequence[str], settings: Sequence[str], inputs: Sequence[str], strict: bool, **options: Any
+    specs: Sequence[str],
+    settings: Sequence[str],
+    inputs: Sequence[str],
+    data: str | None,
+    strict: bool,
+    **options: Any,
 ) -> None:
     """Check specs: shapes, claims and counts, with every fault at its place."""
     from netspec.emit.reports import write_reports
+    from netspec.samples import SampleError, hold_against, samples
 
+    with Plainly(SampleError):
+        counts = samples(data) if data else None
     reports = [examine(s, settings, inputs) for s in specs]
-    write_reports(reports, **options)
+    reports = [hold_against(r, counts) for r in reports] if counts else reports
+    write_reports(reports, data=counts, **options)
     sys.exit(max(1 if strict and r.ok and r.diagnostics else r.status for r in reports))
 
 

@@ -49,6 +49,7 @@ from netspec.cli.common import Plainly, assigned, examine, settings, shape
     help="Save within an epoch too; 0 saves at the end of epochs alone.",
 )
 @click.option("--shard", is_flag=True, help="Cut the weights over torchrun's processes (FSDP).")
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard's event files too.")
 @settings
 @shape
 def train_command(

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from netspec.check import Report
 from netspec.graph import Net, Node
 from netspec.memory import estimate
+from netspec.samples import Samples, figures
 from netspec.shape import CONVENTION
 
 
-def reports(many: Sequence[Report], batch: int | None = None) -> str:
+def reports(many: Sequence[Report], batch: int | None = None, data: Samples | None = None) -> str:
     """One spec gives an object, several give a list of them."""
-    made = [report(r, batch) for r in many]
+    made = [report(r, batch) | ({"data": figures(r.net, data)} if data and r.net else {}) for r in many]
     return json.dumps(made[0] if len(made) == 1 else made, indent=2, ensure_ascii=False, default=str)
 
 

@@ -10,14 +10,22 @@ from netspec.check import Report
 from netspec.diagnostics import printable, render
 from netspec.emit import json, sarif, table
 from netspec.memory import estimate
+from netspec.samples import Samples, sentence
 
 
 def write_reports(
-    reports: Sequence[Report], *, form: str, explain: bool, ops: bool, depth: int | None, batch: int | None
+    reports: Sequence[Report],
+    *,
+    form: str,
+    explain: bool,
+    ops: bool,
+    depth: int | None,
+    batch: int | None,
+    data: Samples | None = None,
 ) -> None:
     """Write results to standard output; for people, diagnostics go to standard error."""
     if form == "json":
-        emit(json.reports(reports, batch))
+        emit(json.reports(reports, batch, data))
     elif form == "sarif":
         emit(sarif.sarif(reports))
     elif form == "csv":
@@ -29,6 +37,8 @@ def write_reports(
             show_diagnostics(report)
             if report.net:
                 emit(("\n" if place else "") + shown(report, form, explain, ops, depth, batch))
+                if data:
+                    emit(("\n" if form == "markdown" else "") + sentence(report.net, data))
         if form == "table":
             emit_verdicts(reports)
 

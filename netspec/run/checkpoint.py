@@ -25,12 +25,17 @@ class TrainError(Exception):
 
 def save(path: Path, content: object) -> None:
     """Write tensors and plain values with torch, atomically; raises TrainError where it cannot."""
-    _replace(path, lambda file: torch.save(content, file))
+    replace(path, lambda file: torch.save(content, file))
 
 
 def save_text(path: Path, text: str) -> None:
     """Write a text, atomically; raises TrainError where it cannot."""
-    _replace(path, lambda file: file.write(text.encode()))
+    replace(path, lambda file: file.write(text.encode()))
+
+
+def save_json(path: Path, content: object) -> None:
+    """Write plain values as JSON, atomically; raises TrainError where it cannot."""
+    save_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -48,7 +53,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def append_line(path: Path, content: object) -> None:
     """Add one line of JSON to a log; raises TrainError where it cannot."""
-    with _explained(path), path.open("a", encoding="utf-8") as file:
+    with explained(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(content) + "\n")
 
 
@@ -71,15 +76,15 @@ def claim_folder(folder: Path, marker: str, *, taken: bool = False) -> None:
         raise TrainError(f"{folder} holds no run to go on with: it has no {marker}")
     if (folder / marker).exists() and not taken:
         raise TrainError(f"{folder} holds another run already: name a new folder with --out")
-    with _explained(folder):
+    with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write beside the path, flush to the disk, and only then take the path's place."""
     beside = path.with_name(f".{path.name}.tmp")
     try:
-        with _explained(path):
+        with explained(path):
             with beside.open("wb") as file:
                 write(file)
                 file.flush()
@@ -103,7 +108,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn a failed write into a sentence; torch's writer raises RuntimeError where the disk is full."""
     try:
         yield

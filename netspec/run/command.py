@@ -45,11 +45,12 @@ class Options:
     val_share: float = 0.2
     save_every: float = 10.0
     shard: bool = False
+    tensorboard: bool = False
 
     def means(self, processes: Processes, resume: Mapping[str, Any] | None = None) -> Means:
         """The machine's part of the run."""
         every = self.save_every * 60 or math.inf
-        return Means(self.device, self.workers, every, self.shard, resume, processes)
+        return Means(self.device, self.workers, every, self.shard, self.tensorboard, resume, processes)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,10 +17,12 @@ from torch.optim import Optimizer
 from netspec.recipe import Recipe
 from netspec.run import state
 from netspec.run.average import Average
-from netspec.run.checkpoint import TrainError, append_line, save
-from netspec.run.data.source import Batch, Batches, Data, Setting, View, stream_seed
+from netspec.run.checkpoint import TrainError, save
+from netspec.run.data.mixing import mixed, mixes
+from netspec.run.data.source import Batch, Batches, Data, Setting, View, generator, stream_seed
 from netspec.run.evaluate import Score, evaluate
 from netspec.run.interrupt import Interrupt
+from netspec.run.logs import RunLog
 from netspec.run.machine import Machine
 from netspec.run.meter import Meter
 from netspec.run.objective import Objective
@@ -31,7 +33,7 @@ from netspec.run.schedule import LearningRate
 from netspec.run.sharding import sharded
 from netspec.run.watch import DeadLossWatch, exploded
 
-CHECKPOINT, WEIGHTS, BEST, LOG, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "log.jsonl", "recipe.net"
+CHECKPOINT, WEIGHTS, BEST, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "recipe.net"
 
 
 @dataclass
@@ -59,6 +61,7 @@ class Run:
     about: Mapping[str, object]
     watch: DeadLossWatch
     meter: Meter
+    log: RunLog | None = None
     save_every: float = math.inf
     step: int = 0
     epochs: int = 0
@@ -110,7 +113,7 @@ def _step(run: Run, epoch: int, images: Tensor, labels: Tensor) -> None:
     """Update the weights by one batch, worked on in as many parts as the recipe says."""
     run.rate.before_step(run.step)
     run.machine.seed(stream_seed(run.recipe.seed, epoch, run.step, 2 + run.processes.rank))
-    targets = labels
+    images, targets = _mixed(run, epoch, images, labels)
     size = -(-len(labels) // run.recipe.accumulate)
     parts = list(zip(images.split(size), labels.split(size), targets.split(size), strict=True))
     run.optimizer.zero_grad()
@@ -133,6 +136,14 @@ def _step(run: Run, epoch: int, images: Tensor, labels: Tensor) -> None:
         run.average.see(run.module, run.step)
     if warning := run.watch.see(run.step, loss.detach() / run.objective.weight):
         run.progress.warn(warning)
+
+
+def _mixed(run: Run, epoch: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The batch with its targets, blended where the recipe blends images."""
+    if not mixes(run.recipe):
+        return images, labels
+    stream = generator(run.recipe.seed, epoch, 2, run.step)
+    return mixed(images, labels, run.classes, run.recipe, stream)
 
 
 def _show(run: Run) -> None:
@@ -210,8 +221,8 @@ def finish_epoch(run: Run, score: Score) -> None:
     if improved:
         run.best, run.best_epoch = score, run.epochs
         save_weights(run, BEST)
-    if run.processes.first:
-        append_line(run.out / LOG, asdict(report) | {"steps": run.step})
+    if run.log:
+        run.log.epoch(report, run.step)
     save_checkpoint(run)
     run.progress.epoch(report)
     if warning := exploded(run.meter.loss / run.objective.weight, run.classes, rate):

@@ -20,6 +20,7 @@ from netspec.run.checkpoint import TrainError, claim_folder, save_text
 from netspec.run.data.source import Data, DataError, Setting, check_fit
 from netspec.run.device import choose_device, keep_memory, memory_explained
 from netspec.run.interrupt import Interrupt, interrupts
+from netspec.run.logs import RunLog
 from netspec.run.loop import (
     BEST,
     CHECKPOINT,
@@ -50,14 +51,15 @@ class Means:
     """What a run is given beside its recipe: the machine's part, which the result should not depend on.
 
     `workers` processes read image files, None for as many as suit the machine; `save_every` is in seconds,
-    beside the end of each epoch; `shard` cuts the weights over the processes; `resume` is the content of the
-    checkpoint to go on from.
+    beside the end of each epoch; `shard` cuts the weights over the processes; `tensorboard` writes its event
+    files too; `resume` is the content of the checkpoint to go on from.
     """
 
     device: str = "auto"
     workers: int | None = None
     save_every: float = math.inf
     shard: bool = False
+    tensorboard: bool = False
     resume: Mapping[str, Any] | None = None
     processes: Processes = field(default_factory=Processes)
 
@@ -100,6 +102,7 @@ def train(
         claim_folder(out, CHECKPOINT, taken=means.resume is not None)
     if device.type == "cpu":
         keep_memory()
+    run: Run | None = None
     try:
         with memory_explained(recipe.batch):
             objective = objective or Objective()
@@ -109,6 +112,8 @@ def train(
             return _train(run)
     finally:
         progress.end()
+        if run and run.log:
+            run.log.close()
         with contextlib.suppress(OSError):
             out.rmdir()  # where nothing was written into it
 
@@ -171,6 +176,8 @@ def _begin(run: Run, means: Means, citation: str | None) -> None:
     """Go on from the checkpoint, or write the first one, so that a run can go on from any moment."""
     if means.resume is not None:
         state.restore(run, means.resume)
+    if run.processes.first:
+        run.log = RunLog(run.out, step=run.step, tensorboard=means.tensorboard)
     run.progress.begin(_plan(run))
     if means.resume is None:
         if run.processes.first:

@@ -90,7 +90,7 @@ def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None
     assert summary.final.top1_error < 0.2
     assert (summary.epochs, summary.steps, summary.interrupted) == (4, 4 * (1442 // 32), False)
     assert heard.ends == 1
-    names = {"best.pt", "checkpoint.pt", "log.jsonl", "recipe.net", "weights.pt"}
+    names = {"best.pt", "checkpoint.pt", "log.csv", "log.jsonl", "recipe.net", "weights.pt"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]

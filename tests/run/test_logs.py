@@ -1,0 +1,118 @@
+"""Logs: the same rows in every form, no row twice after going on, and full disks as sentences."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from netspec.run.checkpoint import TrainError
+from netspec.run.evaluate import Score
+from netspec.run.logs import RunLog, read_log
+from netspec.run.report import EpochReport
+
+
+def report(epoch: int, loss: float = 1.0) -> EpochReport:
+    score = Score(images=50, loss=loss + 1, top1_error=0.5, top5_error=0.25)
+    return EpochReport(
+        epoch=epoch,
+        lr=0.1 / epoch,
+        loss=loss / epoch,
+        accuracy=0.5,
+        val=score,
+        improved=True,
+        images_per_second=99.5,
+        seconds=2.0,
+    )
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "log.csv").read_text().splitlines()))
+
+
+def test_lines_and_table_tell_the_same(tmp_path):
+    with RunLog(tmp_path) as log:
+        for epoch in (1, 2, 3):
+            log.epoch(report(epoch), 10 * epoch)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows == read_log(tmp_path)
+    assert [r["steps"] for r in rows] == [10, 20, 30]
+    assert [float(r["val_loss"]) for r in table(tmp_path)] == [r["val"]["loss"] for r in rows]
+    assert [r["lr"] for r in table(tmp_path)] == [str(r["lr"]) for r in rows]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log.csv", "log.jsonl"]
+
+
+def test_going_on_drops_what_lies_beyond_the_checkpoint(tmp_path):
+    with RunLog(tmp_path, tensorboard=True) as log:
+        for epoch in (1, 2, 3):
+            log.epoch(report(epoch), 10 * epoch)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"epoch": 4, "ste')  # killed while writing
+    with RunLog(tmp_path, step=20, tensorboard=True) as log:
+        log.epoch(report(3, loss=7.0), 30)
+    for rows in (read_log(tmp_path), table(tmp_path)):
+        assert [int(r["epoch"]) for r in rows] == [1, 2, 3]
+    assert read_log(tmp_path)[-1]["val"]["loss"] == 8.0
+    assert values(tmp_path, "loss/validation") == [(10, 2.0), (20, 2.0), (30, 8.0)]
+
+
+def values(out: Path, tag: str) -> list[tuple[int, float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    return [(e.step, e.value) for e in events.Scalars(tag)]
+
+
+def test_tensorboard_reads_its_events(tmp_path):
+    with RunLog(tmp_path, tensorboard=True) as log:
+        log.epoch(report(1), 10)
+        assert values(tmp_path, "loss/train") == [(10, 1.0)]  # there before the run ends
+        log.epoch(report(2), 20)
+    assert values(tmp_path, "error/top-1") == [(10, 0.5), (20, 0.5)]
+    assert values(tmp_path, "learning rate") == [(10, pytest.approx(0.1)), (20, pytest.approx(0.05))]
+
+
+def test_tensorboard_missing_is_wrong_use(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(TrainError, match=r"netspec\[tensorboard\]") as error:
+        RunLog(tmp_path, tensorboard=True)
+    assert error.value.wrong_use
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_log_does_not_stop_going_on(tmp_path):
+    (tmp_path / "log.jsonl").write_bytes(
+        b'{"epoch": 1, "steps": 5}\n\xff\xfe\n[1]\n{"epoch": 2, "steps": 10}\n'
+    )
+    with pytest.raises(TrainError, match="line 2"):
+        read_log(tmp_path)
+    with RunLog(tmp_path, step=10):
+        assert [r["epoch"] for r in read_log(tmp_path)] == [1, 2]
+
+
+def test_columns_that_came_later(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"epoch": 1, "steps": 5}\n')
+    with RunLog(tmp_path, step=5) as log:
+        log.epoch(report(2), 10)
+    assert [r["val_loss"] for r in table(tmp_path)] == ["", "2.0"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to stand for a full disk")
+@pytest.mark.parametrize("name", ["log.jsonl", ".log.csv.tmp"])
+def test_a_full_disk_is_a_sentence(tmp_path, name):
+    log = RunLog(tmp_path)
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(TrainError, match="No space left on device"):
+        log.epoch(report(1), 10)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(TrainError, match="cannot be written"):
+        RunLog(tmp_path, tensorboard=True)

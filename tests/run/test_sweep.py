@@ -1,0 +1,223 @@
+"""`netspec sweep`: the grid, its runs in processes of their own, going on, and what is said of failures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import statistics
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from netspec.cli import main
+from netspec.run import sweep as sweep_module
+from netspec.run.checkpoint import TrainError
+from netspec.run.grid import Point, grid, split
+from netspec.run.saved import open_saved
+from netspec.run.sweep import Result as RunResult
+from netspec.run.sweep_command import as_csv, as_json, as_text, rows
+
+SPEC = """network Digits(classes = 3, pool = 2)
+input image: 1x10x10
+conv(4, 3); relu
+maxpool(pool)
+flatten; fc: linear(classes)
+"""
+
+
+def command(*arguments: object) -> Result:
+    run = CliRunner().invoke(main, ["sweep", *map(str, arguments)])
+    assert run.exception is None or isinstance(run.exception, SystemExit), run.exc_info
+    return run
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("digits.net").write_text(SPEC)
+    return tmp_path
+
+
+def test_the_grid():
+    points = grid(["a=1,2", "b=x", "c=[1, 2],[3]"], [0, 1])
+    assert [(p.settings, p.seed) for p in points][:3] == [
+        (("a=1", "b=x", "c=[1, 2]"), 0),
+        (("a=1", "b=x", "c=[1, 2]"), 1),
+        (("a=1", "b=x", "c=[3]"), 0),
+    ]
+    assert len(points) == len({p.folder for p in points}) == 8
+    assert points[0].varying == ("a=1", "c=[1, 2]")
+    assert all(set("/\\ []*?'\"") & set(p.folder) == set() for p in points)
+    assert grid([], [None]) == [Point((), (), None)]
+
+
+def test_folders_of_odd_names_differ():
+    odd = ["train.optimizer=sgd(0.1)", "train.optimizer=sgd[0.1]", "a=" + "x" * 300, "a=" + "x" * 301]
+    names = {Point((o,), (o,), None).folder for o in odd}
+    assert len(names) == 4
+    assert max(map(len, names)) <= 100
+
+
+@pytest.mark.parametrize("settings", [["a"], ["=1"], ["a=1,,2"], ["a="], ["a=1,1"], ["a=1", "a=2"]])
+def test_settings_that_are_no_grid(settings):
+    with pytest.raises(TrainError) as error:
+        grid(settings, [None])
+    assert error.value.wrong_use
+
+
+def test_split_leaves_brackets_whole():
+    assert split("sgd(0.1,m=[1,2]),b") == ["sgd(0.1,m=[1,2])", "b"]
+    assert split('"(",")"') == ['"("', '")"']
+    assert split("(1,2") == ["(1,2"]
+
+
+def test_a_sweep_goes_on_where_it_was(folder):
+    line = ["digits.net", "--set", "pool=2,90", "--data", "digits", "--epochs", 1, "--device", "cpu"]
+    first = command(*line, "--out", "out", "--seed", 5)
+    assert first.exit_code == 1
+    assert "pool=90,seed=5: failed with status 1: error" in first.stderr
+    done = folder / "out" / "pool=2,seed=5"
+    saved = open_saved(done)
+    assert saved.recipe.seed == 5
+    assert dict(saved.net.arguments) == {"classes": 10, "pool": 2}
+    stamp = (done / "checkpoint.pt").stat().st_mtime_ns
+    again = command(*line, "--out", "out", "--seed", 5, "--format", "json")
+    assert again.exit_code == 1
+    assert "pool=2,seed=5: finished before" in again.stderr
+    assert (done / "checkpoint.pt").stat().st_mtime_ns == stamp
+    good, bad = json.loads(again.stdout)
+    last = json.loads((done / "log.jsonl").read_text())["val"]["top1_error"]
+    assert good["final_top1_error"] == {"mean": last, "deviation": None}
+    assert good["parameters"] == saved.net.totals.params
+    assert (bad["failed"], bad["runs"]) == (1, [])
+
+
+class Trained:
+    """Stands for a process that trains: it writes what a run leaves, or nothing and fails."""
+
+    status, started = 0, 0
+
+    def __init__(self, line: list[str], **files: object) -> None:
+        type(self).started += 1
+        self.line = line
+
+    def wait(self) -> int:
+        folder = Path(self.line[self.line.index("--out") + 1])
+        if not self.status:
+            seed = int(self.line[self.line.index("--seed") + 1])
+            row = {"epoch": 1, "steps": 1, "val": {"top1_error": 0.1 * seed}}
+            (folder / "log.jsonl").write_text(json.dumps(row) + "\n")
+            from netspec import check
+            from netspec.run.checkpoint import save
+            from netspec.run.description import describe
+
+            save(folder / "checkpoint.pt", {"about": describe(check("digits.net"), "digits.net")})
+        return self.status
+
+
+@pytest.fixture
+def trained(monkeypatch) -> type[Trained]:
+    kind = type("Kind", (Trained,), {})
+    monkeypatch.setattr(subprocess, "Popen", kind)
+    return kind
+
+
+def test_seeds_are_put_together(trained):
+    run = command(
+        "digits.net", "--set", "pool=2,3", "--seeds", 3, "--seed", 1, "--out", "o", "--format", "json"
+    )
+    assert run.exit_code == 0, run.output
+    found = json.loads(run.stdout)
+    assert [r["settings"] for r in found] == [{"pool": "2"}, {"pool": "3"}]
+    errors = [r["final_top1_error"] for r in found[0]["runs"]]
+    assert errors == pytest.approx([0.1, 0.2, 0.3])
+    assert found[0]["final_top1_error"]["mean"] == pytest.approx(statistics.mean(errors))
+    assert found[0]["final_top1_error"]["deviation"] == pytest.approx(statistics.stdev(errors))
+    assert trained.started == 6
+
+
+def test_an_interrupted_run_is_run_again(trained, folder):
+    line = ["digits.net", "--seeds", 2, "--out", "o"]
+    trained.status = 130
+    first = command(*line)
+    assert (first.exit_code, trained.started) == (130, 1)
+    assert "goes on" in first.stderr
+    trained.status = 0
+    (folder / "o" / "seed=0" / "checkpoint.pt").write_bytes(b"half")
+    assert command(*line).exit_code == 0
+    assert trained.started == 3
+    assert command(*line).exit_code == 0
+    assert trained.started == 3
+
+
+def test_folders_of_other_runs_are_left_alone(trained, folder):
+    line = ["digits.net", "--seed", 1, "--out", "o"]
+    assert command(*line, "--epochs", 1).exit_code == 0
+    other = command(*line, "--epochs", 2)
+    assert (other.exit_code, "--epochs 1" in other.stderr) == (1, True)
+    Path("digits.net").write_text(SPEC.replace("conv(4", "conv(5"))
+    changed = command(*line, "--epochs", 1)
+    assert (changed.exit_code, "another text" in changed.stderr) == (1, True)
+    (folder / "p" / "seed=1").mkdir(parents=True)
+    (folder / "p" / "seed=1" / "precious").write_text("mine")
+    foreign = command(*line[:-1], "p")
+    assert (foreign.exit_code, "not of a sweep" in foreign.stderr) == (1, True)
+    assert (folder / "p" / "seed=1" / "precious").exists()
+    assert trained.started == 1
+
+
+def test_a_run_without_its_files_says_so(trained, folder):
+    line = ["digits.net", "--seed", 1, "--out", "o"]
+    assert command(*line).exit_code == 0
+    (folder / "o" / "seed=1" / "checkpoint.pt").write_bytes(b"")
+    again = command(*line)
+    assert again.exit_code == 1
+    assert "remove" in again.stderr
+
+
+WRONG_USE = [
+    (["--set", "depth=1,2"], "no parameter `depth`"),
+    (["--set", "pool"], "NAME=VALUE"),
+    (["--epoch", "3"], "--epoch"),
+    (["--epochs", "none"], "--epochs"),
+    (["more"], "more"),
+    (["--input", "3y3"], "--input"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WRONG_USE)
+def test_wrong_use_is_found_before_the_first_run(trained, line, message):
+    run = command("digits.net", *line)
+    assert (run.exit_code, trained.started, message in run.stderr) == (2, 0, True), run.output
+    assert not Path("runs").exists()
+
+
+def test_options_before_the_spec(trained):
+    run = command("--epochs", 3, "digits.net")
+    assert (run.exit_code, "before the options" in run.stderr) == (2, True)
+
+
+def test_settings_of_the_recipe_go_to_train_as_they_are(trained, folder):
+    setting = "train.optimizer=sgd(0.1, momentum=0.9),sgd(0.01)"
+    command("digits.net", "--set", setting, "--seed", 1, "--out", "o")
+    lines = [json.loads(p.read_text())["arguments"] for p in sorted((folder / "o").glob("*/sweep.json"))]
+    assert sorted(line[2] for line in lines) == [
+        "train.optimizer=sgd(0.01)",
+        "train.optimizer=sgd(0.1, momentum=0.9)",
+    ]
+
+
+def test_tables():
+    point = Point(("a=1", "b=2"), ("a=1",), 0)
+    results = [RunResult(point, 1234, 0.5, 0.25, 60.0), RunResult(point, fault="lost")]
+    table = rows(results)
+    cells = re.split(r" {2,}", as_text(table).splitlines()[2])
+    assert cells == ["a=1", "1, 1 failed", "1,234", "50.00 %", "25.00 %", "1m00s"]
+    [head, row] = csv.reader(as_csv(table).splitlines())
+    assert dict(zip(head, row, strict=True))["best_top1_error"] == "0.25"
+    assert row[:3] == ["1", "2", "0"]
+    assert json.loads(as_json(table))[0]["failed"] == 1
+    assert sweep_module.INTERRUPTED == 130

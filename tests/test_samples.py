@@ -1,0 +1,123 @@
+"""`netspec check --data`: parameters for each image, and what does not fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from places import SPECS
+
+import netspec
+from netspec import samples as counts
+from netspec.cli import main
+from netspec.run.data import open_data
+from netspec.run.data.tree import EXTENSIONS
+from netspec.samples import KNOWN, samples
+
+
+def check(*arguments: object) -> Result:
+    run = CliRunner().invoke(main, ["check", *map(str, arguments)])
+    assert run.exception is None or isinstance(run.exception, SystemExit), run.exc_info
+    return run
+
+
+def test_alexnet_on_imagenet():
+    """Krizhevsky et al. (2012): 60 million parameters and 1.2 million images."""
+    run = check(SPECS / "alexnet.net", "--data", "imagenet")
+    assert run.exit_code == 0
+    assert "62,378,344 / 1,281,167 = 48.7 parameters for each" in run.stdout
+    assert not run.stderr
+    found = json.loads(check(SPECS / "alexnet.net", "--data", "imagenet", "--format", "json").stdout)
+    assert found["data"]["params_per_image"] == 62_378_344 / 1_281_167
+    assert "data" not in json.loads(check(SPECS / "alexnet.net", "--format", "json").stdout)
+
+
+def test_what_does_not_fit_is_a_warning_at_its_place():
+    line = [SPECS / "lenet.net", "--data", "cifar100", "--format", "json"]
+    found = json.loads(check(*line).stdout)["diagnostics"]
+    assert [(d["code"], d["severity"]) for d in found] == [
+        ("data-channels", "warning"),
+        ("data-classes", "warning"),
+    ]
+    assert found[0]["help"] == "--input 3x32x32"
+    assert "--set classes=100" in found[1]["help"]
+    text = (SPECS / "lenet.net").read_text().splitlines()
+    assert text[found[1]["line"] - 1].strip() == "f7: linear(classes)"
+    assert check(*line, "--strict").exit_code == 1
+    fitting = check(*line[:-2], "--set", "classes=100", "--input", "3x32x32", "--strict")
+    assert (fitting.exit_code, "data-" in fitting.stderr) == (0, False)
+
+
+def test_more_classes_than_the_data_has_are_told_too(tmp_path):
+    (tmp_path / "a.net").write_text("network A\ninput image: 1x8x8\nflatten; linear(12)\n")
+    run = check(tmp_path / "a.net", "--data", "digits")
+    assert (run.exit_code, "digits has 10 classes, and linear gives 12" in run.stderr) == (0, True)
+    (tmp_path / "a.net").write_text("network A\ninput image: 1x8x8\nconv(10, 3)\n")
+    assert "and conv gives 10x6x6" in check(tmp_path / "a.net", "--data", "digits").stderr
+
+
+def test_counts_are_those_of_training(data_root):
+    mnist, digits = open_data("mnist", data_root / "mnist"), open_data("digits")
+    for data in (mnist, digits):
+        known = KNOWN[data.name]
+        assert known.train_images == data.train_images
+        assert known.classes == len(data.class_names)
+        assert known.channels == data.channels
+    assert counts.EXTENSIONS == EXTENSIONS
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    for part, count in (("cats", 7), ("dogs", 1), ("owls/inner", 11)):
+        (tmp_path / "set" / part).mkdir(parents=True)
+        for number in range(count):
+            (tmp_path / "set" / part / f"{number}.JPG").touch()
+    (tmp_path / "set" / "cats" / "notes.txt").touch()
+    (tmp_path / "set" / "cats" / ".hidden.jpg").touch()
+    (tmp_path / "set" / ".git").mkdir()
+    return tmp_path / "set"
+
+
+def test_folders_are_counted_as_in_training(tree, tmp_path):
+    found, data = samples(f"folder:{tree}"), open_data(f"folder:{tree}")
+    assert (found.train_images, found.classes) == (data.train_images, len(data.class_names)) == (16, 3)
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / "train").symlink_to(tree)
+    (tmp_path / "both" / "val").symlink_to(tree)
+    assert samples(f"folder:{tmp_path / 'both'}").train_images == 19
+
+
+def test_what_cannot_be_counted(tree, tmp_path):
+    refused = [
+        ("imagenett", 2, "did you mean `imagenet`"),
+        ("folder:", 2, "no data set"),
+        (f"folder:{tmp_path / 'gone'}", 1, "gone"),
+        (f"folder:{tree / 'cats'}", 1, "no class folders"),
+    ]
+    (tree / "empty").mkdir()
+    refused.append((f"folder:{tree}", 1, "empty holds no images"))
+    for name, status, message in refused:
+        run = check("lenet", "--data", name)
+        assert (run.exit_code, message in run.stderr, run.stdout) == (status, True, ""), run.output
+
+
+def test_a_spec_with_faults_has_no_ratio(tmp_path):
+    (tmp_path / "a.net").write_text("network A\ninput image: 1x8x8\nflaten\n")
+    run = check(tmp_path / "a.net", "--data", "digits")
+    assert (run.exit_code, "for each" in run.output) == (1, False)
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "sarif"])
+def test_other_formats(form):
+    run = check("lenet", "--data", "cifar10", "--format", form)
+    assert run.exit_code == 0
+    assert ("parameters for each" in run.stdout) == (form == "markdown")
+    assert "data-channels" in run.output
+
+
+def test_the_ratio_of_the_zoo_is_counted_once():
+    report = netspec.check("googlenet")
+    ratio = samples("imagenet").ratio(report.require())
+    assert ratio == report.require().totals.params / 1_281_167
