@@ -22,14 +22,14 @@ lint: $(VENV)/developing
 	$(BIN)/ruff format --check netspec tests benchmarks
 	$(BIN)/ruff check netspec tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/netspec fmt --check specs/*.net specs/blocks/*.net
+	$(BIN)/netspec fmt --check specs/*.net specs/blocks/*.net recipes/*.net
 
 check: lint test
 
 format: $(VENV)/developing
 	$(BIN)/ruff format netspec tests benchmarks
 	$(BIN)/ruff check --fix netspec tests benchmarks
-	$(BIN)/netspec fmt specs/*.net specs/blocks/*.net
+	$(BIN)/netspec fmt specs/*.net specs/blocks/*.net recipes/*.net
 
 ops: $(VENV)/developing
 	$(BIN)/python -c 'from netspec.emit.manual import manual; print(manual(), end="")' > docs/ops.md

@@ -20,7 +20,7 @@ SUMMARY = Summary(
 
 
 def told(progress: Progress) -> None:
-    progress.begin(Plan("digits", 1442, 355, 10, 32, 2, 45, 431_080, "cpu", OUT))
+    progress.begin(Plan("digits", 1442, 355, 10, 32, 2, 45, 431_080, "cpu, float32", OUT))
     progress.tick(Tick(1, 20, 1.5, 0.4, 4000.0, 12.0))
     progress.warn("[dead] loss")
     progress.epoch(EpochReport(1, 0.01, 0.5, 0.9, SCORE, True, 4000.0, 3.0))
@@ -36,7 +36,8 @@ def test_lines_say_everything(terminal: bool) -> None:
     told(progress)
     text = file.getvalue()
     for line in (
-        "431,080 parameters on digits (1,442 images to train on, 355 to validate on, 10 classes), cpu",
+        "431,080 parameters on digits (1,442 images to train on, 355 to validate on, 10 classes)",
+        "on cpu, float32",
         "2 epochs of 45 steps of 32 images, saved in runs/lenet",
         "warning: [dead] loss",
         "epoch 1/2  loss 0.5000  accuracy 90.00%  val loss 0.2000  top-1 error 5.00%  top-5 error 1.00%",
@@ -51,7 +52,7 @@ def test_plain_lines_hold_no_control_codes_and_do_not_wrap() -> None:
     file = io.StringIO()
     told(Lines(Console(file=file, width=20)))
     assert "\x1b" not in file.getvalue()
-    assert len(file.getvalue().splitlines()) == 9
+    assert len(file.getvalue().splitlines()) == 10
 
 
 def test_a_long_epoch_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,4 +63,4 @@ def test_a_long_epoch_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     for step in (10, 20, 30):
         lines.tick(Tick(1, step, 1.5, 0.4, 4000.0, 3700.0))
     shown = [line for line in file.getvalue().splitlines() if line.startswith("epoch")]
-    assert shown == ["epoch 1/2  20/45  loss 1.5000  accuracy 40.0%  4,000 images/s  1h01m left"]
+    assert shown == ["epoch 1/2  20/45  loss 1.5000  accuracy 40.0%  4,000 images/s (0% waiting)  1h01m left"]
