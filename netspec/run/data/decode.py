@@ -62,7 +62,7 @@ def read_rgb(content: bytes) -> Pixels:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's doubts about metadata and sizes; its errors are raised
         with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(_as_rgb(image))
+            return np.array(_as_rgb(image))
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
