@@ -71,7 +71,7 @@ class Setting:
         """
         if self.workers is not None:
             return self.workers
-        return 0 if self.device.type == "cpu" else min(8, cores())
+        return 0 if self.device.type == "cpu" else max(min(8, cores() // self.world), 1)
 
 
 @dataclass(frozen=True)
