@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.run.data.photos import PhotoBatches, PhotoSet
-from netspec.run.data.source import DataError, Setting
+from netspec.run.data.source import DataError, Setting, announce
 from netspec.run.data.tree import Files, class_folders, scan, scan_parts, split
 
 
@@ -47,9 +49,39 @@ def open_folder(name: str, root: Path, val_share: float, seed: int) -> Folder:
 
 
 def open_imagenet(root: Path) -> Folder:
-    """List the images of ILSVRC's `train/` and `val/`, each with a folder for every class."""
+    """List the images of ILSVRC's `train/` and `val/`, each with a folder for every class.
+
+    Where one is missing and the archive of ILSVRC 2012 is there, it is unpacked first, once.
+    """
     for part in ("train", "val"):
         if not (root / part).is_dir():
-            message = f"{root} has no {part}/ folder: imagenet needs train/ and val/"
-            raise DataError(message + " with a folder for every class (name the place with --root)")
+            _unpack(root, part)
     return Folder("imagenet", *scan_parts(root))
+
+
+def _unpack(root: Path, part: str) -> None:
+    """Unpack an archive with torchvision, which checks its sum; a folder gets its name once it is whole."""
+    from torchvision.datasets import imagenet
+
+    archive, devkit = (root / imagenet.ARCHIVE_META[name][0] for name in (part, "devkit"))
+    if not archive.is_file():
+        message = (
+            f"{root} has no {part}/ folder: imagenet needs train/ and val/ with a folder for every class"
+        )
+        raise DataError(
+            f"{message}, or {archive.name} and {devkit.name} to unpack (name the place with --root)"
+        )
+    announce(
+        f"unpacking {archive} into {root / part}: this happens once, and takes its size again on the disk"
+    )
+    beside = root / f".{part}.unpacking"
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        if part == "val" and not (root / imagenet.META_FILE).is_file():
+            imagenet.parse_devkit_archive(root)
+        parse = imagenet.parse_train_archive if part == "train" else imagenet.parse_val_archive
+        parse(root, folder=beside.name)
+        beside.rename(root / part)
+    except (OSError, RuntimeError, tarfile.TarError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{archive} cannot be unpacked ({reason}): fetch it again, or make room") from error

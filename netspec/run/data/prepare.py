@@ -22,7 +22,7 @@ from netspec.run.data.folder import Folder
 from netspec.run.data.loading import as_it_is, begin_worker
 from netspec.run.data.packed import MAGIC, PARTS, Contents, footer
 from netspec.run.data.resample import Box, resized_shape, window
-from netspec.run.data.source import DataError, announce
+from netspec.run.data.source import DataError, announce, cores
 from netspec.run.data.tree import Files
 
 SAMPLE = 64  # photos that the size to come is estimated from
@@ -122,7 +122,7 @@ def _items(packer: Packer) -> Iterator[Item]:
     loader = DataLoader(
         packer,
         batch_size=None,
-        num_workers=min(8, os.cpu_count() or 1),
+        num_workers=min(8, cores()),
         collate_fn=as_it_is,
         worker_init_fn=begin_worker,
         generator=torch.Generator(),

@@ -69,8 +69,12 @@ def _resized(pixels: Pixels, shape: tuple[int, int], end: tuple[int, int]) -> Te
     rows = min(pixels.shape[0], int((end[0] + 1) * down) + 2)
     # torch tells channels_last, which its fast kernel takes, by the batch's stride; hence the new axis first.
     image = torch.from_numpy(pixels)[None, :rows].permute(0, 3, 1, 2)
-    result: Tensor = _antialiased(image, end, False, 1 / down, 1 / across)
-    return result[0].permute(1, 2, 0)
+    # torch takes a side that comes out as long as it went in for one that is not to be resized.
+    extra = [
+        out + (out == into != whole) for out, into, whole in zip(end, image.shape[2:], shape, strict=True)
+    ]
+    result: Tensor = _antialiased(image, extra, False, 1 / down, 1 / across)
+    return result[0, :, : end[0], : end[1]].permute(1, 2, 0)
 
 
 def _by_pillow(pixels: Pixels, shape: tuple[int, int], box: Box) -> Tensor:

@@ -72,7 +72,7 @@ class Setting:
         """
         if self.workers is not None:
             return self.workers
-        return 0 if self.device.type == "cpu" else min(8, os.cpu_count() or 1)
+        return 0 if self.device.type == "cpu" else max(min(8, cores() // self.world), 1)
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,11 @@ class Data(Protocol):
 
     def open(self, setting: Setting) -> Batches:
         """Read what training needs; raises DataError for what does not fit or cannot be read."""
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def announce(message: str) -> None:

@@ -1,0 +1,170 @@
+"""Prepared copies: the same batches as from the files, and never half a copy that looks whole."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import Tensor
+
+from netspec.cli import main
+from netspec.recipe import Recipe
+from netspec.recipe.images import Flip, Lighting, MeanImage, MeanStd, RandomResizedCrop
+from netspec.run.data import DataError, Setting, open_data
+from netspec.run.data.packed import open_prepared
+from netspec.run.data.prepare import Packer, prepare
+
+CPU = torch.device("cpu")
+
+
+def setting(workers: int = 0, **recipe: object) -> Setting:
+    values = {"batch": 4, "resize": 20, "augment": (Flip(), Lighting()), "normalize": MeanStd()} | recipe
+    return Setting((3, 16, 16), Recipe.model_validate(values), CPU, workers)
+
+
+def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    images, labels = zip(*batches, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def copy(source: Path, out: Path, size: int = 20, quality: int | None = None) -> Path:
+    prepare(f"folder:{source}", None, out, size=size, quality=quality, val_share=0.2)
+    return out
+
+
+@pytest.fixture
+def source(photos: Callable[..., Path]) -> Path:
+    return photos("whole", 5)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_copy_gives_the_batches_of_the_files(workers: int, source: Path, tmp_path: Path) -> None:
+    chosen = setting(workers)
+    sets = [open_data(f"folder:{source}"), open_data(f"prepared:{copy(source, tmp_path / 'copy')}")]
+    assert sets[0].class_names == sets[1].class_names
+    assert [(s.train_images, s.val_images, s.channels) for s in sets] == [(12, 3, 3)] * 2
+    theirs, ours = (data.open(chosen) for data in sets)
+    for one, two in (
+        (theirs.train(1), ours.train(1)),
+        (theirs.train(1, 2), ours.train(1, 2)),
+        (theirs.validate(), ours.validate()),
+        (theirs.validate("ten_crop"), ours.validate("ten_crop")),
+    ):
+        (images, labels), (others, numbers) = collect(one), collect(two)
+        assert images.equal(others)
+        assert labels.equal(numbers)
+
+
+def test_a_copy_of_jpegs_is_close(source: Path, tmp_path: Path) -> None:
+    data = open_data(f"prepared:{copy(source, tmp_path / 'copy', quality=98)}")
+    plain = open_data(f"prepared:{copy(source, tmp_path / 'plain')}")
+    chosen = setting(augment=(), normalize=MeanImage())
+    images, others = (collect(each.open(chosen).train(0))[0] for each in (data, plain))
+    assert 0 < (images - others).abs().mean() < 6
+    assert (tmp_path / "copy").stat().st_size < (tmp_path / "plain").stat().st_size
+
+
+def test_random_windows_are_cut_from_a_copy(source: Path, tmp_path: Path) -> None:
+    batches = open_data(f"prepared:{copy(source, tmp_path / 'copy')}").open(
+        setting(augment=(RandomResizedCrop(),))
+    )
+    assert collect(batches.train(0))[0].shape == (12, 3, 16, 16)
+
+
+def test_the_recipes_size(source: Path, tmp_path: Path) -> None:
+    data = open_data(f"prepared:{copy(source, tmp_path / 'copy', 24)}")
+    assert collect(data.open(setting()).validate())[0].shape == (3, 3, 16, 16)
+    with pytest.raises(DataError, match=r"short side of 24, but the recipe resizes to 30: .*--size 30"):
+        data.open(setting(resize=30))
+    small = open_data(f"prepared:{copy(source, tmp_path / 'small', 16)}")
+    assert small.open(setting(resize=None)).preprocessing.resize == 16
+
+
+def test_a_copy_of_imagenet_has_its_mean(photos: Callable[..., Path], tmp_path: Path) -> None:
+    photos("set/train", 2)
+    photos("set/val", 1)
+    prepare("imagenet", tmp_path / "set", tmp_path, size=20, quality=None, val_share=0.2)
+    data = open_data(f"prepared:{tmp_path / 'imagenet-20.pack'}")
+    assert data.open(setting()).preprocessing.mean == pytest.approx((123.675, 116.28, 103.53))
+
+
+def test_a_worker_gets_no_copy_of_the_file(source: Path, tmp_path: Path) -> None:
+    photos = open_prepared("x", copy(source, tmp_path / "copy")).train_photos
+    before = photos.photo(3)
+    assert len(pickle.dumps(photos)) < 2000
+    assert (pickle.loads(pickle.dumps(photos)).photo(3) == before).all()
+
+
+@pytest.mark.parametrize("length", [0, 7, 40, 1000, -1, -30, -200])
+def test_part_of_a_copy_is_refused(length: int, source: Path, tmp_path: Path) -> None:
+    path = copy(source, tmp_path / "copy")
+    os.truncate(path, length if length >= 0 else path.stat().st_size + length)
+    with pytest.raises(DataError, match="copy is not a prepared copy, or not whole: make it with"):
+        open_data(f"prepared:{path}")
+
+
+def test_no_copy(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist: make it with netspec prepare"):
+        open_data(f"prepared:{tmp_path / 'nothing'}")
+
+
+def test_an_interrupt_leaves_nothing(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(packer: Packer) -> Iterator[bytes]:
+        yield packer[0]  # type: ignore[misc]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("netspec.run.data.prepare._items", stop)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        copy(source, tmp_path / "out" / "copy")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_written_over(source: Path, tmp_path: Path) -> None:
+    (tmp_path / ".copy.part").write_bytes(b"half")
+    copy(source, tmp_path / "copy")
+    assert not (tmp_path / ".copy.part").exists()
+
+
+def test_bad_images_are_all_named(source: Path, tmp_path: Path) -> None:
+    for number in (1, 3):
+        (source / "class1" / f"{number}.jpg").write_bytes(b"junk")
+    with pytest.raises(DataError, match=r"2 images cannot be read: .*1/[13]\.jpg \(.*\); .*1/[13]\.jpg \("):
+        copy(source, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_full_disk_is_refused_ahead(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**6, 10**6 - 9000, 9000))
+    with pytest.raises(DataError, match=r"would take about [\d.]+ kB, and 9 kB are free .*--quality 95"):
+        copy(source, tmp_path / "copy")
+
+
+COMMANDS: dict[str, tuple[list[str], int, str]] = {
+    "a set that needs none": (["--data", "mnist", "--out", "x"], 2, "mnist needs no preparing"),
+    "no such folder": (["--data", "folder:nowhere", "--out", "x"], 1, "nowhere does not exist"),
+    "a file that is there": (["--data", "folder:whole", "--out", "there"], 2, "there exists already"),
+    "a folder that is not": (["--data", "folder:whole", "--out", "no/x"], 1, "cannot be written"),
+    "all is well": (["--data", "folder:whole", "--out", "x", "--size", "8"], 0, "data prepared:x"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "status", "message"), COMMANDS.values(), ids=COMMANDS)
+def test_the_command(
+    arguments: list[str], status: int, message: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    Path("there").touch()
+    result = CliRunner().invoke(main, ["prepare", *arguments])
+    assert result.exit_code == status
+    assert message in " ".join(result.stderr.split())

@@ -1,0 +1,57 @@
+"""One file, prepared for prediction as training prepares its validation images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from netspec.recipe import Recipe
+from netspec.recipe.images import Mean, MeanImage, MeanStd, Normalize
+from netspec.run.data import DataError, Setting, open_data
+from netspec.run.data.resident import Labelled, ResidentBatches
+from netspec.run.data.single import load_image
+from netspec.run.data.source import Preprocessing, View
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("view", ["center_crop", "ten_crop"])
+@pytest.mark.parametrize("normalize", [MeanStd(), MeanImage()], ids=["mean_std", "mean_image"])
+def test_a_photo_is_prepared_as_in_validation(
+    normalize: Normalize, view: View, photos: Callable[..., Path]
+) -> None:
+    data = open_data(f"folder:{photos('whole', 5)}")
+    batches = data.open(Setting((3, 16, 14), Recipe(resize=20, normalize=normalize), CPU))
+    images, _ = next(batches.validate(view))
+    values = Preprocessing.from_plain(batches.preprocessing.to_plain())
+    for image, path in zip(images, data.val_files.paths, strict=True):  # type: ignore[attr-defined]
+        assert load_image(Path(os.fsdecode(path)), values, view)[0].equal(image)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("normalize", [Mean(), MeanImage()], ids=["mean", "mean_image"])
+def test_an_image_of_a_small_set_is_resized_whole(
+    normalize: Normalize, channels: int, tmp_path: Path
+) -> None:
+    stream = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (4, channels, 10, 10), generator=stream, dtype=torch.uint8)
+    part = Labelled(images, torch.arange(4))
+    batches = ResidentBatches(part, part, Setting((channels, 12, 15), Recipe(normalize=normalize), CPU))
+    whole, _ = next(batches.validate())
+    for index, pixels in enumerate(images.permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(tmp_path / "image.png")
+        for view in ("center_crop", "ten_crop"):
+            found = load_image(tmp_path / "image.png", batches.preprocessing, view)  # type: ignore[arg-type]
+            torch.testing.assert_close(found[0], whole[index], atol=1.01, rtol=0)
+
+
+def test_what_cannot_be_prepared(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.jpg cannot be read \(No such file"):
+        load_image(tmp_path / "gone.jpg", Preprocessing((0.0,), (1.0,), 20, (16, 16)))
+    with pytest.raises(DataError, match="does not say how images are resized"):
+        load_image(tmp_path / "gone.jpg", Preprocessing((0.0,), (1.0,)))
