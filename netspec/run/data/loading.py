@@ -33,6 +33,17 @@ class Photos(Protocol):
         """Read one."""
 
 
+class Relabelled:
+    """Photos with other class numbers than their own."""
+
+    def __init__(self, photos: Photos, labels: Tensor) -> None:
+        self.photos, self.labels = photos, labels
+        self.photo = photos.photo
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
 class Reader(Dataset[Loaded | BadImage]):
     """Reads the photos of a batch; each crop depends on the seed, the epoch and the photo's number alone."""
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from netspec.recipe import Recipe
 from netspec.recipe.images import Lighting, RandomErasing
 from netspec.run.data.cache import keep, key_of, recall
-from netspec.run.data.loading import EpochLoader, Photos, Reader
+from netspec.run.data.loading import EpochLoader, Photos, Reader, Relabelled
 from netspec.run.data.normalize import Normalizer, check_mean_image, preprocessing
-from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, View, generator
+from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, View, generator, training_labels
 from netspec.run.data.statistics import IMAGENET, Statistics, measure, needs
 from netspec.run.data.transforms import Draw, augmented, check_augment
 from netspec.run.data.views import FixedView, PhotoView, TrainingView
@@ -65,7 +65,8 @@ class PhotoBatches:
         view = TrainingView(recipe, self.resize, setting.size)
         self.normalizer = Normalizer.of(self.preprocessing, setting.device)
         self.training = self.normalizer.padded(view.padding)
-        self.loader = self._loader(photos.train, view, self.batch, self.share)
+        told = Relabelled(photos.train, training_labels(photos.train.labels, recipe))
+        self.loader = self._loader(told, view, self.batch, self.share)
         self.val_loaders: dict[View, EpochLoader] = {}
 
     @property
@@ -97,9 +98,7 @@ class PhotoBatches:
             ready = self.normalizer(images.flatten(0, 1), places.flatten(0, 1))
             yield ready if view == "center_crop" else ready.unflatten(0, images.shape[:2]), labels
 
-    def _loader(
-        self, photos: PhotoFiles, view: PhotoView, batch: int, share: slice | None = None
-    ) -> EpochLoader:
+    def _loader(self, photos: Photos, view: PhotoView, batch: int, share: slice | None = None) -> EpochLoader:
         reader = Reader(photos, view, self.setting.size, self.setting.recipe.seed)
         return EpochLoader(reader, batch, self.setting, share)
 

@@ -14,7 +14,16 @@ from netspec.recipe.images import Lighting, MeanImage, RandomResizedCrop
 from netspec.run.data.normalize import Normalizer, check_mean_image, preprocessing
 from netspec.run.data.policies import applied, policies
 from netspec.run.data.resample import cut
-from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, View, generator, stream_seed
+from netspec.run.data.source import (
+    Batch,
+    DataError,
+    Preprocessing,
+    Setting,
+    View,
+    generator,
+    stream_seed,
+    training_labels,
+)
 from netspec.run.data.statistics import IMAGENET, Statistics, channel_statistics, measure
 from netspec.run.data.transforms import Draw, augmented, check_augment, on_pixels
 from netspec.run.data.views import random_window
@@ -81,6 +90,7 @@ class ResidentBatches:
         self.policies = policies(self.recipe)
         self.val_part = self._ahead(parts[1])
         self.train_part = parts[0].to(torch.device("cpu")) if self.one_by_one else self._ahead(parts[0])
+        self.labels = training_labels(self.train_part.labels, self.recipe)
         self.share = setting.share(self.batch)
 
     @property
@@ -106,7 +116,7 @@ class ResidentBatches:
                 images = part.images.index_select(0, chosen)
             draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
             ready = augmented(self._ready(images), self.recipe, self.normalizer, self.found, draw)
-            yield ready, part.labels.index_select(0, chosen).to(device)
+            yield ready, self.labels.index_select(0, chosen).to(device)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """Every validation image of this process once, whole: an image of the input's size has one crop."""

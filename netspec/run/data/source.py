@@ -184,6 +184,14 @@ def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
     return channels, height, width
 
 
+def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
+    """The class numbers to train on: drawn once, whatever the images show, where a recipe asks for that."""
+    if not recipe.random_labels:
+        return labels
+    drawn = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator(recipe.seed, 3))
+    return drawn.to(labels)
+
+
 def generator(*parts: int) -> torch.Generator:
     """A random stream of its own for each tuple of numbers, such as (seed, epoch).
 
