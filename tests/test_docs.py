@@ -12,6 +12,7 @@ from netspec.check import check_source
 from netspec.diagnostics import Source
 from netspec.emit.table import text
 from netspec.memory import estimate
+from netspec.recipe.reading import PARTS
 
 ROOT = HERE.parent
 
@@ -44,3 +45,37 @@ def test_the_readme_shows_alexnet_as_it_is():
     net = check(ROOT / "specs" / "alexnet.net").require()
     table = next(b for b in shown if "netspec check" in b and "conv1" in b)
     assert text(net, estimate(net)) in table
+
+
+def entries(heading: str) -> list[str]:
+    """The first column of the table under a heading of the data's document."""
+    section = (ROOT / "docs" / "data.md").read_text("utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    cells = [
+        row.split(" | ")[0] for row in section.splitlines() if row.startswith("| `") and row[3:5] != "--"
+    ]
+    return [entry for cell in cells for entry in re.findall(r"`(.*?)`", cell)]
+
+
+def checked(lines: str) -> None:
+    text = f"network Net\ninput image: 3x8x8\nflatten\nlinear(4)\ntrain {{\n{lines}\n}}\n"
+    report = check_source(Source("test.net", text), ROOT)
+    assert report.ok, report.diagnostics
+
+
+def test_what_the_document_of_images_names_is_known():
+    augment = entries("Augmentation")
+    assert {entry.split("(")[0] for entry in augment} == PARTS["augment"].keys()
+    assert {entry.split("(")[0] for entry in entries("Normalisation")} == PARTS["normalize"].keys()
+    for entry in augment:
+        checked(f"  augment: [{entry}]")
+    for entry in entries("Normalisation"):
+        checked(f"  normalize: {entry}")
+    for entry in entries("Sets"):
+        checked(f'  data: "{entry}"')
+    checked(blocks(ROOT / "docs" / "data.md")[0].split("{", 1)[1].rsplit("}", 1)[0].replace("227", "8"))
+
+
+def test_the_document_of_images_names_every_set():
+    from netspec.run.data import NAMES
+
+    assert {re.split("[:[]", name)[0] for name in entries("Sets")} == {re.split("[:[]", n)[0] for n in NAMES}

@@ -171,7 +171,7 @@ def test_a_list_reads_as_milestones() -> None:
     assert read({"schedule": Call("multistep", ([30, 60],))}).schedule == Multistep(milestones=(30, 60))
 
 
-@pytest.mark.parametrize("entry", [Call("none"), []], ids=["none", "empty list"])
+@pytest.mark.parametrize("entry", [Call("none"), None, []], ids=["none", "the value none", "empty list"])
 def test_no_augmentation(entry: object) -> None:
     assert read({"augment": entry}).augment == ()
 

@@ -70,7 +70,7 @@ def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
 def value_of(key: str, entry: object, faults: list[Fault]) -> object:
     """Turn one entry into what its field takes, or None where a fault was found."""
     if key in LISTS:
-        calls = entry if isinstance(entry, list | tuple) else [] if entry == Call("none") else [entry]
+        calls = entry if isinstance(entry, list | tuple) else [] if entry in (None, Call("none")) else [entry]
         parts = [part_of(key, call, faults) for call in calls]
         return tuple(part for part in parts if part is not None)
     if key in PARTS:
@@ -85,6 +85,8 @@ def value_of(key: str, entry: object, faults: list[Fault]) -> object:
 
 def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
     table = PARTS[key]
+    if entry is None:
+        entry = "none"  # which the language has as a value of its own
     call = Call(entry) if isinstance(entry, str) else entry
     if not isinstance(call, Call):
         choices = ", ".join(table)
