@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
 from torch import Tensor
 
 from netspec.recipe import Recipe
@@ -81,7 +84,8 @@ def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
     with memory_explained(recipe.batch):
         place(saved.module, machine.device)
         batches = images.data.open(Setting(shape, recipe, machine.device, machine.workers))
-        votes = collect(saved.module, normalized(saved, batches.validate(view), machine.device))
+        ready = normalized(saved, batches.validate(view), machine.device)
+        votes = collect(saved.module, watched(ready, images.data.val_images, str(saved.path)))
     return votes if numbers is None else replace(votes, labels=numbers[votes.labels])
 
 
@@ -110,6 +114,16 @@ def normalized(saved: Saved, batches: Iterator[Batch], device: torch.device) -> 
     """Batches of raw pixels, 0 to 255, prepared as the network's training prepared them."""
     normalizer = Normalizer.of(saved.preprocessing, device)
     return ((normalizer(pixels), labels) for pixels, labels in batches)
+
+
+def watched(batches: Iterator[Batch], count: int, title: str) -> Iterator[Batch]:
+    """The batches, with a bar on standard error where that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(escape(title), total=count)
+        for images, labels in batches:
+            yield images, labels
+            bar.advance(task, len(labels))
 
 
 def raw_recipe(recipe: Recipe, batch: int | None = None) -> Recipe:

@@ -72,6 +72,7 @@ def test_eval_gives_the_figures_of_training(runs):
     for key in ("top1_error", "top5_error"):
         assert network[key] == expected[key]
     assert network["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+    assert evaluated(runs / "d1", "--crops", 10)["crops"] == 1  # images of the network's size have one
 
 
 def test_photos_are_those_that_training_held_out(photo_run):
@@ -196,6 +197,7 @@ def test_published_weights_by_the_card(tmp_path, photos, monkeypatch):
     built = load_spec("squeezenet1_1").module()
     saved = published.open_network("squeezenet1_1", "IMAGENET1K_V1")
     looks = zoo.card("squeezenet1_1").results[0].evaluation
+    assert saved.input_shape == (3, looks.crop, looks.crop)
     assert (saved.recipe.resize, saved.recipe.crop) == (looks.resize, looks.crop)
     pixel = torch.full((3,), 128.0)
     ours = (pixel - torch.tensor(saved.preprocessing.mean)) * torch.tensor(saved.preprocessing.scale)
