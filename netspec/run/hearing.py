@@ -56,8 +56,14 @@ def open_images(saved: Saved, name: str | None, root: Path | None) -> Images:
         classes = class_folders(Path(path))
         every = scan(Path(path), classes)
         return Images(Folder(name, classes, every, every), "all images")
-    root = root or (saved.root if name == saved.data else None)
-    data = open_data(name, root, val_share=saved.val_share, seed=saved.recipe.seed)
+    known = saved.root if name == saved.data else None
+    data = open_data(
+        name,
+        root or known,
+        val_share=saved.val_share,
+        seed=saved.recipe.seed,
+        download=root is not None or known is None,  # nothing is written where a stranger's file says
+    )
     held_out = kind == "folder" and not _split(Path(path))
     return Images(data, "the images that its training held out" if held_out else "validation images")
 

@@ -188,6 +188,25 @@ def test_refusals(runs, tmp_path, photo_run, photos):
         assert run.stderr.count("\n") == 1
 
 
+def test_nothing_is_downloaded_to_where_a_checkpoint_says(runs, tmp_path, monkeypatch):
+    def download(*arguments, **more):
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", download)
+    content = load(runs / "d1" / "checkpoint.pt")
+    content["about"]["root"] = str(tmp_path / "there")
+    save(tmp_path / "x.pt", content | {"data": "mnist"})
+    run = command("eval", tmp_path / "x.pt")
+    assert (run.exit_code, "holds no MNIST" in run.stderr) == (1, True)
+    assert not (tmp_path / "there").exists()
+
+
+def test_the_place_of_the_data_is_kept(mnist_root, tmp_path):
+    (tmp_path / "m.net").write_text(DIGITS)
+    train(tmp_path / "m.net", "--data", "mnist", "--root", mnist_root, "--out", tmp_path / "m")
+    assert evaluated(tmp_path / "m")["networks"][0]["images"] == 16
+
+
 def test_published_weights_by_the_card(tmp_path, photos, monkeypatch):
     """The card says resize, crop, mean and deviation; classes are in the order of the data's."""
     torch.manual_seed(0)
