@@ -84,6 +84,7 @@ def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
     Raises:
         DataError: the images do not fit the network, their classes are not its classes, or a file is bad.
     """
+    _refuse_channels(saved, images.data)
     shape = check_fit(images.data, saved.input_shape)
     numbers = class_numbers(saved, images.data)
     recipe = raw_recipe(saved.recipe, machine.batch)
@@ -93,6 +94,15 @@ def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
         ready = normalized(saved, batches.validate(view), machine.device)
         votes = collect(saved.module, watched(ready, images.data.val_images, str(saved.path)))
     return votes if numbers is None else replace(votes, labels=numbers[votes.labels])
+
+
+def _refuse_channels(saved: Saved, data: Data) -> None:
+    """Refuse images whose channels the network does not take, for its input can no longer be changed."""
+    if data.channels != saved.input_shape[0]:
+        images = f"{data.channels} channel{'s' * (data.channels != 1)}"
+        takes = "x".join(map(str, saved.input_shape))
+        message = f"{data.name} has images of {images}, but the network in {saved.path} takes {takes}"
+        raise DataError(f"{message}: name other images with --data")
 
 
 def class_numbers(saved: Saved, data: Data) -> Tensor | None:
