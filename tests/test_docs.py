@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from places import HERE
 
 from netspec import check, zoo
@@ -13,6 +14,9 @@ from netspec.diagnostics import Source
 from netspec.emit.table import text
 from netspec.memory import estimate
 from netspec.recipe.reading import PARTS
+from netspec.run.grid import grid
+from netspec.samples import samples, sentence
+from netspec.settings import read_setting
 
 ROOT = HERE.parent
 
@@ -35,6 +39,22 @@ def test_the_card_in_the_documents_is_the_zoo_s(tmp_path):
     card, whole = zoo.read(tmp_path / "card.yaml"), zoo.card("resnet50")
     assert card.model_copy(update={"results": whole.results}) == whole
     assert set(card.results) <= set(whole.results)
+
+
+SWEEPS = re.findall(r"netspec sweep (\S+) (.*?)[`\n]", (ROOT / "docs" / "experiments.md").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("spec", "options"), SWEEPS, ids=str)
+def test_the_experiments_can_be_made(spec, options):
+    settings = re.findall(r"--set (\S+)", options)
+    for point in grid(settings, [None]):
+        report = check(ROOT / spec, **dict(read_setting(s) for s in point.settings))
+        assert report.ok
+
+
+def test_the_ratio_in_the_documents_is_what_check_prints():
+    net = check(ROOT / "specs" / "alexnet.net").require()
+    assert sentence(net, samples("imagenet")) in (ROOT / "docs" / "experiments.md").read_text("utf-8")
 
 
 def test_the_readme_shows_alexnet_as_it_is():

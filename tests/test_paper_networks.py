@@ -15,6 +15,7 @@ PUBLISHED = [
     ("nin", {"data": "cifar10"}, 966_986),
     ("zfnet", {}, 62_357_608),
     ("zfnet", {"wide": True}, 107_627_624),
+    ("alexnet_half", {}, 59_798_312),
     ("cifar10", {}, 145_578),
     ("cifar10", {"model": "full"}, 89_578),
     *(

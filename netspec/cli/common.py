@@ -93,7 +93,9 @@ class Plainly:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, self.kinds):
-            click.echo(f"error: {error}", err=True)
+            from netspec.diagnostics import printable
+
+            click.echo(f"error: {printable(str(error))}", err=True)
             sys.exit(2 if getattr(error, "wrong_use", False) else 1)
         if isinstance(error, KeyboardInterrupt):
             click.echo("interrupted", err=True)

@@ -16,6 +16,8 @@ from netspec.values import kind_of
 T = TypeVar("T")
 LONGEST = 2 * 2**20
 """Characters of a spec, as many as are read from a file."""
+MOST = 300
+"""Characters of a fault that are repeated."""
 
 
 def describe(
@@ -60,8 +62,8 @@ def restore(about: Mapping[str, Any], where: Path) -> Net:
         raise TrainError(f"{where} is damaged: the arguments of its spec cannot be read") from error
     if report.net is None:
         fault = next(d for d in report.diagnostics if d.severity == "error")
-        line = fault.span.line
-        raise TrainError(f"{where} keeps a spec that this netspec refuses: line {line}: {fault.message}")
+        message = fault.message if len(fault.message) <= MOST else f"{fault.message[:MOST]}..."
+        raise TrainError(f"{where} keeps a spec that this netspec refuses: line {fault.span.line}: {message}")
     return report.net
 
 

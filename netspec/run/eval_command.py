@@ -31,7 +31,6 @@ class Judged:
 
     members: tuple[tuple[Saved, Score], ...]
     images: Images
-    crops: int
     votes: Votes
     total: Score
 
@@ -97,7 +96,7 @@ def judge(
         scores.append((member, score(votes)))
         heard.append(votes)
     together = heard[0] if len(heard) == 1 else ensemble(heard)
-    return Judged(tuple(scores), opened[0], crops, together, score(together))
+    return Judged(tuple(scores), opened[0], together, score(together))
 
 
 def _refuse_other_images(member: Saved, images: Images, first: Saved, others: Images) -> None:
@@ -120,14 +119,14 @@ def _reordered(votes: Votes, member: Saved, first: Saved) -> Votes:
         message = f"{member.path} and {first.path} tell different classes apart"
         raise DataError(f"{message}: an ensemble needs the same classes; evaluate them one by one")
     order = torch.tensor([member.class_names.index(name) for name in first.class_names])
-    return Votes(votes.scores[:, order], order.argsort()[votes.labels])
+    return Votes(votes.scores[:, order], order.argsort()[votes.labels], votes.crops)
 
 
 def as_json(judged: Judged, *, per_class: bool, confusions: bool) -> str:
     """Everything as JSON; errors are shares from 0 to 1."""
     content: dict[str, Any] = {
         "data": judged.images.data.name,
-        "crops": judged.crops,
+        "crops": judged.votes.crops,
         "networks": [
             {"network": str(saved.path), "weights": saved.weights, **_figures(figures)}
             for saved, figures in judged.members
@@ -160,8 +159,9 @@ def _figures(figures: Score) -> dict[str, object]:
 
 def as_text(judged: Judged, *, per_class: bool, confusions: bool) -> str:
     """Tables for people."""
-    crops = "ten crops" if judged.crops == 10 else "centre crop"
     data = judged.images.data
+    one = "centre crop" if isinstance(data, Folder) else "whole"  # small sets have the network's size
+    crops = f"{judged.votes.crops} crops" if judged.votes.crops > 1 else one
     parts = [f"{data.name}: {judged.total.images:,} images ({judged.images.which}), {crops}"]
     rows = [_row(str(saved.path), saved.weights, figures) for saved, figures in judged.members]
     if len(rows) > 1:

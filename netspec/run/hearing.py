@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
 from torch import Tensor
 
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
 from netspec.run.data import Data, DataError, Setting, check_fit, open_data
 from netspec.run.data.folder import Folder
-from netspec.run.data.source import View
+from netspec.run.data.source import Batch, View
 from netspec.run.data.tree import class_folders, scan
 from netspec.run.device import memory_explained, place
 from netspec.run.saved import Saved
@@ -51,8 +55,14 @@ def open_images(saved: Saved, name: str | None, root: Path | None) -> Images:
         classes = class_folders(Path(path))
         every = scan(Path(path), classes)
         return Images(Folder(name, classes, every, every), "all images")
-    root = root or (saved.root if name == saved.data else None)
-    data = open_data(name, root, val_share=saved.val_share, seed=saved.recipe.seed)
+    known = saved.root if name == saved.data else None
+    data = open_data(
+        name,
+        root or known,
+        val_share=saved.val_share,
+        seed=saved.recipe.seed,
+        download=root is not None or known is None,  # nothing is written where a stranger's file says
+    )
     held_out = kind == "folder" and not _split(Path(path))
     return Images(data, "the images that its training held out" if held_out else "validation images")
 
@@ -73,14 +83,25 @@ def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
     Raises:
         DataError: the images do not fit the network, their classes are not its classes, or a file is bad.
     """
+    _refuse_channels(saved, images.data)
     shape = check_fit(images.data, saved.input_shape)
     numbers = class_numbers(saved, images.data)
     recipe = raw_recipe(saved.recipe, machine.batch)
     with memory_explained(recipe.batch):
         place(saved.module, machine.device)
         setting = Setting(shape, recipe, machine.device, machine.workers, preprocessing=saved.preprocessing)
-        votes = collect(saved.module, images.data.open(setting).validate(view))
+        batches = images.data.open(setting).validate(view)
+        votes = collect(saved.module, watched(batches, images.data.val_images, str(saved.path)))
     return votes if numbers is None else replace(votes, labels=numbers[votes.labels])
+
+
+def _refuse_channels(saved: Saved, data: Data) -> None:
+    """Refuse images whose channels the network does not take, for its input can no longer be changed."""
+    if data.channels != saved.input_shape[0]:
+        images = f"{data.channels} channel{'s' * (data.channels != 1)}"
+        takes = "x".join(map(str, saved.input_shape))
+        message = f"{data.name} has images of {images}, but the network in {saved.path} takes {takes}"
+        raise DataError(f"{message}: name other images with --data")
 
 
 def class_numbers(saved: Saved, data: Data) -> Tensor | None:
@@ -102,6 +123,16 @@ def class_numbers(saved: Saved, data: Data) -> Tensor | None:
         has = f"it knows {len(known)}: {kinds}" if known else f"it has {len(saved.class_names)} unnamed ones"
         raise DataError(f"{message}; {has}")
     return torch.tensor([number[name] for name in data.class_names])
+
+
+def watched(batches: Iterator[Batch], count: int, title: str) -> Iterator[Batch]:
+    """The batches, with a bar on standard error where that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(escape(title), total=count)
+        for images, labels in batches:
+            yield images, labels
+            bar.advance(task, len(labels))
 
 
 def raw_recipe(recipe: Recipe, batch: int | None = None) -> Recipe:

@@ -12,6 +12,7 @@ from netspec.run.checkpoint import TrainError
 from netspec.run.data.source import Preprocessing
 from netspec.run.saved import Saved, open_saved
 from netspec.run.weights import WeightsError, find, load_weights
+from netspec.shape import Shape
 from netspec.source import locate
 
 
@@ -40,20 +41,14 @@ def published(name: str, weights: str) -> Saved:
     if found.card is None:
         message = f"{name} is no network of the zoo, and only those have published weights"
         raise TrainError(f"{message}: leave --weights out for a checkpoint", wrong_use=True)
-    net = check_file(found.path, found.arguments).require()
+    looks = _looks(found.card, weights)
+    shape = (3, looks.crop, looks.crop)
+    net = check_file(found.path, found.arguments, {"": Shape(shape)}).require()
     module = build(net)
     try:
         load_weights(module, found.card, weights)
-        result = next(r for r in found.card.results if r.weights == weights)
     except WeightsError as error:
         raise TrainError(str(error)) from error
-    except StopIteration:
-        message = f"the card of {name} does not say how the weights {weights} want their images"
-        raise TrainError(f"{message}: name the weights as `netspec zoo show {name}` does") from None
-    looks = result.evaluation
-    if looks.mean is None or looks.std is None or looks.interpolation != "bilinear":
-        raise TrainError(f"the weights {weights} of {name} want images resized bicubically: that is not done")
-    shape = net.inputs[0].shape
     return Saved(
         path=Path(name),
         weights=weights,
@@ -63,13 +58,29 @@ def published(name: str, weights: str) -> Saved:
         class_names=tuple(find(found.card, weights).meta["categories"]),
         known_classes=0,
         preprocessing=Preprocessing(
-            tuple(255 * m for m in looks.mean),
-            tuple(1 / (255 * s) for s in looks.std),
+            tuple(255 * m for m in looks.mean or ()),
+            tuple(1 / (255 * s) for s in looks.std or ()),
             resize=looks.resize,
             crop=(shape[1], shape[2]),
         ),
-        input_shape=(shape[0], shape[1], shape[2]),
+        input_shape=shape,
         data="imagenet",
         root=None,
         val_share=0.2,
     )
+
+
+def _looks(card: zoo.Card, weights: str) -> zoo.Evaluation:
+    """How published weights want their images; raises TrainError where that is not what is done here."""
+    try:
+        find(card, weights)
+    except WeightsError as error:
+        raise TrainError(str(error)) from error
+    looks = next((r.evaluation for r in card.results if r.weights == weights), None)
+    if looks is None:
+        message = f"the card of {card.name} does not say how the weights {weights} want their images"
+        raise TrainError(f"{message}: name the weights as `netspec zoo show {card.name}` does")
+    if looks.mean is None or looks.std is None or looks.interpolation != "bilinear":
+        message = f"the weights {weights} of {card.name} want their images resized by {looks.interpolation}"
+        raise TrainError(f"{message} interpolation, and images are resized by bilinear here")
+    return looks

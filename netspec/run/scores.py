@@ -14,10 +14,14 @@ from netspec.run.evaluate import Score, predict
 
 @dataclass(frozen=True)
 class Votes:
-    """What a network says of N images: log-probabilities, N x classes, and the N true classes."""
+    """What a network says of N images: log-probabilities, N x classes, and the N true classes.
+
+    `crops` is how many crops of each image it saw.
+    """
 
     scores: Tensor
     labels: Tensor
+    crops: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,15 @@ def collect(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Vote
     The crops of an image vote with the mean of their probabilities (Krizhevsky et al., 2012, 4.1).
     """
     module.eval()
-    heard = [(predict(module, images).float().cpu(), labels.cpu()) for images, labels in batches]
+    heard, crops = [], 1
+    for images, labels in batches:
+        crops = images.shape[1] if images.dim() == 5 else 1
+        heard.append((predict(module, images).float().cpu(), labels.cpu()))
     if not heard:
         raise ValueError("there are no images to evaluate")
-    return Votes(torch.cat([scores for scores, _ in heard]), torch.cat([labels for _, labels in heard]))
+    return Votes(
+        torch.cat([scores for scores, _ in heard]), torch.cat([labels for _, labels in heard]), crops
+    )
 
 
 def ensemble(members: Sequence[Votes]) -> Votes:
@@ -64,7 +73,7 @@ def ensemble(members: Sequence[Votes]) -> Votes:
     total = torch.zeros_like(members[0].scores, dtype=torch.double)
     for member in members:
         total += member.scores.double().exp()
-    return Votes((total / len(members)).log().float(), members[0].labels)
+    return Votes((total / len(members)).log().float(), members[0].labels, members[0].crops)
 
 
 def score(votes: Votes) -> Score:

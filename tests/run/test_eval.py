@@ -72,6 +72,7 @@ def test_eval_gives_the_figures_of_training(runs):
     for key in ("top1_error", "top5_error"):
         assert network[key] == expected[key]
     assert network["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+    assert evaluated(runs / "d1", "--crops", 10)["crops"] == 1  # images of the network's size have one
 
 
 def test_photos_are_those_that_training_held_out(photo_run):
@@ -187,6 +188,25 @@ def test_refusals(runs, tmp_path, photo_run, photos):
         assert run.stderr.count("\n") == 1
 
 
+def test_nothing_is_downloaded_to_where_a_checkpoint_says(runs, tmp_path, monkeypatch):
+    def download(*arguments, **more):
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", download)
+    content = load(runs / "d1" / "checkpoint.pt")
+    content["about"]["root"] = str(tmp_path / "there")
+    save(tmp_path / "x.pt", content | {"data": "mnist"})
+    run = command("eval", tmp_path / "x.pt")
+    assert (run.exit_code, "holds no MNIST" in run.stderr) == (1, True)
+    assert not (tmp_path / "there").exists()
+
+
+def test_the_place_of_the_data_is_kept(mnist_root, tmp_path):
+    (tmp_path / "m.net").write_text(DIGITS)
+    train(tmp_path / "m.net", "--data", "mnist", "--root", mnist_root, "--out", tmp_path / "m")
+    assert evaluated(tmp_path / "m")["networks"][0]["images"] == 16
+
+
 def test_published_weights_by_the_card(tmp_path, photos, monkeypatch):
     """The card says resize, crop, mean and deviation; classes are in the order of the data's."""
     torch.manual_seed(0)
@@ -196,6 +216,7 @@ def test_published_weights_by_the_card(tmp_path, photos, monkeypatch):
     built = load_spec("squeezenet1_1").module()
     saved = published.open_network("squeezenet1_1", "IMAGENET1K_V1")
     looks = zoo.card("squeezenet1_1").results[0].evaluation
+    assert saved.input_shape == (3, looks.crop, looks.crop)
     assert (saved.recipe.resize, saved.recipe.crop) == (looks.resize, looks.crop)
     pixel = torch.full((3,), 128.0)
     ours = (pixel - torch.tensor(saved.preprocessing.mean)) * torch.tensor(saved.preprocessing.scale)

@@ -141,16 +141,24 @@ def shared(net: Net, box: Box) -> list[Row]:
 
 def heading(net: Net) -> str:
     """The line over the drawing: what it is, where it comes from, what goes in and what it counts."""
-    arguments = ", ".join(f"{name}={spell(value)}" for name, value in net.arguments.items())
     inputs = ", ".join(f"{n.name} {n.shape}" for n in net.inputs)
     t = net.totals
     parts = [inputs, f"{t.layers} layers", f"{short(t.params)} params", f"{short(t.macs)} MACs"]
     rows = [
-        (shorten(f"{net.name}({arguments})" if arguments else net.name, LONG), 16, "b"),
+        *names(net),
         (shorten(net.citation or "", 2 * LONG), BODY, "i"),
         (" · ".join(shorten(p, LONG) for p in parts), BODY, ""),
     ]
     return stack(rows)
+
+
+def names(net: Net) -> list[Row]:
+    """The network with its arguments, on a line of their own where they are long."""
+    arguments = [f"{name}={spell(value)}" for name, value in net.arguments.items()]
+    whole = f"{net.name}({', '.join(arguments)})" if arguments else net.name
+    if len(whole) <= LONG or not arguments:
+        return [(shorten(whole, LONG), 16, "b")]
+    return [(shorten(net.name, LONG), 16, "b"), (shorten(", ".join(arguments), 2 * LONG), BODY, "")]
 
 
 def caption(scope: Scope, around: str) -> str:
