@@ -25,7 +25,7 @@ class Synthetic:
 
     def open(self, setting: Setting) -> SyntheticBatches:
         """Draw the one batch."""
-        return SyntheticBatches(setting, len(self.class_names))
+        return SyntheticBatches(setting, self)
 
 
 def open_synthetic(name: str, classes: str) -> Synthetic:
@@ -39,8 +39,9 @@ def open_synthetic(name: str, classes: str) -> Synthetic:
 class SyntheticBatches:
     """The same normalised batch at every step, on the device."""
 
-    def __init__(self, setting: Setting, classes: int) -> None:
-        self.setting = setting
+    def __init__(self, setting: Setting, data: Synthetic) -> None:
+        self.setting, self.data = setting, data
+        classes = len(data.class_names)
         share, stream = setting.share(self.batch), generator(setting.recipe.seed)
         images = torch.randn(self.batch, *setting.input_shape, generator=stream)[share]
         labels = torch.randint(classes, (self.batch,), generator=stream)[share]
@@ -52,12 +53,12 @@ class SyntheticBatches:
     @property
     def batch(self) -> int:
         """Images in one training batch of all processes."""
-        return min(self.setting.recipe.batch, TRAIN_IMAGES)
+        return min(self.setting.recipe.batch, self.data.train_images)
 
     @property
     def steps(self) -> int:
         """Training batches in one epoch."""
-        return TRAIN_IMAGES // self.batch
+        return self.data.train_images // self.batch
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batch, once for every step from `start` on; no epoch differs."""
@@ -67,7 +68,7 @@ class SyntheticBatches:
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """The batch again, until this process has seen its share."""
         images = self.images.unsqueeze(1).expand(-1, 10, -1, -1, -1) if view == "ten_crop" else self.images
-        share = self.setting.val_share(VAL_IMAGES)
+        share = self.setting.val_share(self.data.val_images)
         left = share.stop - share.start
         while left:
             count = min(left, len(images))
