@@ -12,6 +12,7 @@ from netspec.check import Report, check_file, check_source
 from netspec.diagnostics import Source
 from netspec.memory import recipe_of
 from netspec.recipe import Recipe, write
+from netspec.recipe.schedules import Moment
 from netspec.values import Call
 
 LENET = {"caffe": True}
@@ -113,6 +114,35 @@ def locate_path(spec: str) -> tuple[Path, dict[str, object]]:
         return SPECS / "lenet.net", dict(LENET)
     found = locate(spec)
     return found.path, dict(found.arguments)
+
+
+OWN = {"alexnet_caffe": "alexnet", "alexnet_torchvision": "alexnet", "lenet_fast": "lenet"}
+
+
+@pytest.mark.parametrize("recipe", sorted(p.stem for p in (SPECS.parent / "recipes").glob("*.net")))
+def test_recipes_that_come_with_netspec_fit_their_networks(recipe):
+    from netspec.source import locate_recipe
+
+    arguments = LENET if OWN[recipe] == "lenet" else {}
+    report = check_file(SPECS / f"{OWN[recipe]}.net", arguments, recipe=locate_recipe(recipe))
+    assert report.require().recipe_citation
+    assert not report.diagnostics
+
+
+def test_caffes_recipe_says_what_its_files_say():
+    """bvlc_alexnet's solver.prototxt and train_val.prototxt."""
+    net = check_file(SPECS / "alexnet.net", recipe=SPECS.parent / "recipes" / "alexnet_caffe.net").require()
+    recipe = recipe_of(net)
+    assert recipe.optimizer.bias_weight_decay == 0
+    biases = {n.name: n.op.starts()["bias"].kwargs["val"] for n in net.nodes if n.params}
+    assert biases == {
+        **dict.fromkeys(("conv1", "conv3", "fc8"), 0.0),
+        **dict.fromkeys(("conv2", "conv4", "conv5", "fc6", "fc7"), 0.1),
+    }
+    deviations = {n.name: n.op.starts()["weight"].kwargs["std"] for n in net.nodes if n.params}
+    assert {n for n, std in deviations.items() if std == 0.005} == {"fc6", "fc7"}
+    moments = [recipe.schedule.scale(Moment(step, 5004, 90)) for step in (99_999, 100_000, 400_000)]
+    assert moments == pytest.approx([1, 0.1, 1e-4])
 
 
 def test_texts_that_the_language_cannot_hold_are_refused():
