@@ -11,6 +11,7 @@ import netspec
 
 EDITS = [
     ("alexnet", "fc6: linear(4096)", "fc6: linear(4096) -> 4097"),
+    ("alexnet_half", "conv3: conv(192, kernel=3, padding=1)", "conv3: conv(192, kernel=3)"),
     ("alexnet_owt", "conv(192, kernel=5, padding=2)", "conv(192, kernel=5, padding=1)"),
     ("convnext", "conv(in.channels, 7, padding=3, groups", "conv(in.channels, 7, padding=2, groups"),
     ("densenet", "pool0: maxpool(3, stride=2", "pool0: maxpool(3, stride=3"),
