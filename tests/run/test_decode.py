@@ -111,10 +111,11 @@ def test_bad_images_have_a_reason(make: Callable[[], bytes], reason: str, tmp_pa
 
 def test_an_image_of_too_many_pixels_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
-    (tmp_path / "bomb.png").write_bytes(encoded(Image.fromarray(NOISE), "png"))
-    found = read_photo(str(tmp_path / "bomb.png"))
-    assert isinstance(found, BadImage)
-    assert "exceeds limit" in found.reason
+    for kind in ("png", "jpeg"):
+        (tmp_path / kind).write_bytes(encoded(Image.fromarray(NOISE), kind))
+        found = read_photo(str(tmp_path / kind))
+        assert isinstance(found, BadImage)
+        assert "exceeds limit" in found.reason
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
