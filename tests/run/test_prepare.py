@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from torch import Tensor
 
 from netspec.cli import main
 from netspec.recipe import Recipe
-from netspec.recipe.images import Flip, Lighting, MeanImage, MeanStd, RandomResizedCrop
+from netspec.recipe.images import Flip, Lighting, MeanImage, MeanStd, RandomResizedCrop, Raw
 from netspec.run.data import DataError, Setting, open_data
 from netspec.run.data.packed import open_prepared
 from netspec.run.data.prepare import Packer, prepare
@@ -60,6 +61,17 @@ def test_a_copy_gives_the_batches_of_the_files(workers: int, source: Path, tmp_p
         (images, labels), (others, numbers) = collect(one), collect(two)
         assert images.equal(others)
         assert labels.equal(numbers)
+
+
+def test_a_copy_of_long_photos_is_cut_short(source: Path, tmp_path: Path) -> None:
+    for name, size in (("long.png", (4001, 80)), ("longer.png", (6001, 81)), ("tall.png", (7, 500))):
+        Image.effect_noise(size, 90).convert("RGB").save(source / "class0" / name)
+    copied = copy(source, tmp_path / "copy")
+    assert copied.stat().st_size < 19 * 20 * 161 * 3
+    chosen = setting(augment=(), normalize=Raw())
+    theirs, ours = (open_data(name).open(chosen) for name in (f"folder:{source}", f"prepared:{copied}"))
+    for one, two in ((theirs.train(0), ours.train(0)), (theirs.validate(), ours.validate())):
+        assert (collect(one)[0] - collect(two)[0]).abs().max() <= 1
 
 
 def test_a_copy_of_jpegs_is_close(source: Path, tmp_path: Path) -> None:

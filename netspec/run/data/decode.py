@@ -44,12 +44,14 @@ def decode(content: bytes) -> Pixels:
 def _jpeg(content: bytes) -> Pixels | None:
     """Decode with libjpeg-turbo, or give None where Pillow must see the file.
 
-    Those are files in CMYK, and damaged ones: this reader refuses whatever libjpeg warns of, where Pillow
-    tells bytes that are only out of place from those that are missing.
+    Those are files in CMYK, ones of more pixels than Pillow lets pass, and damaged ones: this reader refuses
+    whatever libjpeg warns of, where Pillow tells bytes that are out of place from those that are missing.
     """
     try:
-        space = simplejpeg.decode_jpeg_header(content)[2]
-        if space not in ("YCbCr", "RGB", "Gray"):
+        height, width, space, _ = simplejpeg.decode_jpeg_header(content)
+        if space not in ("YCbCr", "RGB", "Gray") or height * width > (
+            Image.MAX_IMAGE_PIXELS or height * width
+        ):
             return None
         pixels: Pixels = simplejpeg.decode_jpeg(content)
         return pixels

@@ -21,7 +21,7 @@ from netspec.run.data.decode import BadImage
 from netspec.run.data.folder import Folder
 from netspec.run.data.loading import as_it_is, begin_worker
 from netspec.run.data.packed import MAGIC, PARTS, Contents, footer
-from netspec.run.data.resample import Box, resized_shape, window
+from netspec.run.data.resample import LONG, Box, resized_shape, window
 from netspec.run.data.source import DataError, announce, cores
 from netspec.run.data.tree import Files
 
@@ -87,8 +87,12 @@ class Packer(Dataset[Item]):
         pixels = files.photo(number)
         if isinstance(pixels, BadImage):
             return pixels
-        height, width = resized_shape(pixels.shape[:2], self.size)
-        resized = window(pixels, self.size, Box(0, 0, height, width)).contiguous().numpy()
+        shape = resized_shape(pixels.shape[:2], self.size)
+        # The ends of a very long photo, which the centre square is far from, could take gigabytes. An even
+        # number goes, since the square's place is rounded to an even one.
+        top, left = (max(side - LONG * self.size, 0) // 4 * 2 for side in shape)
+        height, width = shape[0] - 2 * top, shape[1] - 2 * left
+        resized = window(pixels, self.size, Box(top, left, height, width)).contiguous().numpy()
         if self.quality is None:
             return resized.tobytes(), height, width
         try:
