@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +45,8 @@ def run_all(
     check: Callable[[Point], Report],
     say: Callable[[str], object],
 ) -> list[Result]:
-    """Train every point in a process and a folder of its own; those that were finished before are not run.
+    """Train every point in a process and a folder of its own; those that were finished before are not run,
+    and one that was cut off goes on.
 
     `options` go to `netspec train` as they are; `say` hears a line about each run. A run that fails does not
     end the others.
@@ -87,7 +86,7 @@ def _fingerprint(report: Report) -> str:
 
 
 def _state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """What an earlier sweep noted of a run, nothing where there was none; one of its runs was cut off."""
+    """What an earlier sweep noted of a run, nothing where there was none."""
     if not folder.exists():
         return {}
     try:
@@ -102,26 +101,24 @@ def _state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
         raise TrainError(f"{folder} was run with other options ({told}): name another folder with --out")
     if before.get("spec") != state["spec"]:
         raise TrainError(f"{folder} was run with another text of the spec: name another folder with --out")
-    if not before.get("finished"):
-        with explained(folder):
-            shutil.rmtree(folder)
     return before
 
 
 def _train(point: Point, folder: Path, line: Sequence[str], state: dict[str, Any]) -> Result:
-    """Run `netspec train` in a process of its own and note how it ended."""
-    with explained(folder):
-        folder.mkdir(parents=True)
-    save_json(folder / STATE, state | {"finished": False})
-    started = time.perf_counter()
+    """Run `netspec train` in a process of its own, from its checkpoint where it has one, and note its end."""
     command = [sys.executable, "-m", "netspec", "train", *line, "--out", str(folder)]
-    with explained(folder / OUTPUT), (folder / OUTPUT).open("wb") as file:
+    if (folder / CHECKPOINT).exists():
+        command = [sys.executable, "-m", "netspec", "train", "--resume", str(folder)]
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    save_json(folder / STATE, state | {"finished": False})
+    with explained(folder / OUTPUT), (folder / OUTPUT).open("ab") as file:
         status = _wait(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT))
     if status == INTERRUPTED:
         raise Interrupted
     if status:
         return Result(point, fault=f"failed with status {status}: {_last_words(folder / OUTPUT)}")
-    state |= {"finished": True, "seconds": time.perf_counter() - started}
+    state |= {"finished": True, "seconds": sum(row.get("seconds", 0.0) for row in read_log(folder))}
     result = _result(point, folder, state)
     if not result.fault:
         save_json(folder / STATE, state)

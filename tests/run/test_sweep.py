@@ -99,15 +99,17 @@ class Trained:
     """Stands for a process that trains: it writes what a run leaves, or nothing and fails."""
 
     status, started = 0, 0
+    lines: list[list[str]] = []
 
     def __init__(self, line: list[str], **files: object) -> None:
         type(self).started += 1
+        self.lines.append(line)
         self.line = line
 
     def wait(self) -> int:
-        folder = Path(self.line[self.line.index("--out") + 1])
+        folder = Path(self.line[-1])
         if not self.status:
-            seed = int(self.line[self.line.index("--seed") + 1])
+            seed = int(folder.name.rpartition("seed=")[2])
             row = {"epoch": 1, "steps": 1, "val": {"top1_error": 0.1 * seed}}
             (folder / "log.jsonl").write_text(json.dumps(row) + "\n")
             from netspec import check
@@ -120,7 +122,7 @@ class Trained:
 
 @pytest.fixture
 def trained(monkeypatch) -> type[Trained]:
-    kind = type("Kind", (Trained,), {})
+    kind = type("Kind", (Trained,), {"lines": []})
     monkeypatch.setattr(subprocess, "Popen", kind)
     return kind
 
@@ -139,7 +141,7 @@ def test_seeds_are_put_together(trained):
     assert trained.started == 6
 
 
-def test_an_interrupted_run_is_run_again(trained, folder):
+def test_an_interrupted_run_goes_on(trained, folder):
     line = ["digits.net", "--seeds", 2, "--out", "o"]
     trained.status = 130
     first = command(*line)
@@ -149,6 +151,7 @@ def test_an_interrupted_run_is_run_again(trained, folder):
     (folder / "o" / "seed=0" / "checkpoint.pt").write_bytes(b"half")
     assert command(*line).exit_code == 0
     assert trained.started == 3
+    assert trained.lines[1][-2:] == ["--resume", "o/seed=0"]
     assert command(*line).exit_code == 0
     assert trained.started == 3
 
