@@ -14,7 +14,16 @@ from netspec.recipe.images import Lighting, RandomErasing
 from netspec.run.data.cache import keep, key_of, recall
 from netspec.run.data.loading import EpochLoader, Photos, Reader, Relabelled
 from netspec.run.data.normalize import Normalizer, check_mean_image, preprocessing
-from netspec.run.data.source import Batch, DataError, Preprocessing, Setting, View, generator, training_labels
+from netspec.run.data.source import (
+    Batch,
+    DataError,
+    Preprocessing,
+    Setting,
+    View,
+    announce,
+    generator,
+    training_labels,
+)
 from netspec.run.data.statistics import IMAGENET, Statistics, measure, needs
 from netspec.run.data.transforms import Draw, augmented, check_augment
 from netspec.run.data.views import FixedView, PhotoView, TrainingView
@@ -133,6 +142,7 @@ def statistics(photos: PhotoSet, resize: int, setting: Setting) -> Statistics:
     if (kept := recall("statistics", key)) is not None:
         found = Statistics(**kept)
     else:
+        announce(f"measuring the mean of {len(chosen):,} photos: this happens once")
         square = (resize, resize)
         reader = Reader(chosen, FixedView("center_crop", resize, square), square, 0)
         loader = EpochLoader(

@@ -1,0 +1,204 @@
+"""What is measured on a training set, and mean images: right, kept, and cut where the photo is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import v2
+
+from netspec.recipe import Recipe
+from netspec.recipe.images import (
+    Crop,
+    Flip,
+    Lighting,
+    Mean,
+    MeanFile,
+    MeanImage,
+    Raw,
+)
+from netspec.run.data import DataError, Setting, open_data
+from netspec.run.data.normalize import Normalizer
+from netspec.run.data.resident import Labelled, ResidentBatches
+from netspec.run.data.source import Preprocessing
+from netspec.run.data.statistics import EIGENVALUES, EIGENVECTORS, measure
+from netspec.run.data.tree import class_folders, scan
+from netspec.run.data.views import FixedView
+
+CPU = torch.device("cpu")
+RANDOM = np.random.default_rng(0)
+PHOTO = RANDOM.integers(0, 256, (50, 70, 3), dtype=np.uint8)
+
+
+def setting(size: int = 16, channels: int = 3, **recipe: object) -> Setting:
+    values = {"batch": 4, "normalize": Raw(), "resize": 20} | recipe
+    return Setting((channels, size, size), Recipe.model_validate(values), CPU, 0)
+
+
+def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    images, labels = zip(*batches, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def in_memory(count: int = 12, channels: int = 3, size: int = 16) -> Labelled:
+    stream = torch.Generator().manual_seed(3)
+    images = torch.randint(256, (count, channels, size, size), generator=stream, dtype=torch.uint8)
+    return Labelled(images, torch.arange(count))
+
+
+# Statistics
+
+
+def test_the_colours_of_a_set_are_its_own(photos: Callable[..., Path], cache: Path) -> None:
+    data = open_data(f"folder:{photos('whole', 5)}")
+    found = data.open(setting(augment=(Lighting(),))).found  # type: ignore[attr-defined]
+    paths = [os.fsdecode(path) for path in data.train_files.paths]  # type: ignore[attr-defined]
+    view = v2.Compose([v2.Resize(20), v2.CenterCrop(20), v2.PILToTensor()])
+    images = torch.stack([view(Image.open(path)) for path in paths])
+    colours = images.transpose(0, 1).flatten(1).double() / 255
+    values = torch.linalg.eigvalsh(torch.cov(colours, correction=0)).flip(0)
+    torch.testing.assert_close(found.eigenvalues.double(), values, rtol=1e-4, atol=1e-6)
+    vectors = found.eigenvectors.double()
+    torch.testing.assert_close(
+        vectors.T @ torch.cov(colours, correction=0) @ vectors, values.diag(), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_what_was_measured_is_kept(
+    photos: Callable[..., Path], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos("whole", 5)
+    first = open_data(f"folder:{root}").open(setting(normalize=MeanImage()))
+    assert len(list((cache / "statistics").iterdir())) == 1
+    monkeypatch.setattr("netspec.run.data.photos.measure", None)  # calling it would fail
+    second = open_data(f"folder:{root}").open(setting(normalize=MeanImage()))
+    assert first.preprocessing == second.preprocessing
+    assert first.preprocessing.mean_image.equal(second.preprocessing.mean_image)  # type: ignore[union-attr]
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
+    for path in (root / "class0").iterdir():
+        os.utime(path, (1, 1))
+    open_data(f"folder:{root}").open(setting(normalize=MeanImage()))
+    open_data(f"folder:{root}").open(setting(normalize=MeanImage(), resize=24))
+    assert len(list((cache / "statistics").iterdir())) == 3
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault(
+    photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos("whole", 5)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(root / "class0" / "0.jpg"))
+    assert open_data(f"folder:{root}").open(setting(normalize=Mean())).preprocessing.mean[0] > 0
+
+
+def test_imagenets_sample_has_imagenets_components(data_root: Path) -> None:
+    root = data_root / "imagenet-sample"
+    files = scan(root, class_folders(root))
+    view = FixedView("center_crop", 256, (256, 256))
+    found = measure(view(files.photo(i), 0)[0][0].permute(2, 0, 1)[None] for i in range(0, len(files), 6))  # type: ignore[arg-type]
+    torch.testing.assert_close(found.eigenvalues, torch.tensor(EIGENVALUES), rtol=0.5, atol=0)
+    first, published = found.eigenvectors[:, 0], torch.tensor(EIGENVECTORS)[:, 0]
+    assert abs(float(first @ published)) > 0.999
+
+
+# Mean images
+
+
+def test_a_mean_images_window_is_subtracted(photos: Callable[..., Path]) -> None:
+    data = open_data(f"folder:{photos('whole', 5)}")
+    recipe = {"augment": (Flip(), Crop(padding=3)), "batch": 12, "seed": 4}
+    plain, less = (data.open(setting(normalize=n, **recipe)) for n in (Raw(), MeanImage()))
+    mean = less.preprocessing.mean_image
+    assert mean is not None
+    assert mean.shape == (3, 20, 20)
+    padded = torch.nn.functional.pad(mean, (3, 3, 3, 3))
+    windows = padded.unfold(1, 16, 1).unfold(2, 16, 1).permute(1, 2, 0, 3, 4).reshape(-1, 3, 16, 16)
+    windows = torch.cat([windows, windows.flip(-1)]).flatten(1)
+    differences = (collect(plain.train(0))[0] - collect(less.train(0))[0]).flatten(1)
+    assert torch.cdist(differences, windows, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max() < 0.01
+    for view in ("center_crop", "ten_crop"):
+        one, two = (collect(b.validate(view))[0] for b in (plain, less))  # type: ignore[arg-type]
+        found = (one - two).flatten(0, -4).flatten(1)
+        assert torch.cdist(found, windows, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max() < 0.01
+
+
+def test_ten_crops_take_the_windows_of_their_places() -> None:
+    """A photo that is its own mean image leaves nothing, in every crop."""
+    pixels = PHOTO[:20, :20].copy()
+    values = Preprocessing(
+        (0.0,) * 3, (1.0,) * 3, mean_image=torch.from_numpy(pixels).permute(2, 0, 1).float()
+    )
+    crops, places = FixedView("ten_crop", 20, (13, 16))(pixels)
+    images = torch.stack(crops).permute(0, 3, 1, 2)
+    assert Normalizer.of(values, CPU)(images, torch.tensor(places)).abs().max() == 0
+
+
+def test_a_mean_image_in_memory() -> None:
+    part = in_memory(12)
+    batches = ResidentBatches(part, part, setting(normalize=MeanImage(), augment=(Crop(padding=9),)))
+    images, _ = collect(batches.validate())
+    torch.testing.assert_close(images, part.images - part.images.float().mean(0))
+    moved = collect(batches.train(0))[0]
+    assert (moved == 0).flatten(1).any(1).all()  # the padding is the mean's own
+
+
+@pytest.mark.parametrize("order", ["bgr", "rgb"])
+def test_a_mean_file_is_read_in_its_order(order: str, tmp_path: Path, photos: Callable[..., Path]) -> None:
+    mean = RANDOM.random((3, 20, 20)) * 255
+    np.save(tmp_path / "mean.npy", mean)
+    part = in_memory(12, size=20)
+    chosen = setting(20, normalize=MeanFile(path=str(tmp_path / "mean.npy"), order=order))  # type: ignore[arg-type]
+    images, _ = collect(ResidentBatches(part, part, chosen).validate())
+    wanted = torch.from_numpy(mean[::-1].copy() if order == "bgr" else mean).float()
+    torch.testing.assert_close(images, part.images - wanted)
+    folder = open_data(f"folder:{photos('whole', 5)}").open(replace(chosen, input_shape=(3, 16, 16)))
+    assert collect(folder.train(0))[0].shape == (12, 3, 16, 16)
+
+
+def test_a_mean_of_channels_alone(tmp_path: Path) -> None:
+    np.save(tmp_path / "mean.npy", np.array([1.0, 2.0, 3.0]))
+    chosen = setting(normalize=MeanFile(path=str(tmp_path / "mean.npy")))
+    assert ResidentBatches(in_memory(), in_memory(), chosen).preprocessing.mean == (3.0, 2.0, 1.0)
+
+
+def test_caffes_mean(data_root: Path, photos: Callable[..., Path]) -> None:
+    path = data_root / "ilsvrc_2012_mean.npy"
+    recipe = {"normalize": MeanFile(path=str(path)), "resize": 256}
+    batches = open_data(f"folder:{photos('whole', 5)}").open(setting(227, **recipe))
+    assert batches.preprocessing.mean == pytest.approx((123, 117, 104), abs=1)  # in RGB order
+    assert next(batches.train(0))[0].shape == (4, 3, 227, 227)
+
+
+MEANS: dict[str, tuple[object, str]] = {
+    "another size": (
+        np.zeros((3, 9, 9)),
+        "is a mean of 9x9, but the images are resized to 20x20: set resize to 9",
+    ),
+    "other channels": (
+        np.zeros((1, 20, 20)),
+        "holds 1x20x20 of float64, but the mean of these images is 3xHxW",
+    ),
+    "texts": (np.array(["a", "b", "c"]), "holds 3 of <U1"),
+    "no array": (b"junk", "is not a .npy file"),
+    "no file": (None, "cannot be read: No such file"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), MEANS.values(), ids=MEANS)
+def test_means_that_do_not_fit(
+    content: object, message: str, tmp_path: Path, photos: Callable[..., Path]
+) -> None:
+    path = tmp_path / "mean.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(DataError, match=message):
+        open_data(f"folder:{photos('whole')}").open(setting(normalize=MeanFile(path=str(path))))
