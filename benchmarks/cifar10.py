@@ -18,8 +18,8 @@ import torch
 from netspec import load
 from netspec.memory import recipe_of
 from netspec.run.data import open_data
-from netspec.run.progress import open_progress
-from netspec.run.train import train
+from netspec.run.train.progress import open_progress
+from netspec.run.train.run import train
 
 BARS = {"cifar_alexnet": (80.0, "30 minutes"), "cifar10": (75.0, "no bar")}
 

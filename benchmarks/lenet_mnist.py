@@ -30,9 +30,9 @@ from netspec import Network, load
 from netspec.memory import recipe_of
 from netspec.recipe import Recipe
 from netspec.run.data import open_data
-from netspec.run.progress import Progress, Silent, open_progress
-from netspec.run.report import EpochReport, Summary
-from netspec.run.train import train
+from netspec.run.train.progress import Progress, Silent, open_progress
+from netspec.run.train.report import EpochReport, Summary
+from netspec.run.train.run import train
 
 SHAPE = (1, 28, 28)
 

@@ -27,11 +27,11 @@ from netspec.recipe import Recipe
 from netspec.recipe.optimizers import Sgd
 from netspec.run.data.synthetic import Synthetic
 from netspec.run.device import keep_memory
-from netspec.run.machine import Machine, choose
-from netspec.run.optimize import make_optimizer
-from netspec.run.progress import Silent
-from netspec.run.report import EpochReport
-from netspec.run.train import Means, train
+from netspec.run.train.machine import Machine, choose
+from netspec.run.train.optimize import make_optimizer
+from netspec.run.train.progress import Silent
+from netspec.run.train.report import EpochReport
+from netspec.run.train.run import Means, train
 
 SHAPE = (3, 224, 224)
 CPU = torch.device("cpu")

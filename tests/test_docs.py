@@ -14,7 +14,7 @@ from netspec.diagnostics import Source
 from netspec.emit.table import text
 from netspec.memory import estimate
 from netspec.recipe.reading import PARTS
-from netspec.run.grid import grid
+from netspec.run.sweep.grid import grid
 from netspec.samples import samples, sentence
 from netspec.settings import read_setting
 

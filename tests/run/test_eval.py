@@ -17,10 +17,11 @@ from torch import nn
 
 from netspec import zoo
 from netspec.cli import main
-from netspec.run import published, weights
+from netspec.run import weights
 from netspec.run.checkpoint import load, save
 from netspec.run.data import Setting, open_data
-from netspec.run.saved import open_saved
+from netspec.run.judge import published
+from netspec.run.judge.saved import open_saved
 
 DIGITS = "network Digits(classes = 3)\ninput image: 1x10x10\nconv(4, 3); relu\nflatten; fc: linear(classes)\n"
 PHOTOS = DIGITS.replace("1x10x10", "3x16x16") + "train { resize: 18; batch: 4; augment: [flip, lighting]}\n"

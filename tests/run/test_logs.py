@@ -12,8 +12,8 @@ import pytest
 
 from netspec.run.checkpoint import TrainError
 from netspec.run.evaluate import Score
-from netspec.run.logs import RunLog, read_log
-from netspec.run.report import EpochReport
+from netspec.run.train.logs import RunLog, read_log
+from netspec.run.train.report import EpochReport
 
 
 def report(epoch: int, loss: float = 1.0) -> EpochReport:

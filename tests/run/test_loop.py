@@ -24,10 +24,10 @@ from netspec.run.checkpoint import TrainError, load
 from netspec.run.data import Data, Setting, open_data
 from netspec.run.data.mixing import mixed
 from netspec.run.data.source import generator
-from netspec.run.machine import choose
-from netspec.run.objective import Objective
-from netspec.run.progress import Silent
-from netspec.run.train import Means, train
+from netspec.run.train.machine import choose
+from netspec.run.train.objective import Objective
+from netspec.run.train.progress import Silent
+from netspec.run.train.run import Means, train
 
 SHAPE = (1, 8, 8)
 PLAIN = Recipe(batch=100, epochs=1, normalize=Raw(), optimizer=Sgd(lr=1e-4, momentum=0.9))

@@ -15,11 +15,11 @@ from PIL import Image
 from torch import nn
 
 from netspec.cli import main
+from netspec.run.judge.saved import open_saved
 from netspec.run.plot import curves
 from netspec.run.plot.confusion import draw_confusion
+from netspec.run.plot.features import layer_output
 from netspec.run.plot.maps import mosaic
-from netspec.run.saved import open_saved
-from netspec.run.transform import layer_output
 
 DIGITS = """network Digits(classes = 3)
 input image: 1x10x10

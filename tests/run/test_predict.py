@@ -16,10 +16,10 @@ from torch import nn
 from netspec.cli import main
 from netspec.run.data import Setting, open_data
 from netspec.run.evaluate import predict
-from netspec.run.hearing import Machine, hear, open_images
-from netspec.run.saved import open_saved
-from netspec.run.scores import collect
-from netspec.run.viewing import see
+from netspec.run.judge.hearing import Machine, hear, open_images
+from netspec.run.judge.saved import open_saved
+from netspec.run.judge.scores import collect
+from netspec.run.judge.viewing import see
 
 DIGITS = "network Digits(classes = 3)\ninput image: 1x10x10\nconv(4, 3); relu\nflatten; fc: linear(classes)\n"
 PHOTOS = DIGITS.replace("1x10x10", "3x16x16") + "train { resize: 18; batch: 4; augment: [flip, lighting]}\n"

@@ -19,8 +19,8 @@ from netspec.diagnostics import Source
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError, load, save
 from netspec.run.data import open_data
-from netspec.run.description import describe, restore
-from netspec.run.saved import Saved, open_saved
+from netspec.run.judge.description import describe, restore
+from netspec.run.judge.saved import Saved, open_saved
 from netspec.shape import Shape
 
 SPEC = """use "lib/parts.net"

@@ -8,17 +8,18 @@ import re
 import statistics
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
 
 from netspec.cli import main
-from netspec.run import sweep as sweep_module
 from netspec.run.checkpoint import TrainError
-from netspec.run.grid import Point, grid, split
-from netspec.run.saved import open_saved
-from netspec.run.sweep import Result as RunResult
-from netspec.run.sweep_command import as_csv, as_json, as_text, rows
+from netspec.run.judge.saved import open_saved
+from netspec.run.sweep import runs as sweep_module
+from netspec.run.sweep.command import as_csv, as_json, as_text, rows
+from netspec.run.sweep.grid import Point, grid, split
+from netspec.run.sweep.runs import Result as RunResult
 
 SPEC = """network Digits(classes = 3, pool = 2)
 input image: 1x10x10
@@ -99,7 +100,7 @@ class Trained:
     """Stands for a process that trains: it writes what a run leaves, or nothing and fails."""
 
     status, started = 0, 0
-    lines: list[list[str]] = []
+    lines: ClassVar[list[list[str]]] = []
 
     def __init__(self, line: list[str], **files: object) -> None:
         type(self).started += 1
@@ -114,7 +115,7 @@ class Trained:
             (folder / "log.jsonl").write_text(json.dumps(row) + "\n")
             from netspec import check
             from netspec.run.checkpoint import save
-            from netspec.run.description import describe
+            from netspec.run.judge.description import describe
 
             save(folder / "checkpoint.pt", {"about": describe(check("digits.net"), "digits.net")})
         return self.status

@@ -136,7 +136,7 @@ class ResidentBatches:
             image = self.images[index].permute(1, 2, 0).numpy()
             pixels = cut(image, random_window(image.shape[:2], window, random), self.size)
         else:
-            pixels = _resize(self.train_part.images[index : index + 1], self.size)[0].permute(1, 2, 0)
+            pixels = resize_whole(self.train_part.images[index : index + 1], self.size)[0].permute(1, 2, 0)
         if self.policies:
             pixels = applied(pixels, self.policies, random.getrandbits(63))
         return pixels.permute(2, 0, 1)
@@ -149,7 +149,7 @@ class ResidentBatches:
     def _ready(self, images: Tensor) -> Tensor:
         if images.dtype == torch.float32:
             return images
-        return self.normalizer(_resize(images, self.size))
+        return self.normalizer(resize_whole(images, self.size))
 
 
 def check_labels(part: Labelled, classes: int, where: str) -> None:
@@ -161,7 +161,7 @@ def check_labels(part: Labelled, classes: int, where: str) -> None:
         raise DataError(f"{where} has a label {int(part.labels.max())}, but {classes} classes are known")
 
 
-def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
     if images.shape[-2:] == size:
         return images
     return interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
@@ -172,14 +172,14 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
     count, channels = part.images.shape[:2]
     if part.images.shape[-2:] == size or count * channels * size[0] * size[1] > MEMORY:
         return part
-    return replace(part, images=torch.cat([_resize(images, size) for images in part.images.split(1024)]))
+    return replace(part, images=torch.cat([resize_whole(images, size) for images in part.images.split(1024)]))
 
 
 def _statistics(images: Tensor, setting: Setting) -> Statistics:
     """Mean and deviation, which are quickly counted; the rest where the recipe needs it."""
     recipe = setting.recipe
     if isinstance(recipe.normalize, MeanImage):
-        return measure(_resize(batch, setting.size) for batch in images.split(1024))
+        return measure(resize_whole(batch, setting.size) for batch in images.split(1024))
     if any(isinstance(step, Lighting) for step in recipe.augment):
         return measure(images.split(1024))
     mean, std = channel_statistics(images)

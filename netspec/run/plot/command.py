@@ -7,9 +7,9 @@ from pathlib import Path
 
 from netspec.run.checkpoint import TrainError
 from netspec.run.data import DataError
+from netspec.run.judge.published import open_network
 from netspec.run.plot.curves import draw_curves
 from netspec.run.plot.maps import draw_features, draw_filters
-from netspec.run.published import open_network
 
 TROUBLE = (TrainError, DataError)
 """What can be wrong for a reason the user can mend."""

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from netspec.run.checkpoint import TrainError
-from netspec.run.logs import flat, read_log
 from netspec.run.plot.sheet import COLOURS, check_ending, sheet
+from netspec.run.train.logs import flat, read_log
 
 TRAINED, VALIDATED, TOP5 = (0, (3, 1.5)), "-", (0, (1, 1.2))
 """How lines are broken: those of training, of validation, and validation's top-5 error."""

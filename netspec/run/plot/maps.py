@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from netspec.run.judge.saved import Saved
+from netspec.run.plot.features import first_convolution, layer_output
 from netspec.run.plot.sheet import check_ending, sheet
-from netspec.run.saved import Saved
-from netspec.run.transform import first_convolution, layer_output
 
 INCH = 7.0
 """The width of a sheet."""

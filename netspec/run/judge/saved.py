@@ -16,7 +16,7 @@ from netspec.recipe import Recipe
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError, load
 from netspec.run.data.source import Preprocessing
-from netspec.run.description import entry, restore
+from netspec.run.judge.description import entry, restore
 from netspec.run.weights import WeightsError, refuse_unfit
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
-from netspec.run.report import EpochReport, Plan, Summary, Tick
+from netspec.run.train.report import EpochReport, Plan, Summary, Tick
 
 LINE_EVERY = 30.0  # seconds between lines within an epoch, where there is no terminal
 

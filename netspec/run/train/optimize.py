@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
 from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd, Update
-from netspec.run.sharding import sharded
+from netspec.run.train.sharding import sharded
 
 FUSED = ("cpu", "cuda", "mps")
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)

@@ -20,9 +20,9 @@ from netspec.run.data import DataError
 from netspec.run.data.tree import EXTENSIONS
 from netspec.run.device import choose_device, memory_explained, place
 from netspec.run.evaluate import predict
-from netspec.run.published import open_network
-from netspec.run.saved import Saved
-from netspec.run.viewing import Seen, see
+from netspec.run.judge.published import open_network
+from netspec.run.judge.saved import Saved
+from netspec.run.judge.viewing import Seen, see
 
 TROUBLE = (TrainError, DataError)
 """What can be wrong for a reason the user can mend."""

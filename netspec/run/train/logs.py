@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from netspec.run.checkpoint import TrainError, append_line, explained, replace
-from netspec.run.report import EpochReport
+from netspec.run.train.report import EpochReport
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -19,8 +19,8 @@ from netspec.run.data.folder import Folder
 from netspec.run.data.source import Batch, View
 from netspec.run.data.tree import class_folders, scan
 from netspec.run.device import memory_explained, place
-from netspec.run.saved import Saved
-from netspec.run.scores import Votes, collect
+from netspec.run.judge.saved import Saved
+from netspec.run.judge.scores import Votes, collect
 
 
 @dataclass(frozen=True)

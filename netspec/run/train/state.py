@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from netspec.run.checkpoint import TrainError
 from netspec.run.evaluate import Score
-from netspec.run.sharding import full_states, set_full_states, sharded
+from netspec.run.train.sharding import full_states, set_full_states, sharded
 
 if TYPE_CHECKING:
-    from netspec.run.loop import Run
+    from netspec.run.train.loop import Run
 
 FORMAT = 2
 

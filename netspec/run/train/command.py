@@ -19,13 +19,13 @@ from netspec.recipe import Recipe, RecipeError
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError, fresh_folder, load
 from netspec.run.data import Data, DataError, check_fit, open_data
-from netspec.run.description import describe, restore
-from netspec.run.loop import CHECKPOINT
-from netspec.run.objective import Objective
+from netspec.run.judge.description import describe, restore
+from netspec.run.judge.saved import read_recipe
 from netspec.run.processes import Processes, joined
-from netspec.run.progress import open_progress
-from netspec.run.saved import read_recipe
-from netspec.run.train import Means, train
+from netspec.run.train.loop import CHECKPOINT
+from netspec.run.train.objective import Objective
+from netspec.run.train.progress import open_progress
+from netspec.run.train.run import Means, train
 
 TROUBLE = (DataError, TrainError, RecipeError, SpecError)
 """What can be wrong for a reason the user can mend."""

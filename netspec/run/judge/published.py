@@ -10,7 +10,7 @@ from netspec.recipe import Recipe
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError
 from netspec.run.data.source import Preprocessing
-from netspec.run.saved import Saved, open_saved
+from netspec.run.judge.saved import Saved, open_saved
 from netspec.run.weights import WeightsError, find, load_weights
 from netspec.shape import Shape
 from netspec.source import locate

@@ -13,9 +13,9 @@ from typing import Any
 
 from netspec.check import Report
 from netspec.run.checkpoint import TrainError, explained, load, save_json
-from netspec.run.description import entry, restore
-from netspec.run.grid import Point
-from netspec.run.logs import flat, read_log
+from netspec.run.judge.description import entry, restore
+from netspec.run.sweep.grid import Point
+from netspec.run.train.logs import flat, read_log
 
 STATE, OUTPUT, CHECKPOINT = "sweep.json", "output.txt", "checkpoint.pt"
 INTERRUPTED = 130

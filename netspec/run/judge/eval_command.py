@@ -16,10 +16,10 @@ from netspec.run.data import DataError
 from netspec.run.data.folder import Folder
 from netspec.run.device import choose_device
 from netspec.run.evaluate import Score
-from netspec.run.hearing import Images, Machine, hear, open_images
-from netspec.run.published import open_network
-from netspec.run.saved import Saved
-from netspec.run.scores import Votes, by_class, confusion_matrix, ensemble, score, worst
+from netspec.run.judge.hearing import Images, Machine, hear, open_images
+from netspec.run.judge.published import open_network
+from netspec.run.judge.saved import Saved
+from netspec.run.judge.scores import Votes, by_class, confusion_matrix, ensemble, score, worst
 
 TROUBLE = (TrainError, DataError)
 """What can be wrong for a reason the user can mend."""
@@ -72,7 +72,7 @@ def eval_networks(
     machine = Machine(choose_device(device), workers, batch)
     judged = judge(members, data, root, int(crops) if crops else None, machine)
     if confusion is not None:
-        from netspec.run.confusion import write_confusion
+        from netspec.run.judge.confusion import write_confusion
 
         write_confusion(confusion, confusion_matrix(judged.votes), judged.names)
     show = as_json if form == "json" else as_text

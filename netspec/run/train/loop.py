@@ -15,23 +15,23 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from netspec.recipe import Recipe
-from netspec.run import state
-from netspec.run.average import Average
 from netspec.run.checkpoint import TrainError, save
 from netspec.run.data.mixing import mixed, mixes
 from netspec.run.data.source import Batch, Batches, Data, Setting, View, generator, stream_seed
 from netspec.run.evaluate import Score, evaluate
-from netspec.run.interrupt import Interrupt
-from netspec.run.logs import RunLog
-from netspec.run.machine import Machine
-from netspec.run.meter import Meter
-from netspec.run.objective import Objective
 from netspec.run.processes import Processes
-from netspec.run.progress import Progress
-from netspec.run.report import EpochReport, Tick
-from netspec.run.schedule import LearningRate
-from netspec.run.sharding import sharded
-from netspec.run.watch import DeadLossWatch, exploded
+from netspec.run.train import state
+from netspec.run.train.average import Average
+from netspec.run.train.interrupt import Interrupt
+from netspec.run.train.logs import RunLog
+from netspec.run.train.machine import Machine
+from netspec.run.train.meter import Meter
+from netspec.run.train.objective import Objective
+from netspec.run.train.progress import Progress
+from netspec.run.train.report import EpochReport, Tick
+from netspec.run.train.schedule import LearningRate
+from netspec.run.train.sharding import sharded
+from netspec.run.train.watch import DeadLossWatch, exploded
 
 CHECKPOINT, WEIGHTS, BEST, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "recipe.net"
 

@@ -14,9 +14,9 @@ from netspec.check import Report
 from netspec.emit.columns import columns
 from netspec.emit.reports import show_diagnostics
 from netspec.run.checkpoint import TrainError
-from netspec.run.grid import Point, grid
-from netspec.run.progress import duration
-from netspec.run.sweep import INTERRUPTED, Interrupted, Result, run_all
+from netspec.run.sweep.grid import Point, grid
+from netspec.run.sweep.runs import INTERRUPTED, Interrupted, Result, run_all
+from netspec.run.train.progress import duration
 
 TROUBLE = (TrainError,)
 """What can be wrong for a reason the user can mend."""

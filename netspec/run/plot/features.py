@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from netspec.diagnostics import did_you_mean
 from netspec.run.checkpoint import TrainError
-from netspec.run.saved import Saved
-from netspec.run.viewing import see
+from netspec.run.judge.saved import Saved
+from netspec.run.judge.viewing import see
 
 
 def first_convolution(saved: Saved) -> str:

@@ -14,14 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from netspec.recipe import Recipe, write
-from netspec.run import state
-from netspec.run.average import Average
 from netspec.run.checkpoint import TrainError, claim_folder, save_text
 from netspec.run.data.source import Data, DataError, Setting, check_fit
 from netspec.run.device import choose_device, keep_memory, memory_explained
-from netspec.run.interrupt import Interrupt, interrupts
-from netspec.run.logs import RunLog
-from netspec.run.loop import (
+from netspec.run.processes import Processes
+from netspec.run.train import state
+from netspec.run.train.average import Average
+from netspec.run.train.interrupt import Interrupt, interrupts
+from netspec.run.train.logs import RunLog
+from netspec.run.train.loop import (
     BEST,
     CHECKPOINT,
     RECIPE,
@@ -34,16 +35,15 @@ from netspec.run.loop import (
     train_epoch,
     validate,
 )
-from netspec.run.machine import Machine, choose
-from netspec.run.meter import Meter
-from netspec.run.objective import Objective
-from netspec.run.optimize import make_optimizer
-from netspec.run.processes import Processes
-from netspec.run.progress import Progress, Silent
-from netspec.run.report import Plan, Summary
-from netspec.run.schedule import LearningRate
-from netspec.run.sharding import spread
-from netspec.run.watch import DeadLossWatch
+from netspec.run.train.machine import Machine, choose
+from netspec.run.train.meter import Meter
+from netspec.run.train.objective import Objective
+from netspec.run.train.optimize import make_optimizer
+from netspec.run.train.progress import Progress, Silent
+from netspec.run.train.report import Plan, Summary
+from netspec.run.train.schedule import LearningRate
+from netspec.run.train.sharding import spread
+from netspec.run.train.watch import DeadLossWatch
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Judging: trained networks from their checkpoints, on labelled images and on single ones."""

@@ -1,0 +1,1 @@
+"""Sweeps: a training for every combination of settings."""

@@ -1,0 +1,1 @@
+"""Training: from a checked network and a recipe to saved weights."""
