@@ -1,11 +1,12 @@
-"""LeNet on MNIST: test accuracy and time, and images/s against two plain loops, in turns.
+"""LeNet on MNIST: time to 99 %, accuracy by Caffe's recipe, and images/s against plain loops, in turns.
 
     python benchmarks/lenet_mnist.py --root ../shared/data/mnist
 
-Bars: 99.0 % of the test images within 11 epochs (Caffe's 10,000 steps of 64) and 5 minutes; images/s at
-least 1.3 times those of torchvision's MNIST + ToTensor + DataLoader, and at least 0.95 of a loop over one
-batch that never changes. The trainer lays weights out in channels_last on a CPU, which the plain loops do not
-do by themselves; the loop over one batch is therefore run in both layouts.
+Bars: to 99.0 % of the test images, by recipes/lenet_fast.net, in at most 0.6 of the time of a plain loop
+over torchvision's MNIST + ToTensor + DataLoader by Caffe's recipe, both judged after each epoch; the same
+within 11 epochs (Caffe's 10,000 steps of 64) and 5 minutes by Caffe's recipe here; images/s at least 1.3
+times those of the plain loop, and at least 0.95 of a loop over one batch that never changes. The trainer
+runs in bfloat16 and channels_last where the CPU has them, which the plain loops do not by themselves.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
 from netspec import Network, load
+from netspec.check import check_file
 from netspec.memory import recipe_of
 from netspec.recipe import Recipe
 from netspec.run.data import open_data
+from netspec.run.device import keep_memory
 from netspec.run.train.progress import Progress, Silent, open_progress
 from netspec.run.train.report import EpochReport, Summary
 from netspec.run.train.run import train
@@ -63,7 +66,10 @@ def trained(root: Path, epochs: int | None, progress: Progress, seed: int = 0) -
     torch.manual_seed(chosen.seed)
     with tempfile.TemporaryDirectory() as folder:
         data = open_data("mnist", root, download=False)
-        return train(lenet().module(), SHAPE, chosen, data, Path(folder) / "run", progress=progress)
+        macs = lenet().net.totals.macs
+        return train(
+            lenet().module(), SHAPE, chosen, data, Path(folder) / "run", progress=progress, macs=macs
+        )
 
 
 def our_speed(root: Path) -> float:
@@ -86,6 +92,73 @@ def plain_speed(batches: Iterable[tuple[Tensor, Tensor]], steps: int, channels_l
         optimizer.step()
         images_seen += len(labels)
     return images_seen / (time.perf_counter() - started)
+
+
+def fast() -> Recipe:
+    """The recipe of netspec's own for this network."""
+    spec = Path(__file__).parent.parent / "specs" / "lenet.net"
+    report = check_file(spec, {"caffe": True}, recipe=spec.parent.parent / "recipes" / "lenet_fast.net")
+    return recipe_of(report.require())
+
+
+class Goal(Silent):
+    """Notes when the accuracy is reached."""
+
+    def __init__(self) -> None:
+        self.started, self.seconds, self.epochs = time.perf_counter(), 0.0, 0
+
+    def epoch(self, report: EpochReport) -> None:
+        """Look at the epoch's score."""
+        if not self.seconds and report.val.top1_error <= 0.01:
+            self.seconds, self.epochs = time.perf_counter() - self.started, report.epoch
+
+
+def plain_to_goal(images: MNIST, test: MNIST, seed: int) -> tuple[float, int]:
+    """Seconds and epochs until the plain loop, by Caffe's recipe, gets 99 % of the test images right."""
+    started = time.perf_counter()
+    torch.manual_seed(seed)
+    module = lenet().module().train()
+    loader = DataLoader(images, batch_size=64, shuffle=True, drop_last=True)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + 1e-4 * step) ** -0.75)
+    for epoch in range(1, 31):
+        for batch, labels in loader:
+            optimizer.zero_grad()
+            cross_entropy(module(batch * (255 / 256)), labels).backward()
+            optimizer.step()
+            schedule.step()
+        with torch.inference_mode():
+            found = [
+                (module(batch * (255 / 256)).argmax(1) == labels).sum().item()
+                for batch, labels in DataLoader(test, batch_size=1000)
+            ]
+        if sum(found) >= 9900:
+            return time.perf_counter() - started, epoch
+    raise SystemExit("the plain loop did not reach 99 % in 30 epochs")
+
+
+def race(root: Path, rounds: int) -> None:
+    """Print the times to 99 % in turns, and their ratio."""
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder:
+        images = torchvision_set(root, Path(folder))
+        test = MNIST(str(folder), train=False, transform=ToTensor())
+        for seed in range(rounds):
+            goal = Goal()
+            torch.manual_seed(seed)
+            module, data = lenet().module(), open_data("mnist", root, download=False)
+            recipe = fast().with_overrides(seed=seed)
+            macs = lenet().net.totals.macs
+            train(module, SHAPE, recipe, data, Path(folder) / f"run{seed}", progress=goal, macs=macs)
+            theirs, epochs = plain_to_goal(images, test, seed)
+            ratios.append(goal.seconds / theirs if goal.seconds else float("inf"))
+            print(
+                f"to 99.0 %: netspec {goal.seconds:.1f} s ({goal.epochs} epochs), plain loop {theirs:.1f} s "
+                f"({epochs} epochs): {ratios[-1]:.2f} of its time",
+                flush=True,
+            )
+    if ratios:
+        print(f"median {median(ratios):.2f} (bar 0.6)")
 
 
 def torchvision_set(root: Path, folder: Path) -> MNIST:
@@ -131,11 +204,14 @@ def main() -> None:
     """Measure everything, or what the options say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="the folder of MNIST's IDX files")
+    parser.add_argument("--races", type=int, default=3, help="how often to race to 99 %%")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=0, help="worker processes of torchvision's DataLoader")
     parser.add_argument("--seeds", type=int, default=1, help="how many full trainings")
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    keep_memory()
+    race(options.root, options.races)
     if options.rounds:
         compare(options.root, options.rounds, options.workers)
     for seed in range(options.seeds):

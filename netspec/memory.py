@@ -37,7 +37,8 @@ def recipe_of(net: Net) -> Recipe:
 def estimate(net: Net, batch: int | None = None) -> Memory:
     """Training memory in float32 for a batch, the recipe's own by default.
 
-    Activations that work in place, views, and identities keep no memory of their own.
+    Activations that work in place, views, and identities keep no memory of their own; averaged weights are a
+    second copy, and a batch worked on in parts keeps the activations of one part.
     """
     recipe = recipe_of(net)
     size = batch or recipe.batch
@@ -46,5 +47,6 @@ def estimate(net: Net, batch: int | None = None) -> Memory:
     ]
     weights = 4 * net.totals.params
     state = weights * recipe.optimizer.state_per_parameter
-    activations = 4 * size * sum(n.shape.numbers for n in kept)
-    return Memory(weights + 4 * net.totals.buffers, weights, state, activations, size, recipe.optimizer.kind)
+    activations = 4 * -(-size // recipe.accumulate) * sum(n.shape.numbers for n in kept)
+    copies = 1 if recipe.ema is None else 2
+    return Memory(copies * (weights + 4 * net.totals.buffers), weights, state, activations, size, recipe.optimizer.kind)
