@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner, Result
 
+from netspec.cli import main
 from netspec.run.checkpoint import load
 
 SPEC = """network Net
@@ -19,15 +22,20 @@ train { data: digits; batch: 64; epochs: 2; optimizer: sgd(lr=0.05, momentum=0.9
 """
 
 
-def launch(folder: Path, processes: int, *options: str) -> subprocess.CompletedProcess[str]:
+def alone(folder: Path, *options: str) -> Result:
+    """Train in this process, as one."""
     (folder / "net.net").write_text(SPEC)
-    command = [sys.executable, "-m"]
-    if processes > 1:
-        command += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
-    if "--resume" not in options:
-        options = ("net.net", *options)
-    command += ["netspec", "train", "--device", "cpu", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
+    return CliRunner().invoke(main, ["train", str(folder / "net.net"), "--device", "cpu", *options])
+
+
+def together(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Train in two processes."""
+    (folder / "net.net").write_text(SPEC)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    spec = () if "--resume" in options else ("net.net",)
+    command = [*torchrun, "-m", "netspec", "train", "--device", "cpu", *spec, *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, env=environment)
 
 
 def log(folder: Path) -> list[dict[str, float]]:
@@ -36,10 +44,9 @@ def log(folder: Path) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("options", [(), ("--shard",)], ids=["copies", "shards"])
 def test_two_processes_have_the_losses_of_one(options, tmp_path):
-    for processes, name in ((1, "one"), (2, "two")):
-        more = options if processes > 1 else ()
-        run = launch(tmp_path, processes, "--out", name, *more)
-        assert run.returncode == 0, run.stdout + run.stderr
+    assert alone(tmp_path, "--out", str(tmp_path / "one")).exit_code == 0
+    run = together(tmp_path, "--out", "two", *options)
+    assert run.returncode == 0, run.stdout + run.stderr
     one, two = log(tmp_path / "one"), log(tmp_path / "two")
     assert len(two) == len(one) == 2
     for a, b in zip(one, two, strict=True):
@@ -52,15 +59,15 @@ def test_two_processes_have_the_losses_of_one(options, tmp_path):
         torch.testing.assert_close(weights[1][key], value, rtol=1e-3, atol=1e-4)
     assert run.stdout.count("epoch 2/2") == 1
     assert "2 processes" in run.stdout
-    again = launch(tmp_path, 2, "--resume", "two", *options)
+    again = together(tmp_path, "--resume", "two", *options)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "going on after" in again.stdout
 
 
 def test_what_two_processes_cannot_do_is_said(tmp_path):
-    odd = launch(tmp_path, 2, "--batch", "63")
+    odd = together(tmp_path, "--batch", "63")
     assert odd.returncode != 0
     assert "a batch of 63 images cannot be shared out evenly among 2 processes" in odd.stdout + odd.stderr
-    alone = launch(tmp_path, 1, "--shard")
-    assert alone.returncode == 2
-    assert "start several with torchrun" in alone.stderr
+    single = alone(tmp_path, "--shard", "--out", str(tmp_path / "run"))
+    assert single.exit_code == 2
+    assert "start several with torchrun" in single.output
