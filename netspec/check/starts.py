@@ -14,11 +14,11 @@ from netspec.values import Call
 
 def restarted(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[Node, ...], list[Diagnostic]]:
     """The nodes with the starts of a recipe's `init` entry, and what is wrong with it."""
-    entries = setting.value if setting else ()
+    if setting is None:
+        return nodes, []
     faults: list[Diagnostic] = []
-    assert setting or not entries
-    for call in entries if isinstance(entries, list | tuple) else [entries]:
-        if setting and isinstance(call, Call) and call.name == "start":
+    for call in setting.value if isinstance(setting.value, list | tuple) else [setting.value]:
+        if isinstance(call, Call) and call.name == "start":
             nodes = started(nodes, bind("init", call), setting.span, faults)
     return nodes, faults
 
