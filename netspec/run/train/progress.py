@@ -64,7 +64,8 @@ class Lines:
             f"{plan.val_images:,} to validate on, {plan.classes} classes)"
         )
         together = f", {plan.processes} processes" if plan.processes > 1 else ""
-        self.print(f"on {plan.machine}{together}")
+        source = f", recipe: {plan.citation}" if plan.citation else ""
+        self.print(f"on {plan.machine}{together}{source}")
         epochs = f"{plan.epochs} epoch{'s' * (plan.epochs != 1)}"
         self.print(f"{epochs} of {plan.steps_per_epoch:,} steps of {plan.batch} images, saved in {plan.out}")
         if plan.done:

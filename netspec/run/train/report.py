@@ -10,7 +10,10 @@ from netspec.run.evaluate import Score
 
 @dataclass(frozen=True)
 class Plan:
-    """What is about to happen: `done` steps of it were done before, by a run that was ended."""
+    """What is about to happen: `done` steps of it were done before, by a run that was ended.
+
+    `citation` says where the recipe comes from, where it says so itself.
+    """
 
     data: str
     train_images: int
@@ -24,6 +27,7 @@ class Plan:
     out: Path
     processes: int = 1
     done: int = 0
+    citation: str | None = None
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _begin(run: Run, means: Means, citation: str | None) -> None:
         state.restore(run, means.resume)
     if run.processes.first:
         run.log = RunLog(run.out, step=run.step, tensorboard=means.tensorboard)
-    run.progress.begin(_plan(run))
+    run.progress.begin(_plan(run, citation))
     if means.resume is None:
         if run.processes.first:
             save_text(run.out / RECIPE, write(run.recipe, citation))
@@ -264,7 +264,7 @@ def _count_outputs(module: nn.Module, setting: Setting, machine: Machine) -> int
     )
 
 
-def _plan(run: Run) -> Plan:
+def _plan(run: Run, citation: str | None) -> Plan:
     return Plan(
         data=run.data.name,
         train_images=run.data.train_images,
@@ -278,4 +278,5 @@ def _plan(run: Run) -> Plan:
         processes=run.processes.world,
         out=run.out,
         done=run.step,
+        citation=citation,
     )
