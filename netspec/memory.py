@@ -49,4 +49,6 @@ def estimate(net: Net, batch: int | None = None) -> Memory:
     state = weights * recipe.optimizer.state_per_parameter
     activations = 4 * -(-size // recipe.accumulate) * sum(n.shape.numbers for n in kept)
     copies = 1 if recipe.ema is None else 2
-    return Memory(copies * (weights + 4 * net.totals.buffers), weights, state, activations, size, recipe.optimizer.kind)
+    return Memory(
+        copies * (weights + 4 * net.totals.buffers), weights, state, activations, size, recipe.optimizer.kind
+    )

@@ -22,6 +22,8 @@ def read_setting(text: str) -> tuple[str, object]:
 
     >>> read_setting("depth=50"), read_setting("pool=max"), read_setting("train.optimizer.lr=0.1")
     (('depth', 50), ('pool', 'max'), ('train.optimizer.lr', 0.1))
+    >>> print(read_setting("train.optimizer=sgd(lr=0.1)")[1])
+    sgd(lr=0.1)
     """
     name, equals, value = text.partition("=")
     name = name.strip()
@@ -34,7 +36,7 @@ def read_setting(text: str) -> tuple[str, object]:
         result = evaluate(expr, Names(), words=True)
     except Fault as fault:
         raise SettingError(f"--set {name}: {fault}") from None
-    if isinstance(result, Call):
+    if isinstance(result, Call) and not result.args and not result.kwargs:
         result = {"True": True, "False": False, "None": None}.get(result.name, result.name)
     return name, result
 

@@ -53,12 +53,20 @@ def locate(spec: str | Path) -> Found:
 
 
 def locate_recipe(recipe: str) -> Path:
-    """Find a file of a recipe: the file at a path, else one that comes with netspec, by its stem."""
+    """Find a file of a recipe: the file at a path, else one that comes with netspec, by its stem.
+
+    Raises:
+        SpecError: there is neither.
+    """
     path = Path(recipe)
     if holds_file(path) or path.name != recipe or path.suffix:
         return path
-    own = builtin_folder().parent / "recipes" / f"{recipe}.net"
-    return own if own.is_file() else path
+    folder = builtin_folder().parent / "recipes"
+    known = sorted(each.stem for each in folder.glob("*.net"))
+    if recipe not in known:
+        help = did_you_mean(recipe, known) or f"there are {', '.join(known)}, or the path of a file"
+        raise refusal(recipe, f"there is no recipe {recipe}", help)
+    return folder / f"{recipe}.net"
 
 
 def near(name: str) -> str:

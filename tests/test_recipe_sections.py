@@ -13,6 +13,7 @@ from netspec.diagnostics import Source
 from netspec.memory import recipe_of
 from netspec.recipe import Recipe, write
 from netspec.recipe.schedules import Moment
+from netspec.settings import read_setting
 from netspec.values import Call
 
 LENET = {"caffe": True}
@@ -23,6 +24,16 @@ OVERRIDES: dict[str, tuple[object, object]] = {
     "train.loss.label_smoothing": (0.1, lambda r: r.loss.label_smoothing),
     "train.ema": (0.99, lambda r: r.ema),
     "train.precision": ("bfloat16", lambda r: r.precision),
+}
+CALLS = {
+    "train.optimizer=adamw(lr=0.001, weight_decay=0.05, bias_weight_decay=0)": "lr=0.001",
+    "train.optimizer=sgd(lr=0.1, momentum=0.9, nesterov=true)": "nesterov=true",
+    "train.schedule=cosine(warmup=3)": "warmup=3",
+    "train.schedule=multistep([3, 5], unit=steps)": "milestones=[3.0, 5.0]",
+    "train.loss=cross_entropy(label_smoothing=0.5)": "label_smoothing=0.5",
+    'train.normalize=mean_file("mean.npy", order="bgr")': 'path="mean.npy"',
+    "train.normalize=scale(1 / 256)": "factor=0.00390625",
+    "train.augment=[flip, crop(2)]": "crop(padding=2)",
 }
 REFUSED = {
     "train.bach": (3, "a recipe has no entry named bach"),
@@ -54,6 +65,20 @@ def test_entries_are_set_from_outside(key):
     report = netspec.check("lenet", **LENET, **{key: value})
     assert look(recipe_of(report.require())) == value
     assert "train" not in str(report.arguments)
+
+
+@pytest.mark.parametrize(("setting", "said"), CALLS.items())
+def test_calls_are_set_with_all_their_arguments(setting, said):
+    name, value = read_setting(setting)
+    recipe = recipe_of(netspec.check("lenet", **LENET, **{name: value}).require())
+    assert said in write(recipe)
+
+
+def test_arguments_from_outside_are_checked():
+    name, value = read_setting("train.schedule=cosine(warmup=-1)")
+    report = netspec.check("lenet", **LENET, **{name: value})
+    assert report.status == 2
+    assert report.diagnostics[0].span.text == "train.schedule=cosine(warmup=-1)"
 
 
 @pytest.mark.parametrize("key", REFUSED)

@@ -45,7 +45,7 @@ class Section:
     def override(self, name: str, value: object) -> None:
         """Set an entry, `train.batch`, or one argument of an entry, `train.optimizer.lr`."""
         _, key, *argument = name.split(".")
-        text = f"{name}={spell(value)}"
+        text = f"{name}={value if isinstance(value, str) else spell(value)}"
         span = Span(Source(OUTSIDE, text), 0, len(text))
         if argument and key in recipe.PARTS:
             present = self.settings[key].value if key in self.settings else None
@@ -102,7 +102,14 @@ def train_of(source: Source) -> tuple[tuple[t.Train, Names] | None, list[Diagnos
     whole = Span(source, 0, len(source.text)).first_line()
     if others:
         message = "a recipe's file holds a `train` section alone"
-        faults.append(Diagnostic("recipe", message, others[0].span.first_line(), help="take this out"))
+        faults.append(
+            Diagnostic(
+                "recipe",
+                message,
+                others[0].span.first_line(),
+                help="take this out: all there is to be is `train { ... }`",
+            )
+        )
     elif len(sections) != 1 and not faults:
         message = (
             f"a recipe's file holds one `train` section, and {source.path} has {len(sections) or 'none'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -83,6 +84,12 @@ def counted(text: str | None) -> float | None:
         raise click.UsageError(str(error)) from None
 
 
+def process() -> str:
+    """Which of torchrun's processes speaks, where it is not the first."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f"process {rank}: "
+
+
 class Plainly:
     """Show known errors as one sentence, with exit status 1, or 2 where the command was used wrongly."""
 
@@ -95,7 +102,7 @@ class Plainly:
         if isinstance(error, self.kinds):
             from netspec.diagnostics import printable
 
-            click.echo(f"error: {printable(str(error))}", err=True)
+            click.echo(f"{process()}error: {printable(str(error))}", err=True)
             sys.exit(2 if getattr(error, "wrong_use", False) else 1)
         if isinstance(error, KeyboardInterrupt):
             click.echo("interrupted", err=True)

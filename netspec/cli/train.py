@@ -29,9 +29,7 @@ from netspec.cli.common import Plainly, assigned, examine, settings, shape
 @click.option(
     "--val-share",
     type=click.FloatRange(0, 1, True, True),
-    default=0.2,
-    show_default=True,
-    help="What a folder without val/ holds out.",
+    help="What a folder without val/ holds out; 0.2 by default.",
 )
 @click.option("--recipe", metavar="FILE", help="A file whose train section stands in for the spec's own.")
 @click.option(

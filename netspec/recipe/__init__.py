@@ -32,13 +32,15 @@ class Recipe(Part):
     """How a network is trained; every field has a default, so an empty `train {}` is a recipe.
 
     `resize` is the short side in pixels; `resize` and `crop` concern folders of photos, since small sets are
-    resized to the network's input. `batch` is in images over all devices, worked on in `accumulate` parts;
-    `optimizer.lr` is the rate before the schedule. `ema` is the decay of an exponential moving average of the
-    weights, taken every `ema_every` steps. `random_labels` gives each training image a class drawn once
-    (Zhang et al., 2017). `precision`, `memory_format` and `compile` follow the machine where they are `auto`.
+    resized to the network's input. `val_share` is what a folder without `val/` holds out. `batch` is in
+    images over all devices, worked on in `accumulate` parts; `optimizer.lr` is the rate before the schedule.
+    `ema` is the decay of an exponential moving average of the weights, taken every `ema_every` steps.
+    `random_labels` gives each training image a class drawn once (Zhang et al., 2017). `precision`,
+    `memory_format` and `compile` follow the machine where they are `auto`.
     """
 
     data: str | None = None
+    val_share: Factor = 0.2
     resize: PositiveInt | None = None
     crop: PositiveInt | None = None
     augment: tuple[Augment, ...] = ()
@@ -68,16 +70,17 @@ class Recipe(Part):
         batch: int | None = None,
         lr: float | None = None,
         seed: int | None = None,
+        val_share: float | None = None,
     ) -> Recipe:
         """Replace what is given; raises RecipeError for values out of range."""
         faults: list[Fault] = []
-        given = {"data": data, "epochs": epochs, "batch": batch, "seed": seed}
+        given = {"data": data, "epochs": epochs, "batch": batch, "seed": seed, "val_share": val_share}
         values = dict(self) | {key: value for key, value in given.items() if value is not None}
         if lr is not None:
             rate = validated(type(self.optimizer), dict(self.optimizer) | {"lr": lr}, "lr", faults)
             values["optimizer"] = rate or self.optimizer
         recipe = validated(Recipe, values, None, faults)
-        return complete(recipe, faults)
+        return complete(recipe, faults, wrong_use=True)
 
 
 def read(entries: Mapping[str, object]) -> Recipe:
@@ -110,9 +113,9 @@ def with_argument(key: str, present: object, name: str, value: object) -> object
     return Call(call.name, (), {**bind(key, call), name: value})
 
 
-def complete(recipe: Recipe | None, faults: list[Fault]) -> Recipe:
+def complete(recipe: Recipe | None, faults: list[Fault], *, wrong_use: bool = False) -> Recipe:
     if recipe is None or faults:
-        raise RecipeError(tuple(faults))
+        raise RecipeError(tuple(faults), wrong_use=wrong_use)
     return recipe
 
 

@@ -54,11 +54,14 @@ class Fault:
 
 
 class RecipeError(Exception):
-    """A recipe that cannot be used; `faults` holds everything that is wrong with it."""
+    """A recipe that cannot be used; `faults` holds everything that is wrong with it.
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    With `wrong_use`, it is the command that asked for it.
+    """
+
+    def __init__(self, faults: tuple[Fault, ...], *, wrong_use: bool = False) -> None:
         super().__init__("; ".join(fault.message for fault in faults))
-        self.faults = faults
+        self.faults, self.wrong_use = faults, wrong_use
 
 
 def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:

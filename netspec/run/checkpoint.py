@@ -41,9 +41,12 @@ def save_json(path: Path, content: object) -> None:
 def load(path: Path) -> dict[str, Any]:
     """Read what `save` wrote, on the CPU, running no code from the file; raises TrainError."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            file.read(1)
     except OSError as error:
         raise TrainError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damage raises RuntimeError, UnpicklingError, EOFError, KeyError ...
         raise TrainError(f"{path} is not a checkpoint, or damaged") from error
     if not isinstance(content, dict):
@@ -76,8 +79,11 @@ def claim_folder(folder: Path, marker: str, *, taken: bool = False) -> None:
         raise TrainError(f"{folder} holds no run to go on with: it has no {marker}")
     if (folder / marker).exists() and not taken:
         raise TrainError(f"{folder} holds another run already: name a new folder with --out")
-    with explained(folder):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = "is a file" if folder.is_file() else f"cannot be made ({error.strerror})"
+        raise TrainError(f"the folder {folder} {what}: name another with --out") from error
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:

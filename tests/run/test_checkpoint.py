@@ -65,7 +65,7 @@ def test_a_place_that_cannot_be_written(write: Callable[[Path, object], None], t
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainError, match=r"cannot be written \(Not a directory\)"):
         write(tmp_path / "file" / "a", {})
-    with pytest.raises(TrainError, match=r"cannot be written"):
+    with pytest.raises(TrainError, match=r"cannot be made \(Not a directory\)"):
         claim_folder(tmp_path / "file" / "run", "checkpoint.pt")
 
 

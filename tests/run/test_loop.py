@@ -19,6 +19,7 @@ from netspec.recipe import Recipe
 from netspec.recipe.images import Mixup, Raw
 from netspec.recipe.objective import CrossEntropy
 from netspec.recipe.optimizers import Sgd
+from netspec.recipe.schedules import Cosine
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError, load
 from netspec.run.data import Data, Setting, open_data
@@ -164,6 +165,37 @@ def test_a_compiled_run_needs_a_compiler(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(TrainError, match=r"needs a C\+\+ compiler"):
         choose(Recipe(compile=True), torch.device("cpu"))
+
+
+class Warned(Silent):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def test_what_a_recipe_cannot_mean_is_said(digits, tmp_path):
+    update = {"batch": 9999, "schedule": Cosine(warmup=7), "evaluate": "ten_crop", "resize": 20}
+    heard = Warned()
+    train(
+        network(),
+        SHAPE,
+        PLAIN.model_copy(update=update),
+        digits,
+        tmp_path,
+        means=Means("cpu"),
+        progress=heard,
+    )
+    assert [warning.split(":")[0] for warning in heard.warnings] == [
+        "the learning rate rises over 7 epochs, and the run has 1",
+        "digits has 1,442 images to train on",
+        "images of digits are seen whole, in the size of the input",
+    ]
+    with pytest.raises(TrainError, match="100 images cannot be worked on in 101 parts"):
+        run(network(), PLAIN.model_copy(update={"accumulate": 101}), digits, tmp_path / "other")
 
 
 @pytest.mark.gpu

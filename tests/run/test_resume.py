@@ -162,7 +162,7 @@ def test_signals_save_and_say_how_to_go_on(number, status, tmp_path):
 
 
 WRONG = {
-    "no run": (["--resume", "."], 2, "holds no run to go on with"),
+    "no run": (["--resume", "."], 1, "holds no run to go on with"),
     "a spec beside it": (["lenet", "--resume", "."], 2, "name a SPEC to train, or with --resume a run"),
     "neither": ([], 2, "name a SPEC to train"),
     "a recipe's option": (["--resume", ".", "--lr", "0.1"], 2, "--lr was settled when the run began"),

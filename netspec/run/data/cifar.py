@@ -140,7 +140,7 @@ def _torchvisions(name: str, root: Path, download: bool) -> ResidentSet:
     try:
         whole = [_load(kind, root, train, download) for train in (True, False)]
     except (OSError, RuntimeError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), "no connection")
+        reason = " ".join(str(error).split()).rstrip(":. ") or "no connection"
         message = f"{root} holds no {THEIRS[name]}, and the download failed ({reason})"
         if not download:
             message = f"{root} holds no {THEIRS[name]}"

@@ -145,7 +145,7 @@ def _download(root: Path, kind: Kind) -> None:
     try:
         getattr(datasets, kind.theirs)(str(root), download=True)
     except (OSError, RuntimeError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), "no connection")
+        reason = " ".join(str(error).split()).rstrip(":. ") or "no connection"
         message = f"{root} holds no {kind.theirs}, and the download failed ({reason})"
         raise DataError(
             f"{message}: put the four IDX files there, or name their folder with --root"

@@ -116,7 +116,9 @@ def _write(packer: Packer, file: IO[bytes]) -> None:
     if bad:
         names = "; ".join(f"{each.path} ({each.reason})" for each in bad[:NAMED])
         more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        raise DataError(f"{len(bad)} images cannot be read: replace or remove {names}{more}")
+        raise DataError(
+            f"{len(bad)} image{'s' * (len(bad) != 1)} cannot be read: replace or remove {names}{more}"
+        )
     source, first = packer.source, packer.source.train_images
     parts = dict(zip(PARTS, (rows[:first], rows[first:]), strict=True))
     file.write(footer(Contents(source.name, packer.size, packer.quality, source.class_names, parts)))

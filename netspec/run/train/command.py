@@ -35,14 +35,13 @@ TROUBLE = (DataError, TrainError, RecipeError, SpecError)
 class Options:
     """What the command says beside the recipe: where things lie, and how the machine is used.
 
-    `save_every` is in minutes; `val_share` is what a folder without `val/` holds out.
+    `save_every` is in minutes.
     """
 
     root: Path | None = None
     out: Path | None = None
     device: str = "auto"
     workers: int | None = None
-    val_share: float = 0.2
     save_every: float = 10.0
     shard: bool = False
     tensorboard: bool = False
@@ -74,6 +73,7 @@ def train_spec(
     batch: int | None = None,
     lr: float | None = None,
     seed: int | None = None,
+    val_share: float | None = None,
     **options: Any,
 ) -> int:
     """Train a spec on a data set and give the exit status: 0, 1 for faults in the spec, 128 + n by a signal.
@@ -89,10 +89,12 @@ def train_spec(
         report = check()
         if not report.net:
             return shown(report, processes)
-        recipe = recipe_of(report.net).with_overrides(data=data, epochs=epochs, batch=batch, lr=lr, seed=seed)
+        recipe = recipe_of(report.net).with_overrides(
+            data=data, epochs=epochs, batch=batch, lr=lr, seed=seed, val_share=val_share
+        )
         if recipe.data is None:
             raise DataError("the spec's recipe names no data set: say which with --data", wrong_use=True)
-        source = opened(recipe.data, chosen.root, chosen.val_share, recipe.seed, processes)
+        source = opened(recipe.data, chosen.root, recipe, processes)
         if "classes" in report.net.arguments and "classes" not in arguments:
             report = check(classes=len(source.class_names))
         status = shown(report, processes)
@@ -100,7 +102,7 @@ def train_spec(
             return status
         folder = chosen.out or fresh_folder(Path("runs") / report.net.name.lower())
         root = chosen.root and chosen.root.absolute()
-        about = describe(report, spec, root=root, val_share=chosen.val_share)
+        about = describe(report, spec, root=root, val_share=recipe.val_share)
         job = Job(report.net, recipe, source, processes.same(folder), about)
         return run_job(job, chosen.means(processes))
 
@@ -117,14 +119,14 @@ def resume_run(folder: Path, **options: Any) -> int:
     chosen = Options(**options)
     path = folder / CHECKPOINT
     if not path.is_file():
-        raise TrainError(f"{folder} holds no run to go on with: it has no {CHECKPOINT}", wrong_use=True)
+        raise TrainError(f"{folder} holds no run to go on with: it has no {CHECKPOINT}")
     with joined(chosen.device) as processes:
         content = load(path)
         net = restore(content.get("about") or {}, path)
         recipe, about = read_recipe(content, path), content["about"]
         told = about.get("root")
         root = chosen.root or (Path(told) if isinstance(told, str) else None)
-        source = opened(str(content.get("data")), root, about.get("val_share", 0.2), recipe.seed, processes)
+        source = opened(str(content.get("data")), root, recipe, processes)
         if list(source.class_names) != content.get("class_names"):
             raise DataError(f"{source.name} has other classes now than when the run in {folder} began")
         return run_job(Job(net, recipe, source, folder, about), chosen.means(processes, content))
@@ -160,12 +162,12 @@ def shown(report: Report, processes: Processes) -> int:
     return report.status
 
 
-def opened(name: str, root: Path | None, val_share: float, seed: int, processes: Processes) -> Data:
+def opened(name: str, root: Path | None, recipe: Recipe, processes: Processes) -> Data:
     """Open a data set, the first process before the others: it may have to be fetched."""
     if processes.first:
-        data = open_data(name, root, val_share=val_share, seed=seed)
+        data = open_data(name, root, val_share=recipe.val_share, seed=recipe.seed)
     processes.wait()
-    return data if processes.first else open_data(name, root, val_share=val_share, seed=seed)
+    return data if processes.first else open_data(name, root, val_share=recipe.val_share, seed=recipe.seed)
 
 
 def refuse_unfit(net: Net, data: Data) -> None:

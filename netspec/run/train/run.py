@@ -20,6 +20,7 @@ from netspec.run.device import choose_device, keep_memory, memory_explained
 from netspec.run.processes import Processes
 from netspec.run.train import state
 from netspec.run.train.average import Average
+from netspec.run.train.doubts import doubts, heading, seen_whole
 from netspec.run.train.interrupt import Interrupt, interrupts
 from netspec.run.train.logs import RunLog
 from netspec.run.train.loop import (
@@ -136,6 +137,8 @@ def _prepare(
     if means.shard and recipe.ema is not None:
         raise TrainError("weights that are cut up are not averaged: leave out --shard, or ema in the recipe")
     batches = data.open(setting)
+    if recipe.accumulate > (each := batches.batch // processes.world):
+        raise TrainError(f"{each} images cannot be worked on in {recipe.accumulate} parts: lower accumulate")
     machine = choose(recipe, setting.device, macs, recipe.epochs * batches.steps, shard=means.shard)
     setting = replace(setting, recipe=_resolved(recipe, data, machine))
     machine.place(module)
@@ -179,9 +182,11 @@ def _begin(run: Run, means: Means, citation: str | None) -> None:
     if run.processes.first:
         run.log = RunLog(run.out, step=run.step, tensorboard=means.tensorboard)
     run.progress.begin(_plan(run, citation))
+    for doubt in doubts(run):
+        run.progress.warn(doubt)
     if means.resume is None:
         if run.processes.first:
-            save_text(run.out / RECIPE, write(run.recipe, citation))
+            save_text(run.out / RECIPE, heading(run.about) + write(run.recipe, citation))
         save_checkpoint(run)
 
 
@@ -207,7 +212,8 @@ def _train(run: Run) -> Summary:
             if score is None:
                 break
             finish_epoch(run, score)
-        if run.recipe.evaluate == "ten_crop" and run.epochs == run.recipe.epochs:
+        ten = run.recipe.evaluate == "ten_crop" and not seen_whole(run)
+        if ten and run.epochs == run.recipe.epochs:
             score = scored(run, interrupt, "ten_crop")
             if score is not None:
                 run.final, run.final_view = score, "ten crops"

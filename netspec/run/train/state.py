@@ -40,6 +40,7 @@ def content(run: Run) -> dict[str, object]:
         "watch": run.watch.state_dict(),
         "recipe": run.recipe.model_dump(mode="json"),
         "machine": run.machine.words,
+        "processes": run.processes.world,
         "data": run.data.name,
         "classes": run.classes,
         "class_names": list(run.data.class_names),
@@ -58,8 +59,14 @@ def restore(run: Run, saved: Mapping[str, Any]) -> None:
         raise TrainError(f"the checkpoint has format {saved.get('format')}, and this netspec reads {FORMAT}")
     if saved["recipe"] != run.recipe.model_dump(mode="json"):
         raise TrainError("the checkpoint was written by another recipe: a run goes on by its own")
-    if saved["machine"] != run.machine.words:
-        there, here = saved["machine"], run.machine.words
+    there, here = (
+        f"{words}, {count} process{'es' * (count != 1)}"
+        for words, count in (
+            (saved["machine"], saved["processes"]),
+            (run.machine.words, run.processes.world),
+        )
+    )
+    if there != here:
         run.progress.warn(f"the run began with {there}, and goes on with {here}: its numbers will differ")
     try:
         set_states(run.module, run.optimizer, saved["model"], saved["optimizer"])

@@ -1,0 +1,38 @@
+"""What is said of a run before its first step: what it repeats, and what it cannot mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from netspec.run.train.loop import Run
+from netspec.values import spell
+
+
+def heading(about: Mapping[str, object]) -> str:
+    """A comment that says which network the recipe trained, so that the whole run can be repeated."""
+    arguments, inputs = about.get("arguments"), about.get("inputs")
+    words = [f"--set {n}={spell(v)}" for n, v in arguments.items()] if isinstance(arguments, dict) else []
+    words += [f"--input {n}={spell(tuple(s))}" for n, s in inputs.items()] if isinstance(inputs, dict) else []
+    path = " ".join(str(about.get("path", "")).split())
+    return f"# netspec train {' '.join([path, *words])}\n" if path else ""
+
+
+def doubts(run: Run) -> Iterator[str]:
+    """What a recipe asks for that this run cannot mean."""
+    recipe, data = run.recipe, run.data
+    if recipe.schedule.warmup >= recipe.epochs:
+        rise = f"the learning rate rises over {recipe.schedule.warmup:g} epochs"
+        yield f"{rise}, and the run has {recipe.epochs}: it ends before the rise does"
+    if recipe.batch > run.batches.batch:
+        every = f"{data.name} has {data.train_images:,} images to train on"
+        yield f"{every}: a step takes them all, not {recipe.batch:,}"
+    asked = [n for n in ("resize", "crop") if getattr(recipe, n)]
+    asked += ["evaluate: ten_crop"] * (recipe.evaluate == "ten_crop")
+    if seen_whole(run) and asked:
+        whole = f"images of {data.name} are seen whole, in the size of the input"
+        yield f"{whole}: {' and '.join(asked)} change nothing"
+
+
+def seen_whole(run: Run) -> bool:
+    """Whether images are resized to the network's input, with no crops to take."""
+    return isinstance(run.batches.preprocessing.resize, tuple)
