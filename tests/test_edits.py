@@ -38,6 +38,7 @@ EDITS = [
     ("swin", "window=7, shift=shift", "window=7, shift=shift + 7"),
     ("swin_v2", "norm: layernorm; channels_first", "norm: layernorm"),
     ("cifar10", "ip1: linear(64)", "ip1: linear(64) -> 65"),
+    ("cifar_alexnet", "conv5: conv(128, 3, padding=1)", "conv5: conv(128, 3)"),
     ("densenet_cifar", "linear(classes)", "linear(classes) -> 7"),
     ("googlenet_paper", '"5x5": conv(c5, 5, padding=2)', '"5x5": conv(c5, 5, padding=1)'),
     ("inception_module", '"5x5": conv(96, 5, padding=2)', '"5x5": conv(96, 5)'),
