@@ -36,6 +36,7 @@ from netspec.run.train.run import Means, train
 SHAPE = (3, 224, 224)
 CPU = torch.device("cpu")
 SGD = Sgd(lr=0.01, momentum=0.9, weight_decay=1e-4)
+BATCHES = {"alexnet": 64, "resnet18": 32}
 BARS = {"alexnet": 1.6, "resnet18": 2.2}
 MIXES = {
     "float32, channels_last": Machine(CPU, "float32", "channels_last"),
@@ -136,11 +137,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="measure the compiled mix too")
+    parser.add_argument("networks", nargs="*", default=list(BATCHES), help="alexnet, resnet18")
     options = parser.parse_args()
     keep_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    for name, batch in (("alexnet", 64), ("resnet18", 32)):
-        measure(name, batch, options.rounds, options.steps, options.compile)
+    for name in options.networks:
+        measure(name, BATCHES[name], options.rounds, options.steps, options.compile)
 
 
 if __name__ == "__main__":
