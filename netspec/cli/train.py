@@ -62,15 +62,17 @@ def train_command(
 
     inputs = options.pop("inputs")
     refuse_mixture(spec, resume, {"--recipe": recipe, "--set": settings, "--input": inputs, **options})
+    overrides = {name: options.pop(name) for name in OVERRIDES}
     with Plainly(*TROUBLE):
         if resume is not None:
-            sys.exit(resume_run(resume, **{k: v for k, v in options.items() if k not in RECIPES}))
+            del options["out"]
+            sys.exit(resume_run(resume, **options))
         check = partial(examine, str(spec), settings, inputs, recipe)
-        sys.exit(train_spec(check, str(spec), assigned(settings), **options))
+        sys.exit(train_spec(check, str(spec), assigned(settings), overrides, **options))
 
 
-RECIPES = ("data", "epochs", "batch", "lr", "seed", "out", "val_share")
-"""The options that a run which goes on has had."""
+OVERRIDES = ("data", "epochs", "batch", "lr", "seed", "val_share")
+"""The options that stand for entries of the recipe."""
 
 
 def refuse_mixture(spec: str | None, resume: Path | None, given: Mapping[str, object]) -> None:
@@ -80,6 +82,8 @@ def refuse_mixture(spec: str | None, resume: Path | None, given: Mapping[str, ob
     context = click.get_current_context()
     settled = [f"--{n.replace('_', '-').lstrip('-')}" for n in ("--recipe", "--set", "--input") if given[n]]
     told = click.core.ParameterSource.COMMANDLINE
-    settled += [f"--{n.replace('_', '-')}" for n in RECIPES if context.get_parameter_source(n) == told]
+    settled += [
+        f"--{n.replace('_', '-')}" for n in (*OVERRIDES, "out") if context.get_parameter_source(n) == told
+    ]
     if resume is not None and settled:
         raise click.UsageError(f"{settled[0]} was settled when the run began: leave it out with --resume")

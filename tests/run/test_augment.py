@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from pictures import PHOTO, in_memory, setting
 from torchvision.transforms import v2
 
 from netspec.recipe import Recipe, RecipeError, read
@@ -23,37 +22,15 @@ from netspec.recipe.images import (
     RandAugment,
     RandomErasing,
     RandomResizedCrop,
-    Raw,
     TrivialAugment,
 )
 from netspec.run.data import Batches, DataError, Setting, open_data
 from netspec.run.data.policies import applied, policies
-from netspec.run.data.resident import Labelled, ResidentBatches
+from netspec.run.data.resident import ResidentBatches
 from netspec.run.data.source import Preprocessing
 from netspec.run.data.transforms import Draw, erase
 from netspec.run.data.views import TrainingView, random_window
 from netspec.values import Call
-
-CPU = torch.device("cpu")
-RANDOM = np.random.default_rng(0)
-PHOTO = RANDOM.integers(0, 256, (50, 70, 3), dtype=np.uint8)
-
-
-def setting(size: int = 16, channels: int = 3, **recipe: object) -> Setting:
-    values = {"batch": 4, "normalize": Raw(), "resize": 20} | recipe
-    return Setting((channels, size, size), Recipe.model_validate(values), CPU, 0)
-
-
-def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    images, labels = zip(*batches, strict=True)
-    return torch.cat(images), torch.cat(labels)
-
-
-def in_memory(count: int = 12, channels: int = 3, size: int = 16) -> Labelled:
-    stream = torch.Generator().manual_seed(3)
-    images = torch.randint(256, (count, channels, size, size), generator=stream, dtype=torch.uint8)
-    return Labelled(images, torch.arange(count))
-
 
 # Random resized crops
 

@@ -10,27 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
 from sklearn import metrics
+from small import DIGITS, PHOTOS, command
 from torch import nn
 
 from netspec import zoo
-from netspec.cli import main
 from netspec.run import weights
 from netspec.run.checkpoint import load, save
 from netspec.run.data import Setting, open_data
 from netspec.run.judge import published
 from netspec.run.judge.saved import open_saved
-
-DIGITS = "network Digits(classes = 3)\ninput image: 1x10x10\nconv(4, 3); relu\nflatten; fc: linear(classes)\n"
-PHOTOS = DIGITS.replace("1x10x10", "3x16x16") + "train { resize: 18; batch: 4; augment: [flip, lighting]}\n"
-
-
-def command(*arguments: object) -> Result:
-    run = CliRunner().invoke(main, [*map(str, arguments)])
-    assert run.exception is None or isinstance(run.exception, SystemExit), run.exc_info
-    return run
 
 
 def evaluated(*arguments: object) -> dict:

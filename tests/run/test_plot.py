@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 from PIL import Image
+from small import command
 from torch import nn
 
-from netspec.cli import main
 from netspec.run.judge.saved import open_saved
 from netspec.run.plot import curves
 from netspec.run.plot.confusion import draw_confusion
@@ -27,12 +26,6 @@ c1: conv(6, 3); relu1: relu
 pool: maxpool(2)
 flatten; fc: linear(classes)
 """
-
-
-def command(*arguments: object) -> Result:
-    run = CliRunner().invoke(main, [*map(str, arguments)])
-    assert run.exception is None or isinstance(run.exception, SystemExit), run.exc_info
-    return run
 
 
 @pytest.fixture(scope="module")

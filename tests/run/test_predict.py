@@ -9,26 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
+from small import DIGITS, PHOTOS, command
 from torch import nn
 
-from netspec.cli import main
 from netspec.run.data import Setting, open_data
 from netspec.run.evaluate import predict
-from netspec.run.judge.hearing import Machine, hear, open_images
+from netspec.run.judge.hearing import Runtime, hear, open_images
 from netspec.run.judge.saved import open_saved
 from netspec.run.judge.scores import collect
 from netspec.run.judge.viewing import see
-
-DIGITS = "network Digits(classes = 3)\ninput image: 1x10x10\nconv(4, 3); relu\nflatten; fc: linear(classes)\n"
-PHOTOS = DIGITS.replace("1x10x10", "3x16x16") + "train { resize: 18; batch: 4; augment: [flip, lighting]}\n"
-
-
-def command(*arguments: object) -> Result:
-    run = CliRunner().invoke(main, [*map(str, arguments)])
-    assert run.exception is None or isinstance(run.exception, SystemExit), run.exc_info
-    return run
 
 
 def answers(*arguments: object) -> list[dict]:
@@ -66,7 +56,7 @@ def test_photos_are_seen_as_in_validation(photo_run, crops, view):
     validated = torch.cat([pixels for pixels, _ in batches.validate(view)])
     seen = torch.stack([one.pixels for one in see(saved, paths, view)])
     assert torch.equal(seen, validated)
-    heard = hear(saved, images, view, Machine(torch.device("cpu")))
+    heard = hear(saved, images, view, Runtime(torch.device("cpu")))
     found = answers(photo_run, *paths, "--crops", crops, "--top", 3)
     for row, chances in zip(found, heard.scores.exp(), strict=True):
         order = chances.argsort(descending=True)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pictures import CPU, PHOTO, collect, in_memory, setting
 from PIL import Image
-from torch import Tensor
 from torchvision.transforms import v2
 
-from netspec.recipe import Recipe
 from netspec.recipe.images import (
     Crop,
     Flip,
@@ -24,34 +23,15 @@ from netspec.recipe.images import (
     MeanImage,
     Raw,
 )
-from netspec.run.data import DataError, Setting, open_data
+from netspec.run.data import DataError, open_data
 from netspec.run.data.normalize import Normalizer
-from netspec.run.data.resident import Labelled, ResidentBatches
+from netspec.run.data.resident import ResidentBatches
 from netspec.run.data.source import Preprocessing
 from netspec.run.data.statistics import EIGENVALUES, EIGENVECTORS, measure
 from netspec.run.data.tree import class_folders, scan
 from netspec.run.data.views import FixedView
 
-CPU = torch.device("cpu")
 RANDOM = np.random.default_rng(0)
-PHOTO = RANDOM.integers(0, 256, (50, 70, 3), dtype=np.uint8)
-
-
-def setting(size: int = 16, channels: int = 3, **recipe: object) -> Setting:
-    values = {"batch": 4, "normalize": Raw(), "resize": 20} | recipe
-    return Setting((channels, size, size), Recipe.model_validate(values), CPU, 0)
-
-
-def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    images, labels = zip(*batches, strict=True)
-    return torch.cat(images), torch.cat(labels)
-
-
-def in_memory(count: int = 12, channels: int = 3, size: int = 16) -> Labelled:
-    stream = torch.Generator().manual_seed(3)
-    images = torch.randint(256, (count, channels, size, size), generator=stream, dtype=torch.uint8)
-    return Labelled(images, torch.arange(count))
-
 
 # Statistics
 

@@ -16,7 +16,7 @@ from netspec.run.data import DataError
 from netspec.run.data.folder import Folder
 from netspec.run.device import choose_device
 from netspec.run.evaluate import Score
-from netspec.run.judge.hearing import Images, Machine, hear, open_images
+from netspec.run.judge.hearing import Images, Runtime, hear, open_images
 from netspec.run.judge.published import open_network
 from netspec.run.judge.saved import Saved
 from netspec.run.judge.scores import Votes, by_class, confusion_matrix, ensemble, score, worst
@@ -69,8 +69,8 @@ def eval_networks(
         message = f"{confusion} is no picture or table that can be written"
         raise TrainError(f"{message}: name a .csv, .png, .svg or .pdf file", wrong_use=True)
     members = [open_network(name, weights, ema=ema) for name in networks]
-    machine = Machine(choose_device(device), workers, batch)
-    judged = judge(members, data, root, int(crops) if crops else None, machine)
+    runtime = Runtime(choose_device(device), workers, batch)
+    judged = judge(members, data, root, int(crops) if crops else None, runtime)
     if confusion is not None:
         from netspec.run.judge.confusion import write_confusion
 
@@ -80,7 +80,7 @@ def eval_networks(
 
 
 def judge(
-    members: Sequence[Saved], data: str | None, root: Path | None, crops: int | None, machine: Machine
+    members: Sequence[Saved], data: str | None, root: Path | None, crops: int | None, runtime: Runtime
 ) -> Judged:
     """Run every network over the same images and take their vote."""
     if data is None and len({m.data for m in members}) > 1:
@@ -91,7 +91,7 @@ def judge(
     scores, heard = [], []
     for member, images in zip(members, opened, strict=True):
         _refuse_other_images(member, images, members[0], opened[0])
-        votes = hear(member, images, "ten_crop" if crops == 10 else "center_crop", machine)
+        votes = hear(member, images, "ten_crop" if crops == 10 else "center_crop", runtime)
         votes = _reordered(votes, member, members[0])
         scores.append((member, score(votes)))
         heard.append(votes)

@@ -32,7 +32,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Runtime:
     """Where networks are run: a device, the processes that read files, images in a batch if given."""
 
     device: torch.device
@@ -77,7 +77,7 @@ def _same(one: str, other: str) -> bool:
     return kind == "folder" and Path(path).resolve() == Path(one.partition(":")[2]).resolve()
 
 
-def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
+def hear(saved: Saved, images: Images, view: View, runtime: Runtime) -> Votes:
     """Run a network over images; class numbers are the network's own.
 
     Raises:
@@ -86,10 +86,10 @@ def hear(saved: Saved, images: Images, view: View, machine: Machine) -> Votes:
     _refuse_channels(saved, images.data)
     shape = check_fit(images.data, saved.input_shape)
     numbers = class_numbers(saved, images.data)
-    recipe = raw_recipe(saved.recipe, machine.batch)
+    recipe = raw_recipe(saved.recipe, runtime.batch)
     with memory_explained(recipe.batch):
-        place(saved.module, machine.device)
-        setting = Setting(shape, recipe, machine.device, machine.workers, preprocessing=saved.preprocessing)
+        place(saved.module, runtime.device)
+        setting = Setting(shape, recipe, runtime.device, runtime.workers, preprocessing=saved.preprocessing)
         batches = images.data.open(setting).validate(view)
         votes = collect(saved.module, watched(batches, images.data.val_images, str(saved.path)))
     return votes if numbers is None else replace(votes, labels=numbers[votes.labels])

@@ -67,19 +67,13 @@ def train_spec(
     check: Callable[..., Report],
     spec: str,
     arguments: Mapping[str, object],
-    *,
-    data: str | None = None,
-    epochs: int | None = None,
-    batch: int | None = None,
-    lr: float | None = None,
-    seed: int | None = None,
-    val_share: float | None = None,
+    overrides: Mapping[str, Any],
     **options: Any,
 ) -> int:
     """Train a spec on a data set and give the exit status: 0, 1 for faults in the spec, 128 + n by a signal.
 
     `check` checks the spec, with further parameters by keyword; `classes` follows the data set unless
-    `arguments` sets it. `options` are those of `Options`.
+    `arguments` sets it. `overrides` are those of `Recipe.with_overrides`, `options` those of `Options`.
 
     Raises:
         DataError, TrainError, RecipeError: what does not fit or cannot be read, before the first step.
@@ -89,9 +83,7 @@ def train_spec(
         report = check()
         if not report.net:
             return shown(report, processes)
-        recipe = recipe_of(report.net).with_overrides(
-            data=data, epochs=epochs, batch=batch, lr=lr, seed=seed, val_share=val_share
-        )
+        recipe = recipe_of(report.net).with_overrides(**overrides)
         if recipe.data is None:
             raise DataError("the spec's recipe names no data set: say which with --data", wrong_use=True)
         source = opened(recipe.data, chosen.root, recipe, processes)

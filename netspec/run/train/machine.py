@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from netspec.recipe import Recipe
 from netspec.run.checkpoint import TrainError
@@ -42,12 +41,6 @@ class Machine:
     def scaler(self) -> torch.amp.GradScaler:
         """Scale losses where gradients in float16 would vanish; elsewhere it does nothing."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
-
-    def place(self, module: nn.Module) -> None:
-        """Move a module to the device, its kernels laid out in the memory format."""
-        module.to(self.device)
-        if self.memory_format == "channels_last":
-            module.to(memory_format=torch.channels_last)
 
     def seed(self, seed: int) -> None:
         """Set the stream that dropout draws from, on this device alone."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from netspec.recipe import Recipe, write
 from netspec.run.checkpoint import TrainError, claim_folder, save_text
 from netspec.run.data.source import Data, DataError, Setting, check_fit
-from netspec.run.device import choose_device, keep_memory, memory_explained
+from netspec.run.device import choose_device, keep_memory, memory_explained, place
 from netspec.run.processes import Processes
 from netspec.run.train import state
 from netspec.run.train.average import Average
@@ -141,7 +141,7 @@ def _prepare(
         raise TrainError(f"{each} images cannot be worked on in {recipe.accumulate} parts: lower accumulate")
     machine = choose(recipe, setting.device, macs, recipe.epochs * batches.steps, shard=means.shard)
     setting = replace(setting, recipe=_resolved(recipe, data, machine))
-    machine.place(module)
+    place(module, machine.device, channels_last=machine.memory_format == "channels_last")
     classes = _count_outputs(module, setting, machine)
     if classes < len(data.class_names):
         message = f"{data.name} has {len(data.class_names)} classes, but the network tells {classes} apart"
