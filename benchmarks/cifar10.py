@@ -50,6 +50,8 @@ def accuracy_of(name: str, data: Data, seed: int) -> float:
             net.module(), (3, 32, 32), recipe, data, Path(folder) / "run",
             progress=open_progress(), macs=net.net.totals.macs,
         )  # fmt: skip
+    if summary.interrupted:
+        raise SystemExit(128 + summary.interrupted)
     assert summary.final
     accuracy, (bar, limit) = 100 * (1 - summary.final.top1_error), BARS[name]
     minutes = (time.perf_counter() - started) / 60

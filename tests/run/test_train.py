@@ -198,6 +198,15 @@ class Pressing(nn.Module):
         return result
 
 
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_the_time_left_is_counted_in_steps(digits: Data, tmp_path: Path, accumulate: int) -> None:
+    heard = Heard()
+    run(digits, tmp_path, recipe=RECIPE.model_copy(update={"accumulate": accumulate}), heard=heard)
+    at_ends = [tick.seconds_left for tick in heard.ticks if tick.step == 45]
+    assert len(at_ends) == 2
+    assert all(0 < left <= heard.epochs[0].seconds for left in at_ends)  # an epoch, and a validation
+
+
 def test_a_second_ctrl_c_does_not_wait(digits: Data, tmp_path: Path) -> None:
     def press(tick: Tick) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -209,13 +218,19 @@ def test_a_second_ctrl_c_does_not_wait(digits: Data, tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(digits: Data, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "then", [lambda: None, lambda: os.kill(os.getpid(), signal.SIGINT)], ids=["-", "SIGINT"]
+)
+def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
+    digits: Data, tmp_path: Path, then: Callable[[], None]
+) -> None:
     recipe = RECIPE.with_overrides(epochs=3)
     module = network()
 
     class Spoils(Heard):
         def epoch(self, report: EpochReport) -> None:
             module.get_parameter("6.bias").data.fill_(math.nan)
+            then()
 
     heard = Spoils()
     with pytest.raises(

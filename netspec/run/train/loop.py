@@ -100,6 +100,7 @@ def train_epoch(run: Run, epoch: int, interrupt: Interrupt) -> bool:
         ends, saves = run.processes.any(interrupt.requested, overdue)
         if ends:
             interrupt.signal = interrupt.signal or 15
+            _show(run)
             return False
         if saves:
             save_checkpoint(run)
@@ -151,10 +152,9 @@ def _show(run: Run) -> None:
     meter = run.meter
     check_number(run, meter.loss)
     epochs_left = run.recipe.epochs - run.epochs
-    steps_left = epochs_left * run.batches.steps - meter.steps
-    seconds_left = steps_left * meter.seconds / max(meter.steps, 1)
-    seconds_left += epochs_left * run.validation_seconds / max(run.epochs, 1)
     step = run.step - run.epochs * run.batches.steps
+    seconds_left = (epochs_left * run.batches.steps - step) * meter.seconds / max(step, 1)
+    seconds_left += epochs_left * run.validation_seconds / max(run.epochs, 1)
     speed = meter.speed * (1 if meter.stopped else run.processes.world)
     run.progress.tick(
         Tick(run.epochs + 1, step, meter.loss, meter.accuracy, speed, seconds_left, meter.waiting)

@@ -22,7 +22,7 @@ class Meter:
 
     def __init__(self, device: torch.device, sum: Callable[[Tensor], Tensor] = lambda values: values) -> None:
         self.sums = torch.zeros(2, device=device)  # of losses by images, and of right answers
-        self.steps = self.images = 0
+        self.images = 0
         self.waited = 0.0
         self.sum = sum
         self.before = 0.0
@@ -44,10 +44,9 @@ class Meter:
             yield batch
 
     def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Take note of one step: its mean loss, and this process's images."""
+        """Take note of a step, or of a part of one: its mean loss, and this process's images."""
         right = (logits.argmax(1) == labels).sum()
         self.sums += torch.stack([loss * len(labels), right])
-        self.steps += 1
         self.images += len(labels)
 
     def due(self) -> bool:
@@ -97,11 +96,11 @@ class Meter:
         """What a checkpoint keeps of an epoch under way; all processes call it."""
         sums, images = (self.sums, self.images) if self.stopped else self._everywhere()
         times = {"waited": self.waited, "seconds": self.seconds}
-        return {"steps": self.steps, "images": images, "sums": sums.cpu(), **times}
+        return {"images": images, "sums": sums.cpu(), **times}
 
     def load_state_dict(self, state: Mapping[str, Any], first: bool = True) -> None:
         """Go on with an epoch; what all processes summed up counts in the first."""
-        self.steps, self.waited, self.before = state["steps"], state["waited"], state["seconds"]
+        self.waited, self.before = state["waited"], state["seconds"]
         if first:
             self.sums.copy_(state["sums"])
             self.images = state["images"]
