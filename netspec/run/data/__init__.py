@@ -17,6 +17,7 @@ NAMES = (
     "imagenet",
     "folder:PATH",
     "prepared:PATH",
+    "shards:PATH",
     "synthetic[:CLASSES]",
 )
 
@@ -38,6 +39,10 @@ def open_data(
         from netspec.run.data.packed import open_prepared
 
         return open_prepared(name, Path(path))
+    if kind == "shards" and path:
+        from netspec.run.data.shards import open_shards
+
+        return open_shards(name, Path(path))
     if kind == "synthetic":
         from netspec.run.data.synthetic import open_synthetic
 

@@ -160,7 +160,8 @@ def _figures(figures: Score) -> dict[str, object]:
 def as_text(judged: Judged, *, per_class: bool, confusions: bool) -> str:
     """Tables for people."""
     data = judged.images.data
-    one = "centre crop" if isinstance(data, Folder) else "whole"  # small sets have the network's size
+    photos = isinstance(judged.members[0][0].preprocessing.resize, int)
+    one = "centre crop" if photos else "whole"  # images of small sets are resized to the network's input
     crops = f"{judged.votes.crops} crops" if judged.votes.crops > 1 else one
     parts = [f"{data.name}: {judged.total.images:,} images ({judged.images.which}), {crops}"]
     rows = [_row(str(saved.path), saved.weights, figures) for saved, figures in judged.members]

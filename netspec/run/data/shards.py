@@ -1,0 +1,164 @@
+"""Photos in WebDataset's shards: tar archives in which an image and its class number share a name."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netspec.run.data.cache import keep, key_of, recall
+from netspec.run.data.decode import TROUBLE, BadImage, Pixels, decode, reason
+from netspec.run.data.photos import PhotoBatches, PhotoSet
+from netspec.run.data.source import DataError, Setting, announce
+from netspec.run.data.tree import EXTENSIONS
+
+LABEL = ".cls"
+DIGITS = 6  # of a class number: a larger one is a mistake
+
+Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+"""A row for each photo: its shard, where its bytes begin and end in that, and its class number."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Photos of some archives, read from their places in them, in any order."""
+
+    paths: tuple[Path, ...]
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> Tensor:
+        """One class number for each."""
+        return torch.from_numpy(self.rows[:, 3].copy())
+
+    def photo(self, index: int) -> Pixels | BadImage:
+        """Read one."""
+        shard, begin, end, _ = self.rows[index].tolist()
+        path = self.paths[shard]
+        try:
+            with path.open("rb", buffering=0) as file:
+                file.seek(begin)
+                return decode(file.read(end - begin))
+        except TROUBLE as error:
+            return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
+
+    def chosen(self, mask: Tensor) -> Shards:
+        """Those where a mask is true, in the same order."""
+        return Shards(self.paths, self.rows[mask.numpy()])
+
+    def between(self, rows: slice) -> Shards:
+        """Those of some neighbouring rows."""
+        return Shards(self.paths, self.rows[rows])
+
+    def identity(self) -> bytes:
+        """What tells these photos from others: archives, their sizes and times, and places in them."""
+        return _identity(self.paths).encode() + self.rows.tobytes()
+
+
+@dataclass(frozen=True)
+class ShardSet:
+    """Photos of shards to train on, and of others to validate on; classes go by their numbers."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train_photos: Shards
+    val_photos: Shards
+    channels: int = 3
+
+    @property
+    def train_images(self) -> int:
+        """Images to train on."""
+        return len(self.train_photos)
+
+    @property
+    def val_images(self) -> int:
+        """Images to validate on."""
+        return len(self.val_photos)
+
+    def open(self, setting: Setting) -> PhotoBatches:
+        """Measure the mean where the recipe needs it, and get the readers ready."""
+        return PhotoBatches(PhotoSet(self.train_photos, self.val_photos, known=False), setting)
+
+
+def open_shards(name: str, folder: Path) -> ShardSet:
+    """List the samples of a folder's `*train*.tar` and `*val*.tar`; what was listed is kept.
+
+    Raises:
+        DataError: archives are missing or cannot be read, or a sample has no image or no class number.
+    """
+    train, val = (_listed(folder, part) for part in ("train", "val"))
+    names = tuple(map(str, range(1 + max(int(part.rows[:, 3].max()) for part in (train, val)))))
+    return ShardSet(name, names, train, val)
+
+
+def _listed(folder: Path, part: str) -> Shards:
+    paths = tuple(sorted(folder.glob(f"*{part}*.tar")))
+    if not paths:
+        message = f"{folder} has no shards named *{part}*.tar"
+        raise DataError(f"{message}: name the folder that holds those of train and of val, not compressed")
+    key = key_of("shards", _identity(paths))
+    if (kept := recall("shards", key)) is None:
+        announce(f"listing {len(paths):,} shards of {folder}: this happens once")
+        rows = [(number, *place) for number, path in enumerate(paths) for place in samples(path)]
+        kept = {"rows": torch.tensor(rows)}
+        keep("shards", key, kept)
+    return Shards(paths, kept["rows"].numpy())
+
+
+def _identity(paths: tuple[Path, ...]) -> str:
+    found = [(path.resolve(), path.stat()) for path in paths]
+    return repr([(str(path), status.st_size, status.st_mtime_ns) for path, status in found])
+
+
+def samples(path: Path) -> Iterator[tuple[int, int, int]]:
+    """Where each image of a shard begins and ends, and its class number.
+
+    Neighbouring entries belong to one sample where their names agree up to the first dot of the last part.
+
+    Raises:
+        DataError: the archive cannot be read, or a sample lacks an image or a class number.
+    """
+    try:
+        with tarfile.open(path, "r:") as archive, path.open("rb") as file:
+            key, place, label = "", None, None
+            for entry in archive:
+                if not entry.isreg():
+                    continue
+                folder, _, last = entry.name.rpartition("/")
+                stem, _, ending = last.partition(".")
+                if f"{folder}/{stem}" != key:
+                    if key:
+                        yield _sample(path, key, place, label)
+                    key, place, label = f"{folder}/{stem}", None, None
+                if f".{ending.lower()}" in EXTENSIONS:
+                    place = entry.offset_data, entry.offset_data + entry.size
+                elif f".{ending}" == LABEL:
+                    label = _number(file, entry)
+            if not key:
+                raise DataError(f"{path} is empty: fetch it again")
+            yield _sample(path, key, place, label)
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(f"{path} cannot be read as a tar archive ({error}): fetch it again") from error
+
+
+def _number(file: IO[bytes], entry: tarfile.TarInfo) -> int | None:
+    file.seek(entry.offset_data)
+    text = file.read(min(entry.size, DIGITS + 1)).strip()
+    return int(text) if text.isdigit() and len(text) <= DIGITS else None
+
+
+def _sample(path: Path, key: str, place: tuple[int, int] | None, label: int | None) -> tuple[int, int, int]:
+    if place is None or label is None:
+        lacks = "image" if place is None else f"class number in a {LABEL}"
+        message = f"{path} has no {lacks} for {key.lstrip('/')}"
+        raise DataError(f"{message}: a sample is an image and its {LABEL}, one after the other")
+    return *place, label
