@@ -131,6 +131,7 @@ def changed(content: dict[str, Any], key: str, value: object) -> dict[str, Any]:
 
 HEAD = "network Net(classes = 10, width = 4, kernels = [1])\ninput image: 1x14x14\n"
 HUGE = HEAD + "flatten; linear(900_000_000); linear(10)"
+SEEN = {"mean": (0.0,), "scale": (1.0,), "resize": 16, "crop": (14, 14)}
 DAMAGE = [
     ("about", ..., "names no network"),
     ("model", ..., "names no network"),
@@ -159,6 +160,8 @@ DAMAGE = [
     ("recipe", ..., "`recipe`"),
     ("preprocessing", {"mean": (0.0,), "scale": (1.0, 2.0)}, "scale"),
     ("preprocessing", {"mean": "a", "scale": (1.0,)}, "mean"),
+    ("preprocessing", {**SEEN, "interpolation": "lanczos"}, "resized and cut"),
+    ("preprocessing", {**SEEN, "crop": (14, "14")}, "resized and cut"),
     ("data", 4, "`data`"),
     ("model", {}, "do not fit"),
     ("model", {3: torch.ones(1)}, "not tensors"),

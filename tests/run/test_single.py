@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import models
 
+from netspec import zoo
 from netspec.recipe import Recipe
 from netspec.recipe.images import Mean, MeanImage, MeanStd, Normalize
 from netspec.run.data import Setting, open_data
@@ -17,8 +20,11 @@ from netspec.run.data.decode import BadImage, Pixels, read_photo
 from netspec.run.data.resident import Labelled, ResidentBatches
 from netspec.run.data.single import prepare_image
 from netspec.run.data.source import Preprocessing, View
+from netspec.run.judge.published import preprocessing
 
 CPU = torch.device("cpu")
+COARSE = np.random.default_rng(0).integers(40, 216, (160, 120, 3), dtype=np.uint8)
+PHOTO = np.array(Image.fromarray(COARSE).resize((480, 640), Image.Resampling.BICUBIC))
 
 
 def read(path: Path) -> Pixels:
@@ -38,6 +44,25 @@ def test_a_photo_is_prepared_as_in_validation(
     values = Preprocessing.from_plain(batches.preprocessing.to_plain())
     for image, path in zip(images, data.val_files.paths, strict=True):  # type: ignore[attr-defined]
         assert prepare_image(read(Path(os.fsdecode(path))), values, view).equal(image)
+
+
+RESCALING = ("googlenet", "inception_v3")  # these normalise again within torchvision's network
+PUBLISHED = [
+    (name, result)
+    for name in zoo.names()
+    for result in zoo.card(name).results
+    if result.url and name not in RESCALING
+]
+
+
+@pytest.mark.parametrize("shape", [(300, 451), (640, 300), (60, 50)], ids=str)
+@pytest.mark.parametrize(("name", "result"), PUBLISHED, ids=[f"{n}-{r.weights}" for n, r in PUBLISHED])
+def test_images_are_prepared_as_published_weights_want_them(name, result, shape):
+    pixels = PHOTO[: shape[0], : shape[1]].copy()
+    values = preprocessing(result.evaluation)
+    theirs = models.get_model_weights(name)[result.weights].transforms()(Image.fromarray(pixels))
+    difference = (prepare_image(pixels, values) - theirs).abs() / torch.tensor(values.scale).view(-1, 1, 1)
+    assert difference.max() <= 2.01
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -99,7 +99,7 @@ class PhotoBatches:
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """Every validation image of this process once."""
         if view not in self.val_loaders:
-            transform = FixedView(view, self.resize, self.setting.size)
+            transform = FixedView(view, self.resize, self.setting.size, self.preprocessing.interpolation)
             batch = max(self.setting.recipe.batch // transform.crops, 1)
             chosen = self.photos.val.between(self.setting.val_share(len(self.photos.val)))
             self.val_loaders[view] = self._loader(chosen, transform, batch)

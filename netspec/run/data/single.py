@@ -28,6 +28,6 @@ def prepare_image(pixels: Pixels, values: Preprocessing, view: View = "center_cr
         return normalizer(resize_whole(whole, values.resize))[0]
     assert values.resize is not None
     assert values.crop is not None
-    crops, places = FixedView(view, values.resize, values.crop)(pixels)
+    crops, places = FixedView(view, values.resize, values.crop, values.interpolation)(pixels)
     ready = normalizer(torch.stack(crops).permute(0, 3, 1, 2), torch.tensor(places))
     return ready[0] if view == "center_crop" else ready

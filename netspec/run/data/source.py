@@ -15,6 +15,7 @@ from netspec.recipe import Recipe
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 View: TypeAlias = Literal["center_crop", "ten_crop"]
+Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 
 
 class DataError(Exception):
@@ -79,17 +80,17 @@ class Setting:
 class Preprocessing:
     """How an image becomes what the network takes: all that prediction must repeat.
 
-    The image is resized, antialiased and bilinear, so that its short side is `resize`, or to `resize` whole
-    where that is a height and a width; then its centre of `crop` (height, width) is cut out. Pixels of 0 to
-    255 become (pixel - mean) * scale for each channel. A `mean_image`, C x height x width, is that of the
-    resized image, or of its centre square; its window takes the mean's place pixel by pixel.
+    The image is resized, antialiased, by the `interpolation`, so that its short side is `resize`, or to
+    `resize` whole where that is a height and a width; then its centre of `crop` (height, width) is cut out.
+    Pixels of 0 to 255 become (pixel - mean) * scale for each channel. A `mean_image`, C x height x width, is
+    that of the resized image, or of its centre square; its window takes the mean's place pixel by pixel.
     """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     resize: int | tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
-    interpolation: str = "bilinear"
+    interpolation: Interpolation = "bilinear"
     mean_image: Tensor | None = field(default=None, compare=False)  # tensors do not compare to a bool
 
     def to_plain(self) -> dict[str, object]:

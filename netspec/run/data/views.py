@@ -15,7 +15,7 @@ from netspec.recipe.images import Crop, Flip, RandomResizedCrop
 from netspec.run.data.decode import Pixels
 from netspec.run.data.policies import applied, policies
 from netspec.run.data.resample import Box, centred, cut, resized_shape, window
-from netspec.run.data.source import View
+from netspec.run.data.source import Interpolation, View
 
 Place: TypeAlias = tuple[int, int, int]
 """Where a crop was cut from the resized centre square: top, left, and whether it is mirrored."""
@@ -104,6 +104,7 @@ class FixedView:
     kind: View
     resize: int
     size: tuple[int, int]
+    interpolation: Interpolation = "bilinear"
 
     @property
     def crops(self) -> int:
@@ -115,9 +116,10 @@ class FixedView:
         height, width = self.size
         middle = centred((short, short), self.size)
         if self.kind == "center_crop":
-            return [window(photo, short, centred(shape, self.size))], [(middle.top, middle.left, 0)]
+            crop = window(photo, short, centred(shape, self.size), self.interpolation)
+            return [crop], [(middle.top, middle.left, 0)]
         square = centred(shape, (short, short))
-        whole = window(photo, short, square)
+        whole = window(photo, short, square, self.interpolation)
         down, right = short - height, short - width
         corners = [(0, 0), (0, right), (down, 0), (down, right), (middle.top, middle.left)]
         # The mirrored five are the corners and the centre of the mirrored square.

@@ -57,12 +57,7 @@ def published(name: str, weights: str) -> Saved:
         recipe=Recipe(resize=looks.resize, crop=looks.crop, batch=32),
         class_names=tuple(find(found.card, weights).meta["categories"]),
         known_classes=0,
-        preprocessing=Preprocessing(
-            tuple(255 * m for m in looks.mean or ()),
-            tuple(1 / (255 * s) for s in looks.std or ()),
-            resize=looks.resize,
-            crop=(shape[1], shape[2]),
-        ),
+        preprocessing=preprocessing(looks),
         input_shape=shape,
         data="imagenet",
         root=None,
@@ -70,17 +65,25 @@ def published(name: str, weights: str) -> Saved:
     )
 
 
+def preprocessing(looks: zoo.Evaluation) -> Preprocessing:
+    """What a card says of images, for pixels of 0 to 255."""
+    return Preprocessing(
+        tuple(255 * m for m in looks.mean or ()),
+        tuple(1 / (255 * s) for s in looks.std or ()),
+        resize=looks.resize,
+        crop=(looks.crop, looks.crop),
+        interpolation=looks.interpolation,
+    )
+
+
 def _looks(card: zoo.Card, weights: str) -> zoo.Evaluation:
-    """How published weights want their images; raises TrainError where that is not what is done here."""
+    """How published weights want their images; raises TrainError where the card does not say."""
     try:
         find(card, weights)
     except WeightsError as error:
         raise TrainError(str(error)) from error
     looks = next((r.evaluation for r in card.results if r.weights == weights), None)
-    if looks is None:
+    if looks is None or looks.mean is None or looks.std is None:
         message = f"the card of {card.name} does not say how the weights {weights} want their images"
         raise TrainError(f"{message}: name the weights as `netspec zoo show {card.name}` does")
-    if looks.mean is None or looks.std is None or looks.interpolation != "bilinear":
-        message = f"the weights {weights} of {card.name} want their images resized by {looks.interpolation}"
-        raise TrainError(f"{message} interpolation, and images are resized by bilinear here")
     return looks

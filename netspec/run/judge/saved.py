@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from netspec.graph import Net
 from netspec.recipe import Recipe
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError, load
-from netspec.run.data.source import Preprocessing
+from netspec.run.data.source import Interpolation, Preprocessing
 from netspec.run.judge.description import entry, restore
 from netspec.run.weights import WeightsError, refuse_unfit
 
@@ -160,7 +160,8 @@ def _preprocessing(values: Mapping[str, Any], channels: int, path: Path) -> Prep
     sizes = [crop] if isinstance(resize, int) else [resize, crop]
     plain = all(isinstance(s, list | tuple) and len(s) == 2 and all(type(n) is int for n in s) for s in sizes)
     shaped = image is None or (isinstance(image, Tensor) and image.dim() == 3 and image.shape[0] == channels)
-    if not plain or not shaped:
+    known_way = values.get("interpolation", "bilinear") in get_args(Interpolation)
+    if not plain or not shaped or not known_way:
         raise TrainError(f"{path} is damaged: its preprocessing does not say how images are resized and cut")
     known = {field.name for field in fields(Preprocessing)}
     return Preprocessing.from_plain({key: value for key, value in values.items() if key in known})
