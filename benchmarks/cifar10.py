@@ -29,13 +29,13 @@ def main() -> None:
     """Train the networks that are named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="the folder of CIFAR-10's files")
-    parser.add_argument("--seeds", type=int, default=1, help="trainings of each, with seeds from 0")
-    parser.add_argument("specs", nargs="*", default=list(BARS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training for each")
+    parser.add_argument("--specs", nargs="+", default=list(BARS), choices=BARS)
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     data = open_data("cifar10", options.root)
     for name in options.specs:
-        found = [accuracy_of(name, data, seed) for seed in range(options.seeds)]
+        found = [accuracy_of(name, data, seed) for seed in options.seeds]
         print(f"{name}: mean {mean(found):.2f} %, {min(found):.2f} to {max(found):.2f}", flush=True)
 
 
