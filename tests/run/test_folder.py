@@ -135,13 +135,13 @@ def test_a_folder_is_split_by_class_and_seed(photos: Callable[..., Path]) -> Non
     root = photos("whole", 10)
 
     def names(data: Data) -> list[set[bytes]]:
-        return [set(files.paths.tolist()) for files in (data.train_files, data.val_files)]  # type: ignore[attr-defined]
+        return [set(files.paths.tolist()) for files in (data.train, data.val)]  # type: ignore[attr-defined]
 
     data = open_data(f"folder:{root}", val_share=0.3, seed=1)
     train, val = names(data)
     assert (data.train_images, data.val_images) == (21, 9)
     assert not train & val
-    assert data.val_files.labels.bincount().tolist() == [3, 3, 3]  # type: ignore[attr-defined]
+    assert data.val.labels.bincount().tolist() == [3, 3, 3]  # type: ignore[attr-defined]
     assert names(open_data(f"folder:{root}", val_share=0.3, seed=1)) == [train, val]
     assert names(open_data(f"folder:{root}", val_share=0.3, seed=2)) != [train, val]
 
@@ -149,7 +149,7 @@ def test_a_folder_is_split_by_class_and_seed(photos: Callable[..., Path]) -> Non
 def test_the_mean_is_measured(photos: Callable[..., Path]) -> None:
     data = open_data(f"folder:{photos('whole', 5)}", val_share=0.2)
     view = v2.Compose([v2.Resize(20), v2.CenterCrop(20), v2.PILToTensor()])
-    paths = [os.fsdecode(path) for path in data.train_files.paths]  # type: ignore[attr-defined]
+    paths = [os.fsdecode(path) for path in data.train.paths]  # type: ignore[attr-defined]
     pixels = torch.stack([view(Image.open(path)) for path in paths]).double()
     batches = data.open(setting(normalize=MeanStd()))
     assert batches.preprocessing.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())

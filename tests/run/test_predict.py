@@ -48,7 +48,7 @@ def photo_run(tmp_path, photos) -> Path:
 def test_photos_are_seen_as_in_validation(photo_run, crops, view):
     saved = open_saved(photo_run)
     images = open_images(saved, None, None)
-    files = images.data.val_files
+    files = images.data.val
     paths = [Path(files[k][0]) for k in range(len(files))]
     recipe = saved.recipe.model_copy(update={"augment": ()})
     batches = images.data.open(Setting((3, 16, 16), recipe, torch.device("cpu")))

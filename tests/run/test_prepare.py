@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner
+from pictures import CPU, collect
 from PIL import Image
-from torch import Tensor
 
 from netspec.cli import main
 from netspec.recipe import Recipe
@@ -22,17 +21,10 @@ from netspec.run.data import DataError, Setting, open_data
 from netspec.run.data.packed import open_prepared
 from netspec.run.data.prepare import Packer, prepare
 
-CPU = torch.device("cpu")
-
 
 def setting(workers: int = 0, **recipe: object) -> Setting:
     values = {"batch": 4, "resize": 20, "augment": (Flip(), Lighting()), "normalize": MeanStd()} | recipe
     return Setting((3, 16, 16), Recipe.model_validate(values), CPU, workers)
-
-
-def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    images, labels = zip(*batches, strict=True)
-    return torch.cat(images), torch.cat(labels)
 
 
 def copy(source: Path, out: Path, size: int = 20, quality: int | None = None) -> Path:
@@ -108,7 +100,7 @@ def test_a_copy_of_imagenet_has_its_mean(photos: Callable[..., Path], tmp_path: 
 
 
 def test_a_worker_gets_no_copy_of_the_file(source: Path, tmp_path: Path) -> None:
-    photos = open_prepared("x", copy(source, tmp_path / "copy")).train_photos
+    photos = open_prepared("x", copy(source, tmp_path / "copy")).train
     before = photos.photo(3)
     assert len(pickle.dumps(photos)) < 2000
     assert (pickle.loads(pickle.dumps(photos)).photo(3) == before).all()

@@ -120,7 +120,7 @@ def test_other_entries_are_passed_over(tmp_path):
     write(tmp_path / "val.tar", [("1.webp", b"yes"), ("1.cls", b"0")])
     found = open_data(f"shards:{tmp_path}")
     assert len(found.class_names) == 5
-    photos = found.train_photos
+    photos = found.train
     assert isinstance(photos, Shards)
     _, begin, end, label = photos.rows[0].tolist()
     assert (tmp_path / "train.tar").read_bytes()[begin:end] == b"yes"

@@ -42,7 +42,7 @@ def test_a_photo_is_prepared_as_in_validation(
     batches = data.open(Setting((3, 16, 14), Recipe(resize=20, normalize=normalize), CPU))
     images, _ = next(batches.validate(view))
     values = Preprocessing.from_plain(batches.preprocessing.to_plain())
-    for image, path in zip(images, data.val_files.paths, strict=True):  # type: ignore[attr-defined]
+    for image, path in zip(images, data.val.paths, strict=True):  # type: ignore[attr-defined]
         assert prepare_image(read(Path(os.fsdecode(path))), values, view).equal(image)
 
 

@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
-from netspec.run.data.photos import PhotoBatches, PhotoSet
-from netspec.run.data.source import DataError, Setting, announce
+from netspec.run.data.photos import PhotoSet
+from netspec.run.data.source import DataError, announce
 from netspec.run.data.tree import Files, class_folders, scan, scan_parts, split
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(PhotoSet[Files]):
     """Images in class folders; the folders' names are the class names, whatever the files' colour mode."""
-
-    name: str
-    class_names: tuple[str, ...]
-    train_files: Files
-    val_files: Files
-    channels: int = 3
-
-    @property
-    def train_images(self) -> int:
-        """Images to train on."""
-        return len(self.train_files)
-
-    @property
-    def val_images(self) -> int:
-        """Images to validate on."""
-        return len(self.val_files)
-
-    def open(self, setting: Setting) -> PhotoBatches:
-        """Measure the mean where the recipe needs it, and get the readers ready."""
-        known = self.name == "imagenet"
-        return PhotoBatches(PhotoSet(self.train_files, self.val_files, known), setting)
 
 
 def open_folder(name: str, root: Path, val_share: float, seed: int) -> Folder:

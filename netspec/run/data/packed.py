@@ -124,39 +124,26 @@ class Packed:
         return f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns} ".encode() + self.rows.tobytes()
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(PhotoSet[Packed]):
     """Photos of a prepared copy."""
 
-    name: str
-    class_names: tuple[str, ...]
-    train_photos: Packed
-    val_photos: Packed
-    channels: int = 3
-
     @property
-    def train_images(self) -> int:
-        """Images to train on."""
-        return len(self.train_photos)
+    def known(self) -> bool:
+        """Whether the photos are ImageNet's, whose mean and colours are published."""
+        return self.train.contents.source == "imagenet"
 
-    @property
-    def val_images(self) -> int:
-        """Images to validate on."""
-        return len(self.val_photos)
-
-    def open(self, setting: Setting) -> PhotoBatches:
+    def open(self, setting: Setting) -> PhotoBatches[Packed]:
         """Get the readers ready; raises DataError where the copy is smaller than the recipe's photos."""
-        contents = self.train_photos.contents
+        contents = self.train.contents
         short = short_side(setting.recipe, setting.size)
         if short > contents.size:
-            message = f"{self.train_photos.path} was prepared with a short side of {contents.size}"
+            message = f"{self.train.path} was prepared with a short side of {contents.size}"
             way = f"prepare it with --size {short}"
             if setting.recipe.resize is not None or contents.size < max(setting.size):
                 raise DataError(f"{message}, but the recipe resizes to {short}: {way}, or set resize")
             recipe = setting.recipe.model_copy(update={"resize": contents.size})
             setting = replace(setting, recipe=recipe)
-        known = contents.source == "imagenet"
-        return PhotoBatches(PhotoSet(self.train_photos, self.val_photos, known), setting)
+        return super().open(setting)
 
 
 def open_prepared(name: str, path: Path) -> Prepared:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -49,18 +49,39 @@ class PhotoFiles(Photos, Protocol):
 
 
 @dataclass(frozen=True)
-class PhotoSet:
-    """Photos to train and to validate on; `known` is whether they are ImageNet's, whose mean is published."""
+class PhotoSet(Generic[P]):
+    """Photos to train and to validate on, in classes."""
 
-    train: PhotoFiles
-    val: PhotoFiles
-    known: bool
+    name: str
+    class_names: tuple[str, ...]
+    train: P
+    val: P
+    channels: int = 3
+
+    @property
+    def train_images(self) -> int:
+        """Images to train on."""
+        return len(self.train)
+
+    @property
+    def val_images(self) -> int:
+        """Images to validate on."""
+        return len(self.val)
+
+    @property
+    def known(self) -> bool:
+        """Whether the photos are ImageNet's, whose mean and colours are published."""
+        return self.name == "imagenet"
+
+    def open(self, setting: Setting) -> PhotoBatches[P]:
+        """Measure the mean where the recipe needs it, and get the readers ready."""
+        return PhotoBatches(self, setting)
 
 
-class PhotoBatches:
+class PhotoBatches(Generic[P]):
     """Batches read from files; normalised, and shifted in colour, on the device."""
 
-    def __init__(self, photos: PhotoSet, setting: Setting) -> None:
+    def __init__(self, photos: PhotoSet[P], setting: Setting) -> None:
         recipe = setting.recipe
         check_augment(recipe, 3)
         self.photos, self.setting = photos, setting
@@ -131,7 +152,7 @@ def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
     return short
 
 
-def statistics(photos: PhotoSet, resize: int, setting: Setting) -> Statistics:
+def statistics(photos: PhotoSet[P], resize: int, setting: Setting) -> Statistics:
     """A training set's mean and colours: ImageNet's are published, others are measured once, and kept."""
     wanted, image = needs(setting.recipe, photos.known)
     if not wanted:

@@ -80,7 +80,7 @@ class Packer(Dataset[Item]):
     def file(self, index: int) -> tuple[Files, int]:
         """Where a photo is: its part, and its number there."""
         first = self.source.train_images
-        return (self.source.train_files, index) if index < first else (self.source.val_files, index - first)
+        return (self.source.train, index) if index < first else (self.source.val, index - first)
 
     def __getitem__(self, index: int) -> Item:
         files, number = self.file(index)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from netspec.run.data.cache import keep, key_of, recall
 from netspec.run.data.decode import TROUBLE, BadImage, Pixels, decode, reason
-from netspec.run.data.photos import PhotoBatches, PhotoSet
-from netspec.run.data.source import DataError, Setting, announce
+from netspec.run.data.photos import PhotoSet
+from netspec.run.data.source import DataError, announce
 from netspec.run.data.tree import EXTENSIONS
 
 LABEL = ".cls"
@@ -64,32 +64,7 @@ class Shards:
         return _identity(self.paths).encode() + self.rows.tobytes()
 
 
-@dataclass(frozen=True)
-class ShardSet:
-    """Photos of shards to train on, and of others to validate on; classes go by their numbers."""
-
-    name: str
-    class_names: tuple[str, ...]
-    train_photos: Shards
-    val_photos: Shards
-    channels: int = 3
-
-    @property
-    def train_images(self) -> int:
-        """Images to train on."""
-        return len(self.train_photos)
-
-    @property
-    def val_images(self) -> int:
-        """Images to validate on."""
-        return len(self.val_photos)
-
-    def open(self, setting: Setting) -> PhotoBatches:
-        """Measure the mean where the recipe needs it, and get the readers ready."""
-        return PhotoBatches(PhotoSet(self.train_photos, self.val_photos, known=False), setting)
-
-
-def open_shards(name: str, folder: Path) -> ShardSet:
+def open_shards(name: str, folder: Path) -> PhotoSet[Shards]:
     """List the samples of a folder's `*train*.tar` and `*val*.tar`; what was listed is kept.
 
     Raises:
@@ -97,7 +72,7 @@ def open_shards(name: str, folder: Path) -> ShardSet:
     """
     train, val = (_listed(folder, part) for part in ("train", "val"))
     names = tuple(map(str, range(1 + max(int(part.rows[:, 3].max()) for part in (train, val)))))
-    return ShardSet(name, names, train, val)
+    return PhotoSet(name, names, train, val)
 
 
 def _listed(folder: Path, part: str) -> Shards:

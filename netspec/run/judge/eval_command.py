@@ -102,7 +102,7 @@ def judge(
 def _refuse_other_images(member: Saved, images: Images, first: Saved, others: Images) -> None:
     """Refuse networks whose runs held out different images of a folder: each knows some of the others'."""
     if isinstance(images.data, Folder) and isinstance(others.data, Folder):
-        here, there = images.data.val_files.paths, others.data.val_files.paths
+        here, there = images.data.val.paths, others.data.val.paths
         if here.shape != there.shape or (here != there).any():
             message = f"{member.path} and {first.path} held out different images of {images.data.name}"
             raise DataError(
