@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pictures import collect
 from PIL import Image
-from torch import Tensor
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
@@ -43,11 +43,6 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 def setting(workers: int = 0, size: int = 16, **recipe: object) -> Setting:
     values = {"batch": 4, "normalize": Raw(), "resize": 20} | recipe
     return Setting((3, size, size), Recipe.model_validate(values), CPU, workers)
-
-
-def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    images, labels = zip(*batches, strict=True)
-    return torch.cat(images), torch.cat(labels)
 
 
 @pytest.fixture

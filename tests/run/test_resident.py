@@ -6,12 +6,13 @@ import gzip
 import os
 import shutil
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+from pictures import collect
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -66,11 +67,6 @@ def random_set(count: int = 50, channels: int = 1, size: int = 6) -> Labelled:
     stream = torch.Generator().manual_seed(3)
     images = torch.randint(256, (count, channels, size, size), generator=stream, dtype=torch.uint8)
     return Labelled(images, torch.arange(count))
-
-
-def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    images, labels = zip(*batches, strict=True)
-    return torch.cat(images), torch.cat(labels)
 
 
 def test_mnist_is_what_torchvision_reads(mnist_root: Path, tmp_path: Path) -> None:
