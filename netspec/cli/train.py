@@ -33,6 +33,11 @@ from netspec.cli.common import Plainly, assigned, examine, settings, shape
 )
 @click.option("--recipe", metavar="FILE", help="A file whose train section stands in for the spec's own.")
 @click.option(
+    "--weights",
+    metavar="NAME|RUN",
+    help="Start from a zoo network's published weights, a run's or a file's; other classes start anew.",
+)
+@click.option(
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="RUN",
@@ -65,7 +70,7 @@ def train_command(
     overrides = {name: options.pop(name) for name in OVERRIDES}
     with Plainly(*TROUBLE):
         if resume is not None:
-            del options["out"]
+            options = {k: v for k, v in options.items() if k not in ("out", "weights")}
             sys.exit(resume_run(resume, **options))
         check = partial(examine, str(spec), settings, inputs, recipe)
         sys.exit(train_spec(check, str(spec), assigned(settings), overrides, **options))
@@ -73,6 +78,8 @@ def train_command(
 
 OVERRIDES = ("data", "epochs", "batch", "lr", "seed", "val_share")
 """The options that stand for entries of the recipe."""
+SETTLED = (*OVERRIDES, "out", "weights")
+"""The options that a run which goes on has had."""
 
 
 def refuse_mixture(spec: str | None, resume: Path | None, given: Mapping[str, object]) -> None:
@@ -82,8 +89,6 @@ def refuse_mixture(spec: str | None, resume: Path | None, given: Mapping[str, ob
     context = click.get_current_context()
     settled = [f"--{n.replace('_', '-').lstrip('-')}" for n in ("--recipe", "--set", "--input") if given[n]]
     told = click.core.ParameterSource.COMMANDLINE
-    settled += [
-        f"--{n.replace('_', '-')}" for n in (*OVERRIDES, "out") if context.get_parameter_source(n) == told
-    ]
+    settled += [f"--{n.replace('_', '-')}" for n in SETTLED if context.get_parameter_source(n) == told]
     if resume is not None and settled:
         raise click.UsageError(f"{settled[0]} was settled when the run began: leave it out with --resume")

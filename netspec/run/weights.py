@@ -118,7 +118,7 @@ def images(card: Card, name: str) -> str:
 
 
 def refuse_unfit(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, more: str = "") -> None:
-    """Refuse weights whose names or shapes are not the module's, and say which."""
+    """Refuse weights whose names, shapes or kinds of number are not the module's, and say which."""
     here = module.state_dict()
     for key, value in state.items():
         if key in here and here[key].shape != value.shape:
@@ -129,6 +129,16 @@ def refuse_unfit(module: nn.Module, state: Mapping[str, torch.Tensor], what: str
         raise WeightsError(f"{what} do not fit this network: they have no {missing[0]}")
     if unknown := [k for k in state if k not in here]:
         raise WeightsError(f"{what} do not fit this network: it has no {unknown[0]}")
+    if odd := [key for key, value in state.items() if not whole(value, here[key])]:
+        raise WeightsError(f"{what} are damaged: {odd[0]} holds numbers of another kind, or too few")
+
+
+def whole(tensor: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether a tensor is a plain one, of such numbers, with each of them in the file."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        return False
+    alike = tensor.is_floating_point() == expected.is_floating_point() and not tensor.is_complex()
+    return alike and tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
 
 
 def size(tensor: torch.Tensor) -> str:

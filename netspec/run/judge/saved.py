@@ -182,17 +182,6 @@ def _module(net: Net, state: Mapping[str, Any], path: Path) -> nn.Module:
         refuse_unfit(expected, state, what)
     except WeightsError as error:
         raise TrainError(str(error)) from error
-    for name, value in expected.state_dict().items():
-        if name in state and not _whole(state[name], value):
-            raise TrainError(f"{what} are damaged: {name} holds numbers of another kind, or too few")
     module = build(net)
     module.load_state_dict(state, strict=True)
     return module.eval()
-
-
-def _whole(tensor: Tensor, expected: Tensor) -> bool:
-    """Whether a tensor is a plain one, of such numbers, with each of them in the file."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-        return False
-    alike = tensor.is_floating_point() == expected.is_floating_point() and not tensor.is_complex()
-    return alike and tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()

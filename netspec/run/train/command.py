@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from netspec.check import Report
 from netspec.diagnostics import SpecError
@@ -19,11 +20,13 @@ from netspec.recipe import Recipe, RecipeError
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError, fresh_folder, load
 from netspec.run.data import Data, DataError, check_fit, open_data
+from netspec.run.data.source import announce
 from netspec.run.judge.description import describe, restore
 from netspec.run.judge.saved import read_recipe
 from netspec.run.processes import Processes, joined
 from netspec.run.train.loop import CHECKPOINT
 from netspec.run.train.objective import Objective
+from netspec.run.train.pretrained import start_from
 from netspec.run.train.progress import open_progress
 from netspec.run.train.run import Means, train
 
@@ -35,7 +38,7 @@ TROUBLE = (DataError, TrainError, RecipeError, SpecError)
 class Options:
     """What the command says beside the recipe: where things lie, and how the machine is used.
 
-    `save_every` is in minutes.
+    `save_every` is in minutes; `weights` are those to start from, of the zoo, a run or a file.
     """
 
     root: Path | None = None
@@ -45,6 +48,7 @@ class Options:
     save_every: float = 10.0
     shard: bool = False
     tensorboard: bool = False
+    weights: str | None = None
 
     def means(self, processes: Processes, resume: Mapping[str, Any] | None = None) -> Means:
         """The machine's part of the run."""
@@ -94,7 +98,7 @@ def train_spec(
             return status
         folder = chosen.out or fresh_folder(Path("runs") / report.net.name.lower())
         root = chosen.root and chosen.root.absolute()
-        about = describe(report, spec, root=root, val_share=recipe.val_share)
+        about = describe(report, spec, root=root, val_share=recipe.val_share) | {"weights": chosen.weights}
         job = Job(report.net, recipe, source, processes.same(folder), about)
         return run_job(job, chosen.means(processes))
 
@@ -129,8 +133,11 @@ def run_job(job: Job, means: Means) -> int:
     refuse_unfit(job.net, job.data)
     torch.manual_seed(job.recipe.seed)
     progress = open_progress()
+    module = build(job.net)
+    if means.resume is None and (start := job.about.get("weights")):
+        take_weights(str(start), job, module, means.processes)
     summary = train(
-        build(job.net),
+        module,
         job.net.inputs[0].shape,
         job.recipe,
         job.data,
@@ -145,6 +152,16 @@ def run_job(job: Job, means: Means) -> int:
     if means.processes.first:
         progress.summary(summary)
     return 128 + summary.interrupted if summary.interrupted else 0
+
+
+def take_weights(start: str, job: Job, module: nn.Module, processes: Processes) -> None:
+    """Start from given weights, the first process before the others: they may have to be fetched."""
+    for turn in (True, False):
+        if processes.first == turn:
+            said = start_from(start, str(job.about["path"]), job.net, module, job.recipe)
+            for sentence in said * turn:
+                announce(sentence)
+        processes.wait()
 
 
 def shown(report: Report, processes: Processes) -> int:

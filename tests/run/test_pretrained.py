@@ -1,0 +1,129 @@
+"""`netspec train --weights`: what was learnt before is where training starts, and nothing else is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from small import DIGITS, PHOTOS, command
+from torchvision import models
+
+from netspec.run import weights
+from netspec.run.checkpoint import load, save
+from netspec.run.train import pretrained
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("digits.net").write_text(DIGITS)
+    train("digits.net", "--data", "digits", "--out", "first")
+    return Path("first")
+
+
+def train(*arguments: object, status: int = 0) -> str:
+    run = command("train", *arguments, "--epochs", 1, "--device", "cpu")
+    assert run.exit_code == status, run.output
+    return run.stderr
+
+
+def start(run: Path) -> dict:
+    """The weights that a run began with: at a rate of almost nothing they stay where they are."""
+    return load(run / "weights.pt")
+
+
+def close(one: torch.Tensor, two: torch.Tensor) -> bool:
+    return one.shape == two.shape and torch.allclose(one, two, rtol=0, atol=1e-20)
+
+
+STILL = ["--lr", "1e-30", "--set", "train.optimizer.momentum=0"]
+
+
+@pytest.mark.parametrize("what", ["first", "first/best.pt", "first/checkpoint.pt", "state.pt"])
+def test_a_run_starts_from_another(trained, what):
+    save(Path("state.pt"), load(trained / "weights.pt"))
+    told = train("digits.net", "--data", "digits", "--weights", what, "--out", "second", *STILL)
+    assert f"training starts from the weights {what}\n" in told
+    assert all(value.equal(start(Path("second"))[name]) for name, value in start(trained).items())
+    heading = Path("second/recipe.net").read_text().splitlines()[0]
+    assert heading == f"# netspec train digits.net --set classes=10 --weights {what}"
+
+
+def test_other_classes_start_anew(trained, photos):
+    few, more = photos("few", classes=2), photos("more")
+    Path("photos.net").write_text(PHOTOS)
+    train("photos.net", "--data", f"folder:{few}", "--out", "two", "--seed", 1)
+    told = train("photos.net", "--data", f"folder:{more}", "--weights", "two", "--out", "three", *STILL)
+    assert "fc.weight and fc.bias start anew, for 3 classes" in told
+    two, three = start(Path("two")), start(Path("three"))
+    assert two["conv.weight"].equal(three["conv.weight"])
+    assert three["fc.weight"].shape[0] == 3
+
+
+BROKEN = {
+    "nowhere.pt": (None, "nowhere.pt cannot be read"),
+    "text.pt": (b"text", "text.pt is not a checkpoint"),
+    "list.pt": ({"model": [1]}, "holds no weights"),
+    "more.pt": ({"more": torch.ones(2)}, "it has no more"),
+    "less.pt": ({"fc.bias": None}, "they have no fc.bias"),
+    "inner.pt": ({"conv.weight": torch.ones(5, 1, 3, 3)}, "conv.weight is 4x1x3x3 here and 5x1x3x3 there"),
+    "wide.pt": ({"fc.weight": torch.ones(10, 9)}, "fc.weight is 10x256 here and 10x9 there"),
+    "odd.pt": ({"fc.weight": torch.ones(10, 256, dtype=torch.int32)}, "another kind"),
+}
+
+
+@pytest.mark.parametrize(("name", "change", "message"), [(k, *v) for k, v in BROKEN.items()], ids=BROKEN)
+def test_what_does_not_fit_is_refused(trained, name, change, message):
+    if isinstance(change, bytes):
+        Path(name).write_bytes(change)
+    elif change is not None:
+        state = load(trained / "weights.pt") | change
+        save(
+            Path(name), {k: v for k, v in state.items() if v is not None} if "model" not in change else change
+        )
+    assert message in train("digits.net", "--data", "digits", "--weights", name, "--out", "x", status=1)
+    assert not Path("x").exists()
+
+
+def test_published_weights(tmp_path, photos, monkeypatch):
+    """The card's own weights, here without the net, on another number of classes."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    theirs = models.squeezenet1_1()
+    monkeypatch.setattr(pretrained, "fetch", lambda card, entry: theirs.state_dict())
+    line = ["squeezenet1_1", "--data", f"folder:{photos('set')}", "--weights", "IMAGENET1K_V1", *STILL]
+    told = train(*line, "--out", "one")
+    assert "classifier.1.weight and classifier.1.bias start anew, for 3 classes" in told
+    assert "warning: the weights IMAGENET1K_V1" in told
+    assert "--set train.normalize=imagenet" in told
+    ours = start(tmp_path / "one")
+    same = [name for name, value in theirs.state_dict().items() if close(ours[name], value)]
+    assert set(ours) - set(same) == {"classifier.1.weight", "classifier.1.bias"}
+    assert "warning" not in train(*line, "--out", "two", "--set", "train.normalize=imagenet")
+
+
+REFUSED = [
+    (["digits.net", "--weights", "IMAGENET1K_V1"], 2, "only those have published weights"),
+    (["resnet18", "--weights", "IMAGENET1K_V9"], 1, "has no weights `IMAGENET1K_V9`"),
+    (["--resume", "first", "--weights", "first"], 2, "--weights was settled when the run began"),
+]
+
+
+@pytest.mark.parametrize(("line", "status", "message"), REFUSED)
+def test_weights_that_there_are_not(trained, line, status, message):
+    data = [] if "--resume" in line else ["--data", "synthetic:10"]
+    run = command("train", *line, *data, "--device", "cpu")
+    assert (run.exit_code, message in run.stderr) == (status, True), run.stderr
+
+
+def test_weights_that_cannot_be_fetched(tmp_path, photos, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    entry = models.SqueezeNet1_1_Weights.IMAGENET1K_V1
+
+    def fail(*_: object) -> dict:
+        raise weights.WeightsError(f"the weights could not be loaded from {entry.url}")
+
+    monkeypatch.setattr(pretrained, "fetch", fail)
+    line = ["squeezenet1_1", "--data", f"folder:{photos('set')}", "--weights", "IMAGENET1K_V1"]
+    assert "could not be loaded from https" in train(*line, "--out", "x", status=1)
