@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from netspec.run.train.loop import Run
+from netspec.run.train.state import Run
 from netspec.values import spell
 
 

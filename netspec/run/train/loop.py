@@ -1,88 +1,28 @@
-"""One training run: what it holds, its steps, and its epochs."""
+"""The steps of a training run, and its epochs."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Optimizer
 
-from netspec.recipe import Recipe
 from netspec.run.checkpoint import TrainError, save
 from netspec.run.data.mixing import mixed, mixes
-from netspec.run.data.source import Batch, Batches, Data, Setting, View, generator, stream_seed
+from netspec.run.data.source import Batch, View, generator, stream_seed
 from netspec.run.evaluate import Score, evaluate
-from netspec.run.processes import Processes
 from netspec.run.train import state
-from netspec.run.train.average import Average
 from netspec.run.train.interrupt import Interrupt
-from netspec.run.train.logs import RunLog
-from netspec.run.train.machine import Machine
 from netspec.run.train.meter import Meter
-from netspec.run.train.objective import Objective
-from netspec.run.train.progress import Progress
 from netspec.run.train.report import EpochReport, Tick
-from netspec.run.train.schedule import LearningRate
 from netspec.run.train.sharding import sharded
-from netspec.run.train.watch import DeadLossWatch, exploded
+from netspec.run.train.state import Run
+from netspec.run.train.watch import exploded
 
 CHECKPOINT, WEIGHTS, BEST, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "recipe.net"
-
-
-@dataclass
-class Run:
-    """Everything that a training run holds and changes.
-
-    `trained` is the module as it is called in training: itself, or compiled, or spread over processes.
-    """
-
-    module: nn.Module
-    trained: nn.Module
-    machine: Machine
-    processes: Processes
-    setting: Setting
-    objective: Objective
-    classes: int
-    data: Data
-    batches: Batches
-    optimizer: Optimizer
-    scaler: torch.amp.GradScaler
-    average: Average | None
-    rate: LearningRate
-    out: Path
-    progress: Progress
-    about: Mapping[str, object]
-    watch: DeadLossWatch
-    meter: Meter
-    log: RunLog | None = None
-    save_every: float = math.inf
-    step: int = 0
-    epochs: int = 0
-    final: Score | None = None
-    final_view: str = "centre crop"
-    best: Score | None = None
-    best_epoch: int = 0
-    started: float = field(default_factory=time.perf_counter)
-    saved: float = field(default_factory=time.perf_counter)
-    training_seconds: float = 0.0
-    validation_seconds: float = 0.0
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe that runs."""
-        return self.setting.recipe
-
-    @property
-    def scored(self) -> nn.Module:
-        """The module that is validated: the averaged weights where the recipe averages."""
-        return self.average.module if self.average else self.module
 
 
 def train_epoch(run: Run, epoch: int, interrupt: Interrupt) -> bool:

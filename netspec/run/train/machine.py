@@ -32,6 +32,11 @@ class Machine:
         """The choices as a line for the user."""
         return ", ".join([str(self.device), self.precision, self.memory_format, *["compiled"] * self.compile])
 
+    def settled(self, recipe: Recipe) -> Recipe:
+        """A recipe with these choices filled in, so that it gives the same run again."""
+        chosen = {n: getattr(self, n) for n in ("precision", "memory_format", "compile")}
+        return recipe.model_copy(update=chosen)
+
     def autocast(self) -> AbstractContextManager[object]:
         """Run the layers that gain from it in the short precision; weights stay float32."""
         if self.precision == "float32":

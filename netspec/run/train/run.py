@@ -28,7 +28,6 @@ from netspec.run.train.loop import (
     CHECKPOINT,
     RECIPE,
     WEIGHTS,
-    Run,
     finish_epoch,
     save_checkpoint,
     save_weights,
@@ -44,6 +43,7 @@ from netspec.run.train.progress import Progress, Silent
 from netspec.run.train.report import Plan, Summary
 from netspec.run.train.schedule import LearningRate
 from netspec.run.train.sharding import spread
+from netspec.run.train.state import Run
 from netspec.run.train.watch import DeadLossWatch
 
 
@@ -140,7 +140,7 @@ def _prepare(
     if recipe.accumulate > (each := batches.batch // processes.world):
         raise TrainError(f"{each} images cannot be worked on in {recipe.accumulate} parts: lower accumulate")
     machine = choose(recipe, setting.device, macs, recipe.epochs * batches.steps, shard=means.shard)
-    setting = replace(setting, recipe=_resolved(recipe, data, machine))
+    setting = replace(setting, recipe=machine.settled(recipe).model_copy(update={"data": data.name}))
     place(module, machine.device, channels_last=machine.memory_format == "channels_last")
     classes = _count_outputs(module, setting, machine)
     if classes < len(data.class_names):
@@ -188,17 +188,6 @@ def _begin(run: Run, means: Means, citation: str | None) -> None:
         if run.processes.first:
             save_text(run.out / RECIPE, heading(run.about) + write(run.recipe, citation))
         save_checkpoint(run)
-
-
-def _resolved(recipe: Recipe, data: Data, machine: Machine) -> Recipe:
-    """The recipe with what the machine chose filled in, so that it gives the same run again."""
-    update = {
-        "data": data.name,
-        "precision": machine.precision,
-        "memory_format": machine.memory_format,
-        "compile": machine.compile,
-    }
-    return recipe.model_copy(update=update)
 
 
 def _train(run: Run) -> Summary:

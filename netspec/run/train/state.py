@@ -1,22 +1,83 @@
-"""What a checkpoint holds of a run, and a run set back to where its checkpoint was written."""
+"""What a run holds, what a checkpoint holds of it, and a run set back to where one was written."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from netspec.recipe import Recipe
 from netspec.run.checkpoint import TrainError
+from netspec.run.data.source import Batches, Data, Setting
 from netspec.run.evaluate import Score
+from netspec.run.processes import Processes
+from netspec.run.train.average import Average
+from netspec.run.train.logs import RunLog
+from netspec.run.train.machine import Machine
+from netspec.run.train.meter import Meter
+from netspec.run.train.objective import Objective
+from netspec.run.train.progress import Progress
+from netspec.run.train.schedule import LearningRate
 from netspec.run.train.sharding import full_states, set_full_states, sharded
-
-if TYPE_CHECKING:
-    from netspec.run.train.loop import Run
+from netspec.run.train.watch import DeadLossWatch
 
 FORMAT = 2
+
+
+@dataclass
+class Run:
+    """Everything that a training run holds and changes.
+
+    `trained` is the module as it is called in training: itself, or compiled, or spread over processes.
+    """
+
+    module: nn.Module
+    trained: nn.Module
+    machine: Machine
+    processes: Processes
+    setting: Setting
+    objective: Objective
+    classes: int
+    data: Data
+    batches: Batches
+    optimizer: Optimizer
+    scaler: torch.amp.GradScaler
+    average: Average | None
+    rate: LearningRate
+    out: Path
+    progress: Progress
+    about: Mapping[str, object]
+    watch: DeadLossWatch
+    meter: Meter
+    log: RunLog | None = None
+    save_every: float = math.inf
+    step: int = 0
+    epochs: int = 0
+    final: Score | None = None
+    final_view: str = "centre crop"
+    best: Score | None = None
+    best_epoch: int = 0
+    started: float = field(default_factory=time.perf_counter)
+    saved: float = field(default_factory=time.perf_counter)
+    training_seconds: float = 0.0
+    validation_seconds: float = 0.0
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that runs."""
+        return self.setting.recipe
+
+    @property
+    def scored(self) -> nn.Module:
+        """The module that is validated: the averaged weights where the recipe averages."""
+        return self.average.module if self.average else self.module
 
 
 def content(run: Run) -> dict[str, object]:
