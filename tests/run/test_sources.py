@@ -159,6 +159,20 @@ def test_no_cifar_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         open_data("cifar10", tmp_path, download=False)
 
 
+@pytest.mark.parametrize(("name", "kind"), [("cifar10", "CIFAR10"), ("mnist", "MNIST")])
+def test_a_failed_download_leaves_no_folder(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: VisionDataset) -> None:
+        (Path(self.root) / "raw").mkdir(parents=True)
+        raise RuntimeError("no route to host")
+
+    monkeypatch.setattr(getattr(torchvision.datasets, kind), "download", fail)
+    with pytest.raises(DataError, match=rf"a/b holds no {kind}, and the download failed"):
+        open_data(name, tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+
+
 def test_fashion_mnist_has_mnists_files_and_its_own_classes(mnist_root: Path) -> None:
     data = open_data("fashion-mnist", mnist_root)
     assert (data.name, data.train_images, data.channels) == ("fashion-mnist", 64, 1)

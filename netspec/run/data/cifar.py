@@ -12,6 +12,7 @@ import torch
 
 from netspec.run.data.cache import keep, key_of, recall
 from netspec.run.data.decode import TROUBLE, BadImage, Pixels, decode, reason
+from netspec.run.data.fetch import fetching
 from netspec.run.data.resident import Labelled, ResidentSet
 from netspec.run.data.source import DataError, announce
 from netspec.run.data.tree import EXTENSIONS, Files, class_folders, scan
@@ -20,6 +21,7 @@ SIDE = 32
 THEIRS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 CLASSES = {"cifar10": 10, "cifar100": 100}
 PARTS = ("train", "test")
+WAY = "put torchvision's files there, or train/ and test/ with class folders, or name the place"
 
 
 def open_cifar(name: str, root: Path, download: bool = True) -> ResidentSet:
@@ -137,15 +139,8 @@ def _torchvisions(name: str, root: Path, download: bool) -> ResidentSet:
     from torchvision import datasets
 
     kind = getattr(datasets, THEIRS[name])
-    try:
+    with fetching(root, THEIRS[name], WAY):
         whole = [_load(kind, root, train, download) for train in (True, False)]
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split()).rstrip(":. ") or "no connection"
-        message = f"{root} holds no {THEIRS[name]}, and the download failed ({reason})"
-        if not download:
-            message = f"{root} holds no {THEIRS[name]}"
-        way = "put torchvision's files there, or train/ and test/ with class folders, or name the place"
-        raise DataError(f"{message}: {way} with --root") from error
     parts = [
         Labelled(torch.from_numpy(part.data.transpose(0, 3, 1, 2).copy()), torch.tensor(part.targets))
         for part in whole
@@ -157,7 +152,7 @@ def _load(kind: Any, root: Path, train: bool, download: bool) -> Any:
     """Load torchvision's files where they are, and fetch them only where they are not."""
     try:
         return kind(str(root), train=train)
-    except RuntimeError:
+    except RuntimeError as error:
         if not download:
-            raise
+            raise DataError(f"{root} holds no {kind.__name__}: {WAY} with --root") from error
         return kind(str(root), train=train, download=True)

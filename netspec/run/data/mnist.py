@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from netspec.run.data.fetch import fetching
 from netspec.run.data.resident import Labelled, ResidentBatches, check_labels
 from netspec.run.data.source import DataError, Setting
 
@@ -142,11 +143,5 @@ def _header(file: IO[bytes], path: Path, dimensions: int) -> tuple[int, ...]:
 def _download(root: Path, kind: Kind) -> None:
     from torchvision import datasets
 
-    try:
+    with fetching(root, kind.theirs, "put the four IDX files there, or name their folder"):
         getattr(datasets, kind.theirs)(str(root), download=True)
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split()).rstrip(":. ") or "no connection"
-        message = f"{root} holds no {kind.theirs}, and the download failed ({reason})"
-        raise DataError(
-            f"{message}: put the four IDX files there, or name their folder with --root"
-        ) from error
