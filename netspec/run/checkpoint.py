@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from filelock import FileLock, Timeout
+
+LOCK = ".lock"
 
 
 class TrainError(Exception):
@@ -69,21 +72,44 @@ def fresh_folder(base: Path) -> Path:
     return candidate
 
 
-def claim_folder(folder: Path, marker: str, *, taken: bool = False) -> None:
-    """Make a folder for a run, or find the one that it has `taken`.
+@contextlib.contextmanager
+def claimed(folder: Path, marker: str, *, taken: bool = False) -> Iterator[None]:
+    """Hold the folder of a run, made where it is not there, or that the run has `taken` before.
+
+    Meanwhile no other process can hold it. One that is left empty is removed.
 
     Raises:
-        TrainError: it holds another run, or none where it should, or cannot be written.
+        TrainError: it holds another run, or none where it should, is held by another process, or cannot be
+            written.
     """
     if taken and not (folder / marker).exists():
         raise TrainError(f"{folder} holds no run to go on with: it has no {marker}")
-    if (folder / marker).exists() and not taken:
-        raise TrainError(f"{folder} holds another run already: name a new folder with --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         what = "is a file" if folder.is_file() else f"cannot be made ({error.strerror})"
         raise TrainError(f"the folder {folder} {what}: name another with --out") from error
+    path = folder / LOCK
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        message = f"another process is writing a run to {folder}"
+        raise TrainError(f"{message}: wait for its end, or name a new folder with --out") from error
+    except OSError as error:
+        raise TrainError(f"the folder {folder} cannot be written ({error.strerror})") from error
+    except NotImplementedError:
+        pass  # some network file systems have no locks
+    try:
+        if (folder / marker).exists() and not taken:
+            raise TrainError(f"{folder} holds another run already: name a new folder with --out")
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:

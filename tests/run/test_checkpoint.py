@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from netspec.run.checkpoint import TrainError, append_line, claim_folder, fresh_folder, load, save, save_text
+from netspec.run.checkpoint import TrainError, append_line, claimed, fresh_folder, load, save, save_text
 
 
 class Evil:
@@ -65,8 +67,11 @@ def test_a_place_that_cannot_be_written(write: Callable[[Path, object], None], t
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainError, match=r"cannot be written \(Not a directory\)"):
         write(tmp_path / "file" / "a", {})
-    with pytest.raises(TrainError, match=r"cannot be made \(Not a directory\)"):
-        claim_folder(tmp_path / "file" / "run", "checkpoint.pt")
+    with (
+        pytest.raises(TrainError, match=r"cannot be made \(Not a directory\)"),
+        claimed(tmp_path / "file" / "run", "checkpoint.pt"),
+    ):
+        pass
 
 
 def test_loading_runs_no_code(tmp_path: Path) -> None:
@@ -97,12 +102,35 @@ def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     names = []
     for _ in range(3):
         folder = fresh_folder(tmp_path / "runs" / "lenet")
-        claim_folder(folder, "checkpoint.pt")
+        with claimed(folder, "checkpoint.pt"):
+            save_text(folder / "log", "")
         names.append(folder.name)
+        assert [path.name for path in folder.iterdir()] == ["log"]
     assert names == ["lenet", "lenet-2", "lenet-3"]
+
+
+def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
+    """Held again when that ended, even by SIGKILL; nothing is left of a folder that stayed empty."""
+    folder = tmp_path / "run"
+    holds = "from netspec.run.checkpoint import *; from sys import argv"
+    holds += "\nwith claimed(Path(argv[1]), 'x'): print(1, flush=True); input()"
+    command = [sys.executable, "-c", holds, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        other.stdout.readline()
+        refused = pytest.raises(TrainError, match=r"another process is writing a run to .*--out")
+        with refused, claimed(folder, "x"):
+            pass
+        other.kill()
+    with claimed(folder, "x"):
+        assert folder.is_dir()
+    assert not folder.exists()
 
 
 def test_another_run_is_not_overwritten(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint.pt", {})
-    with pytest.raises(TrainError, match="holds another run already: name a new folder with --out"):
-        claim_folder(tmp_path, "checkpoint.pt")
+    with (
+        pytest.raises(TrainError, match="holds another run already: name a new folder with --out"),
+        claimed(tmp_path, "checkpoint.pt"),
+    ):
+        pass

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.recipe import Recipe, write
-from netspec.run.checkpoint import TrainError, claim_folder, save_text
+from netspec.run.checkpoint import TrainError, claimed, save_text
 from netspec.run.data.source import Data, DataError, Setting, check_fit
 from netspec.run.device import choose_device, keep_memory, memory_explained, place
 from netspec.run.processes import Processes
@@ -99,24 +99,21 @@ def train(
         means.processes.rank,
         means.processes.world,
     )
-    if means.processes.first:
-        claim_folder(out, CHECKPOINT, taken=means.resume is not None)
     if device.type == "cpu":
         keep_memory()
     run: Run | None = None
-    try:
-        with memory_explained(recipe.batch):
-            objective = objective or Objective()
-            objective = replace(objective, label_smoothing=recipe.loss.label_smoothing)
-            run = _prepare(module, setting, data, out, progress, about or {}, objective, macs, means)
-            _begin(run, means, citation)
-            return _train(run)
-    finally:
-        progress.end()
-        if run and run.log:
-            run.log.close()
-        with contextlib.suppress(OSError):
-            out.rmdir()  # where nothing was written into it
+    with claimed(out, CHECKPOINT, taken=means.resume is not None) if means.processes.first else nullcontext():
+        try:
+            with memory_explained(recipe.batch):
+                objective = objective or Objective()
+                objective = replace(objective, label_smoothing=recipe.loss.label_smoothing)
+                run = _prepare(module, setting, data, out, progress, about or {}, objective, macs, means)
+                _begin(run, means, citation)
+                return _train(run)
+        finally:
+            progress.end()
+            if run and run.log:
+                run.log.close()
 
 
 def _prepare(
