@@ -7,6 +7,8 @@ import json
 import re
 import statistics
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,9 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from netspec.cli import main
-from netspec.run.checkpoint import TrainError
+from netspec.run.checkpoint import TrainError, claimed
 from netspec.run.judge.saved import open_saved
-from netspec.run.sweep import runs as sweep_module
 from netspec.run.sweep.command import as_csv, as_json, as_text, rows
 from netspec.run.sweep.grid import Point, grid, split
 from netspec.run.sweep.runs import Result as RunResult
@@ -157,6 +158,21 @@ def test_an_interrupted_run_goes_on(trained, folder):
     assert trained.started == 3
 
 
+def test_sigterm_ends_the_run_under_way_too(folder):
+    line = ["digits.net", "--set", "pool=2,3", "--data", "digits", "--epochs", "2000", "--out", "o"]
+    log, output = folder / "o" / "pool=2" / "log.jsonl", folder / "o" / "pool=2" / "output.txt"
+    with subprocess.Popen([sys.executable, "-m", "netspec", "sweep", *line], cwd=folder) as sweep:
+        while not log.exists():
+            assert sweep.poll() is None
+            time.sleep(0.1)
+        sweep.terminate()
+        assert sweep.wait(60) == 143
+    assert "go on with: netspec train --resume o/pool=2" in output.read_text()
+    assert not (folder / "o" / "pool=3").exists()
+    with claimed(folder / "o" / "pool=2", "checkpoint.pt", taken=True):
+        pass  # no process holds it any more
+
+
 def test_folders_of_other_runs_are_left_alone(trained, folder):
     line = ["digits.net", "--seed", 1, "--out", "o"]
     assert command(*line, "--epochs", 1).exit_code == 0
@@ -224,4 +240,3 @@ def test_tables():
     assert dict(zip(head, row, strict=True))["best_top1_error"] == "0.25"
     assert row[:3] == ["1", "2", "0"]
     assert json.loads(as_json(table))[0]["failed"] == 1
-    assert sweep_module.INTERRUPTED == 130

@@ -15,7 +15,7 @@ from netspec.emit.columns import columns
 from netspec.emit.reports import show_diagnostics
 from netspec.run.checkpoint import TrainError
 from netspec.run.sweep.grid import Point, grid
-from netspec.run.sweep.runs import INTERRUPTED, Interrupted, Result, run_all
+from netspec.run.sweep.runs import Interrupted, Result, run_all
 from netspec.run.train.progress import duration
 
 TROUBLE = (TrainError,)
@@ -68,9 +68,9 @@ def sweep(
     folder = out or Path("runs") / f"{Path(spec).stem}-sweep"
     try:
         results = run_all(spec, points, options, folder, checked, warn)
-    except Interrupted:
+    except Interrupted as interrupt:
         warn(f"interrupted: the same command goes on where {folder} ends")
-        return INTERRUPTED
+        return 128 + interrupt.signal
     say(FORMS[form](rows(results)))
     return 1 if any(r.fault for r in results) else 0
 

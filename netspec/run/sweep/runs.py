@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,10 +16,12 @@ from netspec.check import Report
 from netspec.run.checkpoint import TrainError, explained, load, save_json
 from netspec.run.judge.description import entry, restore
 from netspec.run.sweep.grid import Point
+from netspec.run.train.interrupt import interrupts
 from netspec.run.train.logs import flat, read_log
 
 STATE, OUTPUT, CHECKPOINT = "sweep.json", "output.txt", "checkpoint.pt"
-INTERRUPTED = 130
+ENDED_BY = {128 + number: number for number in (signal.SIGINT, signal.SIGTERM)}
+"""The exit statuses of runs that a signal ended."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,11 @@ class Result:
 
 
 class Interrupted(Exception):
-    """Ctrl-C ended a run; those that were finished stay finished."""
+    """A signal ended the sweep, Ctrl-C's or `kill`'s; runs that were finished stay finished."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
 
 
 def run_all(
@@ -53,7 +60,7 @@ def run_all(
 
     Raises:
         TrainError: a folder holds a run of other options or of another spec, or cannot be written.
-        Interrupted: Ctrl-C.
+        Interrupted: Ctrl-C or SIGTERM; the run under way was saved by it.
     """
     results = []
     for number, point in enumerate(points, 1):
@@ -114,8 +121,6 @@ def _train(point: Point, folder: Path, line: Sequence[str], state: dict[str, Any
     save_json(folder / STATE, state | {"finished": False})
     with explained(folder / OUTPUT), (folder / OUTPUT).open("ab") as file:
         status = _wait(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT))
-    if status == INTERRUPTED:
-        raise Interrupted
     if status:
         return Result(point, fault=f"failed with status {status}: {_last_words(folder / OUTPUT)}")
     state |= {"finished": True, "seconds": sum(row.get("seconds", 0.0) for row in read_log(folder))}
@@ -126,12 +131,17 @@ def _train(point: Point, folder: Path, line: Sequence[str], state: dict[str, Any
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a run; Ctrl-C reaches it too, and it ends with a checkpoint."""
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.wait()
-        return INTERRUPTED
+    """Wait for a run; a signal reaches it too, it ends with a checkpoint, and Interrupted is raised."""
+
+    def pass_on(number: int) -> None:
+        if number == signal.SIGTERM:  # a terminal sends Ctrl-C to the run itself
+            process.terminate()
+
+    with interrupts(pass_on) as interrupt:
+        status = process.wait()
+    if interrupt.requested or status in ENDED_BY:
+        raise Interrupted(interrupt.signal or ENDED_BY[status])
+    return status
 
 
 def _last_words(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -33,8 +33,8 @@ class Interrupt:
 
 
 @contextmanager
-def interrupts() -> Iterator[Interrupt]:
-    """Take note of the first Ctrl-C or SIGTERM; a second Ctrl-C raises KeyboardInterrupt at once, as ever."""
+def interrupts(tell: Callable[[int], object] = lambda number: None) -> Iterator[Interrupt]:
+    """Take note of Ctrl-C and SIGTERM, and `tell` of them; a second Ctrl-C raises KeyboardInterrupt."""
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
@@ -43,6 +43,7 @@ def interrupts() -> Iterator[Interrupt]:
     def note(number: int, frame: FrameType | None) -> None:
         interrupt.signal = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        tell(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
