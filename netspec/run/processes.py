@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from netspec.run.checkpoint import TrainError
 
 T = TypeVar("T")
+LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
+"""What torch.distributed says where another process is gone."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def joined(device: str) -> Iterator[Processes]:
     """Join the processes that torchrun started, or be alone where it did not.
 
     Raises:
-        TrainError: the processes cannot reach each other.
+        TrainError: the processes cannot reach each other, or one of them has ended.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield Processes()
@@ -97,6 +99,11 @@ def joined(device: str) -> Iterator[Processes]:
         raise TrainError(f"process {rank} of {world} cannot reach the others: {reason}") from error
     try:
         yield Processes(rank, world, local)
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in LOST):
+            raise
+        message = f"process {rank} of {world} has lost another one, which says why it ended"
+        raise TrainError(message) from error
     finally:
         _groups.clear()
         dist.destroy_process_group()
