@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
@@ -79,12 +79,21 @@ def our_speed(root: Path) -> float:
     return stopwatch.speed
 
 
+def plain_sgd(module: nn.Module) -> torch.optim.SGD:
+    """Caffe's optimizer for LeNet, whose biases learn twice as fast."""
+    kinds: dict[float, list[nn.Parameter]] = {0.01: [], 0.02: []}
+    for name, parameter in module.named_parameters():
+        kinds[0.02 if name.endswith("bias") else 0.01].append(parameter)
+    groups = [{"params": parameters, "lr": rate} for rate, parameters in kinds.items()]
+    return torch.optim.SGD(groups, momentum=0.9, weight_decay=5e-4)
+
+
 def plain_speed(batches: Iterable[tuple[Tensor, Tensor]], steps: int, channels_last: bool = False) -> float:
     """Images/s of the loop that everyone writes."""
     module = lenet().module().train()
     if channels_last:
         module.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    optimizer = plain_sgd(module)
     started, images_seen = time.perf_counter(), 0
     for _, (images, labels) in zip(range(steps), batches, strict=False):
         optimizer.zero_grad()
@@ -119,7 +128,7 @@ def plain_to_goal(images: MNIST, test: MNIST, seed: int) -> tuple[float, int]:
     torch.manual_seed(seed)
     module = lenet().module().train()
     loader = DataLoader(images, batch_size=64, shuffle=True, drop_last=True)
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    optimizer = plain_sgd(module)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + 1e-4 * step) ** -0.75)
     for epoch in range(1, 31):
         for batch, labels in loader:
