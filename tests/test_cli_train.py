@@ -75,6 +75,7 @@ REFUSED = [
     ("grey.net --data digits", "input to 1x12x12"),
     ("few.net --data digits", "10 classes"),
     ("digits.net --data digits --set classes=4", "--set classes=10"),
+    ("digits.net --data digits --set classes=20", "--set classes=10"),
     ("image.net --data digits", "flatten"),
     ("two.net --data digits", "2 inputs"),
     ("digits.net --data imagenet --root nowhere", "nowhere"),
@@ -100,6 +101,9 @@ WRONG_USE = [
     ("digits.net --data digits --set depth=3", "no parameter `depth`"),
     ("digits.net --data digits --device nonsense", "nonsense"),
     ("digits.net --data digits --lr -1", "--lr"),
+    ("digits.net --data digits --root .", "leave --root out"),
+    ("digits.net --data digits --set train.epochs=3", "leave one of them out"),
+    ("digits.net --data digits --lr 1 --set train.optimizer.lr=2", "leave one of them out"),
     ("digits.net", "--data"),
 ]
 
@@ -109,6 +113,11 @@ def test_wrong_use_has_a_status_of_its_own(line, message):
     run = train(*line.split(), "--out", "run", "--epochs", 1)
     assert (run.exit_code, Path("run").exists()) == (2, False)
     assert message in run.stderr
+
+
+def test_a_share_that_is_not_held_out_is_told():
+    run = train("digits.net", "--data", "digits", "--epochs", 1, "--out", "run", "--val-share", 0.5)
+    assert "digits has validation images of its own: val_share changes nothing" in run.stdout
 
 
 def test_a_run_is_not_overwritten():

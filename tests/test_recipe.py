@@ -60,6 +60,14 @@ FAULTS = {
         Fault("optimizer", "lr of sgd is given twice"),
     ),
     "missing argument": ({"optimizer": Call("sgd")}, Fault("optimizer", "lr of sgd is missing")),
+    "too few values": (
+        {"optimizer": Call("adam", (), {"lr": 1, "betas": (0.9,)})},
+        Fault("optimizer", "betas of adam has too few values"),
+    ),
+    "too many values": (
+        {"optimizer": Call("adam", (), {"lr": 1, "betas": (0.9, 0.9, 0.9)})},
+        Fault("optimizer", "betas of adam has too many values"),
+    ),
     "out of range": (
         {"optimizer": Call("sgd", (-0.1,))},
         Fault("optimizer", "lr of sgd must be above 0, and is -0.1"),

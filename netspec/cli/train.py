@@ -68,6 +68,9 @@ def train_command(
     inputs = options.pop("inputs")
     refuse_mixture(spec, resume, {"--recipe": recipe, "--set": settings, "--input": inputs, **options})
     overrides = {name: options.pop(name) for name in OVERRIDES}
+    for name in (n for n, value in overrides.items() if value is not None):
+        if any(setting.startswith(ENTRIES[name] + "=") for setting in settings):
+            raise click.UsageError(f"--{name} and --set {ENTRIES[name]} say the same: leave one of them out")
     with Plainly(*TROUBLE):
         if resume is not None:
             options = {k: v for k, v in options.items() if k not in ("out", "weights")}
@@ -78,6 +81,8 @@ def train_command(
 
 OVERRIDES = ("data", "epochs", "batch", "lr", "seed", "val_share")
 """The options that stand for entries of the recipe."""
+ENTRIES = {name: f"train.{name}" for name in OVERRIDES} | {"lr": "train.optimizer.lr"}
+"""What `--set` calls them."""
 SETTLED = (*OVERRIDES, "out", "weights")
 """The options that a run which goes on has had."""
 

@@ -176,7 +176,9 @@ REQUIREMENTS = {
 def sentence(what: str, detail: Any) -> str:
     """Say a pydantic error as a sentence about the recipe."""
     if detail["type"] == "missing":
-        return f"{what} is missing"
+        return f"{what} has too few values" if len(detail["loc"]) > 1 else f"{what} is missing"
+    if detail["type"] == "too_long":
+        return f"{what} has too many values"
     template = REQUIREMENTS.get(detail["type"])
     requirement = template.format(**detail.get("ctx", {})) if template else f"is refused ({detail['msg']})"
     return f"{what} {requirement}, and is {spell(detail['input'])}"

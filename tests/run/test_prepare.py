@@ -82,9 +82,10 @@ def test_random_windows_are_cut_from_a_copy(source: Path, tmp_path: Path) -> Non
     assert collect(batches.train(0))[0].shape == (12, 3, 16, 16)
 
 
-def test_the_recipes_size(source: Path, tmp_path: Path) -> None:
+def test_the_recipes_size(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = open_data(f"prepared:{copy(source, tmp_path / 'copy', 24)}")
     assert collect(data.open(setting()).validate())[0].shape == (3, 3, 16, 16)
+    assert "are resized again, from 24 to 20: prepare them with --size 20" in capsys.readouterr().err
     with pytest.raises(DataError, match=r"short side of 24, but the recipe resizes to 30: .*--size 30"):
         data.open(setting(resize=30))
     small = open_data(f"prepared:{copy(source, tmp_path / 'small', 16)}")

@@ -22,6 +22,10 @@ NAMES = (
 )
 
 
+PLACED = ("folder", "prepared", "shards", "synthetic", "digits")
+"""Sets that say themselves where they are."""
+
+
 def open_data(
     name: str, root: Path | None = None, *, val_share: float = 0.2, seed: int = 0, download: bool = True
 ) -> Data:
@@ -31,6 +35,8 @@ def open_data(
     Raises DataError with the path and the way out.
     """
     kind, _, path = name.partition(":")
+    if root is not None and kind in PLACED:
+        raise DataError(f"{name} is not looked for under {root}: leave --root out", wrong_use=True)
     if kind == "folder" and path:
         from netspec.run.data.folder import open_folder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netspec.run.data.photos import PhotoSet
 from netspec.run.data.source import DataError, announce
-from netspec.run.data.tree import Files, class_folders, scan, scan_parts, split
+from netspec.run.data.tree import Files, class_folders, has_parts, scan, scan_parts, split
 
 
 class Folder(PhotoSet[Files]):
@@ -17,7 +17,7 @@ class Folder(PhotoSet[Files]):
 
 def open_folder(name: str, root: Path, val_share: float, seed: int) -> Folder:
     """List the images of class folders, or of `train/` and `val/` where both are there."""
-    if (root / "train").is_dir() and (root / "val").is_dir():
+    if has_parts(root):
         return Folder(name, *scan_parts(root))
     if not 0 < val_share < 1:
         raise DataError(f"the share to validate on must lie between 0 and 1, and is {val_share}")

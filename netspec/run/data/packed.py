@@ -14,7 +14,7 @@ from torch import Tensor
 
 from netspec.run.data.decode import TROUBLE, BadImage, Pixels, decode, reason
 from netspec.run.data.photos import PhotoBatches, PhotoSet, short_side
-from netspec.run.data.source import DataError, Setting
+from netspec.run.data.source import DataError, Setting, announce
 
 MAGIC = b"netspec1"
 PARTS = ("train", "val")
@@ -143,6 +143,9 @@ class Prepared(PhotoSet[Packed]):
                 raise DataError(f"{message}, but the recipe resizes to {short}: {way}, or set resize")
             recipe = setting.recipe.model_copy(update={"resize": contents.size})
             setting = replace(setting, recipe=recipe)
+        elif short < contents.size:
+            again = f"the photos of {self.train.path} are resized again, from {contents.size} to {short}"
+            announce(f"note: {again}: prepare them with --size {short} for the pixels of the files")
         return super().open(setting)
 
 

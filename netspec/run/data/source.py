@@ -51,7 +51,8 @@ class Setting:
         if batch % self.world:
             message = f"a batch of {batch} images cannot be shared out evenly among {self.world} processes"
             down = batch - batch % self.world
-            way = f"set batch to {down}" if down else f"train with {batch} processes or fewer"
+            fewer = f"{batch} processes or fewer" if batch > 1 else "one process"
+            way = f"set batch to {down}" if down else f"train with {fewer}"
             raise DataError(f"{message}: {way}")
         each = batch // self.world
         return slice(self.rank * each, (self.rank + 1) * each)

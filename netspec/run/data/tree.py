@@ -87,6 +87,11 @@ def _images(folder: Path) -> Iterator[bytes]:
                 yield os.fsencode(f"{parent}{os.sep}{name}")
 
 
+def has_parts(root: Path) -> bool:
+    """Whether a folder holds `train/` and `val/`, and not the classes themselves."""
+    return (root / "train").is_dir() and (root / "val").is_dir()
+
+
 def scan_parts(root: Path) -> tuple[tuple[str, ...], Files, Files]:
     """Read `train/` and `val/` under a root; raises DataError where their classes differ."""
     classes = class_folders(root / "train")

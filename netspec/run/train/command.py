@@ -196,7 +196,7 @@ def refuse_unfit(net: Net, data: Data) -> None:
         if len(shape) != 1:
             message = f"{output.name} gives {shape}, not one number for each of the {classes} classes"
             raise DataError(f"{message}: flatten it first")
-        if shape.features < classes:
+        if shape.features != classes:
             way = "--set classes=" if "classes" in net.arguments else "its last layer takes "
             message = f"{data.name} has {classes} classes, but {output.name} tells {shape.features} apart"
             raise DataError(f"{message}: {way}{classes}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from netspec.recipe import Recipe
+from netspec.run.data.tree import has_parts
 from netspec.run.train.state import Run
 from netspec.values import spell
 
@@ -31,7 +34,15 @@ def doubts(run: Run) -> Iterator[str]:
     asked += ["evaluate: ten_crop"] * (recipe.evaluate == "ten_crop")
     if seen_whole(run) and asked:
         whole = f"images of {data.name} are seen whole, in the size of the input"
-        yield f"{whole}: {' and '.join(asked)} change nothing"
+        yield f"{whole}: {' and '.join(asked)} change{'s' * (len(asked) == 1)} nothing"
+    if recipe.val_share != Recipe().val_share and not holds_out(data.name):
+        yield f"{data.name} has validation images of its own: val_share changes nothing"
+
+
+def holds_out(data: str) -> bool:
+    """Whether a set is a folder of which a share is held out for validation."""
+    kind, _, path = data.partition(":")
+    return kind == "folder" and not has_parts(Path(path))
 
 
 def seen_whole(run: Run) -> bool:

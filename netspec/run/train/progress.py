@@ -67,7 +67,8 @@ class Lines:
         source = f", recipe: {plan.citation}" if plan.citation else ""
         self.print(f"on {plan.machine}{together}{source}")
         epochs = f"{plan.epochs} epoch{'s' * (plan.epochs != 1)}"
-        self.print(f"{epochs} of {plan.steps_per_epoch:,} steps of {plan.batch} images, saved in {plan.out}")
+        steps = f"{plan.steps_per_epoch:,} step{'s' * (plan.steps_per_epoch != 1)}"
+        self.print(f"{epochs} of {steps} of {plan.batch} images, saved in {plan.out}")
         if plan.done:
             self.print(f"going on after {plan.done:,} steps")
 
