@@ -53,6 +53,10 @@ KNOWN = {
 }
 
 
+UNCOUNTED = ("prepared", "shards", "synthetic")
+"""Sets of training that take reading to be counted, or have no images of their own."""
+
+
 def samples(name: str) -> Samples:
     """The counts of a data set, known by its name; those of `folder:PATH` are counted.
 
@@ -65,6 +69,9 @@ def samples(name: str) -> Samples:
     kind, _, path = name.partition(":")
     if kind == "folder" and path:
         return folder(name, Path(path))
+    if kind in UNCOUNTED:
+        known = f"{', '.join(KNOWN)} and folder:PATH"
+        raise SampleError(f"{name} is not counted here, but by netspec train: counted are {known}")
     if name not in KNOWN:
         near = did_you_mean(name, KNOWN) or f"known are {', '.join(KNOWN)} and folder:PATH"
         raise SampleError(f"no data set is named {name}: {near}", wrong_use=True)

@@ -113,7 +113,7 @@ def read(path: Path, shown: str | None = None, *, regular_only: bool = False) ->
         message = f"{name} is not UTF-8 text: byte 0x{raw[error.start]:02x} stands in line {line}"
         raise refusal(name, message, "save the file as UTF-8") from None
     if not text.strip():
-        raise refusal(name, f"{name} is empty", "a spec begins with `network Name` and an `input`")
+        raise refusal(name, f"{name} is empty", "a spec begins with `network Name`, a recipe with `train {`")
     return Source(name, text)
 
 

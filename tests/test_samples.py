@@ -93,6 +93,7 @@ def test_what_cannot_be_counted(tree, tmp_path):
     refused = [
         ("imagenett", 2, "did you mean `imagenet`"),
         ("folder:", 2, "no data set"),
+        ("shards:x", 1, "not counted here, but by netspec train"),
         (f"folder:{tmp_path / 'gone'}", 1, "gone"),
         (f"folder:{tree / 'cats'}", 1, "no class folders"),
     ]
