@@ -31,7 +31,9 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 def place(module: nn.Module, device: torch.device, *, channels_last: bool | None = None) -> None:
     """Move a module to a device, its kernels with the channels last or not; CPUs like them so best."""
     module.to(device)
-    if device.type == "cpu" if channels_last is None else channels_last:
+    if channels_last is None:
+        channels_last = device.type == "cpu"
+    if channels_last:
         module.to(memory_format=torch.channels_last)
 
 

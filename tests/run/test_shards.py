@@ -71,7 +71,6 @@ BROKEN: dict[str, tuple[list[Entry], str]] = {
     "no number": ([("a.jpg", b""), ("a.cls", b"dog")], "no class number"),
     "too large": ([("a.jpg", b""), ("a.cls", b"9999999")], "no class number"),
     "apart": ([("a.jpg", b""), ("b.cls", b"1")], "for a:"),
-    "empty": ([], "is empty"),
 }
 
 
@@ -92,6 +91,10 @@ def test_damaged_archives_and_images_are_named(shards):
     path.write_bytes(whole.replace(b"\xff\xd8", b"\x00\x00"))
     with pytest.raises(DataError, match=r"the image at byte [\d,]+ of .*set-val-000001.tar cannot be read"):
         list(open_data(f"shards:{shards}").open(setting()).validate())
+    for each in (path, shards / "set-val-000000.tar"):
+        write(each, [("README.txt", b"nothing")])
+    with pytest.raises(DataError, match=r"set-val-000000\.tar holds no samples"):
+        open_data(f"shards:{shards}")
     path.unlink()
     (shards / "set-val-000000.tar").unlink()
     with pytest.raises(DataError, match=r"no shards named \*val\*.tar"):
@@ -111,7 +114,9 @@ def test_other_entries_are_passed_over(tmp_path):
     write(
         tmp_path / "train.tar",
         [
+            ("README.md", b""),
             ("a/b.c/1.cls", b"4\n"),
+            ("a/b.c/._1.JPG", b"no"),
             ("a/b.c/1.json", b"{}"),
             ("a/b.c/1.seg.png", b"no"),
             ("a/b.c/1.JPG", b"yes"),

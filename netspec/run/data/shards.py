@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 import numpy as np
@@ -84,6 +85,8 @@ def _listed(folder: Path, part: str) -> Shards:
     if (kept := recall("shards", key)) is None:
         announce(f"listing {len(paths):,} shards of {folder}: this happens once")
         rows = [(number, *place) for number, path in enumerate(paths) for place in samples(path)]
+        if not rows:
+            raise DataError(f"{paths[0]} holds no samples: fetch it again")
         kept = {"rows": torch.tensor(rows)}
         keep("shards", key, kept)
     return Shards(paths, kept["rows"].numpy())
@@ -98,42 +101,48 @@ def samples(path: Path) -> Iterator[tuple[int, int, int]]:
     """Where each image of a shard begins and ends, and its class number.
 
     Neighbouring entries belong to one sample where their names agree up to the first dot of the last part.
+    Hidden entries are passed over, and samples with neither an image nor a class number.
 
     Raises:
         DataError: the archive cannot be read, or a sample lacks an image or a class number.
     """
     try:
         with tarfile.open(path, "r:") as archive, path.open("rb") as file:
-            key, place, label = "", None, None
-            for entry in archive:
-                if not entry.isreg():
-                    continue
-                folder, _, last = entry.name.rpartition("/")
-                stem, _, ending = last.partition(".")
-                if f"{folder}/{stem}" != key:
-                    if key:
-                        yield _sample(path, key, place, label)
-                    key, place, label = f"{folder}/{stem}", None, None
-                if f".{ending.lower()}" in EXTENSIONS:
-                    place = entry.offset_data, entry.offset_data + entry.size
-                elif f".{ending}" == LABEL:
-                    label = _number(file, entry)
-            if not key:
-                raise DataError(f"{path} is empty: fetch it again")
-            yield _sample(path, key, place, label)
+            files = (e for e in archive if e.isreg() and not PurePosixPath(e.name).name.startswith("."))
+            for key, entries in groupby(files, lambda entry: _split(entry)[0]):
+                yield from _sample(path, key, entries, file)
     except (tarfile.TarError, OSError) as error:
         raise DataError(f"{path} cannot be read as a tar archive ({error}): fetch it again") from error
+
+
+def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
+    """The name of an entry's sample, and the ending from the first dot of the last part on."""
+    path = PurePosixPath(entry.name)
+    stem, dot, ending = path.name.partition(".")
+    return str(path.with_name(stem)), dot + ending
+
+
+def _sample(
+    path: Path, key: str, entries: Iterable[tarfile.TarInfo], file: IO[bytes]
+) -> Iterator[tuple[int, int, int]]:
+    """The one sample that some entries are, or none."""
+    place = label = None
+    told = False
+    for entry in entries:
+        ending = _split(entry)[1]
+        if ending.lower() in EXTENSIONS:
+            place = entry.offset_data, entry.offset_data + entry.size
+        elif ending == LABEL:
+            told, label = True, _number(file, entry)
+    if place is not None and label is not None:
+        yield *place, label
+    elif place is not None or told:
+        lacks = "image" if place is None else f"class number in a {LABEL}"
+        message = f"{path} has no {lacks} for {key}"
+        raise DataError(f"{message}: a sample is an image and its {LABEL}, one after the other")
 
 
 def _number(file: IO[bytes], entry: tarfile.TarInfo) -> int | None:
     file.seek(entry.offset_data)
     text = file.read(min(entry.size, DIGITS + 1)).strip()
     return int(text) if text.isdigit() and len(text) <= DIGITS else None
-
-
-def _sample(path: Path, key: str, place: tuple[int, int] | None, label: int | None) -> tuple[int, int, int]:
-    if place is None or label is None:
-        lacks = "image" if place is None else f"class number in a {LABEL}"
-        message = f"{path} has no {lacks} for {key.lstrip('/')}"
-        raise DataError(f"{message}: a sample is an image and its {LABEL}, one after the other")
-    return *place, label
