@@ -70,6 +70,11 @@ BROKEN: dict[str, tuple[list[Entry], str]] = {
     "no image": ([("x/a.cls", b"1")], "has no image for x/a"),
     "no number": ([("a.jpg", b""), ("a.cls", b"dog")], "no class number"),
     "too large": ([("a.jpg", b""), ("a.cls", b"9999999")], "no class number"),
+    "two images": (
+        [("a.jpg", b""), ("a.png", b""), ("a.cls", b"1")],
+        "two images or two class numbers for a",
+    ),
+    "one name": ([("a.jpg", b""), ("a.cls", b"1")] * 2, "two class numbers for a"),
     "apart": ([("a.jpg", b""), ("b.cls", b"1")], "for a:"),
 }
 
@@ -80,6 +85,24 @@ def test_what_is_no_sample_is_named(shards, content, message):
     with pytest.raises(DataError, match=r"set-val-000002\.tar") as caught:
         open_data(f"shards:{shards}")
     assert message in str(caught.value)
+
+
+def test_parts_go_by_whole_words(shards, capsys):
+    """An archive is of one part; a class without an image to train on is told."""
+    (shards / "set-val-000000.tar").rename(shards / "retrieval-validation-0.tar")
+    (shards / "set-train-000000.tar").rename(shards / "interval_train.tar")
+    write(shards / "trainval.tar", [("1.jpg", b""), ("1.cls", b"7")])
+    found = open_data(f"shards:{shards}")
+    assert (found.train_images, found.val_images) == (15, 6)
+    assert "note" not in capsys.readouterr().err
+    write(shards / "more-train.tar", [("1.jpg", b""), ("1.cls", b"5")])
+    assert len(open_data(f"shards:{shards}").class_names) == 6
+    assert "note: class 3, and 1 more of 6, has no image to train on" in capsys.readouterr().err
+    write(shards / "train-val.tar", [])
+    with pytest.raises(DataError, match="names both train and val"):
+        open_data(f"shards:{shards}")
+    with pytest.raises(DataError, match="nowhere is no folder"):
+        open_data(f"shards:{shards / 'nowhere'}")
 
 
 def test_damaged_archives_and_images_are_named(shards):
@@ -97,7 +120,7 @@ def test_damaged_archives_and_images_are_named(shards):
         open_data(f"shards:{shards}")
     path.unlink()
     (shards / "set-val-000000.tar").unlink()
-    with pytest.raises(DataError, match=r"no shards named \*val\*.tar"):
+    with pytest.raises(DataError, match=r"no \.tar with the word val in its name"):
         open_data(f"shards:{shards}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from netspec.run.data.source import DataError, announce
 from netspec.run.data.tree import EXTENSIONS
 
 LABEL = ".cls"
+WORDS = {"train": {"train", "training"}, "val": {"val", "valid", "validation"}}
+"""The words in the names of archives that say what they are for."""
 DIGITS = 6  # of a class number: a larger one is a mistake
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
@@ -66,21 +69,26 @@ class Shards:
 
 
 def open_shards(name: str, folder: Path) -> PhotoSet[Shards]:
-    """List the samples of a folder's `*train*.tar` and `*val*.tar`; what was listed is kept.
+    """List the samples of a folder's archives, told apart by the words train and val; the list is kept.
 
     Raises:
         DataError: archives are missing or cannot be read, or a sample has no image or no class number.
     """
     train, val = (_listed(folder, part) for part in ("train", "val"))
-    names = tuple(map(str, range(1 + max(int(part.rows[:, 3].max()) for part in (train, val)))))
-    return PhotoSet(name, names, train, val)
+    count = 1 + max(int(part.rows[:, 3].max()) for part in (train, val))
+    empty = sorted(set(range(count)) - set(train.rows[:, 3].tolist()))
+    if empty:
+        others = f", and {len(empty) - 1:,} more of {count:,}," if len(empty) > 1 else ""
+        announce(f"note: class {empty[0]}{others} has no image to train on in {folder}")
+    return PhotoSet(name, tuple(map(str, range(count))), train, val)
 
 
 def _listed(folder: Path, part: str) -> Shards:
-    paths = tuple(sorted(folder.glob(f"*{part}*.tar")))
+    paths = tuple(sorted(path for path in folder.glob("*.tar") if _part(path) == part))
     if not paths:
-        message = f"{folder} has no shards named *{part}*.tar"
-        raise DataError(f"{message}: name the folder that holds those of train and of val, not compressed")
+        what = f"has no .tar with the word {part} in its name" if folder.is_dir() else "is no folder"
+        message = f"{folder} {what}: name the folder that holds the shards of train and of val"
+        raise DataError(f"{message}, not compressed")
     key = key_of("shards", _identity(paths))
     if (kept := recall("shards", key)) is None:
         announce(f"listing {len(paths):,} shards of {folder}: this happens once")
@@ -90,6 +98,17 @@ def _listed(folder: Path, part: str) -> Shards:
         kept = {"rows": torch.tensor(rows)}
         keep("shards", key, kept)
     return Shards(paths, kept["rows"].numpy())
+
+
+def _part(path: Path) -> str | None:
+    """The part that an archive belongs to, by the words of its name."""
+    words = set(re.findall("[a-z]+", path.stem.lower()))
+    found = [part for part, names in WORDS.items() if words & names]
+    if len(found) > 1:
+        raise DataError(
+            f"{path} names both train and val: rename it, for its part goes by a word of its name"
+        )
+    return found[0] if found else None
 
 
 def _identity(paths: tuple[Path, ...]) -> str:
@@ -130,6 +149,8 @@ def _sample(
     told = False
     for entry in entries:
         ending = _split(entry)[1]
+        if (place and ending.lower() in EXTENSIONS) or (told and ending == LABEL):
+            raise DataError(f"{path} has two images or two class numbers for {key}: give each its own name")
         if ending.lower() in EXTENSIONS:
             place = entry.offset_data, entry.offset_data + entry.size
         elif ending == LABEL:
