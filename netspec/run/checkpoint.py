@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -49,7 +50,9 @@ def load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise TrainError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's doubts of files that are refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damage raises RuntimeError, UnpicklingError, EOFError, KeyError ...
         raise TrainError(f"{path} is not a checkpoint, or damaged") from error
     if not isinstance(content, dict):

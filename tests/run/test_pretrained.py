@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,10 @@ def close(one: torch.Tensor, two: torch.Tensor) -> bool:
 STILL = ["--lr", "1e-30", "--set", "train.optimizer.momentum=0"]
 
 
-@pytest.mark.parametrize("what", ["first", "first/best.pt", "first/checkpoint.pt", "state.pt"])
+@pytest.mark.parametrize("what", ["first", "first/best.pt", "first/checkpoint.pt", "state.pt", "more.pt"])
 def test_a_run_starts_from_another(trained, what):
     save(Path("state.pt"), load(trained / "weights.pt"))
+    save(Path("more.pt"), {"state_dict": load(trained / "weights.pt"), "epoch": 1})
     told = train("digits.net", "--data", "digits", "--weights", what, "--out", "second", *STILL)
     assert f"training starts from the weights {what}\n" in told
     assert all(value.equal(start(Path("second"))[name]) for name, value in start(trained).items())
@@ -69,6 +71,7 @@ BROKEN = {
     "less.pt": ({"fc.bias": None}, "they have no fc.bias"),
     "inner.pt": ({"conv.weight": torch.ones(5, 1, 3, 3)}, "conv.weight is 4x1x3x3 here and 5x1x3x3 there"),
     "wide.pt": ({"fc.weight": torch.ones(10, 9)}, "fc.weight is 10x256 here and 10x9 there"),
+    "nan.pt": ({"fc.bias": torch.full((10,), math.nan)}, "hold values that are no numbers, in fc.bias"),
     "odd.pt": ({"fc.weight": torch.ones(10, 256, dtype=torch.int32)}, "another kind"),
 }
 
@@ -104,6 +107,7 @@ def test_published_weights(tmp_path, photos, monkeypatch):
 
 
 REFUSED = [
+    (["digits.net", "--weights", ""], 2, "names nothing"),
     (["digits.net", "--weights", "IMAGENET1K_V1"], 2, "only those have published weights"),
     (["resnet18", "--weights", "IMAGENET1K_V9"], 1, "has no weights `IMAGENET1K_V9`"),
     (["--resume", "first", "--weights", "first"], 2, "--weights was settled when the run began"),

@@ -29,6 +29,8 @@ def start_from(weights: str, spec: str, net: Net, module: nn.Module, recipe: Rec
     Raises:
         TrainError: there are no such weights, they cannot be read or fetched, or do not fit.
     """
+    if not weights:
+        raise TrainError("--weights names nothing: leave it out to start afresh", wrong_use=True)
     published = PUBLISHED.fullmatch(weights) and not Path(weights).exists()
     outputs = {net.nodes[output.node].shape.features for output in net.outputs}
     here = module.state_dict()
@@ -39,6 +41,8 @@ def start_from(weights: str, spec: str, net: Net, module: nn.Module, recipe: Rec
         refuse_unfit(module, state, f"the weights {weights}")
     except WeightsError as error:
         raise TrainError(str(error)) from error
+    if odd := [k for k, value in state.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise TrainError(f"the weights {weights} hold values that are no numbers, in {odd[0]}")
     module.load_state_dict(state, strict=False)  # old files lack num_batches_tracked, and nothing else
     fresh = f"; {' and '.join(anew)} start anew, for {min(outputs)} classes" if anew else ""
     return [f"training starts from the weights {weights}{fresh}", *doubts]
@@ -74,7 +78,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.is_dir():
         path = path / BEST if (path / BEST).is_file() else path / CHECKPOINT
     content = load(path)
-    state = content.get("model", content)
+    state = next((content[key] for key in ("model", "state_dict") if key in content), content)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise TrainError(f"{path} holds no weights: name a state_dict, or the folder of a run")
     return state
