@@ -198,6 +198,18 @@ def test_the_place_of_the_data_is_kept(mnist_root, tmp_path):
     assert evaluated(tmp_path / "m")["networks"][0]["images"] == 16
 
 
+def test_a_run_finds_its_photos_from_another_folder(tmp_path, photos, monkeypatch):
+    """Resumed, and judged, where the folder's relative name means nothing."""
+    photos("set", count=5)
+    (tmp_path / "photos.net").write_text(PHOTOS)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    train("photos.net", "--data", "folder:set", "--out", "p")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert evaluated("../p")["networks"][0]["images"] == 3
+    assert command("train", "--resume", "../p", "--device", "cpu").exit_code == 0
+
+
 def test_published_weights_by_the_card(tmp_path, photos, monkeypatch):
     """The card says resize, crop, mean and deviation; classes are in the order of the data's."""
     torch.manual_seed(0)

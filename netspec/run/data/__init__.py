@@ -58,6 +58,16 @@ def open_data(
     raise DataError(f"no data set is named {name}: known are {', '.join(NAMES)}", wrong_use=True)
 
 
+def located(name: str) -> str:
+    """The name of a set, the place in it made absolute, so that it means the same wherever it is used.
+
+    >>> located("mnist"), located("folder:/photos")
+    ('mnist', 'folder:/photos')
+    """
+    kind, _, path = name.partition(":")
+    return f"{kind}:{Path(path).absolute()}" if path and kind in ("folder", "prepared", "shards") else name
+
+
 def default_root(name: str) -> Path:
     """Where a downloaded set lies when the user names no place."""
     return cache_folder(name)
@@ -99,4 +109,14 @@ _NAMED: dict[str, Callable[[str, Path | None, bool], Data]] = {
     "imagenet": _imagenet,
 }
 
-__all__ = ["NAMES", "Batches", "Data", "DataError", "Setting", "check_fit", "default_root", "open_data"]
+__all__ = [
+    "NAMES",
+    "Batches",
+    "Data",
+    "DataError",
+    "Setting",
+    "check_fit",
+    "default_root",
+    "located",
+    "open_data",
+]

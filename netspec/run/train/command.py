@@ -19,7 +19,7 @@ from netspec.memory import recipe_of
 from netspec.recipe import Recipe, RecipeError
 from netspec.run.build import build
 from netspec.run.checkpoint import TrainError, fresh_folder, load
-from netspec.run.data import Data, DataError, check_fit, open_data
+from netspec.run.data import Data, DataError, check_fit, located, open_data
 from netspec.run.data.source import announce
 from netspec.run.judge.description import describe, restore
 from netspec.run.judge.saved import read_recipe
@@ -90,7 +90,7 @@ def train_spec(
         recipe = recipe_of(report.net).with_overrides(**overrides)
         if recipe.data is None:
             raise DataError("the spec's recipe names no data set: say which with --data", wrong_use=True)
-        source = opened(recipe.data, chosen.root, recipe, processes)
+        source = opened(located(recipe.data), chosen.root, recipe, processes)
         if "classes" in report.net.arguments and "classes" not in arguments:
             report = check(classes=len(source.class_names))
         status = shown(report, processes)
@@ -134,7 +134,7 @@ def run_job(job: Job, means: Means) -> int:
     torch.manual_seed(job.recipe.seed)
     progress = open_progress()
     module = build(job.net)
-    if means.resume is None and (start := job.about.get("weights")):
+    if means.resume is None and (start := job.about.get("weights")) is not None:
         take_weights(str(start), job, module, means.processes)
     summary = train(
         module,

@@ -36,7 +36,7 @@ def doubts(run: Run) -> Iterator[str]:
         whole = f"images of {data.name} are seen whole, in the size of the input"
         yield f"{whole}: {' and '.join(asked)} change{'s' * (len(asked) == 1)} nothing"
     if recipe.val_share != Recipe().val_share and not holds_out(data.name):
-        yield f"{data.name} has validation images of its own: val_share changes nothing"
+        yield f"val_share is for folders of photos without val/: it changes nothing for {data.name}"
 
 
 def holds_out(data: str) -> bool:
