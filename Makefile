@@ -22,6 +22,7 @@ lint: $(VENV)/developing
 	$(BIN)/ruff format --check netspec tests benchmarks
 	$(BIN)/ruff check netspec tests benchmarks
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 	$(BIN)/netspec fmt --check specs/*.net specs/blocks/*.net recipes/*.net
 
 check: lint test

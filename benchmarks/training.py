@@ -26,7 +26,7 @@ from netspec import load
 from netspec.recipe import Recipe
 from netspec.recipe.optimizers import Sgd
 from netspec.run.data.synthetic import Synthetic
-from netspec.run.device import keep_memory
+from netspec.run.device import keep_memory, place
 from netspec.run.train.machine import Machine, choose
 from netspec.run.train.optimize import make_optimizer
 from netspec.run.train.progress import Silent
@@ -51,7 +51,7 @@ class Loop:
 
     def __init__(self, module: nn.Module, machine: Machine, batch: int, *, ours: bool) -> None:
         self.machine, self.module = machine, module.train()
-        machine.place(module)
+        place(module, machine.device, channels_last=machine.memory_format == "channels_last")
         self.trained = torch.compile(module) if machine.compile else module
         make = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
         self.optimizer = make_optimizer(module, SGD) if ours else make
