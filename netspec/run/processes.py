@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from netspec.run.checkpoint import TrainError
 
 T = TypeVar("T")
-LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
-"""What torch.distributed says where another process is gone."""
+LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+"""What torch.distributed says on a CPU where another process is gone."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,13 @@ def heading(about: Mapping[str, object]) -> str:
     arguments, inputs = about.get("arguments"), about.get("inputs")
     words = [f"--set {n}={spell(v)}" for n, v in arguments.items()] if isinstance(arguments, dict) else []
     words += [f"--input {n}={spell(tuple(s))}" for n, s in inputs.items()] if isinstance(inputs, dict) else []
-    words += [f"--weights {about['weights']}"] if about.get("weights") else []
-    path = " ".join(str(about.get("path", "")).split())
+    words += [f"--weights {_one_line(about['weights'])}"] if about.get("weights") else []
+    path = _one_line(about.get("path", ""))
     return f"# netspec train {' '.join([path, *words])}\n" if path else ""
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def doubts(run: Run) -> Iterator[str]:
