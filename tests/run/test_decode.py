@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +123,30 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     assert read_photo(str(tmp_path / "gone.jpg")) == BadImage(
         str(tmp_path / "gone.jpg"), "No such file or directory"
     )
+
+
+POSTSCRIPT = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 10 10
+%%EndComments
+(ran) print flush
+showpage
+"""
+
+
+@pytest.mark.parametrize(
+    "content", [POSTSCRIPT, b"%PDF-1.4\n", b"\x00\x00\x01\x00\x01\x00"], ids=["EPS", "PDF", "ICO"]
+)
+def test_formats_that_are_not_named_are_not_tried(
+    content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def started(*arguments: object, **options: object) -> None:
+        pytest.fail(f"a program was started: {arguments}")
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    (tmp_path / "x.jpg").write_bytes(content)
+    found = read_photo(str(tmp_path / "x.jpg"))
+    assert isinstance(found, BadImage)
+    assert "not an image" in found.reason
 
 
 @pytest.mark.parametrize("workers", [0, 1])

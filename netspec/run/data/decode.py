@@ -15,7 +15,11 @@ Pixels: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 """One image, H x W x 3 in RGB order, 0 to 255."""
 
 WIDE_MODES = ("I", "F")
-TROUBLE = (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError)
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+"""The only formats that Pillow may try: its others start programs, as EPS starts Ghostscript."""
+
+TROUBLE = (Exception,)
+"""What reading a file can raise: Pillow's decoders raise almost anything on damaged files."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,10 @@ def _jpeg(content: bytes) -> Pixels | None:
 
 
 def read_rgb(content: bytes) -> Pixels:
-    """Decode any format that Pillow knows."""
+    """Decode any of FORMATS by Pillow, whatever the file's name says."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's doubts about metadata and sizes; its errors are raised
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return np.array(_as_rgb(image))
 
 
