@@ -196,3 +196,36 @@ def test_a_checkpoint_of_something_else_is_refused(digits, tmp_path):
         means = Means("cpu", resume=damaged)
         with pytest.raises(TrainError, match=message):
             train(network(), SHAPE, chosen, digits, tmp_path / "run", means=means, progress=Silent())
+
+
+# One tensor of the optimizer's state spoilt, which a fused kernel would read past its end.
+SPOILT_STATE = {
+    "of another shape": lambda value: value[:1].clone(),
+    "a view of too few numbers": lambda value: torch.zeros(1).as_strided(value.shape, [0] * value.dim()),
+    "of whole numbers": lambda value: value.long(),
+    "sparse": lambda value: value.to_sparse(),
+}
+
+
+@pytest.mark.parametrize("optimizer", [SGD, AdamW()], ids=["sgd", "adamw"])
+@pytest.mark.parametrize("spoil", SPOILT_STATE.values(), ids=SPOILT_STATE)
+def test_optimizer_state_that_does_not_fit_is_refused(spoil, optimizer, digits, tmp_path):
+    go(Recipe(epochs=1, optimizer=optimizer), digits, tmp_path / "run")
+    content = load(tmp_path / "run" / "checkpoint.pt")
+    first = content["optimizer"]["state"][0]
+    name = next(name for name in first if name != "step")
+    first[name] = spoil(first[name])
+    chosen = Recipe.model_validate_json(json.dumps(content["recipe"]))
+    means = Means("cpu", resume=content)
+    with pytest.raises(TrainError, match="does not fit this network: the optimizer's"):
+        train(network(), SHAPE, chosen, digits, tmp_path / "run", means=means, progress=Silent())
+
+
+def test_the_step_count_of_an_optimizer_is_one_number(digits, tmp_path):
+    go(Recipe(epochs=1, optimizer=AdamW()), digits, tmp_path / "run")
+    content = load(tmp_path / "run" / "checkpoint.pt")
+    content["optimizer"]["state"][0]["step"] = torch.zeros(7)
+    means = Means("cpu", resume=content)
+    chosen = Recipe.model_validate_json(json.dumps(content["recipe"]))
+    with pytest.raises(TrainError, match="the optimizer's step"):
+        train(network(), SHAPE, chosen, digits, tmp_path / "run", means=means, progress=Silent())

@@ -164,6 +164,7 @@ def set_states(
     state: dict[str, Any],
 ) -> None:
     """Take weights and optimizer state back, each tensor laid out as the parameter that it belongs to."""
+    check_optimizer_state(module, optimizer, state)
     if sharded(module):
         set_full_states(module, optimizer, weights, state)
         return
@@ -173,6 +174,30 @@ def set_states(
         for name, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def check_optimizer_state(module: nn.Module, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Raise ValueError unless each saved tensor is whole and has the shape and kind of its parameter's.
+
+    Fused kernels do not check: a shorter tensor is read and written past its end. Sharded state goes by the
+    names of parameters, other state by their numbers.
+    """
+    ordered = [p for group in optimizer.param_groups for p in group["params"]]
+    parameters: dict[object, Tensor] = {**dict(enumerate(ordered)), **dict(module.named_parameters())}
+    for key, values in state["state"].items():
+        parameter = parameters.get(key)
+        if parameter is None or not isinstance(values, dict):
+            raise ValueError(f"the optimizer's state names a parameter {key!r} that is not there")
+        for name, value in values.items():
+            if not isinstance(value, Tensor):
+                continue
+            wanted = (torch.Size(),) if name == "step" else (parameter.shape,)
+            whole = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+            whole = whole and value.is_floating_point()
+            whole = whole and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+            if value.shape not in wanted or not whole:
+                takes = "x".join(map(str, parameter.shape)) or "1"
+                raise ValueError(f"the optimizer's {name} of a parameter of {takes} is {tuple(value.shape)}")
 
 
 def weights_of(run: Run) -> dict[str, Tensor]:
