@@ -18,6 +18,11 @@ VAL_SHARE = 0.2
 """What training holds out of a folder without `val/`, as `netspec train` does by default."""
 
 
+TRAIN_NAMES = ("train", "training")
+VAL_NAMES = ("val", "valid", "validation", "test", "testing")
+"""What the folders of a set's two parts are called, in any case; of several to validate on, the first."""
+
+
 class SampleError(Exception):
     """A data set that cannot be counted; with `wrong_use`, there is none of that name."""
 
@@ -80,8 +85,8 @@ def samples(name: str) -> Samples:
 
 def folder(name: str, root: Path) -> Samples:
     """Count the images of class folders: those of `train/`, or what is left when a share is held out."""
-    parts = (root / "train").is_dir() and (root / "val").is_dir()
-    place = root / "train" if parts else root
+    parts = find_parts(root)
+    place = parts[0] if parts else root
     try:
         classes = [p for p in sorted(place.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     except OSError as error:
@@ -92,6 +97,29 @@ def folder(name: str, root: Path) -> Samples:
         raise SampleError(f"{empty}: a folder of data has a folder with images for each class")
     held = 0 if parts else sum(min(max(round(n * VAL_SHARE), 1), n - 1) for n in counts)
     return Samples(name, sum(counts) - held, len(counts), 3)
+
+
+def find_parts(root: Path) -> tuple[Path, Path] | None:
+    """The folders to train and to validate on, by their usual names; None where the classes lie in `root`.
+
+    Raises:
+        SampleError: there is a folder to train on, with class folders in it, and none to validate on.
+    """
+    try:
+        folders = {p.name.lower(): p for p in sorted(root.iterdir(), reverse=True) if p.is_dir()}
+    except OSError:
+        return None
+    train, val = (
+        next((folders[name] for name in names if name in folders), None) for names in (TRAIN_NAMES, VAL_NAMES)
+    )
+    if train is None:
+        return None
+    if val is not None:
+        return train, val
+    if any(p.is_dir() and not p.name.startswith(".") for p in train.iterdir()):
+        message = f"{root} has {train.name}/ and no folder to validate on, such as val/"
+        raise SampleError(f"{message}: add one, or name folder:{train}, of which a share is held out")
+    return None  # a class of trains
 
 
 def count_images(place: Path) -> int:

@@ -64,7 +64,7 @@ INSIDE = {
     "samples": BASIC | {"graph", "check"},
     "emit": BASIC | {"ops", "graph", "check", "memory", "samples", "zoo"},
     "modules": set(),
-    "run": BASIC | {"graph", "check", "emit", "files", "source", "recipe", "memory", "zoo"},
+    "run": BASIC | {"graph", "check", "emit", "files", "source", "recipe", "memory", "samples", "zoo"},
 }
 FREE = {"__init__", "__main__", "cli"}
 """They put the parts together, and import what they need inside functions."""

@@ -20,6 +20,7 @@ from netspec.recipe.images import Flip, Lighting, Mean, MeanStd, Raw
 from netspec.run.data import Data, DataError, Setting, open_data
 from netspec.run.data.decode import Pixels, read_photo
 from netspec.run.data.source import View
+from netspec.samples import SampleError, samples
 
 CPU = torch.device("cpu")
 
@@ -228,3 +229,37 @@ def test_other_files_are_passed_over(photos: Callable[..., Path]) -> None:
     (root / "class0" / "._0.jpg").write_text("x")
     (root / ".cache").mkdir()
     assert open_data(f"folder:{root}").train_images == 9
+
+
+PARTS = [
+    ("train", "valid"),
+    ("Train", "Val"),
+    ("training", "validation"),
+    ("train", "test"),
+    ("TRAIN", "val"),
+]
+
+
+@pytest.mark.parametrize("names", PARTS, ids="+".join)
+def test_parts_go_by_their_usual_names(names: tuple[str, str], photos: Callable[..., Path]) -> None:
+    root = photos(f"set/{names[0]}", 5).parent
+    photos(f"set/{names[1]}", 2)
+    data = open_data(f"folder:{root}")
+    assert (data.train_images, data.val_images) == (15, 6)
+    assert data.class_names == ("class0", "class1", "class2")
+    assert samples(f"folder:{root}").train_images == 15
+
+
+def test_a_part_to_train_on_alone_is_refused(photos: Callable[..., Path]) -> None:
+    root = photos("set/train", 5).parent
+    (root / "extra").mkdir()
+    with pytest.raises(DataError, match=r"has train/ and no folder to validate on.*or name folder:.*/train"):
+        open_data(f"folder:{root}")
+    with pytest.raises(SampleError, match="no folder to validate on"):
+        samples(f"folder:{root}")
+
+
+def test_train_can_be_a_class(photos: Callable[..., Path]) -> None:
+    root = photos("set")
+    (root / "class0").rename(root / "train")
+    assert open_data(f"folder:{root}").class_names == ("class1", "class2", "train")

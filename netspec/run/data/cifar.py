@@ -15,7 +15,8 @@ from netspec.run.data.decode import TROUBLE, BadImage, Pixels, decode, reason
 from netspec.run.data.fetch import fetching
 from netspec.run.data.resident import Labelled, ResidentSet
 from netspec.run.data.source import DataError, announce
-from netspec.run.data.tree import EXTENSIONS, Files, class_folders, scan
+from netspec.run.data.tree import Files, class_folders, scan
+from netspec.samples import EXTENSIONS
 
 SIDE = 32
 THEIRS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}

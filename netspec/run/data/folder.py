@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netspec.run.data.photos import PhotoSet
 from netspec.run.data.source import DataError, announce
-from netspec.run.data.tree import Files, class_folders, has_parts, scan, scan_parts, split
+from netspec.run.data.tree import Files, class_folders, parts_of, scan, scan_parts, split
 
 
 class Folder(PhotoSet[Files]):
@@ -16,9 +16,9 @@ class Folder(PhotoSet[Files]):
 
 
 def open_folder(name: str, root: Path, val_share: float, seed: int) -> Folder:
-    """List the images of class folders, or of `train/` and `val/` where both are there."""
-    if has_parts(root):
-        return Folder(name, *scan_parts(root))
+    """List the images of class folders, or of a part to train and one to validate on where both are there."""
+    if parts := parts_of(root):
+        return Folder(name, *scan_parts(*parts))
     if not 0 < val_share < 1:
         raise DataError(f"the share to validate on must lie between 0 and 1, and is {val_share}")
     classes = class_folders(root)
@@ -33,7 +33,7 @@ def open_imagenet(root: Path) -> Folder:
     for part in ("train", "val"):
         if not (root / part).is_dir():
             _unpack(root, part)
-    return Folder("imagenet", *scan_parts(root))
+    return Folder("imagenet", *scan_parts(root / "train", root / "val"))
 
 
 def _unpack(root: Path, part: str) -> None:

@@ -18,7 +18,7 @@ from netspec.run.data.cache import keep, key_of, recall
 from netspec.run.data.decode import TROUBLE, BadImage, Pixels, decode, reason
 from netspec.run.data.photos import PhotoSet
 from netspec.run.data.source import DataError, announce
-from netspec.run.data.tree import EXTENSIONS
+from netspec.samples import EXTENSIONS
 
 LABEL = ".cls"
 WORDS = {"train": {"train", "training"}, "val": {"val", "valid", "validation"}}

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from netspec.run.data.decode import BadImage, Pixels, read_photo
 from netspec.run.data.source import DataError, generator
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+from netspec.samples import EXTENSIONS, SampleError, find_parts
 
 
 @dataclass(frozen=True)
@@ -87,20 +86,23 @@ def _images(folder: Path) -> Iterator[bytes]:
                 yield os.fsencode(f"{parent}{os.sep}{name}")
 
 
-def has_parts(root: Path) -> bool:
-    """Whether a folder holds `train/` and `val/`, and not the classes themselves."""
-    return (root / "train").is_dir() and (root / "val").is_dir()
+def parts_of(root: Path) -> tuple[Path, Path] | None:
+    """The folders to train and to validate on, or None where `root` holds the classes; raises DataError."""
+    try:
+        return find_parts(root)
+    except SampleError as error:
+        raise DataError(str(error)) from error
 
 
-def scan_parts(root: Path) -> tuple[tuple[str, ...], Files, Files]:
-    """Read `train/` and `val/` under a root; raises DataError where their classes differ."""
-    classes = class_folders(root / "train")
-    other = class_folders(root / "val")
+def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
+    """Read the two parts of a set; raises DataError where their classes differ."""
+    classes = class_folders(train)
+    other = class_folders(val)
     if missing := sorted(set(classes) ^ set(other)):
-        where = root / ("val" if missing[0] in classes else "train")
+        where = val if missing[0] in classes else train
         message = f"{where} has no class folder {missing[0]}, and the other part has it"
-        raise DataError(message + ": train/ and val/ need the same class folders")
-    return classes, scan(root / "train", classes), scan(root / "val", classes)
+        raise DataError(f"{message}: {train.name}/ and {val.name}/ need the same class folders")
+    return classes, scan(train, classes), scan(val, classes)
 
 
 def split(files: Files, val_share: float, seed: int) -> tuple[Files, Files]:

@@ -17,7 +17,7 @@ from netspec.recipe.images import Raw
 from netspec.run.data import Data, DataError, Setting, check_fit, open_data
 from netspec.run.data.folder import Folder
 from netspec.run.data.source import Batch, View
-from netspec.run.data.tree import class_folders, has_parts, scan
+from netspec.run.data.tree import class_folders, parts_of, scan
 from netspec.run.device import memory_explained, place
 from netspec.run.judge.saved import Saved
 from netspec.run.judge.scores import Votes, collect
@@ -51,7 +51,7 @@ def open_images(saved: Saved, name: str | None, root: Path | None) -> Images:
     """
     name = name or saved.data
     kind, _, path = name.partition(":")
-    if kind == "folder" and path and not has_parts(Path(path)) and not _same(name, saved.data):
+    if kind == "folder" and path and parts_of(Path(path)) is None and not _same(name, saved.data):
         classes = class_folders(Path(path))
         every = scan(Path(path), classes)
         return Images(Folder(name, classes, every, every), "all images")
@@ -63,7 +63,7 @@ def open_images(saved: Saved, name: str | None, root: Path | None) -> Images:
         seed=saved.recipe.seed,
         download=root is not None or known is None,  # nothing is written where a stranger's file says
     )
-    held_out = kind == "folder" and not has_parts(Path(path))
+    held_out = kind == "folder" and parts_of(Path(path)) is None
     return Images(data, "the images that its training held out" if held_out else "validation images")
 
 

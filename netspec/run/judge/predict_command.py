@@ -17,12 +17,12 @@ from netspec.diagnostics import printable
 from netspec.emit.columns import columns, percent
 from netspec.run.checkpoint import TrainError
 from netspec.run.data import DataError
-from netspec.run.data.tree import EXTENSIONS
 from netspec.run.device import choose_device, memory_explained, place
 from netspec.run.evaluate import predict
 from netspec.run.judge.published import open_network
 from netspec.run.judge.saved import Saved
 from netspec.run.judge.viewing import Seen, see
+from netspec.samples import EXTENSIONS
 
 TROUBLE = (TrainError, DataError)
 """What can be wrong for a reason the user can mend."""

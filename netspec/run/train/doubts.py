@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from netspec.recipe import Recipe
-from netspec.run.data.tree import has_parts
+from netspec.run.data.tree import parts_of
 from netspec.run.train.state import Run
 from netspec.values import spell
 
@@ -46,7 +46,7 @@ def doubts(run: Run) -> Iterator[str]:
 def holds_out(data: str) -> bool:
     """Whether a set is a folder of which a share is held out for validation."""
     kind, _, path = data.partition(":")
-    return kind == "folder" and not has_parts(Path(path))
+    return kind == "folder" and parts_of(Path(path)) is None
 
 
 def seen_whole(run: Run) -> bool:
