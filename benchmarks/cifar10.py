@@ -17,10 +17,10 @@ from statistics import mean
 import torch
 
 from netspec import load
+from netspec.datasets.registry import Data, open_data
 from netspec.memory import recipe_of
-from netspec.run.data import Data, open_data
-from netspec.run.train.progress import open_progress
-from netspec.run.train.run import train
+from netspec.training.progress import open_progress
+from netspec.training.trainer import train
 
 BARS = {"cifar_alexnet": (80.0, "30 minutes"), "cifar10": (75.0, "no bar")}
 

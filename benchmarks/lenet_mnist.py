@@ -28,14 +28,14 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
 from netspec import Network, load
-from netspec.check import check_file
+from netspec.build.device import keep_memory
+from netspec.checker import check_file
+from netspec.datasets.registry import open_data
 from netspec.memory import recipe_of
 from netspec.recipe import Recipe
-from netspec.run.data import open_data
-from netspec.run.device import keep_memory
-from netspec.run.train.progress import Progress, Silent, open_progress
-from netspec.run.train.report import EpochReport, Summary
-from netspec.run.train.run import train
+from netspec.training.progress import Progress, Silent, open_progress
+from netspec.training.report import EpochReport, Summary
+from netspec.training.trainer import train
 
 SHAPE = (1, 28, 28)
 

@@ -30,13 +30,13 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
+from netspec.datasets.class_folders import class_folders, scan
+from netspec.datasets.prepare import prepare
+from netspec.datasets.registry import Batches, Setting, open_data
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, ImageNet
-from netspec.run.data import Batches, Setting, open_data
-from netspec.run.data.decode import BadImage
-from netspec.run.data.prepare import prepare
-from netspec.run.data.resample import Box, centred, resized_shape, window
-from netspec.run.data.tree import class_folders, scan
+from netspec.transforms.decode import BadImage
+from netspec.transforms.resize import Box, centred, resized_shape, window
 
 SHORT, SIZE, BATCH = 256, 227, 64
 BARS = {"files": 2.5, "prepared": 5.0}

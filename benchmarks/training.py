@@ -23,15 +23,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from netspec import load
+from netspec.build.device import keep_memory, place
+from netspec.datasets.synthetic import Synthetic
 from netspec.recipe import Recipe
 from netspec.recipe.optimizers import Sgd
-from netspec.run.data.synthetic import Synthetic
-from netspec.run.device import keep_memory, place
-from netspec.run.train.machine import Machine, choose
-from netspec.run.train.optimize import make_optimizer
-from netspec.run.train.progress import Silent
-from netspec.run.train.report import EpochReport
-from netspec.run.train.run import Means, train
+from netspec.training.optim import make_optimizer
+from netspec.training.precision import Machine, choose
+from netspec.training.progress import Silent
+from netspec.training.report import EpochReport
+from netspec.training.trainer import Means, train
 
 SHAPE = (3, 224, 224)
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import netspec
 from netspec import zoo
-from netspec.source import builtin_folder
+from netspec.library import builtin_folder
 
 FILES = """
     alexnet convnext densenet efficientnet googlenet inception maxvit mnasnet mobilenetv2 mobilenetv3 regnet

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from netspec.check import Report, check_file
+from netspec.checker import Report, check_file
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.graph import Net
+from netspec.library import Found, locate
 from netspec.shape import Shape
-from netspec.source import Found, locate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,11 +56,11 @@ class Network:
         Raises:
             WeightsError: there are no such weights for this network, they do not fit, or cannot be fetched.
         """
-        from netspec.run.build import build
+        from netspec.build.compile import build
 
         module = build(self.net)
         if weights is not None:
-            from netspec.run.weights import load_weights
+            from netspec.build.weights import load_weights
 
             load_weights(module, self.card, weights)
         return module

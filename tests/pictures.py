@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from netspec.datasets.in_memory import Labelled
+from netspec.datasets.registry import Setting
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
-from netspec.run.data import Setting
-from netspec.run.data.resident import Labelled
 
 CPU = torch.device("cpu")
 PHOTO = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)

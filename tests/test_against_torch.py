@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from networks import network
 from torch import nn
 
-from netspec.check import check_source
+from netspec.build.compile import build
+from netspec.checker import check_source
 from netspec.diagnostics import Source
 from netspec.emit.torch import source
-from netspec.formatter import format_source, format_tree
+from netspec.language.formatter import format_source, format_tree
+from netspec.language.parser import parse
 from netspec.ops import OPS
-from netspec.parse import parse
-from netspec.run.build import build
 from netspec.shape import Shape, ShapeError
 
 ACCEPTED = {"accepted": 0, "refused": 0}

@@ -14,64 +14,63 @@ from places import HERE, SPECS
 from torch import nn
 
 import netspec
-from netspec.check import check_source
-from netspec.check.naming import MODULE_WORDS
+from netspec.build.compile import build
+from netspec.checker import check_source
+from netspec.checker.naming import MODULE_WORDS
 from netspec.diagnostics import Source
 from netspec.ops import OPS
-from netspec.run.build import build
 
 PACKAGE = Path(netspec.__file__).parent
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "__pycache__" not in p.parts)
 
 # Packages from outside, and the only places that may import them.
+TORCH_ROOMS = ("build/", "checkpoint/", "datasets/", "evaluation/", "sweep/", "training/", "transforms/")
 OUTSIDE = {
-    "torch": ("run/", "modules/"),
-    "torchvision": ("run/",),
-    "sklearn": ("run/",),
-    "numpy": ("run/",),
-    "PIL": ("run/",),
-    "simplejpeg": ("run/",),
-    "rich": ("run/",),
-    "matplotlib": ("run/plot/",),
-    "lark": ("parse/",),
+    "torch": (*TORCH_ROOMS, "ops/nn/"),
+    "torchvision": TORCH_ROOMS,
+    "sklearn": ("datasets/",),
+    "numpy": ("datasets/", "transforms/", "evaluation/"),
+    "PIL": ("datasets/", "transforms/"),
+    "simplejpeg": ("datasets/", "transforms/"),
+    "rich": TORCH_ROOMS,
+    "matplotlib": ("evaluation/plots/",),
+    "lark": ("language/parser/",),
     "graphviz": ("emit/picture.py",),
     "networkx": ("graph.py",),
     "click": ("cli/", "__main__.py"),
     "yaml": ("zoo.py",),
-    "pydantic": ("ops/", "check/arguments.py", "recipe/", "emit/manual.py", "zoo.py"),
+    "pydantic": ("ops/", "checker/arguments.py", "recipe/", "emit/manual.py", "zoo.py"),
 }
 # What each part of netspec may import, beside itself. The order is that of the architecture: only leftwards.
-BASIC = {"diagnostics", "shape", "values"}
-SYNTAX = BASIC | {"tree", "parse"}
+SPECS_IN = {"diagnostics", "shape", "files", "library", "zoo", "language", "ops", "graph", "recipe", "memory"}
+SPECS_OUT = SPECS_IN | {"checker", "emit"}
 INSIDE = {
     "diagnostics": set(),
     "shape": set(),
-    "values": set(),
     "files": set(),
-    "tree": {"diagnostics"},
     "zoo": {"diagnostics"},
-    "source": {"diagnostics", "zoo"},
-    "ops": {"shape", "values"},
+    "library": {"diagnostics", "zoo"},
+    "language": {"diagnostics", "shape", "files", "library"},
+    "ops": {"shape", "language"},
     "graph": {"diagnostics", "ops", "shape"},
-    "parse": BASIC | {"tree"},
-    "functions": BASIC,
-    "evaluate": BASIC | {"tree", "functions"},
-    "recipe": {"values"},
-    "settings": SYNTAX | {"evaluate"},
-    "formatter": SYNTAX | {"files", "source"},
+    "recipe": {"language"},
     "memory": {"graph", "recipe"},
-    "check": SYNTAX | {"evaluate", "functions", "source", "ops", "graph", "recipe"},
-    "samples": BASIC | {"graph", "check"},
-    "emit": BASIC | {"ops", "graph", "check", "memory", "samples", "zoo"},
-    "modules": set(),
-    "run": BASIC | {"graph", "check", "emit", "files", "source", "recipe", "memory", "samples", "zoo"},
+    "checker": SPECS_IN - {"files", "memory"},
+    "emit": SPECS_IN | {"checker", "datasets"},
+    "build": SPECS_OUT | {"checkpoint"},
+    "checkpoint": SPECS_OUT | {"training"},
+    "transforms": {"recipe", "datasets"},
+    "datasets": SPECS_OUT | {"transforms"},
+    "evaluation": SPECS_OUT | {"build", "checkpoint", "datasets", "training", "transforms"},
+    "training": SPECS_OUT | {"build", "checkpoint", "datasets", "evaluation", "transforms"},
+    "sweep": SPECS_OUT | {"checkpoint", "training"},
 }
 FREE = {"__init__", "__main__", "cli"}
 """They put the parts together, and import what they need inside functions."""
 
 
 def part(module: str) -> str:
-    """The part of netspec that a module belongs to: `check` for `netspec.check.naming`."""
+    """The part of netspec that a module belongs to: `check` for `netspec.checker.naming`."""
     return module.split(".")[1] if "." in module else "__init__"
 
 

@@ -11,7 +11,7 @@ import pytest
 from test_security import audit
 
 from netspec import Network
-from netspec.check import Report, check_source
+from netspec.checker import Report, check_source
 from netspec.diagnostics import Source, render
 
 SECONDS = 8

@@ -6,7 +6,7 @@ import pytest
 from places import HERE
 
 from netspec import check
-from netspec.check import check_file
+from netspec.checker import check_file
 from netspec.diagnostics import Diagnostic, Label, Source, Span, SpecError, render
 
 BAD = sorted((HERE / "cases" / "bad").glob("*.net"))

@@ -9,14 +9,14 @@ import pytest
 from places import HERE
 
 from netspec import check, zoo
-from netspec.check import check_source
+from netspec.checker import check_source
+from netspec.datasets.info import samples, sentence
 from netspec.diagnostics import Source
 from netspec.emit.table import text
+from netspec.language.settings import read_setting
 from netspec.memory import estimate
 from netspec.recipe.reading import PARTS
-from netspec.run.sweep.grid import grid
-from netspec.samples import samples, sentence
-from netspec.settings import read_setting
+from netspec.sweep.grid import grid
 
 ROOT = HERE.parent
 
@@ -96,6 +96,6 @@ def test_what_the_document_of_images_names_is_known():
 
 
 def test_the_document_of_images_names_every_set():
-    from netspec.run.data import NAMES
+    from netspec.datasets.registry import NAMES
 
     assert {re.split("[:[]", name)[0] for name in entries("Sets")} == {re.split("[:[]", n)[0] for n in NAMES}

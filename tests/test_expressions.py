@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from torchvision.models._utils import _make_divisible
 
-from netspec.check import Report, check_source
+from netspec.checker import Report, check_source
 from netspec.diagnostics import Source
-from netspec.settings import SettingError, read_setting, read_shape
+from netspec.language.settings import SettingError, read_setting, read_shape
 from netspec.shape import Shape
 
 HEAD = "network Net(n = 2, m = 3, kind = 1)\ninput image: 3x16x16\n_ = [n, m, kind]\n"

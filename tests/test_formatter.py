@@ -8,8 +8,8 @@ from places import HERE
 
 from netspec.cli import main
 from netspec.diagnostics import Source, SpecError
-from netspec.formatter import format_source
-from netspec.parse import parse
+from netspec.language.formatter import format_source
+from netspec.language.parser import parse
 
 SPECS = HERE.parent / "specs"
 SPEC_FILES = sorted([*SPECS.rglob("*.net"), *(HERE / "cases" / "ok").glob("*.net")])

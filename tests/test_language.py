@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import netspec
-from netspec.check import Report, check_source
+from netspec.checker import Report, check_source
 from netspec.diagnostics import Source
 from netspec.shape import Shape
 

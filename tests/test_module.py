@@ -16,7 +16,7 @@ from torch import nn
 
 import netspec
 from netspec import Network
-from netspec.check import check_source
+from netspec.checker import check_source
 from netspec.diagnostics import Source
 from netspec.emit.torch.names import TAKEN
 

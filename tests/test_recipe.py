@@ -7,11 +7,11 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from netspec.language.values import Call
 from netspec.recipe import Fault, Recipe, RecipeError, read
 from netspec.recipe.images import Flip, Lighting, Mean
 from netspec.recipe.optimizers import Sgd
 from netspec.recipe.schedules import Constant, Cosine, Inv, Moment, Multistep, Plateau, Policy, Poly, Step
-from netspec.values import Call
 
 ALEXNET = {
     "data": Call("imagenet"),

@@ -8,13 +8,13 @@ import pytest
 from places import SPECS
 
 import netspec
-from netspec.check import Report, check_file, check_source
+from netspec.checker import Report, check_file, check_source
 from netspec.diagnostics import Source
+from netspec.language.settings import read_setting
+from netspec.language.values import Call
 from netspec.memory import recipe_of
 from netspec.recipe import Recipe, write
 from netspec.recipe.schedules import Moment
-from netspec.settings import read_setting
-from netspec.values import Call
 
 LENET = {"caffe": True}
 OVERRIDES: dict[str, tuple[object, object]] = {
@@ -133,7 +133,7 @@ def test_a_recipe_reads_back_as_it_was_written(spec, tmp_path):
 
 
 def locate_path(spec: str) -> tuple[Path, dict[str, object]]:
-    from netspec.source import locate
+    from netspec.library import locate
 
     if spec == "file":
         return SPECS / "lenet.net", dict(LENET)
@@ -146,7 +146,7 @@ OWN = {"alexnet_caffe": "alexnet", "alexnet_torchvision": "alexnet", "lenet_fast
 
 @pytest.mark.parametrize("recipe", sorted(p.stem for p in (SPECS.parent / "recipes").glob("*.net")))
 def test_recipes_that_come_with_netspec_fit_their_networks(recipe):
-    from netspec.source import locate_recipe
+    from netspec.library import locate_recipe
 
     arguments = LENET if OWN[recipe] == "lenet" else {}
     report = check_file(SPECS / f"{OWN[recipe]}.net", arguments, recipe=locate_recipe(recipe))
@@ -176,7 +176,7 @@ def test_texts_that_the_language_cannot_hold_are_refused():
 
 
 def test_a_citation_is_kept_by_the_formatter():
-    from netspec.formatter import format_source
+    from netspec.language.formatter import format_source
 
     text = 'train "someone" {\n  batch: 3\n}\n'
     assert format_source(Source("x.net", text)) == text

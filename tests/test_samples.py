@@ -10,11 +10,11 @@ from click.testing import CliRunner, Result
 from places import SPECS
 
 import netspec
-from netspec import samples as counts
 from netspec.cli import main
-from netspec.run.data import open_data
-from netspec.run.data.tree import EXTENSIONS
-from netspec.samples import KNOWN, samples
+from netspec.datasets import info as counts
+from netspec.datasets.class_folders import EXTENSIONS
+from netspec.datasets.info import KNOWN, samples
+from netspec.datasets.registry import open_data
 
 
 def check(*arguments: object) -> Result:

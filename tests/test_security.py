@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from netspec import Network, check
-from netspec.check import Report, check_source
+from netspec.checker import Report, check_source
 from netspec.cli import main
 from netspec.diagnostics import Source, SpecError
 

@@ -12,7 +12,7 @@ from torchvision.models import swin_transformer as swin
 from torchvision.ops import StochasticDepth
 
 from netspec import Network
-from netspec.check import check_source
+from netspec.checker import check_source
 from netspec.diagnostics import Source
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.check import Report, check_file
+from netspec.checker import Report, check_file
 
 NET = "network Net\ninput image: 3x8x8\n{}\nB\n"
 

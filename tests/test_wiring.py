@@ -11,7 +11,7 @@ from networks import network
 from torch import Tensor, nn
 
 from netspec import Network
-from netspec.check import check_source
+from netspec.checker import check_source
 from netspec.diagnostics import Source
 from netspec.graph import Net, Node
 

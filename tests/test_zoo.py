@@ -20,7 +20,7 @@ from torchvision import models
 import netspec
 from netspec import zoo
 from netspec.cli import main
-from netspec.source import locate
+from netspec.library import locate
 
 CARDS = {name: zoo.card(name) for name in zoo.names()}
 BUILDERS = models.list_models(module=torchvision.models)

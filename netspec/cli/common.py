@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from netspec.check import Report
+    from netspec.checker import Report
     from netspec.shape import Shape
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -31,9 +31,9 @@ def examine(
     spec: str, settings: Sequence[str], inputs: Sequence[str], recipe: str | None = None, **more: object
 ) -> Report:
     """Check a spec, by its own recipe or another file's; what cannot be read gives a report of that."""
-    from netspec.check import Report, check_file
+    from netspec.checker import Report, check_file
     from netspec.diagnostics import SpecError
-    from netspec.source import locate, locate_recipe
+    from netspec.library import locate, locate_recipe
 
     try:
         found, told = locate(spec), locate_recipe(recipe) if recipe else None
@@ -56,7 +56,7 @@ def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Repor
 
 def assigned(settings: Sequence[str]) -> dict[str, object]:
     """Read `name=value` pairs; values are expressions of the language, other words are texts."""
-    from netspec.settings import SettingError, read_setting
+    from netspec.language.settings import SettingError, read_setting
 
     try:
         return dict(read_setting(s) for s in settings)
@@ -66,7 +66,7 @@ def assigned(settings: Sequence[str]) -> dict[str, object]:
 
 def sized(shapes: Sequence[str]) -> dict[str, Shape]:
     """Read `3x256x256` or `image=3x256x256`."""
-    from netspec.settings import SettingError, read_shape
+    from netspec.language.settings import SettingError, read_shape
 
     try:
         return dict(read_shape(s) for s in shapes)
@@ -76,7 +76,7 @@ def sized(shapes: Sequence[str]) -> dict[str, Shape]:
 
 def counted(text: str | None) -> float | None:
     """Read a count, such as `30M`."""
-    from netspec.settings import SettingError, read_count
+    from netspec.language.settings import SettingError, read_count
 
     try:
         return None if text is None else read_count(text)

@@ -42,7 +42,7 @@ crops = click.option(
 @batch
 def eval_command(networks: Sequence[str], **options: Any) -> None:
     """Judge trained networks, and the vote of several, by their errors on a data set."""
-    from netspec.run.judge.eval_command import TROUBLE, eval_networks
+    from netspec.evaluation.eval_command import TROUBLE, eval_networks
 
     with Plainly(*TROUBLE):
         click.echo(eval_networks(networks, **options))
@@ -62,7 +62,7 @@ def eval_command(networks: Sequence[str], **options: Any) -> None:
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Images in a batch.")
 def predict_command(network: str, images: Sequence[str], **options: Any) -> None:
     """Name the classes of image files, of folders of them, and of patterns such as 'photos/*.jpg'."""
-    from netspec.run.judge.predict_command import TROUBLE, predict_images
+    from netspec.evaluation.predict_command import TROUBLE, predict_images
 
     with Plainly(*TROUBLE):
         sys.exit(
@@ -88,7 +88,7 @@ def predict_command(network: str, images: Sequence[str], **options: Any) -> None
 @published
 def plot_command(runs: Sequence[str], output: Path, **options: Any) -> None:
     """Draw loss, error and learning rate of runs; or the filters or feature maps of one network."""
-    from netspec.run.plot.command import TROUBLE, plot
+    from netspec.evaluation.plots.command import TROUBLE, plot
 
     with Plainly(*TROUBLE):
         click.echo(plot(runs, output, **options))

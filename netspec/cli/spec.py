@@ -42,8 +42,8 @@ def check_command(
     **options: Any,
 ) -> None:
     """Check specs: shapes, claims and counts, with every fault at its place."""
+    from netspec.datasets.info import SampleError, hold_against, samples
     from netspec.emit.reports import write_reports
-    from netspec.samples import SampleError, hold_against, samples
 
     with Plainly(SampleError):
         counts = samples(data) if data else None
@@ -109,6 +109,6 @@ def export_command(
 )
 def fmt_command(specs: Sequence[str], only_check: bool) -> None:
     """Format specs in place, `-` from standard input to standard output."""
-    from netspec.formatter import format_files
+    from netspec.language.formatter import format_files
 
     sys.exit(format_files(specs, only_check, click.echo))

@@ -39,7 +39,7 @@ def sweep_command(spec: str, options: Sequence[str], **more: Any) -> None:
 
     Options of `netspec train`, such as --data and --epochs, stand behind the spec.
     """
-    from netspec.run.sweep.command import TROUBLE, sweep
+    from netspec.sweep.command import TROUBLE, sweep
 
     inputs = inputs_of(spec, options)
     check = partial(examine, spec, inputs=inputs)

@@ -63,7 +63,7 @@ def train_command(
     `--set train.KEY=VALUE` sets an entry of the recipe, such as train.batch=64 or train.optimizer.lr=0.1.
     With torchrun in front, several processes train together.
     """
-    from netspec.run.train.command import TROUBLE, resume_run, train_spec
+    from netspec.training.session import TROUBLE, resume_run, train_spec
 
     inputs = options.pop("inputs")
     refuse_mixture(spec, resume, {"--recipe": recipe, "--set": settings, "--input": inputs, **options})

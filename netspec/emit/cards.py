@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 
 from netspec.emit.table import human
-from netspec.values import spell
+from netspec.language.values import spell
 from netspec.zoo import MACS, Card, Evaluation, Result
 
 COLUMNS = ("name", "params", "MACs", "top-1", "input", "paper")

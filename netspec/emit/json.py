@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from netspec.check import Report
+from netspec.checker import Report
+from netspec.datasets.info import Samples, figures
 from netspec.graph import Net, Node
 from netspec.memory import estimate
-from netspec.samples import Samples, figures
 from netspec.shape import CONVENTION
 
 

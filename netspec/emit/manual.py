@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from netspec.language.values import spell
 from netspec.ops import OPS, Op
-from netspec.values import spell
 
 
 def manual() -> str:

@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from netspec.check import Report
+from netspec.checker import Report
+from netspec.datasets.info import Samples, sentence
 from netspec.diagnostics import printable, render
 from netspec.emit import json, sarif, table
 from netspec.memory import estimate
-from netspec.samples import Samples, sentence
 
 
 def write_reports(

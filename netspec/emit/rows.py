@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netspec.graph import Net, Node, Scope
+from netspec.language.values import spell
 from netspec.shape import Cost, Shape
-from netspec.values import spell
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from netspec.check import Report
+from netspec.checker import Report
 from netspec.diagnostics import Diagnostic, Source, Span
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

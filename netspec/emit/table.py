@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from netspec.emit.rows import Row, describe, rows
 from netspec.graph import Net, Node
+from netspec.language.values import spell
 from netspec.memory import Memory
 from netspec.shape import CONVENTION
-from netspec.values import spell
 
 COLUMNS = ("name", "op", "output", "params", "MACs", "activation", "field")
 OPS = ("comparisons", "additions", "multiplications", "divisions", "exponentials")

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from netspec.language.values import Call
 from netspec.ops.base import Code, Positive, Reach, Share, Tensor, code
 from netspec.ops.layout import grid
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Cost, Shape, require
-from netspec.values import Call
 
 
 def matmuls(tokens: int, keys: int, features: int) -> Cost:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from netspec.language.values import kind_of, python
 from netspec.shape import Axis, Cost, Grid, Shape, is_image, require
-from netspec.values import kind_of, python
 
 OPS: dict[str, type[Op]] = {}
 """Every layer type by its keyword; a class registers itself by being defined."""

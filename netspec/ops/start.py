@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from netspec.language.values import Call, kind_of
 from netspec.ops.base import Op
-from netspec.values import Call, kind_of
 
 INITS: Mapping[str, tuple[str, ...]] = {
     "zeros": (),

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from netspec.language.values import Call
 from netspec.ops.base import Code, Op, Tensor
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Shape
-from netspec.values import Call
 
 
 def to_shape(value: object) -> object:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from netspec.language.values import Call
 from netspec.recipe.images import Augment, MeanStd, Normalize
 from netspec.recipe.objective import CrossEntropy, Start
 from netspec.recipe.optimizers import Optimizer, Sgd
@@ -25,7 +26,6 @@ from netspec.recipe.reading import (
 )
 from netspec.recipe.schedules import Constant, Schedule
 from netspec.recipe.writing import as_call, write
-from netspec.values import Call
 
 
 class Recipe(Part):

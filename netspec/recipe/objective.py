@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from netspec.language.values import Call, spell
 from netspec.recipe.parts import Part
-from netspec.values import Call, spell
 
 
 class CrossEntropy(Part):

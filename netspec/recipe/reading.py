@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from netspec.language.values import Call, spell
 from netspec.recipe.images import AUGMENTS, NORMALIZATIONS
 from netspec.recipe.objective import CrossEntropy, Start
 from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd
@@ -24,7 +25,6 @@ from netspec.recipe.schedules import (
     Poly,
     Step,
 )
-from netspec.values import Call, spell
 
 
 def _named(*parts: type[Part]) -> dict[str, type[Part]]:

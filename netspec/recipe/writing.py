@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from netspec.language.values import Call
 from netspec.recipe.objective import Start
 from netspec.recipe.parts import Part
-from netspec.values import Call
 
 
 def write(recipe: Part, citation: str | None = None) -> str:

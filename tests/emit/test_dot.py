@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from places import SPECS
 
-from netspec.check import check_file, check_source
+from netspec.checker import check_file, check_source
 from netspec.diagnostics import Source
 from netspec.emit.dot import dot
 from netspec.emit.dot.figure import Box, Cluster, figure

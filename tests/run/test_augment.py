@@ -12,6 +12,10 @@ import torch
 from pictures import PHOTO, in_memory, setting
 from torchvision.transforms import v2
 
+from netspec.datasets.base import Preprocessing
+from netspec.datasets.in_memory import ResidentBatches
+from netspec.datasets.registry import Batches, DataError, Setting, open_data
+from netspec.language.values import Call
 from netspec.recipe import Recipe, RecipeError, read
 from netspec.recipe.images import (
     AutoAugment,
@@ -24,13 +28,9 @@ from netspec.recipe.images import (
     RandomResizedCrop,
     TrivialAugment,
 )
-from netspec.run.data import Batches, DataError, Setting, open_data
-from netspec.run.data.policies import applied, policies
-from netspec.run.data.resident import ResidentBatches
-from netspec.run.data.source import Preprocessing
-from netspec.run.data.transforms import Draw, erase
-from netspec.run.data.views import TrainingView, random_window
-from netspec.values import Call
+from netspec.transforms.augment import Draw, erase
+from netspec.transforms.crops import TrainingView, random_window
+from netspec.transforms.policies import applied, policies
 
 # Random resized crops
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from netspec.run.checkpoint import TrainError, append_line, claimed, fresh_folder, load, save, save_text
+from netspec.checkpoint.store import TrainError, append_line, claimed, fresh_folder, load, save, save_text
 
 
 class Evil:
@@ -112,7 +112,7 @@ def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
 def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
     """Held again when that ended, even by SIGKILL; nothing is left of a folder that stayed empty."""
     folder = tmp_path / "run"
-    holds = "from netspec.run.checkpoint import *; from sys import argv"
+    holds = "from netspec.checkpoint.store import *; from sys import argv"
     holds += "\nwith claimed(Path(argv[1]), 'x'): print(1, flush=True); input()"
     command = [sys.executable, "-c", holds, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from netspec.datasets.registry import DataError, Setting, open_data
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
-from netspec.run.data import DataError, Setting, open_data
-from netspec.run.data.decode import BadImage, Pixels, decode, read_photo
-from netspec.run.data.resample import Box, centred, resized_shape, window
+from netspec.transforms.decode import BadImage, Pixels, decode, read_photo
+from netspec.transforms.resize import Box, centred, resized_shape, window
 
 RANDOM = np.random.default_rng(0)
 NOISE = RANDOM.integers(0, 256, (30, 40, 3), dtype=np.uint8)

@@ -16,11 +16,11 @@ from small import DIGITS, PHOTOS, command
 from torch import nn
 
 from netspec import zoo
-from netspec.run import weights
-from netspec.run.checkpoint import load, save
-from netspec.run.data import Setting, open_data
-from netspec.run.judge import published
-from netspec.run.judge.saved import open_saved
+from netspec.build import weights
+from netspec.checkpoint.store import load, save
+from netspec.datasets.registry import Setting, open_data
+from netspec.evaluation import published
+from netspec.evaluation.load import open_saved
 
 
 def evaluated(*arguments: object) -> dict:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from netspec.run.evaluate import evaluate
+from netspec.evaluation.scoring import evaluate
 
 
 class Picked(nn.Module):

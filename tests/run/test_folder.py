@@ -15,12 +15,12 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+from netspec.datasets.base import View
+from netspec.datasets.info import SampleError, samples
+from netspec.datasets.registry import Data, DataError, Setting, open_data
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Flip, Lighting, Mean, MeanStd, Raw
-from netspec.run.data import Data, DataError, Setting, open_data
-from netspec.run.data.decode import Pixels, read_photo
-from netspec.run.data.source import View
-from netspec.samples import SampleError, samples
+from netspec.transforms.decode import Pixels, read_photo
 
 CPU = torch.device("cpu")
 
@@ -184,7 +184,7 @@ def test_a_dead_worker_is_a_sentence(parts: Path, monkeypatch: pytest.MonkeyPatc
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError(path)
 
-    monkeypatch.setattr("netspec.run.data.tree.read_photo", die)
+    monkeypatch.setattr("netspec.datasets.class_folders.read_photo", die)
     batches = open_data("imagenet", parts).open(setting(workers=1))
     with pytest.raises(DataError, match=r"a process that reads images died.*--workers 0"):
         collect(batches.train(0))

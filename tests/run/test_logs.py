@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from netspec.run.checkpoint import TrainError
-from netspec.run.evaluate import Score
-from netspec.run.train.logs import RunLog, read_log
-from netspec.run.train.report import EpochReport
+from netspec.checkpoint.log import RunLog, read_log
+from netspec.checkpoint.store import TrainError
+from netspec.evaluation.scoring import Score
+from netspec.training.report import EpochReport
 
 
 def report(epoch: int, loss: float = 1.0) -> EpochReport:

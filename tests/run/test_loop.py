@@ -13,22 +13,22 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 import netspec
-from netspec.check import check_source
+from netspec.build.compile import build
+from netspec.checker import check_source
+from netspec.checkpoint.store import TrainError, load
+from netspec.datasets.base import generator
+from netspec.datasets.registry import Data, Setting, open_data
 from netspec.diagnostics import Source
 from netspec.recipe import Recipe
 from netspec.recipe.images import Mixup, Raw
 from netspec.recipe.objective import CrossEntropy
 from netspec.recipe.optimizers import Sgd
 from netspec.recipe.schedules import Cosine
-from netspec.run.build import build
-from netspec.run.checkpoint import TrainError, load
-from netspec.run.data import Data, Setting, open_data
-from netspec.run.data.mixing import mixed
-from netspec.run.data.source import generator
-from netspec.run.train.machine import choose
-from netspec.run.train.objective import Objective
-from netspec.run.train.progress import Silent
-from netspec.run.train.run import Means, train
+from netspec.training.loss import Objective
+from netspec.training.precision import choose
+from netspec.training.progress import Silent
+from netspec.training.trainer import Means, train
+from netspec.transforms.mixing import mixed
 
 SHAPE = (1, 8, 8)
 PLAIN = Recipe(batch=100, epochs=1, normalize=Raw(), optimizer=Sgd(lr=1e-4, momentum=0.9))

@@ -30,8 +30,8 @@ from netspec.recipe.schedules import (
     Schedule,
     Step,
 )
-from netspec.run.train.optimize import make_optimizer, treatment
-from netspec.run.train.schedule import LearningRate
+from netspec.training.optim import make_optimizer, treatment
+from netspec.training.schedule import LearningRate
 
 UPDATE = {*Update.model_fields} - {"weight_decay"}
 RATES = [0.1, 0.1, 0.1, 0.01, 0.01, 0.3, 0.3]

@@ -14,11 +14,11 @@ from PIL import Image
 from small import command
 from torch import nn
 
-from netspec.run.judge.saved import open_saved
-from netspec.run.plot import curves
-from netspec.run.plot.confusion import draw_confusion
-from netspec.run.plot.features import layer_output
-from netspec.run.plot.maps import mosaic
+from netspec.evaluation.load import open_saved
+from netspec.evaluation.plots import curves
+from netspec.evaluation.plots.confusion import draw_confusion
+from netspec.evaluation.plots.features import layer_output
+from netspec.evaluation.plots.maps import mosaic
 
 DIGITS = """network Digits(classes = 3)
 input image: 1x10x10

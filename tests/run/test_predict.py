@@ -13,12 +13,12 @@ from PIL import Image
 from small import DIGITS, PHOTOS, command
 from torch import nn
 
-from netspec.run.data import Setting, open_data
-from netspec.run.evaluate import predict
-from netspec.run.judge.hearing import Runtime, hear, open_images
-from netspec.run.judge.saved import open_saved
-from netspec.run.judge.scores import collect
-from netspec.run.judge.viewing import see
+from netspec.datasets.registry import Setting, open_data
+from netspec.evaluation.images import see
+from netspec.evaluation.inference import Runtime, hear, open_images
+from netspec.evaluation.load import open_saved
+from netspec.evaluation.metrics import collect
+from netspec.evaluation.scoring import predict
 
 
 def answers(*arguments: object) -> list[dict]:

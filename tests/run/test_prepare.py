@@ -15,11 +15,11 @@ from pictures import CPU, collect
 from PIL import Image
 
 from netspec.cli import main
+from netspec.datasets.packed import open_prepared
+from netspec.datasets.prepare import Packer, prepare
+from netspec.datasets.registry import DataError, Setting, open_data
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, Lighting, MeanImage, MeanStd, RandomResizedCrop, Raw
-from netspec.run.data import DataError, Setting, open_data
-from netspec.run.data.packed import open_prepared
-from netspec.run.data.prepare import Packer, prepare
 
 
 def setting(workers: int = 0, **recipe: object) -> Setting:
@@ -125,7 +125,7 @@ def test_an_interrupt_leaves_nothing(source: Path, tmp_path: Path, monkeypatch: 
         yield packer[0]  # type: ignore[misc]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("netspec.run.data.prepare._items", stop)
+    monkeypatch.setattr("netspec.datasets.prepare._items", stop)
     (tmp_path / "out").mkdir()
     with pytest.raises(KeyboardInterrupt):
         copy(source, tmp_path / "out" / "copy")

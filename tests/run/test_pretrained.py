@@ -10,9 +10,9 @@ import torch
 from small import DIGITS, PHOTOS, command
 from torchvision import models
 
-from netspec.run import weights
-from netspec.run.checkpoint import load, save
-from netspec.run.train import pretrained
+from netspec.build import weights
+from netspec.checkpoint.store import load, save
+from netspec.training import pretrained
 
 
 @pytest.fixture

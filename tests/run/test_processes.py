@@ -12,8 +12,8 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from netspec.checkpoint.store import load
 from netspec.cli import main
-from netspec.run.checkpoint import load
 
 SPEC = """network Net
 input image: 1x8x8

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from netspec.run.evaluate import Score
-from netspec.run.train.progress import Lines, Live, Progress, open_progress
-from netspec.run.train.report import EpochReport, Plan, Summary, Tick
+from netspec.evaluation.scoring import Score
+from netspec.training.progress import Lines, Live, Progress, open_progress
+from netspec.training.report import EpochReport, Plan, Summary, Tick
 
 SCORE = Score(images=355, loss=0.2, top1_error=0.05, top5_error=0.01)
 OUT = Path("runs/lenet")
@@ -59,7 +59,7 @@ def test_a_long_epoch_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     lines = Lines(Console(file=file))
     monkeypatch.setattr(
-        "netspec.run.train.progress.time.monotonic", iter([0.0, 29.0, 31.0, 31.0, 32.0]).__next__
+        "netspec.training.progress.time.monotonic", iter([0.0, 29.0, 31.0, 31.0, 32.0]).__next__
     )
     lines.begin(Plan("digits", 1442, 355, 10, 32, 2, 45, 431_080, "cpu", OUT))
     for step in (10, 20, 30):

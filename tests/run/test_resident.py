@@ -16,14 +16,14 @@ from pictures import collect
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from netspec.datasets.in_memory import Labelled, ResidentBatches
+from netspec.datasets.registry import DataError, Setting, check_fit, open_data
+from netspec.language.values import Call
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Crop, Flip, Mean, Raw, Scale
-from netspec.run.data import DataError, Setting, check_fit, open_data
-from netspec.run.data.normalize import Normalizer, preprocessing
-from netspec.run.data.resident import Labelled, ResidentBatches
-from netspec.run.data.statistics import EIGENVALUES, EIGENVECTORS, IMAGENET
-from netspec.run.data.transforms import Draw, flip, lighting, shift
-from netspec.values import Call
+from netspec.transforms.augment import Draw, flip, lighting, shift
+from netspec.transforms.normalize import Normalizer, preprocessing
+from netspec.transforms.statistics import EIGENVALUES, EIGENVECTORS, IMAGENET
 
 CPU = torch.device("cpu")
 REAL_MNIST = Path(os.environ.get("NETSPEC_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mnist"
@@ -136,7 +136,7 @@ def test_resizing_ahead_and_by_batches_agree(monkeypatch: pytest.MonkeyPatch) ->
     part = random_set()
     wanted = interpolate(part.images, (9, 9), mode="bilinear", antialias=True).float()
     ahead, _ = collect(ResidentBatches(part, part, setting(9)).validate())
-    monkeypatch.setattr("netspec.run.data.resident.MEMORY", 0)
+    monkeypatch.setattr("netspec.datasets.in_memory.MEMORY", 0)
     later, _ = collect(ResidentBatches(part, part, setting(9)).validate())
     assert ahead.equal(wanted)
     assert later.equal(wanted)
@@ -166,7 +166,7 @@ NORMALIZED: dict[str, tuple[Call, Callable[[Tensor], Tensor]]] = {
 def test_normalization(
     call: Call, formula: Callable[[Tensor], Tensor], memory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("netspec.run.data.resident.MEMORY", memory)
+    monkeypatch.setattr("netspec.datasets.in_memory.MEMORY", memory)
     part = random_set(channels=3)
     recipe = read({"normalize": call})
     images, _ = collect(ResidentBatches(part, part, Setting((3, 6, 6), recipe, CPU)).validate())

@@ -15,15 +15,15 @@ import torch
 from places import SPECS
 from torch import Tensor, nn
 
+from netspec.checkpoint.store import TrainError, load
+from netspec.datasets.registry import Data, open_data
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop
 from netspec.recipe.optimizers import AdamW, RmsProp, Sgd
 from netspec.recipe.schedules import Cosine, Plateau
-from netspec.run.checkpoint import TrainError, load
-from netspec.run.data import Data, open_data
-from netspec.run.train import meter
-from netspec.run.train.progress import Silent
-from netspec.run.train.run import Means, train
+from netspec.training import meter
+from netspec.training.progress import Silent
+from netspec.training.trainer import Means, train
 
 SHAPE = (1, 8, 8)
 SGD = Sgd(lr=0.05, momentum=0.9, weight_decay=1e-3)

@@ -13,14 +13,14 @@ from click.testing import CliRunner
 from places import SPECS
 
 import netspec
-from netspec.check import check_file, check_source
+from netspec.build.compile import build
+from netspec.checker import check_file, check_source
+from netspec.checkpoint.spec import describe, restore
+from netspec.checkpoint.store import TrainError, load, save
 from netspec.cli import main
+from netspec.datasets.registry import open_data
 from netspec.diagnostics import Source
-from netspec.run.build import build
-from netspec.run.checkpoint import TrainError, load, save
-from netspec.run.data import open_data
-from netspec.run.judge.description import describe, restore
-from netspec.run.judge.saved import Saved, open_saved
+from netspec.evaluation.load import Saved, open_saved
 from netspec.shape import Shape
 
 SPEC = """use "lib/parts.net"

@@ -7,8 +7,8 @@ import torch
 from sklearn import metrics
 from torch import nn
 
-from netspec.run.evaluate import evaluate
-from netspec.run.judge.scores import Votes, by_class, collect, confusion_matrix, ensemble, score, worst
+from netspec.evaluation.metrics import Votes, by_class, collect, confusion_matrix, ensemble, score, worst
+from netspec.evaluation.scoring import evaluate
 
 
 def votes(seed: int, count: int = 300, classes: int = 8) -> Votes:

@@ -13,8 +13,8 @@ import torch
 from pictures import collect, setting
 from small import PHOTOS, command
 
-from netspec.run.data import DataError, open_data
-from netspec.run.data.shards import Shards
+from netspec.datasets.registry import DataError, open_data
+from netspec.datasets.webdataset import Shards
 
 Entry = tuple[str, bytes]
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from netspec.datasets.image_folder import open_folder
+from netspec.datasets.in_memory import Labelled, ResidentBatches
+from netspec.datasets.loader import Key, Loaded, Reader
+from netspec.datasets.registry import Batches, DataError, Setting
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop, Flip, Lighting, Mean
-from netspec.run.data import Batches, DataError, Setting
-from netspec.run.data.decode import BadImage
-from netspec.run.data.folder import open_folder
-from netspec.run.data.loading import Key, Loaded, Reader
-from netspec.run.data.resident import Labelled, ResidentBatches
+from netspec.transforms.decode import BadImage
 
 CPU = torch.device("cpu")
 Open = Callable[[Setting], Batches]
@@ -35,7 +35,7 @@ def source(
     if request.param == "folder":
         return open_folder("folder", photos("whole", 10), 0.2, 0).open
     if request.param == "resized by batches":
-        monkeypatch.setattr("netspec.run.data.resident.MEMORY", 0)
+        monkeypatch.setattr("netspec.datasets.in_memory.MEMORY", 0)
     images = torch.randint(
         256, (24, 3, 18, 18), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )

@@ -13,14 +13,14 @@ from PIL import Image
 from torchvision import models
 
 from netspec import zoo
+from netspec.datasets.base import Preprocessing, View
+from netspec.datasets.in_memory import Labelled, ResidentBatches
+from netspec.datasets.registry import Setting, open_data
+from netspec.evaluation.published import preprocessing
 from netspec.recipe import Recipe
 from netspec.recipe.images import Mean, MeanImage, MeanStd, Normalize
-from netspec.run.data import Setting, open_data
-from netspec.run.data.decode import BadImage, Pixels, read_photo
-from netspec.run.data.resident import Labelled, ResidentBatches
-from netspec.run.data.single import prepare_image
-from netspec.run.data.source import Preprocessing, View
-from netspec.run.judge.published import preprocessing
+from netspec.transforms.decode import BadImage, Pixels, read_photo
+from netspec.transforms.single import prepare_image
 
 CPU = torch.device("cpu")
 COARSE = np.random.default_rng(0).integers(40, 216, (160, 120, 3), dtype=np.uint8)

@@ -16,9 +16,9 @@ import torchvision
 from PIL import Image
 from torchvision.datasets.vision import VisionDataset
 
+from netspec.datasets.registry import DataError, Setting, check_fit, open_data
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
-from netspec.run.data import DataError, Setting, check_fit, open_data
 
 CPU = torch.device("cpu")
 NAMES = [f"class{number}" for number in range(10)]

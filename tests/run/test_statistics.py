@@ -14,6 +14,10 @@ from pictures import CPU, PHOTO, collect, in_memory, setting
 from PIL import Image
 from torchvision.transforms import v2
 
+from netspec.datasets.base import Preprocessing
+from netspec.datasets.class_folders import class_folders, scan
+from netspec.datasets.in_memory import ResidentBatches
+from netspec.datasets.registry import DataError, open_data
 from netspec.recipe.images import (
     Crop,
     Flip,
@@ -23,13 +27,9 @@ from netspec.recipe.images import (
     MeanImage,
     Raw,
 )
-from netspec.run.data import DataError, open_data
-from netspec.run.data.normalize import Normalizer
-from netspec.run.data.resident import ResidentBatches
-from netspec.run.data.source import Preprocessing
-from netspec.run.data.statistics import EIGENVALUES, EIGENVECTORS, measure
-from netspec.run.data.tree import class_folders, scan
-from netspec.run.data.views import FixedView
+from netspec.transforms.crops import FixedView
+from netspec.transforms.normalize import Normalizer
+from netspec.transforms.statistics import EIGENVALUES, EIGENVECTORS, measure
 
 RANDOM = np.random.default_rng(0)
 
@@ -57,7 +57,7 @@ def test_what_was_measured_is_kept(
     root = photos("whole", 5)
     first = open_data(f"folder:{root}").open(setting(normalize=MeanImage()))
     assert len(list((cache / "statistics").iterdir())) == 1
-    monkeypatch.setattr("netspec.run.data.photos.measure", None)  # calling it would fail
+    monkeypatch.setattr("netspec.datasets.photos.measure", None)  # calling it would fail
     second = open_data(f"folder:{root}").open(setting(normalize=MeanImage()))
     assert first.preprocessing == second.preprocessing
     assert first.preprocessing.mean_image.equal(second.preprocessing.mean_image)  # type: ignore[union-attr]

@@ -15,12 +15,12 @@ from typing import ClassVar
 import pytest
 from click.testing import CliRunner, Result
 
+from netspec.checkpoint.store import TrainError, claimed
 from netspec.cli import main
-from netspec.run.checkpoint import TrainError, claimed
-from netspec.run.judge.saved import open_saved
-from netspec.run.sweep.command import as_csv, as_json, as_text, rows
-from netspec.run.sweep.grid import Point, grid, split
-from netspec.run.sweep.runs import Result as RunResult
+from netspec.evaluation.load import open_saved
+from netspec.sweep.command import as_csv, as_json, as_text, rows
+from netspec.sweep.grid import Point, grid, split
+from netspec.sweep.runs import Result as RunResult
 
 SPEC = """network Digits(classes = 3, pool = 2)
 input image: 1x10x10
@@ -115,8 +115,8 @@ class Trained:
             row = {"epoch": 1, "steps": 1, "val": {"top1_error": 0.1 * seed}}
             (folder / "log.jsonl").write_text(json.dumps(row) + "\n")
             from netspec import check
-            from netspec.run.checkpoint import save
-            from netspec.run.judge.description import describe
+            from netspec.checkpoint.spec import describe
+            from netspec.checkpoint.store import save
 
             save(folder / "checkpoint.pt", {"about": describe(check("digits.net"), "digits.net")})
         return self.status

@@ -13,15 +13,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from netspec.checkpoint.store import TrainError, load
+from netspec.datasets.registry import Data, DataError, Setting, open_data
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, Mean, Raw
 from netspec.recipe.optimizers import Sgd
-from netspec.run.checkpoint import TrainError, load
-from netspec.run.data import Data, DataError, Setting, open_data
-from netspec.run.train.progress import Progress, Silent
-from netspec.run.train.report import EpochReport, Plan, Summary, Tick
-from netspec.run.train.run import Means, train
-from netspec.run.train.watch import DeadLossWatch
+from netspec.training.divergence import DeadLossWatch
+from netspec.training.progress import Progress, Silent
+from netspec.training.report import EpochReport, Plan, Summary, Tick
+from netspec.training.trainer import Means, train
 
 SHAPE = (1, 8, 8)
 RECIPE = Recipe(batch=32, epochs=2, optimizer=Sgd(lr=0.05, momentum=0.9), seed=3)

@@ -13,7 +13,7 @@ from torchvision import models
 
 import netspec
 from netspec import zoo
-from netspec.run.weights import WeightsError, load_weights
+from netspec.build.weights import WeightsError, load_weights
 
 CARDS = {name: zoo.card(name) for name in zoo.names()}
 

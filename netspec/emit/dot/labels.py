@@ -8,9 +8,9 @@ from netspec.emit.dot.figure import Box
 from netspec.emit.dot.style import BODY, FAINT, SMALL, TITLE
 from netspec.emit.dot.text import escape, short, shorten, wrap
 from netspec.graph import Net, Node, Scope
+from netspec.language.values import spell
 from netspec.ops import Op
 from netspec.ops.base import plain
-from netspec.values import spell
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 SIGNS = {"add": "+", "mul": TIMES}

@@ -1,4 +1,4 @@
-"""The definitions of netspec.modules that a generated source takes along."""
+"""The definitions of netspec.ops.nn that a generated source takes along."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.resources import files
 def definitions() -> dict[str, str]:
     """The text of every class and function, in the order of their files."""
     found: dict[str, str] = {}
-    paths = [f for f in files("netspec.modules").iterdir() if f.name.endswith(".py")]
+    paths = [f for f in files("netspec.ops.nn").iterdir() if f.name.endswith(".py")]
     for path in sorted(paths, key=lambda p: p.name):
         text = path.read_text("utf-8")
         for node in ast.parse(text).body:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from netspec.values import python
+from netspec.language.values import python
 
 
 @dataclass(frozen=True)

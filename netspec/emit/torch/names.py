@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from netspec.emit.torch.helpers import definitions
-from netspec.values import python
+from netspec.language.values import python
 
 TAKEN = {
     "nn",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netspec.graph import Net, Node
+from netspec.language.values import Call, python
 from netspec.ops.start import INITS, Weighted
-from netspec.values import Call, python
 
 LEAST_LOOPED = 3
 """Fewer modules of a type have a line each."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from netspec.emit.torch.layout import Inner, Layout, Number, write
 from netspec.emit.torch.names import identifier, plain, unique
-from netspec.values import python
+from netspec.language.values import python
 
 Column = tuple[object, ...]
 """One number of a class, in each of its instances."""

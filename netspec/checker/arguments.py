@@ -1,0 +1,189 @@
+"""Arguments of ops and blocks: matched to parameters, evaluated, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, get_origin
+
+from pydantic import ValidationError
+
+from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
+from netspec.language import ast as t
+from netspec.language.expressions import Fault, Names, Unknown, evaluate
+from netspec.language.values import Call, kind_of, spell
+from netspec.ops import OPS, Op
+
+SYNONYMS = {
+    **dict.fromkeys(("dense", "fc", "innerproduct"), "linear"),
+    **dict.fromkeys(("sum", "eltwise", "plus"), "add"),
+    **{"convolution": "conv", "convtranspose2d": "deconv", "pool": "maxpool", "bn": "batchnorm"},
+    **{"cat": "concat", "multiply": "mul", "view": "flatten", "filters": "channels", "units": "features"},
+    **{"pad": "padding", "negative_slope": "slope", "rate": "p"},
+}
+"""What other frameworks call things, for the *did you mean* that spelling alone would not find."""
+
+
+MOST_FAULTS = 10
+"""Of one statement's arguments."""
+
+
+class Faults(Exception):
+    """Several faults of one statement."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        super().__init__()
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The value of an argument and where it stands."""
+
+    value: object
+    span: Span
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    known = list(known)
+    synonym = SYNONYMS.get(word.lower())
+    return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
+
+
+def match(
+    what: str, names: Sequence[str], arguments: Sequence[t.Argument], span: Span
+) -> dict[str, t.Argument]:
+    """Give each argument its parameter, by place or by name, as Python does."""
+    matched: dict[str, t.Argument] = {}
+    faults: list[Fault] = []
+    named = False
+    for place, argument in enumerate(arguments):
+        if len(faults) >= MOST_FAULTS:
+            break
+        name = argument.name
+        named = named or name is not None
+        if name is None and named:
+            faults.append(
+                Fault(
+                    "bad-argument", "an argument without a name stands after one with a name", argument.span
+                )
+            )
+        elif name is None and place >= len(names):
+            takes = f"takes {len(names)} arguments: {', '.join(names)}" if names else "takes no arguments"
+            faults.append(Fault("too-many-arguments", f"`{what}` {takes}", argument.span))
+        elif name is not None and name not in names:
+            help = suggest(name, names) or (f"it takes {', '.join(names)}" if names else "it takes none")
+            faults.append(
+                Fault("unknown-argument", f"`{what}` has no argument `{name}`", argument.span, help)
+            )
+        elif (key := name or names[place]) in matched:
+            faults.append(Fault("duplicate-argument", f"`{key}` of `{what}` is given twice", argument.span))
+        else:
+            matched[key] = argument
+    if faults:
+        raise Faults(faults)
+    return matched
+
+
+def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str] = ()) -> dict[str, Given]:
+    """Evaluate matched arguments; those in `words` may hold bare words."""
+    given, faults, unknown = {}, [], False
+    for key, argument in matched.items():
+        try:
+            given[key] = Given(evaluate(argument.value, names, words=key in words), argument.value.span)
+        except Fault as fault:
+            faults.append(fault)
+        except Unknown:
+            unknown = True
+    if faults:
+        raise Faults(faults)
+    if unknown:
+        raise Unknown
+    return given
+
+
+@cache
+def word_fields(op: type[Op]) -> frozenset[str]:
+    """The fields of an op that take words: starts such as `normal(0.01)`, and modes."""
+    fields = op.model_fields.items()
+    return frozenset(n for n, f in fields if n.endswith("init") or get_origin(f.annotation) is Literal)
+
+
+def build(op: type[Op], given: Mapping[str, Given], span: Span) -> Op:
+    """Make the op, or say in plain sentences which arguments it cannot take."""
+    missing = [n for n, f in op.model_fields.items() if f.is_required() and n not in given]
+    if missing:
+        needs = " and ".join(f"`{n}`" for n in missing)
+        positional = ", ".join(n for n, f in op.model_fields.items() if f.is_required())
+        message = f"`{op.keyword}` needs {needs}"
+        raise Fault("missing-argument", message, span, f"as in `{op.keyword}({positional})`")
+    plain: dict[str, Any] = {}
+    for name, g in given.items():
+        literal = get_origin(op.model_fields[name].annotation) is Literal
+        plain[name] = str(g.value) if literal and isinstance(g.value, Call) else g.value
+    try:
+        return op(**plain)
+    except ValidationError as error:
+        raise Faults(translate(op, given, dict(e), span) for e in error.errors()) from None
+
+
+def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], span: Span) -> Fault:
+    """A fault that pydantic found, in the user's terms."""
+    field = str(error["loc"][0])
+    place = given[field].span if field in given else span
+    context, value = error.get("ctx", {}), given[field].value if field in given else None
+    whole = "whole number" if "int" in error["type"] else "number"
+    kind, code = error["type"], "argument-range"
+    if kind in ("greater_than_equal", "greater_than", "less_than_equal", "less_than"):
+        words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+        limit = next(k for k in words if k in context)
+        said = f"must be {words[limit]} {context[limit]:g}, not {value}"
+    elif kind == "value_error":
+        said = str(context["error"])
+    elif kind == "literal_error":
+        said = f"is one of {context['expected'].replace(chr(39), '')}, not {value}"
+    elif kind == "bool_type":
+        said, code = f"takes true or false, not {kind_of(value)}", "wrong-type"
+    else:
+        said, code = f"takes a {whole}, not {kind_of(value)}", "wrong-type"
+    colon = "" if said.startswith(("takes", "must", "knows", "is ")) else ":"
+    return Fault(
+        "wrong-type" if said.startswith("takes") else code,
+        f"`{field}` of `{op.keyword}`{colon} {said}",
+        place,
+    )
+
+
+def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:
+    help = suggest(name, [*(n for n in OPS if n != "input"), *blocks, "share"])
+    return Fault("unknown-op", f"there is no op or block called `{name}`", span, help)
+
+
+def twice(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
+    """The parameters whose name was taken by one before."""
+    first: dict[str, t.Parameter] = {}
+    for parameter in parameters:
+        if parameter.name in first:
+            message = f"the parameter `{parameter.name}` stands here twice"
+            labels = (Label(first[parameter.name].span, "it was named here first"),)
+            yield Diagnostic("duplicate-argument", message, parameter.span, labels=labels)
+        first.setdefault(parameter.name, parameter)
+
+
+def fitting(given: object, default: object, parameter: t.Parameter) -> object:
+    """A value from outside, if it is of the kind of the parameter's default; a number can be meant as text.
+
+    Raises:
+        Fault: it is of another kind.
+    """
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if isinstance(default, str) and number:
+        return str(given)
+    yes_or_no = isinstance(default, bool) and not isinstance(given, bool)
+    amount = isinstance(default, int | float) and not isinstance(default, bool) and not number
+    if yes_or_no or amount:
+        kind = "true or false" if yes_or_no else "a number"
+        message = f"`{parameter.name}` takes {kind}, not {spell(given)}"
+        raise Fault("wrong-setting", message, parameter.span)
+    return given

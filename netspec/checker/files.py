@@ -1,0 +1,116 @@
+"""The files that a spec takes with `use`: found below its folder, each read once, never in a circle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os.path import normpath
+from pathlib import Path
+from typing import TypeAlias
+
+from netspec.diagnostics import Diagnostic, Source, SpecError
+from netspec.language import ast as t
+from netspec.language.expressions import Fault
+from netspec.language.parser import parse
+from netspec.library import holds_file, inside, read, refusal
+
+MOST_FILES = 64
+
+Root: TypeAlias = Path | Mapping[str, str]
+"""The folder that used files lie below, or their texts by their paths from it, of which none is read."""
+
+
+@dataclass
+class Files:
+    """The files below `root`, by the path that messages call them; `main` is the spec itself."""
+
+    root: Path
+    main: t.File
+    loaded: dict[str, t.File] = field(default_factory=dict)
+    faults: list[Diagnostic] = field(default_factory=list)
+    real: dict[str, Path] = field(default_factory=dict)
+    used_by: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        name = self.main.source.path
+        self.real[name] = self.resolved(self.root) / Path(name).name
+
+    @property
+    def all(self) -> tuple[t.File, ...]:
+        return (self.main, *self.loaded.values())
+
+    def load(self, use: t.Use) -> t.File:
+        """Read the file that a `use` names, relative to the file that names it.
+
+        Raises:
+            Fault: it leads out of the folder, uses itself, or cannot be read.
+        """
+        user = use.span.source.path
+        path = self.real[user].parent / use.path
+        if Path(use.path).is_absolute() or not self.holds(path):
+            name = use.path if len(use.path) <= 60 else f"{use.path[:57]}..."
+            message = f'"{name}" leads out of the folder of the spec'
+            raise Fault("bad-use", message, use.span, "a spec reads files beside it or below it alone")
+        if self.resolved(path) in self.chain(user):
+            raise Fault("bad-use", f'"{use.path}" uses itself, in the end', use.span)
+        shown = str(Path(user).parent / use.path)
+        if shown not in self.loaded:
+            self.read(use, path, shown, user)
+        return self.loaded[shown]
+
+    def read(self, use: t.Use, path: Path, shown: str, user: str) -> None:
+        if len(self.loaded) >= MOST_FILES:
+            raise Fault("bad-use", f"more than {MOST_FILES} files are used", use.span)
+        try:
+            source = self.source(path, shown)
+        except SpecError as error:
+            fault = error.diagnostics[0]
+            help = fault.help if holds_file(path) else None  # names of whole specs are no help here
+            raise Fault("bad-use", fault.message, use.span, help) from None
+        self.real[shown], self.used_by[shown] = self.resolved(path), user
+        self.loaded[shown], faults = parse(source)
+        self.faults += faults
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path lies in the folder of the spec."""
+        return inside(self.root, path)
+
+    def resolved(self, path: Path) -> Path:
+        """The one path of a file that several paths may lead to."""
+        return path.resolve()
+
+    def source(self, path: Path, shown: str) -> Source:
+        """Read a file; raises SpecError."""
+        return read(path, shown, regular_only=True)
+
+    def chain(self, user: str | None) -> list[Path]:
+        """The files that led to a `use`, the nearest first."""
+        found = []
+        while user is not None:
+            found.append(self.real[user])
+            user = self.used_by.get(user)
+        return found
+
+
+@dataclass
+class Remembered(Files):
+    """The texts that a spec used once, by their paths from its folder; no file is read."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def holds(self, path: Path) -> bool:
+        return not self.resolved(path).as_posix().startswith("..")
+
+    def resolved(self, path: Path) -> Path:
+        return Path(normpath(path))
+
+    def source(self, path: Path, shown: str) -> Source:
+        name = Path(shown).as_posix()
+        if name not in self.texts:
+            raise refusal(shown, f"the text of {shown} is not among those that were kept", None)
+        return Source(shown, self.texts[name])
+
+
+def files_of(root: Root, main: t.File) -> Files:
+    """The files below a folder, or the texts of a mapping."""
+    return Files(root, main) if isinstance(root, Path) else Remembered(Path(), main, texts=root)

@@ -1,0 +1,281 @@
+"""The layers found so far: each op meets its inputs, and shapes, tensors, costs and fields follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from netspec.checker.naming import UNKNOWN, Entry, Naming
+from netspec.diagnostics import Label, Span
+from netspec.graph import Field, Node
+from netspec.language.expressions import Fault
+from netspec.ops import Input, Op, Tensor
+from netspec.ops.start import NEEDS_FANS, Weighted
+from netspec.shape import Shape, ShapeError
+
+Calls = tuple[tuple[str, Span], ...]
+
+
+@dataclass
+class Layers:
+    """The nodes in order of execution; those in `unsure` stand in for layers that failed."""
+
+    nodes: list[Node] = field(default_factory=list)
+    extent: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Height and width of the largest image that a node depends on, all of which it may see."""
+    sites: dict[int, Calls] = field(default_factory=dict)
+    """The calls of blocks that a node stands in, from the outermost in."""
+    unsure: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
+    """Nodes whose shape claim held, where a search for the origin of a fault can stop."""
+
+    def input(self, name: str, shape: Shape, span: Span) -> int:
+        self.extent[len(self.nodes)] = shape.hw if len(shape) == 3 else (1, 1)
+        self.nodes.append(Node(len(self.nodes), name, Input(shape=shape), (), shape, span))
+        return len(self.nodes) - 1
+
+    def first_input(self) -> int | None:
+        return next((n.id for n in self.nodes if n.op.kind == "input"), None)
+
+    def stand_in(self, shape: Shape | None, span: Span) -> int:
+        """A value of a claimed shape in place of a layer that failed, or UNKNOWN."""
+        if shape is None:
+            return UNKNOWN
+        value = self.input("?", shape, span)
+        self.unsure.add(value)
+        return value
+
+    def add(
+        self, op: Op, name: str, inputs: Sequence[int], span: Span, calls: Calls, shares: int | None = None
+    ) -> int:
+        """Append a layer; its value is UNKNOWN where an input's is.
+
+        Raises:
+            Fault: the op cannot take the shapes that arrive; its labels show the layers that led there.
+        """
+        if UNKNOWN in inputs:
+            try:
+                op.coherent()
+            except ShapeError as error:
+                raise self.fault(error, name, op, (), span, calls) from None
+            return UNKNOWN
+        sources = [self.nodes[i] for i in inputs]
+        shapes = [n.shape for n in sources]
+        batched = self.batched(op, sources, span)
+        try:
+            shape = op.infer(*shapes)
+        except ShapeError as error:
+            raise self.fault(error, name, op, inputs, span, calls) from None
+        tensors, cost = op.tensors(*shapes), op.cost(*shapes, y=shape)
+        refuse_starts(op, tensors, span)
+        node = Node(
+            len(self.nodes),
+            name,
+            op,
+            tuple(inputs),
+            shape,
+            span,
+            cost,
+            tensors,
+            self.seen(op, sources),
+            shares,
+            batched,
+        )
+        self.nodes.append(node)
+        if calls:
+            self.sites[node.id] = calls
+        return node.id
+
+    def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
+        """Whether a layer's output has a batch; raw tensors meet one by being added or multiplied."""
+        if op.kind == "tensor" or all(n.batched for n in sources):
+            return op.kind != "tensor"
+        if op.kind == "merge" and any(n.batched for n in sources):
+            return True
+        bare = next(n for n in sources if not n.batched)
+        message = f"`{bare.label}` is a raw tensor without a batch, which `{op.keyword}` cannot take"
+        raise Fault("no-batch", message, span, "a raw tensor meets a batch in `add`, `mul` or `concat`")
+
+    def seen(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
+        """The receptive field of a layer from those of its inputs."""
+        if not sources:
+            self.extent[len(self.nodes)] = (1, 1)
+            return Field(), Field()
+        extents = [self.extent[n.id] for n in sources]
+        self.extent[len(self.nodes)] = whole = max(extents)
+        reach = op.reach(*(n.shape for n in sources)) if len(sources) == 1 else ((1, 1, 0), (1, 1, 0))
+        if reach is None:
+            return Field(whole[0], whole[0]), Field(whole[1], whole[1])
+        flows = [n for n in sources if n.batched] or list(sources)
+        height, width = (
+            Field(size + (kernel - 1) * step, step * stride)
+            for axis, (kernel, stride, _) in enumerate(reach)
+            for size in [max(n.sees[axis].size for n in flows)]
+            for step in [min(n.sees[axis].step for n in flows)]
+        )
+        return height, width
+
+    def fault(
+        self, error: ShapeError, name: str, op: Op, inputs: Sequence[int], span: Span, calls: Calls
+    ) -> Fault:
+        """A refusal of an op, with its place and the layers that led there."""
+        label = name.rpartition(".")[2]
+        shown = f"{label}: {error.message}" if label != op.keyword else error.message
+        fault = Fault(error.code, shown, span, error.help)
+        axes = self.disputed(inputs)
+        labels = tuple(x for i in inputs for x in self.origin(i, 3, calls, axes=axes))
+        notes = (error.note,) if error.note else ()
+        fault.diagnostic = replace(fault.diagnostic, labels=labels, notes=notes)
+        return fault
+
+    def chain(self, value: int) -> list[Node]:
+        """The layers of one flow that led to a value, back to one whose claim held, the first first."""
+        chain = [self.nodes[value]]
+        while (before := self.before(chain[0])) and chain[0].id not in self.unsure:
+            if before.id in self.held or before.op.kind == "input":
+                break
+            chain.insert(0, before)
+        return chain
+
+    def before(self, node: Node) -> Node | None:
+        """The layer that a node takes its value from, raw tensors aside; None where there are several."""
+        flows = [self.nodes[i] for i in node.inputs if self.nodes[i].batched]
+        return flows[0] if len(flows) == 1 else None
+
+    def origin(
+        self, value: int, most: int, calls: Calls, since: int = -1, axes: slice = slice(None)
+    ) -> list[Label]:
+        """The last layers after `since` that changed a value's sizes in `axes`, each with its arithmetic.
+
+        What happened inside a block is told at its call, as seen from inside `calls`.
+        """
+        if value == UNKNOWN:
+            return []
+        chain = [n for n in self.chain(value) if n.inputs and n.id > since]
+        changed = [n for n in chain if self.resized(n, axes) and n.id not in self.unsure]
+        if since >= 0 and not changed:
+            return []
+        told: dict[Span, list[Node]] = {}
+        for node in changed:
+            told.setdefault(self.place(node, calls), []).append(node)
+        labels = [Label(span, self.tale(nodes)) for span, nodes in list(told.items())[-max(most, 1) :]]
+        if not labels:
+            node = self.nodes[value]
+            return [Label(self.place(node, calls), f"{node.shape} comes from here")]
+        return labels
+
+    def resized(self, node: Node, axes: slice) -> bool:
+        """Whether a layer changed sizes, beyond putting them in another order."""
+        source = self.before(node)
+        before, after = (source or self.nodes[node.inputs[0]]).shape, node.shape
+        return before[axes] != after[axes] and (len(after) < 3 or sorted(before) != sorted(after))
+
+    def place(self, node: Node, calls: Calls) -> Span:
+        """Where a layer stands for one who looks from inside `calls`: there, or where its block is called."""
+        own = self.sites.get(node.id, ())
+        return own[len(calls)][1] if len(own) > len(calls) and own[: len(calls)] == calls else node.span
+
+    def tale(self, nodes: Sequence[Node]) -> str:
+        """What layers told at one place did: the arithmetic of one, or from what to what of several."""
+        spans = {n.span for n in nodes}
+        if len(spans) == 1:
+            return self.story(nodes[-1])
+        return f"{self.nodes[nodes[0].inputs[0]].shape} -> {nodes[-1].shape}"
+
+    def story(self, node: Node) -> str:
+        """What a layer did to the shape, worked out."""
+        shapes = [self.nodes[i].shape for i in node.inputs]
+        sums = node.op.explain(*shapes, y=node.shape)
+        before = " and ".join(map(str, shapes))
+        return f"{before} -> {node.shape}" + (f": {', '.join(sums)}" if sums else "")
+
+    def merge(
+        self, op: Op, name: str, branches: Sequence[tuple[int, Span]], flow: int, span: Span, calls: Calls
+    ) -> int:
+        """Merge the branches of a join that takes `flow`; where they disagree, all are shown."""
+        if len(branches) < 2:
+            count = "one branch" if branches else "no branches"
+            raise Fault(
+                "wrong-arity", f"`{op.keyword}` merges two or more branches, and {count} stands here", span
+            )
+        try:
+            return self.add(op, name, [value for value, _ in branches], span, calls)
+        except Fault as fault:
+            if fault.diagnostic.code == "branches-disagree":
+                labels = [
+                    Label(s.first_line(), f"this branch gives {self.nodes[v].shape}") for v, s in branches
+                ]
+                axes = self.disputed([v for v, _ in branches])
+                led = [x for v, s in branches for x in self.origin(v, 4, calls, flow, axes) if x.span != s]
+                fault.diagnostic = replace(fault.diagnostic, labels=(*labels, *led))
+            raise
+
+    def disputed(self, values: Sequence[int]) -> slice:
+        """The axes to look along for why values disagree: height and width where they do, else all."""
+        images = len(values) > 1 and all(len(self.nodes[v].shape) == 3 for v in values)
+        spatial = images and len({self.nodes[v].shape[1:] for v in values}) > 1
+        return slice(1, None) if spatial else slice(None)
+
+    def again(self, value: int, name: str, inputs: Sequence[int], span: Span, calls: Calls) -> int:
+        """Apply the op of an earlier node to new inputs, with its weights."""
+        node = self.nodes[value]
+        origin = node.id if node.shares is None else node.shares
+        added = self.add(node.op, name, inputs, span, calls, shares=origin)
+        old, new = self.nodes[origin].tensors, self.nodes[added].tensors
+        for before, after in zip(old, new, strict=True):
+            if before.shape != after.shape:
+                old_size, new_size = ("x".join(map(str, tensor.shape)) for tensor in (before, after))
+                message = f"`{node.name}` cannot be shared here: its {before.name} is {old_size}"
+                message += f", and here it would have to be {new_size}"
+                labels = tuple(self.origin(inputs[0], 2, calls))
+                fault = Fault("shape-mismatch", message, span)
+                fault.diagnostic = replace(fault.diagnostic, labels=labels)
+                raise fault
+        return added
+
+    def replay(self, scope: Naming, result: int, target: Naming, flow: int, span: Span, calls: Calls) -> int:
+        """Apply all layers of an earlier scope again to a new input, with their weights."""
+        ids = sorted(inside(scope))
+        outer = {i for n in ids for i in self.nodes[n].inputs if i not in ids}
+        if len(outer) > 1 or not ids:
+            message = f"`{scope.path}` takes {len(outer)} values from outside, and `share` can give it one"
+            raise Fault("wrong-arity", message, span)
+        new = dict.fromkeys(outer, flow)
+        for old in ids:
+            node = self.nodes[old]
+            name = node.name[len(scope.path) + 1 :]
+            inputs = [new[i] for i in node.inputs]
+            new[old] = self.again(old, target.full(name), inputs, span, calls)
+            target.children.append(new[old])
+        mirror(scope, target, new, span)
+        return new.get(result, flow)
+
+
+def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
+    """Refuse a start that counts inputs and outputs for a tensor that has none to count."""
+    starts = op.starts() if isinstance(op, Weighted) else {}
+    for tensor in tensors:
+        start = starts.get(tensor.name)
+        if start and start.name in NEEDS_FANS and len(tensor.shape) < 2:
+            name = (
+                f"the {tensor.name or op.keyword} of `{op.keyword}`" if tensor.name else f"a `{op.keyword}`"
+            )
+            message = f"{name} has one axis, and `{start.name}` needs two to count inputs and outputs"
+            raise Fault("argument-range", message, span, "normal(0.01), zeros or a number can start it")
+
+
+def inside(naming: Naming) -> list[int]:
+    """The nodes of a scope under construction and of those inside it."""
+    found: list[int] = []
+    for child in naming.children:
+        found += inside(child) if isinstance(child, Naming) else [child]
+    return found
+
+
+def mirror(scope: Naming, target: Naming, new: Mapping[int, int], span: Span) -> None:
+    """Give the layers of a shared scope, used again, the names that they have in the first."""
+    for name, entry in scope.entries.items():
+        inner = entry.inside and Naming(name, target.full(name), parent=target)
+        if entry.inside and inner:
+            mirror(entry.inside, inner, new, span)
+        target.entries[name] = Entry(new.get(entry.value, UNKNOWN), span, inner)

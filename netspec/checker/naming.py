@@ -1,0 +1,179 @@
+"""Names of layers: each scope's labels, the names of unlabelled layers, and references."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, field
+
+from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
+from netspec.graph import Scope
+from netspec.language import ast as t
+from netspec.language.expressions import Fault, Names, Unknown, evaluate
+
+UNKNOWN = -1
+"""The id of a value that could not be worked out; it was reported where it failed."""
+
+MODULE_WORDS = frozenset(
+    """
+    T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda
+    double dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half insert ipu load_state_dict modules mtia named_buffers named_children
+    named_modules named_parameters parameters pop register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook
+    requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type
+    xpu zero_grad
+    """.split()  # noqa: SIM905
+)
+"""Attributes of PyTorch's modules, which a layer's name would hide."""
+
+
+@dataclass
+class Entry:
+    """What a label stands for: a value, and the scope inside it if it has one."""
+
+    value: int
+    span: Span
+    inside: Naming | None = None
+
+
+@dataclass
+class Naming:
+    """A scope under construction; `numbered` scopes count unlabelled children as nn.Sequential does."""
+
+    name: str = ""
+    path: str = ""
+    numbered: bool = False
+    block: str | None = None
+    arguments: dict[str, object] = field(default_factory=dict)
+    shares: str | None = None
+    parent: Naming | None = None
+    depth: int = 0
+    unread: list[str] = field(default_factory=list)
+    """The text of what could not be read in it, where a name that is missing may have stood."""
+    entries: dict[str, Entry] = field(default_factory=dict)
+    children: list[Naming | int] = field(default_factory=list)
+    used: dict[str, int] = field(default_factory=dict)
+    position: int = 0
+
+    def full(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def pick(self, word: str, counted: bool = True) -> str:
+        """The name of an unlabelled layer: its number in a numbered scope, else its op's name."""
+        if self.numbered and counted:
+            return str(self.position)
+        while True:
+            count = self.used[word] = self.used.get(word, 0) + 1
+            name = word if count == 1 else f"{word}_{count}"
+            if name not in self.entries and not reserved(name):
+                return name
+
+    def add(self, name: str, entry: Entry) -> None:
+        """Take a name; a second use of one is a fault that shows both places."""
+        if name in self.entries and self.entries[name].span != entry.span:
+            message = f"the label `{name}` stands for two layers in one scope"
+            labels = (Label(self.entries[name].span, "it was used here first"),)
+            fault = Fault("duplicate-label", message, entry.span)
+            fault.diagnostic = Diagnostic("duplicate-label", message, entry.span, labels=labels)
+            raise fault
+        if name in self.entries:
+            help = "let the label count too, as in `conv{i}:`, or leave it out"
+            raise Fault(
+                "duplicate-label",
+                f"the label `{name}` comes again each time this is repeated",
+                entry.span,
+                help,
+            )
+        self.entries[name] = entry
+
+    def inner(
+        self,
+        name: str,
+        numbered: bool,
+        block: str | None = None,
+        arguments: dict[str, object] | None = None,
+        shares: str | None = None,
+    ) -> Naming:
+        """A scope inside this one."""
+        inner = Naming(name, self.full(name), numbered, block, arguments or {}, shares, self, self.depth + 1)
+        self.children.append(inner)
+        return inner
+
+    def scope(self) -> Scope:
+        """The finished scope, without the scopes in it that hold no layers."""
+        made = (c.scope() if isinstance(c, Naming) else c for c in self.children)
+        children = tuple(c for c in made if not isinstance(c, Scope) or c.children)
+        return Scope(self.name, self.path, children, self.block, self.arguments, self.shares)
+
+    def visible(self) -> Naming | None:
+        """The scope outside this one that its references can see; a block sees only itself."""
+        return None if self.block else self.parent
+
+    def may_have(self, name: str) -> bool:
+        """Whether a name may be missing here because what would have given it was not read."""
+        word, outer = re.sub(r"_?\d+$", "", name), self.visible()
+        return any(word in text for text in self.unread) or bool(outer and outer.may_have(name))
+
+    def labels(self) -> list[str]:
+        outer = self.visible()
+        return [*self.entries, *(outer.labels() if outer else [])]
+
+
+def parts_of(path: t.Path, names: Names) -> tuple[str, ...]:
+    """The parts of a path, with the expressions in them worked out."""
+    return tuple(p if isinstance(p, str) else filled(p, names) for p in path.parts)
+
+
+def find(path: t.Path, naming: Naming, names: Names) -> Entry:
+    """What a path stands for, from the inner scope outward.
+
+    Raises:
+        Fault: no layer above has this name.
+        Unknown: something unread may have had it.
+    """
+    first, *rest = parts_of(path, names)
+    scope: Naming | None = naming
+    while scope and first not in scope.entries:
+        scope = scope.visible()
+    if scope is None:
+        if naming.may_have(first):
+            raise Unknown
+        help = did_you_mean(first, naming.labels())
+        raise Fault("unknown-layer", f"there is no layer `{first}` above this line", path.span, help)
+    entry = scope.entries[first]
+    for part in rest:
+        if entry.inside is None or part not in entry.inside.entries:
+            if entry.value == UNKNOWN or (entry.inside and entry.inside.may_have(part)):
+                raise Unknown
+            inside = list(entry.inside.entries) if entry.inside else []
+            help = did_you_mean(part, inside) or (f"it holds {', '.join(inside[:12])}" if inside else None)
+            raise Fault("unknown-layer", f"`{path}`: there is no layer `{part}` in it", path.span, help)
+        entry = entry.inside.entries[part]
+    return entry
+
+
+def reserved(name: str) -> bool:
+    """Whether PyTorch or Python would take a module's child of this name for something else."""
+    return name in MODULE_WORDS or keyword.iskeyword(name) or name.startswith("_") or name == "self"
+
+
+def filled(label: t.Label, names: Names) -> str:
+    """The text of a label, with the expressions in it worked out."""
+    return "".join(p if isinstance(p, str) else str(evaluate(p, names)) for p in label.parts)
+
+
+def label_text(label: t.Label, names: Names) -> str:
+    """A label with its expressions worked out, checked to be a name that PyTorch can hold."""
+    text = filled(label, names)
+    if not re.fullmatch(r"[\w+\-/: ]{1,100}", text):
+        help = "letters, digits, and in quotes also - + / : and spaces can stand in one; a dot parts names"
+        raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)
+    if reserved(text):
+        why = (
+            "a word of Python" if keyword.iskeyword(text) else "a name that PyTorch's modules use themselves"
+        )
+        raise Fault("bad-label", f"`{text}` is {why}, so it cannot be a label", label.span, f"`{text}_1` can")
+    return text

@@ -1,0 +1,52 @@
+"""The starts that a recipe asks for, in place of those that the spec gives its layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from netspec.diagnostics import Diagnostic, Span, did_you_mean
+from netspec.graph import Node, Setting
+from netspec.language.values import Call
+from netspec.ops.start import Weighted, to_init
+from netspec.recipe import bind
+
+
+def restarted(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[Node, ...], list[Diagnostic]]:
+    """The nodes with the starts of a recipe's `init` entry, and what is wrong with it."""
+    if setting is None:
+        return nodes, []
+    faults: list[Diagnostic] = []
+    for call in setting.value if isinstance(setting.value, list | tuple) else [setting.value]:
+        if isinstance(call, Call) and call.name == "start":
+            nodes = started(nodes, bind("init", call), setting.span, faults)
+    return nodes, faults
+
+
+def started(
+    nodes: tuple[Node, ...], given: dict[str, object], span: Span, faults: list[Diagnostic]
+) -> tuple[Node, ...]:
+    """The nodes, those changed that a pattern matches."""
+    pattern = str(given.get("layers"))
+    starts: dict[str, Call] = {}
+    for field, value in (("init", given.get("weight")), ("bias_init", given.get("bias"))):
+        try:
+            if value is not None:
+                call = to_init(value)
+                assert isinstance(call, Call)
+                starts[field] = call
+        except ValueError as error:
+            faults.append(Diagnostic("recipe", f"the start of {pattern} {error}", span))
+    can = [n for n in nodes if isinstance(n.op, Weighted) and "init" in type(n.op).model_fields]
+    chosen = {n.id for n in can if fnmatchcase(n.name, pattern)}
+    if not chosen:
+        help = did_you_mean(pattern, [n.name for n in can])
+        faults.append(Diagnostic("recipe", f"no layer with a start is called `{pattern}`", span, help=help))
+    return tuple(
+        replace(n, op=n.op.model_copy(update=known(n, starts))) if n.id in chosen else n for n in nodes
+    )
+
+
+def known(node: Node, starts: dict[str, Call]) -> dict[str, Call]:
+    """The starts that a layer can have: one without a bias keeps none for it."""
+    return {field: call for field, call in starts.items() if field in type(node.op).model_fields}

@@ -1,0 +1,40 @@
+"""Looking through a syntax tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+
+from netspec.language import ast as t
+
+
+def walk(root: t.Tree) -> Iterator[t.Tree]:
+    """Every node of a tree, the outer before the inner, in reading order."""
+    waiting: list[object] = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, t.Tree):
+            yield node
+            waiting.extend(getattr(node, name) for name in reversed(children(type(node).__name__)))
+        elif isinstance(node, tuple):
+            waiting.extend(reversed(node))
+
+
+@cache
+def children(kind: str) -> tuple[str, ...]:
+    """The fields of a kind of node that hold other nodes."""
+    plain = {"span", "text", "comments", "id", "name", "op"} | ({"value"} if kind == "Literal" else set())
+    return tuple(f.name for f in fields(getattr(t, kind)) if f.name not in plain)
+
+
+def mentioned(file: t.File) -> set[str]:
+    """The names that the file's expectations depend on, by way of others too."""
+    nodes = list(walk(file))
+    choices = [n for n in nodes if isinstance(n, t.If) and any(isinstance(x, t.Expect) for x in walk(n))]
+    said = {x.id for n in nodes if isinstance(n, t.Expect) for x in walk(n) if isinstance(x, t.Name)}
+    said |= {x.id for n in choices for x in walk(n.condition) if isinstance(x, t.Name)}
+    for bind in reversed([n for n in nodes if isinstance(n, t.Bind)]):
+        if bind.name in said:
+            said |= {x.id for x in walk(bind.value) if isinstance(x, t.Name)}
+    return said

@@ -1,0 +1,1 @@
+"""Labelled images by name; `info` and `registry` know the sets, and torch is imported where one is opened."""

@@ -1,0 +1,186 @@
+"""Small sets that live in memory as one tensor, and are batched and augmented as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from random import Random
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from netspec.datasets.base import (
+    Batch,
+    DataError,
+    Preprocessing,
+    Setting,
+    View,
+    generator,
+    stream_seed,
+    training_labels,
+)
+from netspec.recipe.images import Lighting, MeanImage, RandomResizedCrop
+from netspec.transforms.augment import Draw, augmented, check_augment, on_pixels
+from netspec.transforms.crops import random_window
+from netspec.transforms.normalize import Normalizer, check_mean_image, preprocessing
+from netspec.transforms.policies import applied, policies
+from netspec.transforms.resize import cut
+from netspec.transforms.statistics import IMAGENET, Statistics, channel_statistics, measure
+
+MEMORY = 2**30  # bytes that one part may take once resized, or as ready floats
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images, uint8 N x C x H x W, and their N class numbers, int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device) -> Labelled:
+        """Move both to a device."""
+        return Labelled(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class ResidentSet:
+    """A small set of labelled images, all in memory."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train_part: Labelled
+    val_part: Labelled
+
+    @property
+    def channels(self) -> int:
+        """Channels of every image."""
+        return self.train_part.images.shape[1]
+
+    @property
+    def train_images(self) -> int:
+        """Images to train on."""
+        return len(self.train_part.labels)
+
+    @property
+    def val_images(self) -> int:
+        """Images to validate on."""
+        return len(self.val_part.labels)
+
+    def open(self, setting: Setting) -> ResidentBatches:
+        """Resize the images to the network's input."""
+        return ResidentBatches(self.train_part, self.val_part, setting)
+
+
+class ResidentBatches:
+    """Batches cut out of tensors that stay on the device, unless images are changed one by one."""
+
+    def __init__(self, train: Labelled, val: Labelled, setting: Setting) -> None:
+        self.recipe, self.setting, self.size = setting.recipe, setting, setting.size
+        check_augment(self.recipe, setting.input_shape[0])
+        self.images = train.images  # as they are stored, for random windows
+        parts = [_resized(part, setting.size).to(setting.device) for part in (train, val)]
+        self.found = _statistics(parts[0].images, setting)
+        self.preprocessing: Preprocessing = setting.preprocessing or replace(
+            preprocessing(self.recipe, self.found), resize=setting.size, crop=setting.size
+        )
+        check_mean_image(self.recipe, self.preprocessing, setting.size)
+        self.normalizer = Normalizer.of(self.preprocessing, setting.device)
+        self.one_by_one = on_pixels(self.recipe)
+        self.policies = policies(self.recipe)
+        self.val_part = self._ahead(parts[1])
+        self.train_part = parts[0].to(torch.device("cpu")) if self.one_by_one else self._ahead(parts[0])
+        self.labels = training_labels(self.train_part.labels, self.recipe)
+        self.share = setting.share(self.batch)
+
+    @property
+    def batch(self) -> int:
+        """Images in one training batch."""
+        return min(self.recipe.batch, len(self.train_part.labels))
+
+    @property
+    def steps(self) -> int:
+        """Training batches in one epoch; an incomplete last one is left out, shuffled anew each time."""
+        return len(self.train_part.labels) // self.batch
+
+    def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Shuffled and augmented batches of one epoch, from step `start` on."""
+        part, seed, device = self.train_part, self.recipe.seed, self.setting.device
+        order = torch.randperm(len(part.labels), generator=generator(seed, epoch)).to(part.labels.device)
+        batches = order.split(self.batch)
+        for step in range(start, self.steps):
+            chosen = batches[step][self.share]
+            if self.one_by_one:
+                images = torch.stack([self._changed(index, epoch) for index in chosen.tolist()]).to(device)
+            else:
+                images = part.images.index_select(0, chosen)
+            draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
+            ready = augmented(self._ready(images), self.recipe, self.normalizer, self.found, draw)
+            yield ready, self.labels.index_select(0, chosen).to(device)
+
+    def validate(self, view: View = "center_crop") -> Iterator[Batch]:
+        """Every validation image of this process once, whole: an image of the input's size has one crop."""
+        size, share = max(self.recipe.batch, 256), self.setting.val_share(len(self.val_part.labels))
+        if share.start == share.stop:
+            return  # split gives one empty batch of an empty tensor
+        for images, labels in zip(
+            self.val_part.images[share].split(size), self.val_part.labels[share].split(size), strict=True
+        ):
+            yield self._ready(images), labels
+
+    def _changed(self, index: int, epoch: int) -> Tensor:
+        """One training image, uint8 C x H x W, after its random window and policies."""
+        random = Random(stream_seed(self.recipe.seed, epoch, index))
+        window = next((step for step in self.recipe.augment if isinstance(step, RandomResizedCrop)), None)
+        if window:
+            image = self.images[index].permute(1, 2, 0).numpy()
+            pixels = cut(image, random_window(image.shape[:2], window, random), self.size)
+        else:
+            pixels = resize_whole(self.train_part.images[index : index + 1], self.size)[0].permute(1, 2, 0)
+        if self.policies:
+            pixels = applied(pixels, self.policies, random.getrandbits(63))
+        return pixels.permute(2, 0, 1)
+
+    def _ahead(self, part: Labelled) -> Labelled:
+        """Normalise the whole part now where the floats fit: it need not be done again each epoch."""
+        ready = part.images.shape[-2:] == self.size and part.images.numel() * 4 <= MEMORY
+        return replace(part, images=self.normalizer(part.images)) if ready else part
+
+    def _ready(self, images: Tensor) -> Tensor:
+        if images.dtype == torch.float32:
+            return images
+        return self.normalizer(resize_whole(images, self.size))
+
+
+def check_labels(part: Labelled, classes: int, where: str) -> None:
+    """Raise DataError for counts that differ, and for labels outside the classes."""
+    if len(part.images) != len(part.labels):
+        message = f"{where} has {len(part.images)} images but {len(part.labels)} labels"
+        raise DataError(message + ": fetch its files again")
+    if len(part.labels) and int(part.labels.max()) >= classes:
+        raise DataError(f"{where} has a label {int(part.labels.max())}, but {classes} classes are known")
+
+
+def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
+    if images.shape[-2:] == size:
+        return images
+    return interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
+    """Resize once, ahead of training, where the result fits in memory; later by batches where not."""
+    count, channels = part.images.shape[:2]
+    if part.images.shape[-2:] == size or count * channels * size[0] * size[1] > MEMORY:
+        return part
+    return replace(part, images=torch.cat([resize_whole(images, size) for images in part.images.split(1024)]))
+
+
+def _statistics(images: Tensor, setting: Setting) -> Statistics:
+    """Mean and deviation, which are quickly counted; the rest where the recipe needs it."""
+    recipe = setting.recipe
+    if isinstance(recipe.normalize, MeanImage):
+        return measure(resize_whole(batch, setting.size) for batch in images.split(1024))
+    if any(isinstance(step, Lighting) for step in recipe.augment):
+        return measure(images.split(1024))
+    mean, std = channel_statistics(images)
+    return replace(IMAGENET, mean=mean, std=std)

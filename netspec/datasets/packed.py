@@ -1,0 +1,156 @@
+"""A prepared copy of a set of photos: resized once, one after another in one file, read through memory."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netspec.datasets.base import DataError, Setting, announce
+from netspec.datasets.photos import PhotoBatches, PhotoSet, short_side
+from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
+
+MAGIC = b"netspec1"
+PARTS = ("train", "val")
+
+Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+"""A row for each photo: where its bytes begin and end, its height, width and class number."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the end of a prepared copy says of it.
+
+    `size` is the short side in pixels; `quality` is that of the JPEGs, or None for plain pixels;
+    `source` is the set that was copied.
+    """
+
+    source: str
+    size: int
+    quality: int | None
+    class_names: tuple[str, ...]
+    rows: dict[str, Rows]
+
+
+def footer(contents: Contents) -> bytes:
+    """The end of a file: the rows, a text of the rest, that text's length, and the magic bytes again."""
+    about = {
+        "source": contents.source,
+        "size": contents.size,
+        "quality": contents.quality,
+        "classes": contents.class_names,
+        "photos": [len(contents.rows[part]) for part in PARTS],
+    }
+    text = json.dumps(about).encode()
+    rows = b"".join(contents.rows[part].astype("<i8").tobytes() for part in PARTS)
+    return rows + text + len(text).to_bytes(8, "little") + MAGIC
+
+
+def read_contents(path: Path) -> Contents:
+    """Read the end of a prepared copy; raises DataError where it is none, or not whole."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, 2)
+            if end < 24 or _at(file, 0, 8) != MAGIC or _at(file, end - 8, 8) != MAGIC:
+                raise ValueError
+            length = int.from_bytes(_at(file, end - 16, 8), "little")
+            about = json.loads(_at(file, end - 16 - length, length))
+            counts = about["photos"]
+            begin = end - 16 - length - 40 * sum(counts)
+            rows = np.frombuffer(_at(file, begin, 40 * sum(counts)), "<i8").reshape(-1, 5).astype(np.int64)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist: make it with netspec prepare") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        message = f"{path} is not a prepared copy, or not whole: make it with netspec prepare"
+        raise DataError(message) from error
+    parts = {"train": rows[: counts[0]], "val": rows[counts[0] :]}
+    return Contents(about["source"], about["size"], about["quality"], tuple(about["classes"]), parts)
+
+
+def _at(file: Any, place: int, length: int) -> bytes:
+    file.seek(place)
+    content: bytes = file.read(length)
+    return content
+
+
+class Packed:
+    """The photos of one part of a prepared copy."""
+
+    def __init__(self, path: Path, contents: Contents, rows: Rows) -> None:
+        self.path, self.contents, self.rows = path, contents, rows
+        self.labels: Tensor = torch.from_numpy(rows[:, 4].copy())
+        self._bytes: np.ndarray[tuple[int], np.dtype[np.uint8]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_bytes": None}  # else a worker would get a copy of the whole file
+
+    def photo(self, index: int) -> Pixels | BadImage:
+        """A photo's pixels; where they are stored as they are, a view of the file."""
+        if self._bytes is None:
+            with self.path.open("rb") as file:
+                # A private map can be written to, which torch wants of every array; the file stays as it is.
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            self._bytes = np.frombuffer(content, np.uint8)
+        begin, end, height, width, _ = self.rows[index].tolist()
+        if self.contents.quality is None:
+            return self._bytes[begin:end].reshape(height, width, 3)
+        try:
+            return decode(self._bytes[begin:end].tobytes())
+        except TROUBLE as error:
+            return BadImage(f"photo {index} of {self.path}", reason(error))
+
+    def chosen(self, mask: Tensor) -> Packed:
+        """Those where a mask is true, in the same order."""
+        return Packed(self.path, self.contents, self.rows[mask.numpy()])
+
+    def between(self, rows: slice) -> Packed:
+        """Those of some neighbouring rows."""
+        return Packed(self.path, self.contents, self.rows[rows])
+
+    def identity(self) -> bytes:
+        """What tells these photos from others: the file, its size and time, and the places in it."""
+        status = self.path.stat()
+        return f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns} ".encode() + self.rows.tobytes()
+
+
+class Prepared(PhotoSet[Packed]):
+    """Photos of a prepared copy."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the photos are ImageNet's, whose mean and colours are published."""
+        return self.train.contents.source == "imagenet"
+
+    def open(self, setting: Setting) -> PhotoBatches[Packed]:
+        """Get the readers ready; raises DataError where the copy is smaller than the recipe's photos."""
+        contents = self.train.contents
+        short = short_side(setting.recipe, setting.size)
+        if short > contents.size:
+            message = f"{self.train.path} was prepared with a short side of {contents.size}"
+            way = f"prepare it with --size {short}"
+            if setting.recipe.resize is not None or contents.size < max(setting.size):
+                raise DataError(f"{message}, but the recipe resizes to {short}: {way}, or set resize")
+            recipe = setting.recipe.model_copy(update={"resize": contents.size})
+            setting = replace(setting, recipe=recipe)
+        elif short < contents.size:
+            again = f"the photos of {self.train.path} are resized again, from {contents.size} to {short}"
+            announce(f"note: {again}: prepare them with --size {short} for the pixels of the files")
+        return super().open(setting)
+
+
+def open_prepared(name: str, path: Path) -> Prepared:
+    """Open a prepared copy; only its end is read yet."""
+    contents = read_contents(path)
+    train, val = (Packed(path, contents, contents.rows[part]) for part in PARTS)
+    return Prepared(name, contents.class_names, train, val)

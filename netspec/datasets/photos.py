@@ -1,0 +1,174 @@
+"""Batches of photos, wherever they lie: read and cropped by workers, normalised on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from netspec.datasets.base import (
+    Batch,
+    DataError,
+    Preprocessing,
+    Setting,
+    View,
+    announce,
+    generator,
+    training_labels,
+)
+from netspec.datasets.cache import keep, key_of, recall
+from netspec.datasets.loader import EpochLoader, Photos, Reader, Relabelled
+from netspec.recipe import Recipe
+from netspec.recipe.images import Lighting, RandomErasing
+from netspec.transforms.augment import Draw, augmented, check_augment
+from netspec.transforms.crops import FixedView, PhotoView, TrainingView
+from netspec.transforms.normalize import Normalizer, check_mean_image, preprocessing
+from netspec.transforms.statistics import IMAGENET, Statistics, measure, needs
+
+SAMPLE = 1000  # photos that a set's mean and colours are measured on
+IMAGE_SAMPLE = 10_000  # photos that a mean image is measured on: each pixel is a mean of its own
+
+
+P = TypeVar("P", bound="PhotoFiles")
+
+
+class PhotoFiles(Photos, Protocol):
+    """Photos of which some can be chosen, and that can be told from others."""
+
+    def chosen(self: P, mask: Tensor) -> P:
+        """Those where a mask is true, in the same order."""
+
+    def between(self: P, rows: slice) -> P:
+        """Those of some neighbouring rows."""
+
+    def identity(self) -> bytes:
+        """What tells them from others, changed ones too."""
+
+
+@dataclass(frozen=True)
+class PhotoSet(Generic[P]):
+    """Photos to train and to validate on, in classes."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: P
+    val: P
+    channels: int = 3
+
+    @property
+    def train_images(self) -> int:
+        """Images to train on."""
+        return len(self.train)
+
+    @property
+    def val_images(self) -> int:
+        """Images to validate on."""
+        return len(self.val)
+
+    @property
+    def known(self) -> bool:
+        """Whether the photos are ImageNet's, whose mean and colours are published."""
+        return self.name == "imagenet"
+
+    def open(self, setting: Setting) -> PhotoBatches[P]:
+        """Measure the mean where the recipe needs it, and get the readers ready."""
+        return PhotoBatches(self, setting)
+
+
+class PhotoBatches(Generic[P]):
+    """Batches read from files; normalised, and shifted in colour, on the device."""
+
+    def __init__(self, photos: PhotoSet[P], setting: Setting) -> None:
+        recipe = setting.recipe
+        check_augment(recipe, 3)
+        self.photos, self.setting = photos, setting
+        self.resize = short_side(recipe, setting.size)
+        self.share = setting.share(self.batch)
+        self.found = statistics(photos, self.resize, setting)
+        self.preprocessing: Preprocessing = setting.preprocessing or replace(
+            preprocessing(recipe, self.found), resize=self.resize, crop=setting.size
+        )
+        check_mean_image(recipe, self.preprocessing, (self.resize, self.resize))
+        view = TrainingView(recipe, self.resize, setting.size)
+        self.normalizer = Normalizer.of(self.preprocessing, setting.device)
+        self.training = self.normalizer.padded(view.padding)
+        told = Relabelled(photos.train, training_labels(photos.train.labels, recipe))
+        self.loader = self._loader(told, view, self.batch, self.share)
+        self.val_loaders: dict[View, EpochLoader] = {}
+
+    @property
+    def batch(self) -> int:
+        """Images in one training batch."""
+        return min(self.setting.recipe.batch, len(self.photos.train))
+
+    @property
+    def steps(self) -> int:
+        """Training batches in one epoch; an incomplete last one is left out, shuffled anew each time."""
+        return len(self.loader.sampler)
+
+    def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Shuffled and augmented batches of one epoch, from step `start` on."""
+        recipe, seed = left_to_the_device(self.setting.recipe), self.setting.recipe.seed
+        for step, (images, places, labels) in enumerate(self.loader.batches(epoch, start), start):
+            draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
+            ready = self.training(images[:, 0], places[:, 0])
+            yield augmented(ready, recipe, self.normalizer, self.found, draw), labels
+
+    def validate(self, view: View = "center_crop") -> Iterator[Batch]:
+        """Every validation image of this process once."""
+        if view not in self.val_loaders:
+            transform = FixedView(view, self.resize, self.setting.size, self.preprocessing.interpolation)
+            batch = max(self.setting.recipe.batch // transform.crops, 1)
+            chosen = self.photos.val.between(self.setting.val_share(len(self.photos.val)))
+            self.val_loaders[view] = self._loader(chosen, transform, batch)
+        for images, places, labels in self.val_loaders[view].batches(0):
+            ready = self.normalizer(images.flatten(0, 1), places.flatten(0, 1))
+            yield ready if view == "center_crop" else ready.unflatten(0, images.shape[:2]), labels
+
+    def _loader(self, photos: Photos, view: PhotoView, batch: int, share: slice | None = None) -> EpochLoader:
+        reader = Reader(photos, view, self.setting.size, self.setting.recipe.seed)
+        return EpochLoader(reader, batch, self.setting, share)
+
+
+def left_to_the_device(recipe: Recipe) -> Recipe:
+    """A recipe with those augmentations alone that workers leave to the device."""
+    kept = tuple(step for step in recipe.augment if isinstance(step, Lighting | RandomErasing))
+    return recipe.model_copy(update={"augment": kept})
+
+
+def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
+    """The short side to resize to: the recipe's, or 256 for 224 and in proportion."""
+    takes = "x".join(map(str, size))
+    if recipe.crop and (recipe.crop, recipe.crop) != size:
+        message = f"the recipe crops images to {recipe.crop}x{recipe.crop}, but the network takes {takes}"
+        raise DataError(message + ": make them the same, or leave crop out of the recipe")
+    short = recipe.resize or round(max(size) * 256 / 224)
+    if short < max(size):
+        message = f"images resized to {short} are too small for the network's {takes}"
+        raise DataError(f"{message}: set resize to {max(size)} or more")
+    return short
+
+
+def statistics(photos: PhotoSet[P], resize: int, setting: Setting) -> Statistics:
+    """A training set's mean and colours: ImageNet's are published, others are measured once, and kept."""
+    wanted, image = needs(setting.recipe, photos.known)
+    if not wanted:
+        return IMAGENET
+    every = -(-len(photos.train) // (IMAGE_SAMPLE if image else SAMPLE))
+    chosen = photos.train.chosen(torch.arange(len(photos.train)) % every == 0)
+    key = key_of("center square", resize, chosen.identity())
+    if (kept := recall("statistics", key)) is not None:
+        found = Statistics(**kept)
+    else:
+        announce(f"measuring the mean of {len(chosen):,} photos: this happens once")
+        square = (resize, resize)
+        reader = Reader(chosen, FixedView("center_crop", resize, square), square, 0)
+        loader = EpochLoader(
+            reader, 32, replace(setting, device=torch.device("cpu"), workers=setting.worker_count)
+        )
+        found = measure(images[:, 0] for images, _, _ in loader.batches(0))
+        keep("statistics", key, found.to_plain())
+    return replace(IMAGENET, mean_image=found.mean_image, mean=found.mean) if photos.known else found

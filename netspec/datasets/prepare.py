@@ -1,0 +1,166 @@
+"""`netspec prepare`: resize a set's photos once, and write them into one file that training reads fast."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+import simplejpeg
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch.utils.data import DataLoader, Dataset
+
+from netspec.datasets.base import DataError, announce, cores
+from netspec.datasets.class_folders import Files
+from netspec.datasets.image_folder import Folder
+from netspec.datasets.loader import as_it_is, begin_worker
+from netspec.datasets.packed import MAGIC, PARTS, Contents, footer
+from netspec.datasets.registry import open_data
+from netspec.transforms.decode import BadImage
+from netspec.transforms.resize import LONG, Box, resized_shape, window
+
+SAMPLE = 64  # photos that the size to come is estimated from
+MARGIN = 1.05  # room on the disk over that estimate
+NAMED = 10  # bad images that are named before the rest is counted
+
+__all__ = ["DataError", "prepare"]
+
+Item: TypeAlias = tuple[bytes, int, int] | BadImage
+
+
+def prepare(
+    data: str, root: Path | None, out: Path, *, size: int, quality: int | None, val_share: float
+) -> None:
+    """Write a prepared copy of `imagenet` or `folder:PATH` to `out`, a file or the folder to put it into.
+
+    The copy takes its name only once it is whole and on the disk. Raises DataError for a set that has no
+    photos in folders, for images that cannot be read, and where the disk lacks the room.
+    """
+    if data != "imagenet" and not data.startswith("folder:"):
+        raise DataError(f"{data} needs no preparing: name imagenet or folder:PATH", wrong_use=True)
+    source = open_data(data, root, val_share=val_share)
+    assert isinstance(source, Folder)
+    if out.is_dir():
+        out = out / f"{Path(data.removeprefix('folder:')).name}-{size}.pack"
+    if out.exists():
+        raise DataError(f"{out} exists already: remove it, or name another file with --out", wrong_use=True)
+    packer = Packer(source, size, quality)
+    _check_room(packer, out)
+    beside = out.with_name(f".{out.name}.part")
+    try:
+        with beside.open("wb") as file:
+            _write(packer, file)
+            file.flush()
+            os.fsync(file.fileno())
+        length = beside.stat().st_size
+        beside.rename(out)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+    announce(f"{out}: {len(packer):,} images, {_size(length)}; train with --data prepared:{out}")
+
+
+class Packer(Dataset[Item]):
+    """Resizes photos, those to train on first; gives their bytes, height and width."""
+
+    def __init__(self, source: Folder, size: int, quality: int | None) -> None:
+        self.source, self.size, self.quality = source, size, quality
+
+    def __len__(self) -> int:
+        return self.source.train_images + self.source.val_images
+
+    def file(self, index: int) -> tuple[Files, int]:
+        """Where a photo is: its part, and its number there."""
+        first = self.source.train_images
+        return (self.source.train, index) if index < first else (self.source.val, index - first)
+
+    def __getitem__(self, index: int) -> Item:
+        files, number = self.file(index)
+        pixels = files.photo(number)
+        if isinstance(pixels, BadImage):
+            return pixels
+        shape = resized_shape(pixels.shape[:2], self.size)
+        # The ends of a very long photo, which the centre square is far from, could take gigabytes. An even
+        # number goes, since the square's place is rounded to an even one.
+        top, left = (max(side - LONG * self.size, 0) // 4 * 2 for side in shape)
+        height, width = shape[0] - 2 * top, shape[1] - 2 * left
+        resized = window(pixels, self.size, Box(top, left, height, width)).contiguous().numpy()
+        if self.quality is None:
+            return resized.tobytes(), height, width
+        try:
+            return simplejpeg.encode_jpeg(resized, quality=self.quality), height, width
+        except ValueError as error:  # a JPEG has at most 65,535 pixels on a side
+            return BadImage(files[number][0], str(error))
+
+
+def _write(packer: Packer, file: IO[bytes]) -> None:
+    file.write(MAGIC)
+    place, rows, bad = len(MAGIC), np.zeros((len(packer), 5), np.int64), list[BadImage]()
+    for index, item in enumerate(track(_items(packer), "preparing", len(packer), console=_console())):
+        if isinstance(item, BadImage):
+            bad.append(item)
+        elif not bad:  # with a bad one, the rest is read only to name all that are bad
+            content, height, width = item
+            file.write(content)
+            files, number = packer.file(index)
+            rows[index] = (place, place + len(content), height, width, int(files.labels[number]))
+            place += len(content)
+    if bad:
+        names = "; ".join(f"{each.path} ({each.reason})" for each in bad[:NAMED])
+        more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        raise DataError(
+            f"{len(bad)} image{'s' * (len(bad) != 1)} cannot be read: replace or remove {names}{more}"
+        )
+    source, first = packer.source, packer.source.train_images
+    parts = dict(zip(PARTS, (rows[:first], rows[first:]), strict=True))
+    file.write(footer(Contents(source.name, packer.size, packer.quality, source.class_names, parts)))
+
+
+def _items(packer: Packer) -> Iterator[Item]:
+    loader = DataLoader(
+        packer,
+        batch_size=None,
+        num_workers=min(8, cores()),
+        collate_fn=as_it_is,
+        worker_init_fn=begin_worker,
+        generator=torch.Generator(),
+    )
+    yield from loader
+
+
+def _check_room(packer: Packer, out: Path) -> None:
+    """Say how large the copy will be, and refuse where the disk lacks the room."""
+    chosen = range(0, len(packer), -(-len(packer) // SAMPLE))
+    found = [len(item[0]) for item in (packer[i] for i in chosen) if not isinstance(item, BadImage)]
+    to_come = int(len(packer) * sum(found) / max(len(found), 1))
+    try:
+        free = shutil.disk_usage(out.absolute().parent).free
+    except OSError as error:
+        raise DataError(f"{out.absolute().parent} cannot be written to: {error.strerror}") from error
+    announce(f"{len(packer):,} images to come, about {_size(to_come)} of the {_size(free)} free")
+    if to_come * MARGIN > free:
+        message = f"{out} would take about {_size(to_come)}, and {_size(free)} are free there"
+        way = "name another disk with --out" + (
+            "" if packer.quality else ", or store JPEGs with --quality 95"
+        )
+        raise DataError(f"{message}: {way}")
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _console() -> Console:
+    return Console(stderr=True)

@@ -1,0 +1,169 @@
+"""Photos in WebDataset's shards: tar archives in which an image and its class number share a name."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netspec.datasets.base import DataError, announce
+from netspec.datasets.cache import keep, key_of, recall
+from netspec.datasets.info import EXTENSIONS
+from netspec.datasets.photos import PhotoSet
+from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
+
+LABEL = ".cls"
+WORDS = {"train": {"train", "training"}, "val": {"val", "valid", "validation"}}
+"""The words in the names of archives that say what they are for."""
+DIGITS = 6  # of a class number: a larger one is a mistake
+
+Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+"""A row for each photo: its shard, where its bytes begin and end in that, and its class number."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Photos of some archives, read from their places in them, in any order."""
+
+    paths: tuple[Path, ...]
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> Tensor:
+        """One class number for each."""
+        return torch.from_numpy(self.rows[:, 3].copy())
+
+    def photo(self, index: int) -> Pixels | BadImage:
+        """Read one."""
+        shard, begin, end, _ = self.rows[index].tolist()
+        path = self.paths[shard]
+        try:
+            with path.open("rb", buffering=0) as file:
+                file.seek(begin)
+                return decode(file.read(end - begin))
+        except TROUBLE as error:
+            return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
+
+    def chosen(self, mask: Tensor) -> Shards:
+        """Those where a mask is true, in the same order."""
+        return Shards(self.paths, self.rows[mask.numpy()])
+
+    def between(self, rows: slice) -> Shards:
+        """Those of some neighbouring rows."""
+        return Shards(self.paths, self.rows[rows])
+
+    def identity(self) -> bytes:
+        """What tells these photos from others: archives, their sizes and times, and places in them."""
+        return _identity(self.paths).encode() + self.rows.tobytes()
+
+
+def open_shards(name: str, folder: Path) -> PhotoSet[Shards]:
+    """List the samples of a folder's archives, told apart by the words train and val; the list is kept.
+
+    Raises:
+        DataError: archives are missing or cannot be read, or a sample has no image or no class number.
+    """
+    train, val = (_listed(folder, part) for part in ("train", "val"))
+    count = 1 + max(int(part.rows[:, 3].max()) for part in (train, val))
+    empty = sorted(set(range(count)) - set(train.rows[:, 3].tolist()))
+    if empty:
+        others = f", and {len(empty) - 1:,} more of {count:,}," if len(empty) > 1 else ""
+        announce(f"note: class {empty[0]}{others} has no image to train on in {folder}")
+    return PhotoSet(name, tuple(map(str, range(count))), train, val)
+
+
+def _listed(folder: Path, part: str) -> Shards:
+    paths = tuple(sorted(path for path in folder.glob("*.tar") if _part(path) == part))
+    if not paths:
+        what = f"has no .tar with the word {part} in its name" if folder.is_dir() else "is no folder"
+        message = f"{folder} {what}: name the folder that holds the shards of train and of val"
+        raise DataError(f"{message}, not compressed")
+    key = key_of("shards", _identity(paths))
+    if (kept := recall("shards", key)) is None:
+        announce(f"listing {len(paths):,} shards of {folder}: this happens once")
+        rows = [(number, *place) for number, path in enumerate(paths) for place in samples(path)]
+        if not rows:
+            raise DataError(f"{paths[0]} holds no samples: fetch it again")
+        kept = {"rows": torch.tensor(rows)}
+        keep("shards", key, kept)
+    return Shards(paths, kept["rows"].numpy())
+
+
+def _part(path: Path) -> str | None:
+    """The part that an archive belongs to, by the words of its name."""
+    words = set(re.findall("[a-z]+", path.stem.lower()))
+    found = [part for part, names in WORDS.items() if words & names]
+    if len(found) > 1:
+        raise DataError(
+            f"{path} names both train and val: rename it, for its part goes by a word of its name"
+        )
+    return found[0] if found else None
+
+
+def _identity(paths: tuple[Path, ...]) -> str:
+    found = [(path.resolve(), path.stat()) for path in paths]
+    return repr([(str(path), status.st_size, status.st_mtime_ns) for path, status in found])
+
+
+def samples(path: Path) -> Iterator[tuple[int, int, int]]:
+    """Where each image of a shard begins and ends, and its class number.
+
+    Neighbouring entries belong to one sample where their names agree up to the first dot of the last part.
+    Hidden entries are passed over, and samples with neither an image nor a class number.
+
+    Raises:
+        DataError: the archive cannot be read, or a sample lacks an image or a class number.
+    """
+    try:
+        with tarfile.open(path, "r:") as archive, path.open("rb") as file:
+            files = (e for e in archive if e.isreg() and not PurePosixPath(e.name).name.startswith("."))
+            for key, entries in groupby(files, lambda entry: _split(entry)[0]):
+                yield from _sample(path, key, entries, file)
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(f"{path} cannot be read as a tar archive ({error}): fetch it again") from error
+
+
+def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
+    """The name of an entry's sample, and the ending from the first dot of the last part on."""
+    path = PurePosixPath(entry.name)
+    stem, dot, ending = path.name.partition(".")
+    return str(path.with_name(stem)), dot + ending
+
+
+def _sample(
+    path: Path, key: str, entries: Iterable[tarfile.TarInfo], file: IO[bytes]
+) -> Iterator[tuple[int, int, int]]:
+    """The one sample that some entries are, or none."""
+    place = label = None
+    told = False
+    for entry in entries:
+        ending = _split(entry)[1]
+        if (place and ending.lower() in EXTENSIONS) or (told and ending == LABEL):
+            raise DataError(f"{path} has two images or two class numbers for {key}: give each its own name")
+        if ending.lower() in EXTENSIONS:
+            place = entry.offset_data, entry.offset_data + entry.size
+        elif ending == LABEL:
+            told, label = True, _number(file, entry)
+    if place is not None and label is not None:
+        yield *place, label
+    elif place is not None or told:
+        lacks = "image" if place is None else f"class number in a {LABEL}"
+        message = f"{path} has no {lacks} for {key}"
+        raise DataError(f"{message}: a sample is an image and its {LABEL}, one after the other")
+
+
+def _number(file: IO[bytes], entry: tarfile.TarInfo) -> int | None:
+    file.seek(entry.offset_data)
+    text = file.read(min(entry.size, DIGITS + 1)).strip()
+    return int(text) if text.isdigit() and len(text) <= DIGITS else None

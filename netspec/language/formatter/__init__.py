@@ -1,0 +1,58 @@
+"""Tree to text in one style: comments, blank lines and one-line groups stay, spacing is made alike."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from netspec.diagnostics import Source, SpecError, printable, render
+from netspec.files import FileError, write_text
+from netspec.language import ast as t
+from netspec.language.formatter.lines import Formatter
+from netspec.language.parser import parse
+from netspec.library import builtin_names, read
+
+
+def format_source(source: Source) -> str:
+    """Format a spec.
+
+    Raises:
+        SpecError: the text has syntax faults, and is left as it is.
+    """
+    tree, faults = parse(source)
+    if faults:
+        raise SpecError(faults)
+    return Formatter(tree).text()
+
+
+def format_tree(tree: t.File) -> str:
+    """Write a tree without faults as text that parses to an equal tree."""
+    return Formatter(tree).text()
+
+
+def format_files(paths: Sequence[str], only_check: bool, say: Callable[..., None]) -> int:
+    """Format files in place, or `-` from standard input to standard output; gives the exit status."""
+    status = 0
+    for name in paths:
+        if not Path(name).suffix and name in builtin_names():
+            say(f"error: fmt takes files, such as {name}.net, not the names of built-in specs", err=True)
+            status = max(status, 2)
+            continue
+        try:
+            source = Source("<stdin>", sys.stdin.read()) if name == "-" else read(Path(name))
+            text = format_source(source)
+            if name == "-" and not only_check:
+                say(text, nl=False)
+            elif text != source.text:
+                say(f"{name} {'would change' if only_check else 'formatted'}")
+                status = max(status, int(only_check))
+                if not only_check:
+                    write_text(Path(name), text)
+        except SpecError as error:
+            say("\n\n".join(printable(render(d)) for d in error.diagnostics), err=True)
+            status = max(status, 1)
+        except FileError as error:
+            say(f"error: {error}", err=True)
+            status = max(status, 1)
+    return status

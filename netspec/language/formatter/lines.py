@@ -1,0 +1,218 @@
+"""Statements to lines, beside their source: what stood on one line stays there, comments keep their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netspec.language import ast as t
+from netspec.language.formatter.write import (
+    STEP,
+    broken,
+    chained,
+    expression,
+    head,
+    layer_head,
+    layer_tail,
+    one_line,
+    shape,
+)
+
+WIDTH = 110
+FURTHEST = 60
+"""A claim behind a longer text is not lined up."""
+
+
+@dataclass
+class Line:
+    """A statement on one line: its text, the claim that is lined up with others, the comment behind it."""
+
+    text: str
+    claim: str = ""
+    comment: str = ""
+    blank_before: bool = False
+
+
+class Formatter:
+    """Walks a tree beside its source, placing comments where they stood."""
+
+    def __init__(self, tree: t.File) -> None:
+        self.tree, self.source = tree, tree.source
+        self.comments = list(tree.comments)
+        self.limits = [len(self.source.text) + 1]
+        """Where the braces around the current statement close: a comment behind is not the statement's."""
+
+    def text(self) -> str:
+        lines = self.body(self.tree.body, 0)
+        lines += self.comments_before(len(self.source.text) + 1, 0)
+        while lines and not lines[0].text:
+            lines.pop(0)
+        if lines:
+            lines[0].blank_before = False
+        out: list[str] = []
+        for line in align(lines):
+            out += [""] * line.blank_before
+            out.append(line.text)
+        return "\n".join(out) + "\n" if out else ""
+
+    def line_of(self, offset: int) -> int:
+        return self.source.place(min(offset, len(self.source.text)))[0]
+
+    def blank_above(self, offset: int) -> bool:
+        """Whether an empty line stands above this place."""
+        line = self.line_of(offset)
+        return line > 1 and not self.source.line(line - 1).strip()
+
+    def comments_before(self, offset: int, depth: int) -> list[Line]:
+        """The comments on lines of their own that stand before an offset."""
+        lines = []
+        while self.comments and self.comments[0][0] < offset:
+            at, text = self.comments.pop(0)
+            lines.append(Line(STEP * depth + text.rstrip(), blank_before=self.blank_above(at)))
+        return lines
+
+    def comment_on(self, line: int, before: int | None = None) -> str:
+        """The comment at the end of a source line, if it is the next one and stands inside these braces."""
+        limit = self.limits[-1] if before is None else before
+        if self.comments and self.comments[0][0] < limit and self.line_of(self.comments[0][0]) == line:
+            return self.comments.pop(0)[1].rstrip()
+        return ""
+
+    def body(self, body: t.Body, depth: int) -> list[Line]:
+        lines: list[Line] = []
+        statements = list(body.statements)
+        while statements:
+            run = [statements.pop(0)]
+            while statements and self.together(run[-1], statements[0]):
+                run.append(statements.pop(0))
+            start = run[0].span.start
+            lines += self.comments_before(start, depth)
+            made = self.run(run, depth)
+            made[0].blank_before = self.blank_above(start)
+            lines += made
+        return lines
+
+    def together(self, first: t.Statement, second: t.Statement) -> bool:
+        """Whether two statements stood on one line, so that they stay there."""
+        return (
+            self.line_of(first.span.end) == self.line_of(second.span.start)
+            and self.flat(first)
+            and self.flat(second)
+        )
+
+    def flat(self, s: t.Statement) -> bool:
+        """Whether a statement stood on one line."""
+        return self.line_of(s.span.start) == self.line_of(s.span.end)
+
+    def run(self, statements: Sequence[t.Statement], depth: int) -> list[Line]:
+        """Statements that stay together on a line, or one statement on its own."""
+        indent = STEP * depth
+        last = statements[-1]
+        texts = [one_line(s) for s in statements]
+        if all(texts) and all(self.flat(s) for s in statements):
+            text = "; ".join(str(x) for x in texts)
+            if len(indent + text) <= WIDTH or len(statements) > 1:
+                return [self.finished(Line(indent + text), last)]
+        return [x for s in statements for x in self.spread(s, depth)]
+
+    def finished(self, line: Line, last: t.Statement) -> Line:
+        """Add the claim of the last layer and the comment behind it."""
+        if isinstance(last, t.Layer) and last.claim:
+            line.claim = f"-> {shape(last.claim)}"
+            line.text = line.text.removesuffix(f" {line.claim}")
+        line.comment = self.comment_on(self.line_of(last.span.end))
+        return line
+
+    def spread(self, s: t.Statement, depth: int) -> list[Line]:
+        """A statement with braces, a line for each statement inside; or a long one, broken at its commas."""
+        indent = STEP * depth
+        match s:
+            case t.Layer(action=t.Group() | t.Join() as action):
+                return self.braces(layer_head(s), action.body, depth, s)
+            case t.Block() | t.Repeat() | t.For():
+                return self.braces(head(s), s.body, depth, s)
+            case t.If():
+                return self.branches(s, depth)
+            case t.Train():
+                return self.train(s, depth)
+        text = one_line(s)
+        assert text is not None
+        if len(indent + text) > WIDTH and isinstance(s, t.Bind):
+            text = f"{s.name} = {broken(s.value, indent)}"
+        return [self.finished(Line(x if k else indent + x), s) for k, x in enumerate([text])]
+
+    def braces(self, opening: str, body: t.Body, depth: int, s: t.Statement) -> list[Line]:
+        """A statement that ends with the braces around its one body."""
+        lines = self.opened(opening, body, depth, s.span.start)
+        return [*lines, self.finished(Line(STEP * depth + "}" + layer_tail(s)), s)]
+
+    def opened(self, opening: str, body: t.Body, depth: int, start: int) -> list[Line]:
+        """The line that opens braces, which stand on the line of `start`, and the lines inside them."""
+        end = self.closing(body.statements[-1].span.end if body.statements else start)
+        first = Line(f"{STEP * depth}{opening} {{" if opening else f"{STEP * depth}{{")
+        inner = body.statements[0].span.start if body.statements else end
+        if self.line_of(inner) > self.line_of(start):
+            first.comment = self.comment_on(self.line_of(start))
+        self.limits.append(end)
+        inside = [*self.body(body, depth + 1), *self.comments_before(end, depth + 1)]
+        self.limits.pop()
+        return [first, *inside]
+
+    def closing(self, offset: int) -> int:
+        """Where the next brace closes that stands in no comment."""
+        place = self.source.text.find("}", offset)
+        for at, text in self.tree.comments:
+            if at <= place < at + len(text):
+                place = self.source.text.find("}", at + len(text))
+        return place
+
+    def branches(self, s: t.If, depth: int) -> list[Line]:
+        """An `if` with its `else if`s and `else`, each part opened on the line that closes the one before."""
+        indent, opening, start = STEP * depth, head(s), s.span.start
+        lines: list[Line] = []
+        part: t.If | None = s
+        while part:
+            opened = self.opened(opening, part.yes, depth, start)
+            lines += opened
+            start = self.closing(part.yes.statements[-1].span.end if part.yes.statements else start)
+            following = chained(part)
+            if following:
+                opening = f"}} else {head(following)}"
+            elif part.no:
+                lines += self.opened("} else", part.no, depth, start)
+            part = following
+        return [*lines, self.finished(Line(f"{indent}}}"), s)]
+
+    def train(self, s: t.Train, depth: int) -> list[Line]:
+        indent, end = STEP * depth, s.span.end - 1
+        source = "" if s.citation is None else f' "{s.citation}"'
+        first = Line(f"{indent}train{source} {{")
+        if not s.settings or self.line_of(s.settings[0].span.start) > self.line_of(s.span.start):
+            first.comment = self.comment_on(self.line_of(s.span.start), end)
+        lines = [first]
+        self.limits.append(end)
+        for setting in s.settings:
+            lines += self.comments_before(setting.span.start, depth + 1)
+            text = f"{indent}{STEP}{setting.name}: {expression(setting.value)}"
+            comment = self.comment_on(self.line_of(setting.span.end))
+            lines.append(Line(text, comment=comment, blank_before=self.blank_above(setting.span.start)))
+        lines += self.comments_before(end, depth + 1)
+        self.limits.pop()
+        return [*lines, Line(f"{indent}}}", comment=self.comment_on(self.line_of(s.span.end)))]
+
+
+def align(lines: list[Line]) -> list[Line]:
+    """Line up the claims of the whole file, and the comments of neighbouring lines."""
+    column = max((len(x.text) for x in lines if x.claim and len(x.text) <= FURTHEST), default=0)
+    for line in lines:
+        if line.claim:
+            line.text = f"{line.text.ljust(column)} {line.claim}"
+    group: list[Line] = []
+    for line in [*lines, Line("", blank_before=True)]:
+        if line.blank_before:
+            column = max((len(x.text) for x in group if x.comment), default=0)
+            for x in group:
+                x.text = f"{x.text.ljust(column)}  {x.comment}" if x.comment else x.text
+            group = []
+        group.append(line)
+    return lines

@@ -1,0 +1,63 @@
+"""Text to tree, by a LALR(1) grammar that goes on after a fault; the only package that knows lark."""
+
+from __future__ import annotations
+
+from lark import Token, UnexpectedInput
+from lark.exceptions import VisitError
+
+from netspec.diagnostics import Diagnostic, Source, Span, in_order
+from netspec.language.ast import Body, Broken, Expr, File
+from netspec.language.parser.build import Builder
+from netspec.language.parser.grammar import expected, grammar, lex
+from netspec.language.parser.message import at, unexpected, until
+from netspec.language.parser.reader import OPEN, Reader
+
+DEEPEST = 100
+
+
+def parse(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
+    """Read a file; statements that cannot be read become `Broken` nodes, each with its diagnostic."""
+    tokens, remarks = lex(source.text)
+    comments = tuple((at(t), str(t)) for t in remarks)
+    whole = Span(source, 0, len(source.text))
+    unread = File(whole, Body(whole, (Broken(whole),)), comments)
+    if deep := too_deep(tokens):
+        message = f"brackets are nested more than {DEEPEST} deep"
+        return unread, (Diagnostic("syntax", message, Span(source, at(deep), until(deep))),)
+    reader = Reader(source, tokens)
+    try:
+        builder = Builder(source, lambda start, end: parse_expression(source, start, end))
+        body = builder.transform(reader.read())
+    except (RecursionError, VisitError) as error:
+        if isinstance(error, VisitError) and not isinstance(error.orig_exc, RecursionError):
+            raise
+        message = "an expression or a statement is nested too deeply to be read"
+        return unread, (Diagnostic("syntax", message, Span(source, 0, 1)),)
+    return File(whole, body, comments), in_order([*reader.faults, *builder.faults])
+
+
+def too_deep(tokens: list[Token]) -> Token | None:
+    """The bracket that goes deeper than is read, if there is one."""
+    depth = 0
+    for token in tokens:
+        depth += (token.type in OPEN) - (token.type in OPEN.values())
+        if depth > DEEPEST:
+            return token
+    return None
+
+
+def parse_expression(source: Source, start: int, end: int) -> Expr | Diagnostic:
+    """Read the expression that stands between two offsets, such as the braces of a label."""
+    tokens, _ = lex(source.text[start:end])
+    for token in tokens:
+        token.start_pos, token.end_pos = at(token) + start, until(token) + start
+    state = grammar().parse_interactive("", start="expr")
+    previous: Token | None = None
+    for token in [*tokens, Token("$END", "", end, end_pos=end)]:
+        try:
+            tree = state.feed_token(token)
+        except UnexpectedInput:
+            return unexpected(source, expected(state), token, previous, [])
+        previous = token
+    built: Expr = Builder(source, lambda a, b: parse_expression(source, a, b)).transform(tree)
+    return built

@@ -1,0 +1,84 @@
+"""The LALR(1) parser that lark makes of grammar.lark."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from lark import Lark, Token
+from lark.lark import PostLex
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+from netspec.language.parser.message import Expected
+
+ENDS = ("NEWLINE", "SEMICOLON")
+
+
+class Keep(PostLex):
+    """Tell lark to keep the terminals that no rule names: the reader handles them itself."""
+
+    always_accept = (*ENDS, "UNKNOWN", "COMMENT")
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        return stream
+
+
+@cache
+def grammar() -> Lark:
+    """The parser, its tables kept in the user's cache folder, since making them takes 0.1 s."""
+    text = files("netspec.language").joinpath("grammar.lark").read_text("utf-8")
+    return Lark(
+        text,
+        parser="lalr",
+        lexer="basic",
+        start=["file", "expr"],
+        postlex=Keep(),
+        keep_all_tokens=True,
+        maybe_placeholders=False,
+        cache=cache_file(text) or False,
+    )
+
+
+def cache_file(text: str) -> str | None:
+    """Where the tables of this grammar are kept, or None where the user has no folder that can be written."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netspec"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    name = f"grammar-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return str(folder / name) if os.access(folder, os.W_OK) else None
+
+
+def lex(text: str) -> tuple[list[Token], list[Token]]:
+    """The tokens of a text, ends of empty lines left out, and its comments apart."""
+    tokens: list[Token] = []
+    comments: list[Token] = []
+    for token in grammar().lex(text):
+        if token.type == "COMMENT":
+            comments.append(token)
+        elif not (token.type in ENDS and tokens and tokens[-1].type in ENDS):
+            tokens.append(token)
+    return tokens, comments
+
+
+@cache
+def words() -> frozenset[str]:
+    """The language's own words, which can be labels in quotes alone."""
+    return frozenset(t.pattern.value for t in grammar().terminals if t.pattern.value.isalpha())
+
+
+def choices(state: InteractiveParser) -> set[str]:
+    """The terminals that the parser's tables list for its state."""
+    return set(state.choices())  # type: ignore[no-untyped-call]
+
+
+def expected(state: InteractiveParser) -> Expected:
+    """The terminals that could really stand next."""
+    accepted = frozenset(state.accepts()) - {"BROKEN"}  # type: ignore[no-untyped-call]
+    spelling = {t.name: t.pattern.value for t in grammar().terminals}
+    return Expected(accepted, spelling, "BROKEN" in choices(state))

@@ -1,0 +1,48 @@
+"""What the rules of the grammar have in common: finding their pieces among lark's children."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lark import Token
+
+from netspec.diagnostics import Span
+from netspec.language import ast as t
+from netspec.language.values import Rounded
+
+Children = list[Any]
+
+
+def number(text: str) -> int | float:
+    """The value of a number as written."""
+    if text[-1] in "kMGT":
+        return Rounded.read(text)
+    digits = text.replace("_", "")
+    return int(digits) if digits.isdigit() else float(digits)
+
+
+class Parameters(list[t.Parameter]):
+    """The parameters of a network or block, and where their brackets stand."""
+
+    span: Span
+
+
+def kind(child: object) -> str | None:
+    return child.type if isinstance(child, Token) else None
+
+
+def text(token: Token) -> str:
+    """The text between the quotes."""
+    return str(token)[1:-1]
+
+
+def nodes(children: Children, kind: type[Any]) -> Children:
+    return [x for x in children if isinstance(x, kind)]
+
+
+def arguments(children: Children) -> tuple[t.Argument, ...]:
+    return next((x for x in children if isinstance(x, tuple)), ())
+
+
+def parameters(children: Children) -> tuple[t.Parameter, ...]:
+    return tuple(next((x for x in children if isinstance(x, list)), ()))

@@ -1,0 +1,153 @@
+"""Tokens to lark's tree, going on after a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lark import Token, Tree, UnexpectedInput
+
+from netspec.diagnostics import Diagnostic, Source
+from netspec.language.parser.grammar import ENDS, choices, expected, grammar
+from netspec.language.parser.message import at, unexpected, until
+
+OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+BEGINNINGS = {
+    "NETWORK",
+    "USE",
+    "INPUT",
+    "BLOCK",
+    "DEFAULT",
+    "REPEAT",
+    "FOR",
+    "OUTPUT",
+    "EXPECT",
+    "TRAIN",
+    "RBRACE",
+}
+"""Terminals that begin a statement, or end the braces around one."""
+
+
+class Reader:
+    """Feed tokens to the parser; after a fault, return to the last good statement and skip the bad one."""
+
+    def __init__(self, source: Source, tokens: list[Token]) -> None:
+        self.source, self.tokens = source, tokens
+        self.state = grammar().parse_interactive("", start="file")
+        self.brackets: list[Token] = []
+        self.faults: list[Diagnostic] = []
+        self.previous: Token | None = None
+        self.tried = -1
+        self.mark()
+
+    def read(self) -> Tree[Token]:
+        position = 0
+        while position < len(self.tokens):
+            token = self.tokens[position]
+            fed = self.separate(position) if token.type in ENDS else self.feed(token)
+            position = position + 1 if fed else self.recover(position)
+        return self.finish()
+
+    def separate(self, position: int) -> bool:
+        """A line's end or `;` ends a statement, but not inside brackets, after a comma or beside a brace."""
+        following = self.following(position)
+        inside = self.brackets and self.brackets[-1].type != "LBRACE"
+        idle = self.previous is None or self.previous.type in ("LBRACE", "COMMA", "_SEP")
+        if inside or idle or following in ("RBRACE", "ELSE", "$END"):
+            return True
+        token = self.tokens[position]
+        return self.feed(Token("_SEP", str(token), at(token), end_pos=until(token)))
+
+    def following(self, position: int) -> str:
+        """The kind of the next token that is no line's end."""
+        for index in range(position + 1, len(self.tokens)):
+            if self.tokens[index].type not in ENDS:
+                return self.tokens[index].type
+        return "$END"
+
+    def feed(self, token: Token) -> bool:
+        """Give the parser one token; on a fault, report it and answer False."""
+        try:
+            self.state.feed_token(token)
+        except UnexpectedInput:
+            self.faults.append(
+                unexpected(self.source, expected(self.state), token, self.previous, self.brackets)
+            )
+            return False
+        self.previous = token
+        if token.type in OPEN:
+            self.brackets.append(token)
+        elif token.type in OPEN.values():
+            self.brackets.pop()
+        if token.type in ("_SEP", "LBRACE", "RBRACE"):
+            self.mark()
+        return True
+
+    def mark(self) -> None:
+        """Remember the parser's stacks where a statement may begin or has just been completed."""
+        state = self.state.parser_state
+        if any(b.type != "LBRACE" for b in self.brackets):
+            return
+        if choices(self.state) & {"BROKEN", "_SEP"}:
+            self.depth = len(self.brackets)
+            self.stacks = list(state.state_stack), list(state.value_stack)
+            self.begin = until(self.previous) if self.previous else 0
+
+    def restore(self, end: int) -> None:
+        """Go back to the mark and put a `Broken` statement there, which reaches to the offset `end`."""
+        state = self.state.parser_state
+        state.state_stack, state.value_stack = list(self.stacks[0]), list(self.stacks[1])
+        del self.brackets[self.depth :]
+        for type_ in ("_SEP", "BROKEN"):
+            if type_ in choices(self.state):
+                self.previous = Token(type_, "", self.begin, end_pos=end if type_ == "BROKEN" else self.begin)
+                self.state.feed_token(self.previous)
+
+    def recover(self, position: int) -> int:
+        """Skip the bad statement: where to go on after the fault at `position`."""
+        resumed = self.resume(position)
+        end = at(self.tokens[resumed]) if resumed < len(self.tokens) else len(self.source.text)
+        self.tried = position
+        self.restore(end)
+        return resumed
+
+    def resume(self, position: int) -> int:
+        """The token at which the statement after the fault at `position` begins, or its separator."""
+        fresh_line = position > 0 and self.tokens[position - 1].type in ENDS
+        if fresh_line and begins_statement(self.tokens, position) and self.tried != position:
+            return position - 1
+        depth = len(self.brackets) - self.depth
+        for index in range(position, len(self.tokens)):
+            kind = self.tokens[index].type
+            if kind in ENDS and (depth <= 0 or begins_statement(self.tokens, index + 1)):
+                return index
+            if kind == "RBRACE" and depth <= 0 and self.depth and index > position:
+                return index
+            depth += (kind in OPEN) - (kind in OPEN.values())
+        return len(self.tokens)
+
+    def finish(self) -> Tree[Token]:
+        """Close what is still open and return lark's tree."""
+        end = len(self.source.text)
+        final = Token("$END", "", end, end_pos=end)
+        if self.brackets:
+            self.faults.append(
+                unexpected(self.source, expected(self.state), final, self.previous, self.brackets)
+            )
+            self.restore(end)
+        while self.brackets:
+            self.state.feed_token(Token("RBRACE", "}", end, end_pos=end))
+            self.brackets.pop()
+        if not self.accepts_end():
+            self.faults.append(unexpected(self.source, expected(self.state), final, self.previous, []))
+            self.restore(end)
+        tree: Tree[Token] = self.state.feed_token(final)
+        return tree
+
+    def accepts_end(self) -> bool:
+        return "$END" in expected(self.state).terminals
+
+
+def begins_statement(tokens: Sequence[Token], index: int) -> bool:
+    """Whether what stands at `index` looks like the beginning of a statement."""
+    kinds = [t.type for t in tokens[index : index + 2]]
+    return kinds == ["NAME", "COLON"] or (bool(kinds) and kinds[0] in BEGINNINGS)

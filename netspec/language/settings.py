@@ -1,0 +1,67 @@
+"""Values given from outside a spec: `--set name=value` and `--input 3x256x256`."""
+
+from __future__ import annotations
+
+import re
+
+from netspec.diagnostics import Diagnostic, Source
+from netspec.language.expressions import Fault, Names, evaluate
+from netspec.language.parser import parse_expression
+from netspec.language.values import Call, Rounded
+from netspec.shape import Shape
+
+
+class SettingError(Exception):
+    """A setting that cannot be read."""
+
+
+def read_setting(text: str) -> tuple[str, object]:
+    """Read `depth=50`, `norm=true` or `kernels=[3, 5]`; a bare word is a text.
+
+    A name that begins with `train.` is an entry of the recipe, or an argument of one.
+
+    >>> read_setting("depth=50"), read_setting("pool=max"), read_setting("train.optimizer.lr=0.1")
+    (('depth', 50), ('pool', 'max'), ('train.optimizer.lr', 0.1))
+    >>> print(read_setting("train.optimizer=sgd(lr=0.1)")[1])
+    sgd(lr=0.1)
+    """
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals or not re.fullmatch(r"(train\.([A-Za-z0-9_]+\.)?)?[A-Za-z_][A-Za-z0-9_]*", name):
+        raise SettingError(f"--set takes NAME=VALUE, such as depth=50, not {text!r}")
+    expr = parse_expression(Source("--set", value), 0, len(value))
+    if isinstance(expr, Diagnostic):
+        raise SettingError(f"--set {name}: {expr.message}")
+    try:
+        result = evaluate(expr, Names(), words=True)
+    except Fault as fault:
+        raise SettingError(f"--set {name}: {fault}") from None
+    if isinstance(result, Call) and not result.args and not result.kwargs:
+        result = {"True": True, "False": False, "None": None}.get(result.name, result.name)
+    return name, result
+
+
+def read_count(text: str) -> float:
+    """Read a count, plain or with a unit.
+
+    >>> read_count("30M"), read_count("61_100_840")
+    (30000000.0, 61100840.0)
+    """
+    if not re.fullmatch(r"[0-9][0-9_]*(\.[0-9]+)?[kMGT]?", text):
+        raise SettingError(f"a count is a number such as 30M or 61_100_840, not {text!r}")
+    return float(Rounded.read(text)) if text[-1].isalpha() else float(text.rstrip("_"))
+
+
+def read_shape(text: str) -> tuple[str, Shape]:
+    """Read a shape for an input, `3x224x224`, or `image=3x224x224` where there are several inputs.
+
+    >>> name, shape = read_shape("image=3x224x224")
+    >>> print(name, shape)
+    image 3x224x224
+    """
+    name, equals, sizes = text.rpartition("=")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,2}", sizes) or (equals and not name):
+        raise SettingError(
+            f"--input takes a shape of 1 to 3 sizes, such as 3x224x224 or image=3x224x224, not {text!r}"
+        )
+    return name, Shape(int(part) for part in sizes.split("x"))

@@ -1,1 +1,0 @@
-"""What needs torch: building modules, and training them."""
