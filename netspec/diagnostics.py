@@ -10,6 +10,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Literal
 
+from netspec.errors import NetspecError
+
 Severity = Literal["error", "warning"]
 
 
@@ -99,7 +101,7 @@ class Diagnostic:
         }
 
 
-class SpecError(Exception):
+class SpecError(NetspecError):
     """A spec has faults; `diagnostics` holds all of them, and the text shows them."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:

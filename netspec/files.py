@@ -1,32 +1,66 @@
-"""Writing files so that a failure leaves what was there."""
+"""Writing files whole: what was there stays until the new file is complete."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
-
-class FileError(Exception):
-    """A file that cannot be written; the message names it and the reason."""
+from netspec.errors import FileError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text at once: a complete new file takes the place of the old one, behind a link too."""
-    path = path.resolve() if path.is_symlink() else path
+    """Write UTF-8 text as `write_file` does."""
+    write_file(path, lambda file: file.write(text.encode()))
+
+
+def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Call `write` with a new file beside `path`, and let that file take its place once it is on the disk.
+
+    A link stays, and the file that it points to is replaced. The new file keeps the old one's mode. A pipe or a
+    device is written to as it is.
+
+    Raises:
+        FileError: the file cannot be written; the old one is unchanged.
+    """
+    draft: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise FileError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~current_umask()
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise FileError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
+        path = path.resolve() if path.is_symlink() else path
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as device:
+                write(device)
+            return
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        draft = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~current_umask())
+        draft.replace(path)
+        draft = None
+        _flush_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where the disk is full
+        raise FileError(f"{path} cannot be written: {reason(error)}") from error
+    finally:
+        if draft is not None:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+def reason(error: BaseException) -> str:
+    """Why the system refused, in a few words.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory"))
+    'no such file or directory'
+    """
+    if isinstance(error, RuntimeError):
+        return "the disk may be full"
+    text = getattr(error, "strerror", None) or str(error)
+    return text[:1].lower() + text[1:]
 
 
 def current_umask() -> int:
@@ -34,3 +68,14 @@ def current_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring the new name to the disk too, where the system lets a folder be opened."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

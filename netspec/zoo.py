@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from netspec.diagnostics import did_you_mean
+from netspec.errors import ZooError
 
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 Url: TypeAlias = Annotated[str, Field(pattern=r"^https://\S+$")]
@@ -24,12 +25,6 @@ Order: TypeAlias = Literal["name", "params", "macs", "top1", "year"]
 IMAGENET = "ImageNet-1K validation"
 MACS = "one multiply-accumulate of a convolution or matrix product, for one image"
 """What published MACs count; torchvision rounds them to a million."""
-
-
-class ZooError(Exception):
-    """A name or a filter that the zoo does not have; the message says what is near."""
-
-    wrong_use = True
 
 
 class Part(BaseModel):

@@ -10,7 +10,8 @@ from torchvision.models._utils import _make_divisible
 
 from netspec.checker import Report, check_source
 from netspec.diagnostics import Source
-from netspec.language.settings import SettingError, read_setting, read_shape
+from netspec.errors import SettingError
+from netspec.language.settings import read_setting, read_shape
 from netspec.shape import Shape
 
 HEAD = "network Net(n = 2, m = 3, kind = 1)\ninput image: 3x16x16\n_ = [n, m, kind]\n"

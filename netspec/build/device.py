@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from netspec.checkpoint.store import TrainError
+from netspec.errors import TrainError
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from netspec.errors import WeightsError
+
 import re
 import sys
 from collections.abc import Mapping
@@ -30,8 +32,6 @@ OLD_MLP = re.compile(r"(.*\.mlp)\.linear_([12])\.(weight|bias)")
 """Names in older files of vision transformers, `mlp.linear_1` for what is `mlp.0` now, and 2 for 3."""
 
 
-class WeightsError(Exception):
-    """Weights that do not exist, do not fit or cannot be fetched, in one sentence."""
 
 
 def load_weights(module: nn.Module, card: Card | None, name: str) -> None:

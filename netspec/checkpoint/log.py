@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from netspec.checkpoint.store import TrainError, append_line, explained, replace
+from netspec.checkpoint.store import append_line, explained, replace
+from netspec.errors import TrainError
 from netspec.training.report import EpochReport
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from netspec.checker import Report, check_source
-from netspec.checkpoint.store import TrainError
 from netspec.diagnostics import Source
+from netspec.errors import TrainError
 from netspec.graph import Net
 from netspec.language.values import kind_of
 from netspec.shape import Shape

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,18 +12,10 @@ from typing import IO, Any
 import torch
 from filelock import FileLock, Timeout
 
+from netspec.errors import FileError, TrainError
+from netspec.files import reason, write_file
+
 LOCK = ".lock"
-
-
-class TrainError(Exception):
-    """Training that cannot start or go on; the message is one sentence for the user.
-
-    With `wrong_use`, it is the command that asked for what does not exist.
-    """
-
-    def __init__(self, message: str, *, wrong_use: bool = False) -> None:
-        super().__init__(message)
-        self.wrong_use = wrong_use
 
 
 def save(path: Path, content: object) -> None:
@@ -116,30 +107,11 @@ def claimed(folder: Path, marker: str, *, taken: bool = False) -> Iterator[None]
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write beside the path, flush to the disk, and only then take the path's place."""
-    beside = path.with_name(f".{path.name}.tmp")
+    """Write a file whole, as `write_file` does; raises TrainError where it cannot."""
     try:
-        with explained(path):
-            with beside.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-            _flush_folder(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Bring the new name to the disk too, where the system lets a folder be opened."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        write_file(path, write)
+    except FileError as error:
+        raise TrainError(f"{error}; what was saved before is still there") from error
 
 
 @contextlib.contextmanager
@@ -148,6 +120,5 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "the disk may be full"
-        message = f"{path} cannot be written ({reason}): what was saved before is still there"
+        message = f"{path} cannot be written: {reason(error)}; what was saved before is still there"
         raise TrainError(message) from error

@@ -56,7 +56,8 @@ def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Repor
 
 def assigned(settings: Sequence[str]) -> dict[str, object]:
     """Read `name=value` pairs; values are expressions of the language, other words are texts."""
-    from netspec.language.settings import SettingError, read_setting
+    from netspec.errors import SettingError
+    from netspec.language.settings import read_setting
 
     try:
         return dict(read_setting(s) for s in settings)
@@ -66,7 +67,8 @@ def assigned(settings: Sequence[str]) -> dict[str, object]:
 
 def sized(shapes: Sequence[str]) -> dict[str, Shape]:
     """Read `3x256x256` or `image=3x256x256`."""
-    from netspec.language.settings import SettingError, read_shape
+    from netspec.errors import SettingError
+    from netspec.language.settings import read_shape
 
     try:
         return dict(read_shape(s) for s in shapes)
@@ -76,7 +78,8 @@ def sized(shapes: Sequence[str]) -> dict[str, Shape]:
 
 def counted(text: str | None) -> float | None:
     """Read a count, such as `30M`."""
-    from netspec.language.settings import SettingError, read_count
+    from netspec.errors import SettingError
+    from netspec.language.settings import read_count
 
     try:
         return None if text is None else read_count(text)

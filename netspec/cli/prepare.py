@@ -21,7 +21,8 @@ from netspec.cli.common import Plainly
 @click.option("--val-share", type=click.FloatRange(0, 1, True, True), default=0.2, show_default=True)
 def prepare_command(data: str, root: Path | None, out: Path, **options: Any) -> None:
     """Resize a set's photos once into one file, from which training reads several times as fast."""
-    from netspec.datasets.prepare import DataError, prepare
+    from netspec.datasets.prepare import prepare
+    from netspec.errors import DataError
 
     with Plainly(DataError):
         prepare(data, root, out, **options)

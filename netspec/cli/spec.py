@@ -42,10 +42,11 @@ def check_command(
     **options: Any,
 ) -> None:
     """Check specs: shapes, claims and counts, with every fault at its place."""
-    from netspec.datasets.info import SampleError, hold_against, samples
+    from netspec.datasets.info import hold_against, samples
     from netspec.emit.reports import write_reports
+    from netspec.errors import DataError
 
-    with Plainly(SampleError):
+    with Plainly(DataError):
         counts = samples(data) if data else None
     reports = [examine(s, settings, inputs) for s in specs]
     reports = [hold_against(r, counts) for r in reports] if counts else reports
@@ -71,7 +72,8 @@ def draw_command(
 ) -> None:
     """Draw a spec with Graphviz."""
     from netspec.emit.dot import dot
-    from netspec.emit.picture import PictureError, picture
+    from netspec.emit.picture import picture
+    from netspec.errors import PictureError
 
     net = examined(spec, settings, inputs).require()
     with Plainly(PictureError):
@@ -95,7 +97,8 @@ def export_command(
 ) -> None:
     """Compile a spec to PyTorch source that needs torch alone."""
     from netspec.emit.torch import source
-    from netspec.files import FileError, write_text
+    from netspec.errors import FileError
+    from netspec.files import write_text
 
     text = source(examined(spec, settings, inputs).require())
     with Plainly(FileError):

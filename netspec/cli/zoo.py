@@ -43,7 +43,8 @@ def zoo_group() -> None:
 def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters: Any) -> None:
     """List the networks whose names match a PATTERN, such as 'resnet*'."""
     from netspec.emit.cards import listing
-    from netspec.zoo import ZooError, select
+    from netspec.errors import ZooError
+    from netspec.zoo import select
 
     with Plainly(ZooError):
         click.echo(listing(select(pattern, max_params=counted(max_params), **filters), form))
@@ -55,7 +56,8 @@ def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters:
 def zoo_show_command(name: str, form: str) -> None:
     """Show one card in full: paper, figures, weights and how they want their images."""
     from netspec.emit.cards import as_json, full
-    from netspec.zoo import ZooError, card
+    from netspec.errors import ZooError
+    from netspec.zoo import card
 
     with Plainly(ZooError):
         click.echo({"text": full, "json": as_json}[form](card(name)))

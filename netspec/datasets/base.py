@@ -11,22 +11,12 @@ from typing import Any, Literal, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from netspec.errors import DataError
 from netspec.recipe import Recipe
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 View: TypeAlias = Literal["center_crop", "ten_crop"]
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
-
-
-class DataError(Exception):
-    """Images or labels that cannot be used; the message is one sentence with the path and the way out.
-
-    With `wrong_use`, it is the command that asked for what does not exist.
-    """
-
-    def __init__(self, message: str, *, wrong_use: bool = False) -> None:
-        super().__init__(message)
-        self.wrong_use = wrong_use
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from netspec.datasets.base import DataError, announce
+from netspec.datasets.base import announce
 from netspec.datasets.cache import keep, key_of, recall
 from netspec.datasets.class_folders import Files, class_folders, scan
 from netspec.datasets.fetch import fetching
 from netspec.datasets.in_memory import Labelled, ResidentSet
 from netspec.datasets.info import EXTENSIONS
+from netspec.errors import DataError
 from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
 
 SIDE = 32

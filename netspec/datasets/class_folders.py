@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import DataError, generator
-from netspec.datasets.info import EXTENSIONS, SampleError, find_parts
+from netspec.datasets.base import generator
+from netspec.datasets.info import EXTENSIONS
+from netspec.errors import DataError
 from netspec.transforms.decode import BadImage, Pixels, read_photo
 
 
@@ -84,14 +85,6 @@ def _images(folder: Path) -> Iterator[bytes]:
         for name in names:
             if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
                 yield os.fsencode(f"{parent}{os.sep}{name}")
-
-
-def parts_of(root: Path) -> tuple[Path, Path] | None:
-    """The folders to train and to validate on, or None where `root` holds the classes; raises DataError."""
-    try:
-        return find_parts(root)
-    except SampleError as error:
-        raise DataError(str(error)) from error
 
 
 def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from netspec.datasets.base import DataError
 from netspec.datasets.in_memory import Labelled, ResidentSet
+from netspec.errors import DataError
 
 VALIDATE_EVERY = 5
 CLASSES = tuple("0123456789")

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from netspec.datasets.base import DataError
+from netspec.errors import DataError
 
 
 @contextlib.contextmanager

@@ -6,9 +6,11 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from netspec.datasets.base import DataError, announce
-from netspec.datasets.class_folders import Files, class_folders, parts_of, scan, scan_parts, split
+from netspec.datasets.base import announce
+from netspec.datasets.class_folders import Files, class_folders, scan, scan_parts, split
+from netspec.datasets.info import find_parts
 from netspec.datasets.photos import PhotoSet
+from netspec.errors import DataError
 
 
 class Folder(PhotoSet[Files]):
@@ -17,7 +19,7 @@ class Folder(PhotoSet[Files]):
 
 def open_folder(name: str, root: Path, val_share: float, seed: int) -> Folder:
     """List the images of class folders, or of a part to train and one to validate on where both are there."""
-    if parts := parts_of(root):
+    if parts := find_parts(root):
         return Folder(name, *scan_parts(*parts))
     if not 0 < val_share < 1:
         raise DataError(f"the share to validate on must lie between 0 and 1, and is {val_share}")

@@ -10,16 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from netspec.datasets.base import (
-    Batch,
-    DataError,
-    Preprocessing,
-    Setting,
-    View,
-    generator,
-    stream_seed,
-    training_labels,
-)
+from netspec.datasets.base import Batch, Preprocessing, Setting, View, generator, stream_seed, training_labels
+from netspec.errors import DataError
 from netspec.recipe.images import Lighting, MeanImage, RandomResizedCrop
 from netspec.transforms.augment import Draw, augmented, check_augment, on_pixels
 from netspec.transforms.crops import random_window

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from netspec.checker import Report
 from netspec.diagnostics import Diagnostic, did_you_mean, in_order
+from netspec.errors import DataError
 from netspec.graph import Net
 from netspec.shape import is_image
 
@@ -21,14 +22,6 @@ VAL_SHARE = 0.2
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "test", "testing")
 """What the folders of a set's two parts are called, in any case; of several to validate on, the first."""
-
-
-class SampleError(Exception):
-    """A data set that cannot be counted; with `wrong_use`, there is none of that name."""
-
-    def __init__(self, message: str, *, wrong_use: bool = False) -> None:
-        super().__init__(message)
-        self.wrong_use = wrong_use
 
 
 @dataclass(frozen=True)
@@ -69,17 +62,17 @@ def samples(name: str) -> Samples:
     1281167
 
     Raises:
-        SampleError: there is no set of that name, or the folder has no class folders with images.
+        DataError: there is no set of that name, or the folder has no class folders with images.
     """
     kind, _, path = name.partition(":")
     if kind == "folder" and path:
         return folder(name, Path(path))
     if kind in UNCOUNTED:
         known = f"{', '.join(KNOWN)} and folder:PATH"
-        raise SampleError(f"{name} is not counted here, but by netspec train: counted are {known}")
+        raise DataError(f"{name} is not counted here, but by netspec train: counted are {known}")
     if name not in KNOWN:
         near = did_you_mean(name, KNOWN) or f"known are {', '.join(KNOWN)} and folder:PATH"
-        raise SampleError(f"no data set is named {name}: {near}", wrong_use=True)
+        raise DataError(f"no data set is named {name}: {near}", wrong_use=True)
     return KNOWN[name]
 
 
@@ -90,11 +83,11 @@ def folder(name: str, root: Path) -> Samples:
     try:
         classes = [p for p in sorted(place.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     except OSError as error:
-        raise SampleError(f"{place} cannot be read: {(error.strerror or str(error)).lower()}") from None
+        raise DataError(f"{place} cannot be read: {(error.strerror or str(error)).lower()}") from None
     counts = [count_images(p) for p in classes]
     if not counts or not all(counts):
         empty = f"{classes[counts.index(0)]} holds no images" if counts else f"{place} has no class folders"
-        raise SampleError(f"{empty}: a folder of data has a folder with images for each class")
+        raise DataError(f"{empty}: a folder of data has a folder with images for each class")
     held = 0 if parts else sum(min(max(round(n * VAL_SHARE), 1), n - 1) for n in counts)
     return Samples(name, sum(counts) - held, len(counts), 3)
 
@@ -103,7 +96,7 @@ def find_parts(root: Path) -> tuple[Path, Path] | None:
     """The folders to train and to validate on, by their usual names; None where the classes lie in `root`.
 
     Raises:
-        SampleError: there is a folder to train on, with class folders in it, and none to validate on.
+        DataError: there is a folder to train on, with class folders in it, and none to validate on.
     """
     try:
         folders = {p.name.lower(): p for p in sorted(root.iterdir(), reverse=True) if p.is_dir()}
@@ -118,7 +111,7 @@ def find_parts(root: Path) -> tuple[Path, Path] | None:
         return train, val
     if any(p.is_dir() and not p.name.startswith(".") for p in train.iterdir()):
         message = f"{root} has {train.name}/ and no folder to validate on, such as val/"
-        raise SampleError(f"{message}: add one, or name folder:{train}, of which a share is held out")
+        raise DataError(f"{message}: add one, or name folder:{train}, of which a share is held out")
     return None  # a class of trains
 
 
@@ -186,4 +179,4 @@ def figures(net: Net, data: Samples) -> dict[str, object]:
     }
 
 
-__all__ = ["SampleError", "Samples", "figures", "hold_against", "samples", "sentence"]
+__all__ = ["Samples", "figures", "hold_against", "samples", "sentence"]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from netspec.datasets.base import DataError, Setting, generator, stream_seed
+from netspec.datasets.base import Setting, generator, stream_seed
+from netspec.errors import DataError
 from netspec.transforms.crops import PhotoView
 from netspec.transforms.decode import BadImage, Pixels
 

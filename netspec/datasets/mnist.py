@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import DataError, Setting
+from netspec.datasets.base import Setting
 from netspec.datasets.fetch import fetching
 from netspec.datasets.in_memory import Labelled, ResidentBatches, check_labels
+from netspec.errors import DataError
 
 IMAGES, LABELS = 3, 1  # dimensions, as the last byte of an IDX file's magic number gives them
 

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import DataError, Setting, announce
+from netspec.datasets.base import Setting, announce
 from netspec.datasets.photos import PhotoBatches, PhotoSet, short_side
+from netspec.errors import DataError
 from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
 
 MAGIC = b"netspec1"

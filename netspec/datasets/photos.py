@@ -9,18 +9,10 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import (
-    Batch,
-    DataError,
-    Preprocessing,
-    Setting,
-    View,
-    announce,
-    generator,
-    training_labels,
-)
+from netspec.datasets.base import Batch, Preprocessing, Setting, View, announce, generator, training_labels
 from netspec.datasets.cache import keep, key_of, recall
 from netspec.datasets.loader import EpochLoader, Photos, Reader, Relabelled
+from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Lighting, RandomErasing
 from netspec.transforms.augment import Draw, augmented, check_augment

@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from netspec.datasets.base import DataError, announce, cores
+from netspec.datasets.base import announce, cores
 from netspec.datasets.class_folders import Files
 from netspec.datasets.image_folder import Folder
 from netspec.datasets.loader import as_it_is, begin_worker
 from netspec.datasets.packed import MAGIC, PARTS, Contents, footer
 from netspec.datasets.registry import open_data
+from netspec.errors import DataError
 from netspec.transforms.decode import BadImage
 from netspec.transforms.resize import LONG, Box, resized_shape, window
 

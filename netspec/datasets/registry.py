@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from netspec.datasets.base import Batches, Data, DataError, Setting, check_fit
+from netspec.datasets.base import Batches, Data, Setting, check_fit
 from netspec.datasets.cache import cache_folder
+from netspec.errors import DataError
 
 NAMES = (
     "mnist",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from netspec.datasets.base import Batch, DataError, Preprocessing, Setting, View, generator
+from netspec.datasets.base import Batch, Preprocessing, Setting, View, generator
+from netspec.errors import DataError
 
 CLASSES = 1000
 TRAIN_IMAGES, VAL_IMAGES = 12_800, 1_280

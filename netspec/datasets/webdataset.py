@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import DataError, announce
+from netspec.datasets.base import announce
 from netspec.datasets.cache import keep, key_of, recall
 from netspec.datasets.info import EXTENSIONS
 from netspec.datasets.photos import PhotoSet
+from netspec.errors import DataError
 from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
 
 LABEL = ".cls"

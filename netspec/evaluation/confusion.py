@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from netspec.checkpoint.store import TrainError
-from netspec.files import FileError, write_text
+from netspec.errors import FileError, TrainError
+from netspec.files import write_text
 
 
 def write_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 
 from netspec.build.device import choose_device
-from netspec.checkpoint.store import TrainError
 from netspec.datasets.image_folder import Folder
-from netspec.datasets.registry import DataError
 from netspec.emit.columns import columns, percent
+from netspec.errors import DataError, TrainError
 from netspec.evaluation.inference import Images, Runtime, hear, open_images
 from netspec.evaluation.load import Saved
 from netspec.evaluation.metrics import Votes, by_class, confusion_matrix, ensemble, score, worst

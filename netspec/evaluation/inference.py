@@ -14,9 +14,11 @@ from torch import Tensor
 
 from netspec.build.device import memory_explained, place
 from netspec.datasets.base import Batch, View
-from netspec.datasets.class_folders import class_folders, parts_of, scan
+from netspec.datasets.class_folders import class_folders, scan
 from netspec.datasets.image_folder import Folder
-from netspec.datasets.registry import Data, DataError, Setting, check_fit, open_data
+from netspec.datasets.info import find_parts
+from netspec.datasets.registry import Data, Setting, check_fit, open_data
+from netspec.errors import DataError
 from netspec.evaluation.load import Saved
 from netspec.evaluation.metrics import Votes, collect
 from netspec.recipe import Recipe
@@ -51,7 +53,7 @@ def open_images(saved: Saved, name: str | None, root: Path | None) -> Images:
     """
     name = name or saved.data
     kind, _, path = name.partition(":")
-    if kind == "folder" and path and parts_of(Path(path)) is None and not _same(name, saved.data):
+    if kind == "folder" and path and find_parts(Path(path)) is None and not _same(name, saved.data):
         classes = class_folders(Path(path))
         every = scan(Path(path), classes)
         return Images(Folder(name, classes, every, every), "all images")
@@ -63,7 +65,7 @@ def open_images(saved: Saved, name: str | None, root: Path | None) -> Images:
         seed=saved.recipe.seed,
         download=root is not None or known is None,  # nothing is written where a stranger's file says
     )
-    held_out = kind == "folder" and parts_of(Path(path)) is None
+    held_out = kind == "folder" and find_parts(Path(path)) is None
     return Images(data, "the images that its training held out" if held_out else "validation images")
 
 

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from netspec.build.compile import build
-from netspec.build.weights import WeightsError, refuse_unfit
+from netspec.build.weights import refuse_unfit
 from netspec.checkpoint.spec import entry, restore
-from netspec.checkpoint.store import TrainError, load
+from netspec.checkpoint.store import load
 from netspec.datasets.base import Interpolation, Preprocessing
+from netspec.errors import TrainError, WeightsError
 from netspec.graph import Net
 from netspec.recipe import Recipe
 

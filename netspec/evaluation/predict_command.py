@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 from netspec.build.device import choose_device, memory_explained, place
-from netspec.checkpoint.store import TrainError
 from netspec.datasets.info import EXTENSIONS
-from netspec.datasets.registry import DataError
 from netspec.diagnostics import printable
 from netspec.emit.columns import columns, percent
+from netspec.errors import DataError, TrainError
 from netspec.evaluation.images import Seen, see
 from netspec.evaluation.load import Saved
 from netspec.evaluation.published import open_network

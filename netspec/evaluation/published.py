@@ -6,10 +6,10 @@ from pathlib import Path
 
 from netspec import zoo
 from netspec.build.compile import build
-from netspec.build.weights import WeightsError, find, load_weights
+from netspec.build.weights import find, load_weights
 from netspec.checker import check_file
-from netspec.checkpoint.store import TrainError
 from netspec.datasets.base import Preprocessing
+from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.load import Saved, open_saved
 from netspec.library import locate
 from netspec.recipe import Recipe

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 
 from netspec.diagnostics import Diagnostic, Source
+from netspec.errors import SettingError
 from netspec.language.expressions import Fault, Names, evaluate
 from netspec.language.parser import parse_expression
 from netspec.language.values import Call, Rounded
 from netspec.shape import Shape
-
-
-class SettingError(Exception):
-    """A setting that cannot be read."""
 
 
 def read_setting(text: str) -> tuple[str, object]:

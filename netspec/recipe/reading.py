@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from netspec.errors import NetspecError
 from netspec.language.values import Call, spell
 from netspec.recipe.images import AUGMENTS, NORMALIZATIONS
 from netspec.recipe.objective import CrossEntropy, Start
@@ -53,15 +54,15 @@ class Fault:
     help: str | None = None
 
 
-class RecipeError(Exception):
+class RecipeError(NetspecError):
     """A recipe that cannot be used; `faults` holds everything that is wrong with it.
 
     With `wrong_use`, it is the command that asked for it.
     """
 
     def __init__(self, faults: tuple[Fault, ...], *, wrong_use: bool = False) -> None:
-        super().__init__("; ".join(fault.message for fault in faults))
-        self.faults, self.wrong_use = faults, wrong_use
+        super().__init__("; ".join(fault.message for fault in faults), wrong_use=wrong_use)
+        self.faults = faults
 
 
 def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:

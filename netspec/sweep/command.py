@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from netspec.checker import Report
-from netspec.checkpoint.store import TrainError
 from netspec.emit.columns import columns
 from netspec.emit.reports import show_diagnostics
+from netspec.errors import TrainError
 from netspec.sweep.grid import Point, grid
 from netspec.sweep.runs import Interrupted, Result, run_all
 from netspec.training.progress import duration

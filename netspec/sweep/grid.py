@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from netspec.checkpoint.store import TrainError
+from netspec.errors import TrainError
 
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 LONGEST = 100

@@ -15,7 +15,8 @@ from typing import Any
 from netspec.checker import Report
 from netspec.checkpoint.log import flat, read_log
 from netspec.checkpoint.spec import entry, restore
-from netspec.checkpoint.store import TrainError, explained, load, save_json
+from netspec.checkpoint.store import explained, load, save_json
+from netspec.errors import TrainError
 from netspec.sweep.grid import Point
 from netspec.training.interrupt import interrupts
 

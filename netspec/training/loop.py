@@ -10,8 +10,9 @@ from contextlib import nullcontext
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from netspec.checkpoint.store import TrainError, save
+from netspec.checkpoint.store import save
 from netspec.datasets.base import Batch, View, generator, stream_seed
+from netspec.errors import TrainError
 from netspec.evaluation.scoring import Score, evaluate
 from netspec.training import state
 from netspec.training.divergence import exploded

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from netspec.checkpoint.store import TrainError
+from netspec.errors import TrainError
 from netspec.recipe import Recipe
 
 WORTH_CASTING = 1_000_000  # MACs for an image: below, casting costs what the shorter numbers save

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from netspec.datasets.class_folders import parts_of
+from netspec.datasets.info import find_parts
 from netspec.language.values import spell
 from netspec.recipe import Recipe
 from netspec.training.state import Run
@@ -46,7 +46,7 @@ def doubts(run: Run) -> Iterator[str]:
 def holds_out(data: str) -> bool:
     """Whether a set is a folder of which a share is held out for validation."""
     kind, _, path = data.partition(":")
-    return kind == "folder" and parts_of(Path(path)) is None
+    return kind == "folder" and find_parts(Path(path)) is None
 
 
 def seen_whole(run: Run) -> bool:

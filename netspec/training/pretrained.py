@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from netspec.build.weights import WeightsError, fetch, find, mend, refuse_unfit
-from netspec.checkpoint.store import TrainError, load
+from netspec.build.weights import fetch, find, mend, refuse_unfit
+from netspec.checkpoint.store import load
+from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.load import BEST, CHECKPOINT
 from netspec.graph import Net
 from netspec.library import locate

@@ -14,11 +14,12 @@ from torch import nn
 from netspec.build.compile import build
 from netspec.checker import Report
 from netspec.checkpoint.spec import describe, restore
-from netspec.checkpoint.store import TrainError, fresh_folder, load
+from netspec.checkpoint.store import fresh_folder, load
 from netspec.datasets.base import announce
-from netspec.datasets.registry import Data, DataError, check_fit, located, open_data
+from netspec.datasets.registry import Data, check_fit, located, open_data
 from netspec.diagnostics import SpecError
 from netspec.emit.reports import show_diagnostics
+from netspec.errors import DataError, TrainError
 from netspec.evaluation.load import read_recipe
 from netspec.graph import Net
 from netspec.memory import recipe_of

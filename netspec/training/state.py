@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from netspec.checkpoint.log import RunLog
-from netspec.checkpoint.store import TrainError
 from netspec.datasets.base import Batches, Data, Setting
+from netspec.errors import TrainError
 from netspec.evaluation.scoring import Score
 from netspec.recipe import Recipe
 from netspec.training.distributed import Processes

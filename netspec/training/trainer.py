@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from netspec.build.device import choose_device, keep_memory, memory_explained, place
 from netspec.checkpoint.log import RunLog
-from netspec.checkpoint.store import TrainError, claimed, save_text
-from netspec.datasets.base import Data, DataError, Setting, check_fit
+from netspec.checkpoint.store import claimed, save_text
+from netspec.datasets.base import Data, Setting, check_fit
+from netspec.errors import DataError, TrainError
 from netspec.recipe import Recipe, write
 from netspec.training import state
 from netspec.training.distributed import Processes

@@ -8,7 +8,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import DataError
+from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import (
     AutoAugment,

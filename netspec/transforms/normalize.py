@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from netspec.datasets.base import DataError, Preprocessing
+from netspec.datasets.base import Preprocessing
+from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import ImageNet, Mean, MeanFile, MeanImage, MeanStd, Raw, Scale
 from netspec.transforms.statistics import IMAGENET_MEAN, IMAGENET_STD, Statistics

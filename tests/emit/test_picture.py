@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from netspec.emit.picture import PictureError, picture
+from netspec.emit.picture import picture
+from netspec.errors import PictureError
 
 TEXT = 'digraph "net" {\n  "a" [label="ü"]\n  "a" -> "b"\n}\n'
 

@@ -14,7 +14,8 @@ from torchvision.transforms import v2
 
 from netspec.datasets.base import Preprocessing
 from netspec.datasets.in_memory import ResidentBatches
-from netspec.datasets.registry import Batches, DataError, Setting, open_data
+from netspec.datasets.registry import Batches, Setting, open_data
+from netspec.errors import DataError
 from netspec.language.values import Call
 from netspec.recipe import Recipe, RecipeError, read
 from netspec.recipe.images import (

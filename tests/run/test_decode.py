@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from netspec.datasets.registry import DataError, Setting, open_data
+from netspec.datasets.registry import Setting, open_data
+from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
 from netspec.transforms.decode import BadImage, Pixels, decode, read_photo

@@ -16,8 +16,9 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from netspec.datasets.base import View
-from netspec.datasets.info import SampleError, samples
-from netspec.datasets.registry import Data, DataError, Setting, open_data
+from netspec.datasets.info import samples
+from netspec.datasets.registry import Data, Setting, open_data
+from netspec.errors import DataError
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Flip, Lighting, Mean, MeanStd, Raw
 from netspec.transforms.decode import Pixels, read_photo
@@ -255,7 +256,7 @@ def test_a_part_to_train_on_alone_is_refused(photos: Callable[..., Path]) -> Non
     (root / "extra").mkdir()
     with pytest.raises(DataError, match=r"has train/ and no folder to validate on.*or name folder:.*/train"):
         open_data(f"folder:{root}")
-    with pytest.raises(SampleError, match="no folder to validate on"):
+    with pytest.raises(DataError, match="no folder to validate on"):
         samples(f"folder:{root}")
 
 

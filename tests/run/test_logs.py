@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netspec.checkpoint.log import RunLog, read_log
-from netspec.checkpoint.store import TrainError
+from netspec.errors import TrainError
 from netspec.evaluation.scoring import Score
 from netspec.training.report import EpochReport
 
@@ -103,11 +103,11 @@ def test_columns_that_came_later(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to stand for a full disk")
-@pytest.mark.parametrize("name", ["log.jsonl", ".log.csv.tmp"])
+@pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
 def test_a_full_disk_is_a_sentence(tmp_path, name):
     log = RunLog(tmp_path)
     (tmp_path / name).symlink_to("/dev/full")
-    with pytest.raises(TrainError, match="No space left on device"):
+    with pytest.raises(TrainError, match="no space left on device"):
         log.epoch(report(1), 10)
 
 

@@ -15,10 +15,11 @@ from torch.nn.utils import clip_grad_norm_
 import netspec
 from netspec.build.compile import build
 from netspec.checker import check_source
-from netspec.checkpoint.store import TrainError, load
+from netspec.checkpoint.store import load
 from netspec.datasets.base import generator
 from netspec.datasets.registry import Data, Setting, open_data
 from netspec.diagnostics import Source
+from netspec.errors import TrainError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Mixup, Raw
 from netspec.recipe.objective import CrossEntropy

@@ -17,7 +17,8 @@ from PIL import Image
 from netspec.cli import main
 from netspec.datasets.packed import open_prepared
 from netspec.datasets.prepare import Packer, prepare
-from netspec.datasets.registry import DataError, Setting, open_data
+from netspec.datasets.registry import Setting, open_data
+from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, Lighting, MeanImage, MeanStd, RandomResizedCrop, Raw
 

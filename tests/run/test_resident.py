@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from netspec.datasets.in_memory import Labelled, ResidentBatches
-from netspec.datasets.registry import DataError, Setting, check_fit, open_data
+from netspec.datasets.registry import Setting, check_fit, open_data
+from netspec.errors import DataError
 from netspec.language.values import Call
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Crop, Flip, Mean, Raw, Scale

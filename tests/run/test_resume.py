@@ -15,8 +15,9 @@ import torch
 from places import SPECS
 from torch import Tensor, nn
 
-from netspec.checkpoint.store import TrainError, load
+from netspec.checkpoint.store import load
 from netspec.datasets.registry import Data, open_data
+from netspec.errors import TrainError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop
 from netspec.recipe.optimizers import AdamW, RmsProp, Sgd

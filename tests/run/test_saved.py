@@ -16,10 +16,11 @@ import netspec
 from netspec.build.compile import build
 from netspec.checker import check_file, check_source
 from netspec.checkpoint.spec import describe, restore
-from netspec.checkpoint.store import TrainError, load, save
+from netspec.checkpoint.store import load, save
 from netspec.cli import main
 from netspec.datasets.registry import open_data
 from netspec.diagnostics import Source
+from netspec.errors import TrainError
 from netspec.evaluation.load import Saved, open_saved
 from netspec.shape import Shape
 

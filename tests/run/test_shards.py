@@ -13,8 +13,9 @@ import torch
 from pictures import collect, setting
 from small import PHOTOS, command
 
-from netspec.datasets.registry import DataError, open_data
+from netspec.datasets.registry import open_data
 from netspec.datasets.webdataset import Shards
+from netspec.errors import DataError
 
 Entry = tuple[str, bytes]
 

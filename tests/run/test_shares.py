@@ -13,7 +13,8 @@ from torch import Tensor
 from netspec.datasets.image_folder import open_folder
 from netspec.datasets.in_memory import Labelled, ResidentBatches
 from netspec.datasets.loader import Key, Loaded, Reader
-from netspec.datasets.registry import Batches, DataError, Setting
+from netspec.datasets.registry import Batches, Setting
+from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop, Flip, Lighting, Mean
 from netspec.transforms.decode import BadImage

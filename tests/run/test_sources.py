@@ -16,7 +16,8 @@ import torchvision
 from PIL import Image
 from torchvision.datasets.vision import VisionDataset
 
-from netspec.datasets.registry import DataError, Setting, check_fit, open_data
+from netspec.datasets.registry import Setting, check_fit, open_data
+from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
 

@@ -17,7 +17,8 @@ from torchvision.transforms import v2
 from netspec.datasets.base import Preprocessing
 from netspec.datasets.class_folders import class_folders, scan
 from netspec.datasets.in_memory import ResidentBatches
-from netspec.datasets.registry import DataError, open_data
+from netspec.datasets.registry import open_data
+from netspec.errors import DataError
 from netspec.recipe.images import (
     Crop,
     Flip,

@@ -15,8 +15,9 @@ from typing import ClassVar
 import pytest
 from click.testing import CliRunner, Result
 
-from netspec.checkpoint.store import TrainError, claimed
+from netspec.checkpoint.store import claimed
 from netspec.cli import main
+from netspec.errors import TrainError
 from netspec.evaluation.load import open_saved
 from netspec.sweep.command import as_csv, as_json, as_text, rows
 from netspec.sweep.grid import Point, grid, split

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from netspec.checkpoint.store import TrainError, load
-from netspec.datasets.registry import Data, DataError, Setting, open_data
+from netspec.checkpoint.store import load
+from netspec.datasets.registry import Data, Setting, open_data
+from netspec.errors import DataError, TrainError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, Mean, Raw
 from netspec.recipe.optimizers import Sgd

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from netspec.checkpoint.store import TrainError
-from netspec.datasets.registry import DataError
+from netspec.errors import DataError, TrainError
 from netspec.evaluation.plots.curves import draw_curves
 from netspec.evaluation.plots.maps import draw_features, draw_filters
 from netspec.evaluation.published import open_network

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from netspec.checkpoint.log import flat, read_log
-from netspec.checkpoint.store import TrainError
+from netspec.errors import TrainError
 from netspec.evaluation.plots.sheet import COLOURS, check_ending, sheet
 
 TRAINED, VALIDATED, TOP5 = (0, (3, 1.5)), "-", (0, (1, 1.2))

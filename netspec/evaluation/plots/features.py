@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from netspec.checkpoint.store import TrainError
 from netspec.diagnostics import did_you_mean
+from netspec.errors import TrainError
 from netspec.evaluation.images import see
 from netspec.evaluation.load import Saved
 

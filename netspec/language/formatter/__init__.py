@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netspec.diagnostics import Source, SpecError, printable, render
-from netspec.files import FileError, write_text
+from netspec.errors import FileError
+from netspec.files import write_text
 from netspec.language import ast as t
 from netspec.language.formatter.lines import Formatter
 from netspec.language.parser import parse
