@@ -20,8 +20,8 @@ def write_text(path: Path, text: str) -> None:
 def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Call `write` with a new file beside `path`, and let that file take its place once it is on the disk.
 
-    A link stays, and the file that it points to is replaced. The new file keeps the old one's mode. A pipe or a
-    device is written to as it is.
+    A link stays, and the file that it points to is replaced. The new file keeps the old one's mode. Pipes and
+    devices are written to directly.
 
     Raises:
         FileError: the file cannot be written; the old one is unchanged.

@@ -12,13 +12,13 @@ import torch
 
 from netspec.build.device import choose_device
 from netspec.datasets.image_folder import Folder
-from netspec.emit.columns import columns, percent
 from netspec.errors import DataError, TrainError
 from netspec.evaluation.inference import Images, Runtime, hear, open_images
 from netspec.evaluation.load import Saved
 from netspec.evaluation.metrics import Votes, by_class, confusion_matrix, ensemble, score, worst
 from netspec.evaluation.published import open_network
 from netspec.evaluation.scoring import Score
+from netspec.tables import align, percent
 
 TROUBLE = (TrainError, DataError)
 """What can be wrong for a reason the user can mend."""
@@ -167,7 +167,7 @@ def as_text(judged: Judged, *, per_class: bool, confusions: bool) -> str:
     if len(rows) > 1:
         rows.append(_row(f"ensemble of {len(rows)}", "mean of probabilities", judged.total))
     head = ["network", "weights", "loss", "top-1 accuracy", "top-1 error", "top-5 accuracy", "top-5 error"]
-    parts.append(columns(head, rows, words=2))
+    parts.append(align(head, rows, words=2))
     if per_class:
         parts.append(_classes(judged))
     if confusions:
@@ -192,7 +192,7 @@ def _classes(judged: Judged) -> str:
         ]
         for c in by_class(judged.votes)
     ]
-    return columns(["class", "most taken for", "images", "top-1 error", "top-5 error"], rows, words=2)
+    return align(["class", "most taken for", "images", "top-1 error", "top-5 error"], rows, words=2)
 
 
 def _confusions(judged: Judged) -> str:
@@ -201,4 +201,4 @@ def _confusions(judged: Judged) -> str:
     if not found:
         return "no image is taken for another class"
     rows = [[names[c.true], names[c.guess], f"{c.count:,}", percent(c.share)] for c in found]
-    return columns(["class", "taken for", "images", "of its images"], rows, words=2)
+    return align(["class", "taken for", "images", "of its images"], rows, words=2)

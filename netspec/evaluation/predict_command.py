@@ -16,12 +16,12 @@ from torch import Tensor
 from netspec.build.device import choose_device, memory_explained, place
 from netspec.datasets.info import EXTENSIONS
 from netspec.diagnostics import printable
-from netspec.emit.columns import columns, percent
 from netspec.errors import DataError, TrainError
 from netspec.evaluation.images import Seen, see
 from netspec.evaluation.load import Saved
 from netspec.evaluation.published import open_network
 from netspec.evaluation.scoring import predict
+from netspec.tables import align, percent
 
 TROUBLE = (TrainError, DataError)
 """What can be wrong for a reason the user can mend."""
@@ -145,7 +145,7 @@ def as_text(answers: Sequence[Answer]) -> str:
         for a in answers
         for place, (name, chance) in enumerate(a.guesses)
     ]
-    return columns(["image", "class", "probability"], rows, words=2) if rows else ""
+    return align(["image", "class", "probability"], rows, words=2) if rows else ""
 
 
 def as_json(answers: Sequence[Answer]) -> str:

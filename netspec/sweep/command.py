@@ -11,11 +11,11 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from netspec.checker import Report
-from netspec.emit.columns import columns
 from netspec.emit.reports import show_diagnostics
 from netspec.errors import TrainError
 from netspec.sweep.grid import Point, grid
 from netspec.sweep.runs import Interrupted, Result, run_all
+from netspec.tables import align
 from netspec.training.progress import duration
 
 TROUBLE = (TrainError,)
@@ -104,7 +104,7 @@ def as_text(table: Sequence[Row]) -> str:
         time = duration(mean(r.seconds for r in row.results))
         lines.append([row.label, count, f"{row.results[0].params:,}", *errors, time])
     head = ["settings", "runs", "parameters", "final top-1 error", "best top-1 error", "time"]
-    return columns(head, lines)
+    return align(head, lines)
 
 
 def _percents(values: Sequence[float]) -> str:

@@ -1,0 +1,74 @@
+"""Tables as text: aligned for a terminal, Markdown, or CSV; each makes cells safe for where they go."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from netspec.diagnostics import printable
+
+
+def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
+    """Align rows under a head; the first `words` columns hold words, the others figures.
+
+    >>> print(align(["name", "error"], [["a", "1.50 %"], ["other", "12.00 %"]]))
+    name     error
+    -----  -------
+    a       1.50 %
+    other  12.00 %
+    """
+    texts = [[printable(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[k]) for row in texts) for k in range(len(head))]
+    texts.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if k < words else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in texts
+    )
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
+    """A table in Markdown, the first `words` columns aligned to the left.
+
+    >>> print(markdown(["name", "n"], [["a|b", "1"]]))
+    | name | n |
+    | --- | ---: |
+    | a\\|b | 1 |
+    """
+    rule = ["---" if k < words else "---:" for k in range(len(head))]
+    texts = [[_escaped(cell) for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), rule, *texts])
+
+
+def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """CSV; `'` goes before a text that a spreadsheet could take for a formula.
+
+    >>> comma_separated(["name", "n"], [["=1+1", -1]])
+    "name,n\\n'=1+1,-1"
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return out.getvalue().rstrip("\n")
+
+
+def percent(share: float) -> str:
+    """Spell a share.
+
+    >>> percent(0.0975)
+    '9.75 %'
+    """
+    return f"{share:.2%}".replace("%", " %")
+
+
+def _escaped(cell: str) -> str:
+    text = printable(cell).replace("\n", " ").replace("\\", "\\\\").replace("|", "\\|")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _harmless(cell: object) -> object:
+    return "'" + cell if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
