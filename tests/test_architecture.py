@@ -42,19 +42,8 @@ OUTSIDE = {
     "pydantic": ("ops/", "checker/arguments.py", "recipe/", "emit/manual.py", "zoo.py"),
 }
 # What each part of netspec may import, beside itself. The order is that of the architecture: only leftwards.
-SPECS_IN = {
-    "errors",
-    "diagnostics",
-    "shape",
-    "files",
-    "library",
-    "zoo",
-    "language",
-    "ops",
-    "graph",
-    "recipe",
-    "memory",
-}
+TOOLS = {"errors", "diagnostics", "shape", "files", "plugins", "registry", "tables"}
+SPECS_IN = TOOLS | {"library", "zoo", "language", "ops", "graph", "recipe", "memory"}
 SPECS_OUT = SPECS_IN | {"checker", "emit"}
 INSIDE = {
     "errors": set(),
