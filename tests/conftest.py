@@ -21,6 +21,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("no CUDA device here")
 
 
+@pytest.fixture(autouse=True)
+def traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let unexpected errors through, which commands would turn into a sentence."""
+    monkeypatch.setenv("NETSPEC_TRACEBACK", "1")
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest):
     """Compare a text with a golden file, or rewrite the file under --bless."""

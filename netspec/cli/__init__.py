@@ -6,6 +6,7 @@ import click
 
 from netspec import __version__
 from netspec.cli.common import HELP
+from netspec.cli.messages import TRACEBACK
 from netspec.cli.prepare import prepare_command
 from netspec.cli.results import eval_command, plot_command, predict_command
 from netspec.cli.spec import check_command, draw_command, export_command, fmt_command
@@ -16,8 +17,16 @@ from netspec.cli.zoo import zoo_group
 
 @click.group(context_settings=HELP)
 @click.version_option(__version__, prog_name="netspec")
-def main() -> None:
+@click.option("--no-plugins", is_flag=True, help="Import no plug-in that other packages offer.")
+@click.option("--traceback", "traces", is_flag=True, help="Show the traceback of an unexpected error.")
+@click.pass_context
+def main(ctx: click.Context, no_plugins: bool, traces: bool) -> None:
     """Check, count, draw, compile and train networks written as short specs."""
+    if no_plugins:
+        from netspec.plugins import disabled
+
+        ctx.with_resource(disabled())
+    ctx.meta[TRACEBACK] = traces
 
 
 for command in (

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
+
+from netspec.cli.messages import Command
 
 if TYPE_CHECKING:
     from netspec.checker import Report
     from netspec.shape import Shape
 
 HELP = {"help_option_names": ["-h", "--help"]}
+command = partial(click.command, cls=Command)
+"""Declares a command whose errors are shown as sentences."""
 settings = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the network."
 )
@@ -85,28 +89,3 @@ def counted(text: str | None) -> float | None:
         return None if text is None else read_count(text)
     except SettingError as error:
         raise click.UsageError(str(error)) from None
-
-
-def process() -> str:
-    """Which of torchrun's processes speaks, where it is not the first."""
-    rank = os.environ.get("RANK", "0")
-    return "" if rank == "0" else f"process {rank}: "
-
-
-class Plainly:
-    """Show known errors as one sentence, with exit status 1, or 2 where the command was used wrongly."""
-
-    def __init__(self, *kinds: type[Exception]) -> None:
-        self.kinds = kinds
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, self.kinds):
-            from netspec.diagnostics import printable
-
-            click.echo(f"{process()}error: {printable(str(error))}", err=True)
-            sys.exit(2 if getattr(error, "wrong_use", False) else 1)
-        if isinstance(error, KeyboardInterrupt):
-            click.echo("interrupted", err=True)
-            sys.exit(130)

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from netspec.cli.common import Plainly
+from netspec.cli.common import command
 
 
-@click.command("prepare")
+@command("prepare")
 @click.option("--data", metavar="NAME", required=True, help="imagenet or folder:PATH.")
 @click.option("--root", type=click.Path(path_type=Path), help="The folder where imagenet lies.")
 @click.option(
@@ -22,7 +22,5 @@ from netspec.cli.common import Plainly
 def prepare_command(data: str, root: Path | None, out: Path, **options: Any) -> None:
     """Resize a set's photos once into one file, from which training reads several times as fast."""
     from netspec.datasets.prepare import prepare
-    from netspec.errors import DataError
 
-    with Plainly(DataError):
-        prepare(data, root, out, **options)
+    prepare(data, root, out, **options)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from netspec.cli.common import Plainly
+from netspec.cli.common import command
 
 ema = click.option("--ema", is_flag=True, help="Use the averaged weights that the checkpoint keeps.")
 published = click.option("--weights", metavar="NAME", help="Published weights, for a network of the zoo.")
@@ -22,7 +22,7 @@ crops = click.option(
 )
 
 
-@click.command("eval")
+@command("eval")
 @click.argument("networks", nargs=-1, required=True, metavar="CHECKPOINT...")
 @click.option("--data", metavar="NAME", help="What to judge by; the data it was trained on by default.")
 @click.option("--root", type=click.Path(path_type=Path), help="The folder where the data set lies.")
@@ -42,13 +42,12 @@ crops = click.option(
 @batch
 def eval_command(networks: Sequence[str], **options: Any) -> None:
     """Judge trained networks, and the vote of several, by their errors on a data set."""
-    from netspec.evaluation.eval_command import TROUBLE, eval_networks
+    from netspec.evaluation.eval_command import eval_networks
 
-    with Plainly(*TROUBLE):
-        click.echo(eval_networks(networks, **options))
+    click.echo(eval_networks(networks, **options))
 
 
-@click.command("predict")
+@command("predict")
 @click.argument("network", metavar="CHECKPOINT")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes to name.")
@@ -62,15 +61,12 @@ def eval_command(networks: Sequence[str], **options: Any) -> None:
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Images in a batch.")
 def predict_command(network: str, images: Sequence[str], **options: Any) -> None:
     """Name the classes of image files, of folders of them, and of patterns such as 'photos/*.jpg'."""
-    from netspec.evaluation.predict_command import TROUBLE, predict_images
+    from netspec.evaluation.predict_command import predict_images
 
-    with Plainly(*TROUBLE):
-        sys.exit(
-            predict_images(network, images, say=click.echo, warn=partial(click.echo, err=True), **options)
-        )
+    sys.exit(predict_images(network, images, say=click.echo, warn=partial(click.echo, err=True), **options))
 
 
-@click.command("plot")
+@command("plot")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "-o",
@@ -88,7 +84,6 @@ def predict_command(network: str, images: Sequence[str], **options: Any) -> None
 @published
 def plot_command(runs: Sequence[str], output: Path, **options: Any) -> None:
     """Draw loss, error and learning rate of runs; or the filters or feature maps of one network."""
-    from netspec.evaluation.plots.command import TROUBLE, plot
+    from netspec.evaluation.plots.command import plot
 
-    with Plainly(*TROUBLE):
-        click.echo(plot(runs, output, **options))
+    click.echo(plot(runs, output, **options))

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from netspec.cli.common import Plainly, examine, examined, settings, shape, spec
+from netspec.cli.common import command, examine, examined, settings, shape, spec
 
 
-@click.command("check")
+@command("check")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @settings
 @shape
@@ -44,17 +44,15 @@ def check_command(
     """Check specs: shapes, claims and counts, with every fault at its place."""
     from netspec.datasets.info import hold_against, samples
     from netspec.emit.reports import write_reports
-    from netspec.errors import DataError
 
-    with Plainly(DataError):
-        counts = samples(data) if data else None
+    counts = samples(data) if data else None
     reports = [examine(s, settings, inputs) for s in specs]
     reports = [hold_against(r, counts) for r in reports] if counts else reports
     write_reports(reports, data=counts, **options)
     sys.exit(max(1 if strict and r.ok and r.diagnostics else r.status for r in reports))
 
 
-@click.command("draw")
+@command("draw")
 @spec
 @click.option(
     "-o",
@@ -73,15 +71,13 @@ def draw_command(
     """Draw a spec with Graphviz."""
     from netspec.emit.dot import dot
     from netspec.emit.picture import picture
-    from netspec.errors import PictureError
 
     net = examined(spec, settings, inputs).require()
-    with Plainly(PictureError):
-        picture(dot(net, direction=direction, depth=depth), output)
+    picture(dot(net, direction=direction, depth=depth), output)
     click.echo(f"{output}: {net.name}, {net.totals.layers} layers")
 
 
-@click.command("export")
+@command("export")
 @spec
 @click.option("--to", "target", type=click.Choice(["pytorch"]), default="pytorch", show_default=True)
 @click.option(
@@ -97,15 +93,13 @@ def export_command(
 ) -> None:
     """Compile a spec to PyTorch source that needs torch alone."""
     from netspec.emit.torch import source
-    from netspec.errors import FileError
     from netspec.files import write_text
 
     text = source(examined(spec, settings, inputs).require())
-    with Plainly(FileError):
-        write_text(output, text) if output else click.echo(text, nl=False)
+    write_text(output, text) if output else click.echo(text, nl=False)
 
 
-@click.command("fmt")
+@command("fmt")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option(
     "--check", "only_check", is_flag=True, help="Change nothing; fail where something would change."

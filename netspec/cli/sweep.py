@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from netspec.cli.common import Plainly, examine
+from netspec.cli.common import command, examine
 from netspec.cli.train import train_command
 
 
-@click.command("sweep", context_settings={"ignore_unknown_options": True})
+@command("sweep", context_settings={"ignore_unknown_options": True})
 @click.argument("spec")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF TRAIN]...")
 @click.option(
@@ -39,14 +39,11 @@ def sweep_command(spec: str, options: Sequence[str], **more: Any) -> None:
 
     Options of `netspec train`, such as --data and --epochs, stand behind the spec.
     """
-    from netspec.sweep.command import TROUBLE, sweep
+    from netspec.sweep.command import sweep
 
     inputs = inputs_of(spec, options)
     check = partial(examine, spec, inputs=inputs)
-    with Plainly(*TROUBLE):
-        sys.exit(
-            sweep(spec, options, check=check, say=click.echo, warn=partial(click.echo, err=True), **more)
-        )
+    sys.exit(sweep(spec, options, check=check, say=click.echo, warn=partial(click.echo, err=True), **more))
 
 
 def inputs_of(spec: str, options: Sequence[str]) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from netspec.cli.common import Plainly, assigned, examine, settings, shape
+from netspec.cli.common import assigned, command, examine, settings, shape
 
 
-@click.command("train")
+@command("train")
 @click.argument("spec", required=False)
 @click.option("--data", metavar="NAME", help="A data set or folder:PATH; the recipe's own by default.")
 @click.option("--root", type=click.Path(path_type=Path), help="The folder where the data set lies.")
@@ -63,7 +63,7 @@ def train_command(
     `--set train.KEY=VALUE` sets an entry of the recipe, such as train.batch=64 or train.optimizer.lr=0.1.
     With torchrun in front, several processes train together.
     """
-    from netspec.training.session import TROUBLE, resume_run, train_spec
+    from netspec.training.session import resume_run, train_spec
 
     inputs = options.pop("inputs")
     refuse_mixture(spec, resume, {"--recipe": recipe, "--set": settings, "--input": inputs, **options})
@@ -71,12 +71,11 @@ def train_command(
     for name in (n for n, value in overrides.items() if value is not None):
         if any(setting.startswith(ENTRIES[name] + "=") for setting in settings):
             raise click.UsageError(f"--{name} and --set {ENTRIES[name]} say the same: leave one of them out")
-    with Plainly(*TROUBLE):
-        if resume is not None:
-            options = {k: v for k, v in options.items() if k not in ("out", "weights")}
-            sys.exit(resume_run(resume, **options))
-        check = partial(examine, str(spec), settings, inputs, recipe)
-        sys.exit(train_spec(check, str(spec), assigned(settings), overrides, **options))
+    if resume is not None:
+        options = {k: v for k, v in options.items() if k not in ("out", "weights")}
+        sys.exit(resume_run(resume, **options))
+    check = partial(examine, str(spec), settings, inputs, recipe)
+    sys.exit(train_spec(check, str(spec), assigned(settings), overrides, **options))
 
 
 OVERRIDES = ("data", "epochs", "batch", "lr", "seed", "val_share")

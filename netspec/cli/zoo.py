@@ -6,11 +6,14 @@ from typing import Any
 
 import click
 
-from netspec.cli.common import Plainly, counted
+from netspec.cli.common import counted
+from netspec.cli.messages import Command
 
 
 class Listing(click.Group):
     """A group whose command `list` goes without its name."""
+
+    command_class = Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         plain = not args or args[0] not in {*self.commands, *ctx.help_option_names}
@@ -43,11 +46,9 @@ def zoo_group() -> None:
 def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters: Any) -> None:
     """List the networks whose names match a PATTERN, such as 'resnet*'."""
     from netspec.emit.cards import listing
-    from netspec.errors import ZooError
     from netspec.zoo import select
 
-    with Plainly(ZooError):
-        click.echo(listing(select(pattern, max_params=counted(max_params), **filters), form))
+    click.echo(listing(select(pattern, max_params=counted(max_params), **filters), form))
 
 
 @zoo_group.command("show")
@@ -56,8 +57,6 @@ def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters:
 def zoo_show_command(name: str, form: str) -> None:
     """Show one card in full: paper, figures, weights and how they want their images."""
     from netspec.emit.cards import as_json, full
-    from netspec.errors import ZooError
     from netspec.zoo import card
 
-    with Plainly(ZooError):
-        click.echo({"text": full, "json": as_json}[form](card(name)))
+    click.echo({"text": full, "json": as_json}[form](card(name)))

@@ -1,0 +1,138 @@
+"""How commands show errors and log records: one sentence each, with flags in place of parameters."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+PARAMETER = re.compile(r"`([a-z_]+(?:\.[a-z_]+)*)(?:=([^`\n]*))?`")
+"""How messages write a parameter of the Python API, with or without a value."""
+TRACEBACK = "NETSPEC_TRACEBACK"
+"""Set to 1, an unexpected error keeps its traceback, as with --traceback."""
+
+
+class Command(click.Command):
+    """A command that shows errors as one sentence, with exit status 1, or 2 for wrong use."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        flags = flags_of(self)
+        with logging_shown(flags):
+            try:
+                return super().invoke(ctx)
+            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+                raise
+            except KeyboardInterrupt:
+                click.echo("interrupted", err=True)
+                ctx.exit(130)
+            except Exception as error:
+                if ctx.meta.get(TRACEBACK) or os.environ.get(TRACEBACK) == "1":
+                    raise_unexpected(error)
+                ctx.exit(show_error(error, flags))
+
+
+def show_error(error: Exception, flags: Mapping[str, str]) -> int:
+    """Show an error on standard error, and return the exit status."""
+    from netspec.diagnostics import SpecError, printable
+    from netspec.errors import NetspecError
+
+    if not isinstance(error, NetspecError):
+        text = f"{process()}error: {unexpected(error)}"
+    elif isinstance(error, SpecError):
+        text = str(error)
+    else:
+        text = f"{process()}error: {with_flags(str(error), flags)}"
+    click.echo(printable(text), err=True)
+    return 2 if getattr(error, "wrong_use", False) else 1
+
+
+def raise_unexpected(error: Exception) -> None:
+    """Raise an error that is not one of netspec's own, for its traceback."""
+    from netspec.errors import NetspecError
+
+    if not isinstance(error, NetspecError):
+        raise error
+
+
+def unexpected(error: Exception) -> str:
+    """The sentence for an error that netspec did not foresee, with its place in the code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if "netspec" in f.filename), "")
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    found = f"{said}, at {place}" if place else said
+    report = "please report it with the output of the same command after `netspec --traceback`"
+    return f"netspec failed unexpectedly ({found}); this is a bug: {report}"
+
+
+def flags_of(command: click.Command) -> Mapping[str, str]:
+    """A command's longest flag for each of its options, by the name of the parameter that it sets."""
+    flags = {}
+    for option in command.params:
+        if isinstance(option, click.Option):
+            flag = max(option.opts, key=len)
+            flags[flag.lstrip("-").replace("-", "_")] = flag
+    return flags
+
+
+def with_flags(text: str, flags: Mapping[str, str]) -> str:
+    """Write the command's flags in place of the parameters that a message names.
+
+    >>> with_flags("lower `lr`, or set `classes=10`", {"lr": "--lr", "set": "--set"})
+    'lower --lr, or set --set classes=10'
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match[1], match[2]
+        if name in flags:
+            return flags[name] if value in (None, "True") else f"{flags[name]} {value}"
+        if value is not None and "set" in flags:
+            return f"--set {name}={value}"
+        return match[0]
+
+    return PARAMETER.sub(flag, text)
+
+
+def process() -> str:
+    """Which of torchrun's processes speaks, where it is not the first."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f"process {rank}: "
+
+
+class Lines(logging.Handler):
+    """Writes netspec's log records to standard error, a line each."""
+
+    def __init__(self, flags: Mapping[str, str]) -> None:
+        super().__init__(logging.INFO)
+        self.flags = flags
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; warnings say that they are."""
+        from netspec.diagnostics import printable
+
+        text = with_flags(record.getMessage(), self.flags)
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        click.echo(f"{process()}{prefix}{printable(text)}", file=sys.stderr)
+
+
+@contextmanager
+def logging_shown(flags: Mapping[str, str]) -> Iterator[None]:
+    """Show what netspec logs while a command runs."""
+    logger, handler = logging.getLogger("netspec"), Lines(flags)
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
