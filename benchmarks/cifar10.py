@@ -17,7 +17,8 @@ from statistics import mean
 import torch
 
 from netspec import load
-from netspec.datasets.registry import Data, open_data
+from netspec.datasets.base import Data
+from netspec.datasets.registry import open_data
 from netspec.memory import recipe_of
 from netspec.training.progress import open_progress
 from netspec.training.trainer import train

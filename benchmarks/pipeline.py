@@ -30,9 +30,10 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from netspec.datasets.class_folders import class_folders, scan
+from netspec.datasets.base import Batches, LoaderConfig
+from netspec.datasets.image_folder import class_folders, scan
 from netspec.datasets.prepare import prepare
-from netspec.datasets.registry import Batches, Setting, open_data
+from netspec.datasets.registry import open_data
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, ImageNet
 from netspec.transforms.decode import BadImage
@@ -59,7 +60,7 @@ def peer(root: Path) -> Iterable[tuple[Tensor, Tensor]]:
 def ours(name: str) -> Batches:
     """The paper's crops from a source, read in this process."""
     recipe = Recipe(batch=BATCH, resize=SHORT, crop=SIZE, augment=(Flip(),), normalize=ImageNet())
-    return open_data(name).open(Setting((3, SIZE, SIZE), recipe, torch.device("cpu"), 0))
+    return open_data(name).open(LoaderConfig((3, SIZE, SIZE), recipe, torch.device("cpu"), 0))
 
 
 def seconds(batches: Iterable[tuple[Tensor, Tensor]]) -> float:

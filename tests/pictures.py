@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from netspec.datasets.base import LoaderConfig
 from netspec.datasets.in_memory import Labelled
-from netspec.datasets.registry import Setting
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
 
@@ -17,9 +17,9 @@ CPU = torch.device("cpu")
 PHOTO = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
 
 
-def setting(size: int = 16, channels: int = 3, **recipe: object) -> Setting:
+def setting(size: int = 16, channels: int = 3, **recipe: object) -> LoaderConfig:
     values = {"batch": 4, "normalize": Raw(), "resize": 20} | recipe
-    return Setting((channels, size, size), Recipe.model_validate(values), CPU, 0)
+    return LoaderConfig((channels, size, size), Recipe.model_validate(values), CPU, 0)
 
 
 def collect(batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

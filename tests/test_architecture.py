@@ -64,7 +64,7 @@ INSIDE = {
     "emit": SPECS_IN | {"checker", "datasets"},
     "build": SPECS_OUT | {"checkpoint"},
     "checkpoint": SPECS_OUT | {"training"},
-    "transforms": {"errors", "recipe", "datasets"},
+    "transforms": {"errors", "recipe"},
     "datasets": SPECS_OUT | {"transforms"},
     "evaluation": SPECS_OUT | {"build", "checkpoint", "datasets", "training", "transforms"},
     "training": SPECS_OUT | {"build", "checkpoint", "datasets", "evaluation", "transforms"},

@@ -12,8 +12,7 @@ from places import SPECS
 import netspec
 from netspec.cli import main
 from netspec.datasets import info as counts
-from netspec.datasets.class_folders import EXTENSIONS
-from netspec.datasets.info import KNOWN, samples
+from netspec.datasets.info import EXTENSIONS, KNOWN, samples
 from netspec.datasets.registry import open_data
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Protocol, TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
 from netspec.errors import DataError
 from netspec.recipe import Recipe
+from netspec.transforms.crops import View
+from netspec.transforms.preprocessing import Preprocessing
+from netspec.transforms.seeds import generator
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
-View: TypeAlias = Literal["center_crop", "ten_crop"]
-Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 
 
 @dataclass(frozen=True)
-class Setting:
+class LoaderConfig:
     """What a source must know to make batches for one network on one machine.
 
     `input_shape` is channels, height, width; `workers` is the number of processes that read files, None for
@@ -65,36 +66,6 @@ class Setting:
         if self.workers is not None:
             return self.workers
         return 0 if self.device.type == "cpu" else max(min(8, cores() // self.world), 1)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes what the network takes: all that prediction must repeat.
-
-    The image is resized, antialiased, by the `interpolation`, so that its short side is `resize`, or to
-    `resize` whole where that is a height and a width; then its centre of `crop` (height, width) is cut out.
-    Pixels of 0 to 255 become (pixel - mean) * scale for each channel. A `mean_image`, C x height x width, is
-    that of the resized image, or of its centre square; its window takes the mean's place pixel by pixel.
-    """
-
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    resize: int | tuple[int, int] | None = None
-    crop: tuple[int, int] | None = None
-    interpolation: Interpolation = "bilinear"
-    mean_image: Tensor | None = field(default=None, compare=False)  # tensors do not compare to a bool
-
-    def to_plain(self) -> dict[str, object]:
-        """As a dict of plain values and tensors, which torch saves and loads without running code."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Make what `to_plain` gave, or an older checkpoint's mean and scale alone."""
-        as_tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()
-        }
-        return cls(**as_tuples)
 
 
 class Batches(Protocol):
@@ -149,7 +120,7 @@ class Data(Protocol):
     def val_images(self) -> int:
         """Images to validate on."""
 
-    def open(self, setting: Setting) -> Batches:
+    def open(self, config: LoaderConfig) -> Batches:
         """Read what training needs; raises DataError for what does not fit or cannot be read."""
 
 
@@ -182,23 +153,3 @@ def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
         return labels
     drawn = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator(recipe.seed, 3))
     return drawn.to(labels)
-
-
-def generator(*parts: int) -> torch.Generator:
-    """A random stream of its own for each tuple of numbers, such as (seed, epoch).
-
-    >>> torch.rand(1, generator=generator(7, 1)) == torch.rand(1, generator=generator(7, 1))
-    tensor([True])
-    """
-    return torch.Generator().manual_seed(stream_seed(*parts))
-
-
-def stream_seed(*parts: int) -> int:
-    """Mix numbers into a seed, so that near tuples give unrelated streams (splitmix64's steps)."""
-    mixed = 0
-    for part in parts:
-        mixed = (mixed + part + 0x9E3779B97F4A7C15) % 2**64
-        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB % 2**64
-        mixed ^= mixed >> 31
-    return mixed % 2**63

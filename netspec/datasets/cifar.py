@@ -12,9 +12,9 @@ import torch
 
 from netspec.datasets.base import announce
 from netspec.datasets.cache import keep, key_of, recall
-from netspec.datasets.class_folders import Files, class_folders, scan
 from netspec.datasets.fetch import fetching
-from netspec.datasets.in_memory import Labelled, ResidentSet
+from netspec.datasets.image_folder import Files, class_folders, scan
+from netspec.datasets.in_memory import InMemorySet, Labelled
 from netspec.datasets.info import EXTENSIONS
 from netspec.errors import DataError
 from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
@@ -26,7 +26,7 @@ PARTS = ("train", "test")
 WAY = "put torchvision's files there, or train/ and test/ with class folders, or name the place"
 
 
-def open_cifar(name: str, root: Path, download: bool = True) -> ResidentSet:
+def open_cifar(name: str, root: Path, download: bool = True) -> InMemorySet:
     """Load a set from a folder or an archive, or download it; JPEGs are decoded once, and kept.
 
     Under `root` may lie torchvision's files, `train/` and `test/` with class folders of JPEGs, or a .tar or
@@ -128,16 +128,16 @@ def _entries(file: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str, str,
             yield entry, *steps[-3:]  # type: ignore[misc]
 
 
-def _checked(name: str, where: Path, content: dict[str, Any]) -> ResidentSet:
+def _checked(name: str, where: Path, content: dict[str, Any]) -> InMemorySet:
     classes = tuple(content["classes"])
     if len(classes) != CLASSES[name]:
         message = f"{where} has {len(classes)} classes, and {name} has {CLASSES[name]}"
         raise DataError(f"{message}: name another place with --root, or use folder:PATH")
     parts = [Labelled(content[part], content[f"{part} labels"]) for part in PARTS]
-    return ResidentSet(name, classes, *parts)
+    return InMemorySet(name, classes, *parts)
 
 
-def _torchvisions(name: str, root: Path, download: bool) -> ResidentSet:
+def _torchvisions(name: str, root: Path, download: bool) -> InMemorySet:
     from torchvision import datasets
 
     kind = getattr(datasets, THEIRS[name])
@@ -147,7 +147,7 @@ def _torchvisions(name: str, root: Path, download: bool) -> ResidentSet:
         Labelled(torch.from_numpy(part.data.transpose(0, 3, 1, 2).copy()), torch.tensor(part.targets))
         for part in whole
     ]
-    return ResidentSet(name, tuple(whole[0].classes), *parts)
+    return InMemorySet(name, tuple(whole[0].classes), *parts)
 
 
 def _load(kind: Any, root: Path, train: bool, download: bool) -> Any:

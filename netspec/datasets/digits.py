@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from netspec.datasets.in_memory import Labelled, ResidentSet
+from netspec.datasets.in_memory import InMemorySet, Labelled
 from netspec.errors import DataError
 
 VALIDATE_EVERY = 5
 CLASSES = tuple("0123456789")
 
 
-def open_digits() -> ResidentSet:
+def open_digits() -> InMemorySet:
     """Load 1,797 grey images of 8 x 8 (Alpaydin and Kaynak, 1998).
 
     Within each class, every fifth image is for validation.
@@ -26,4 +26,4 @@ def open_digits() -> ResidentSet:
     rank = (labels.unsqueeze(1) == torch.arange(10)).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
     held = rank % VALIDATE_EVERY == 0
     parts = (Labelled(images[chosen], labels[chosen]) for chosen in (~held, held))
-    return ResidentSet("digits", CLASSES, *parts)
+    return InMemorySet("digits", CLASSES, *parts)

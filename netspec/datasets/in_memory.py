@@ -8,17 +8,23 @@ from random import Random
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from netspec.datasets.base import Batch, Preprocessing, Setting, View, generator, stream_seed, training_labels
+from netspec.datasets.base import Batch, LoaderConfig, training_labels
 from netspec.errors import DataError
 from netspec.recipe.images import Lighting, MeanImage, RandomResizedCrop
 from netspec.transforms.augment import Draw, augmented, check_augment, on_pixels
-from netspec.transforms.crops import random_window
-from netspec.transforms.normalize import Normalizer, check_mean_image, preprocessing
-from netspec.transforms.policies import applied, policies
-from netspec.transforms.resize import cut
-from netspec.transforms.statistics import IMAGENET, Statistics, channel_statistics, measure
+from netspec.transforms.crops import View, applied, policies, random_window
+from netspec.transforms.normalize import (
+    IMAGENET,
+    Statistics,
+    channel_statistics,
+    check_mean_image,
+    measure,
+    preprocessing,
+)
+from netspec.transforms.preprocessing import Normalizer, Preprocessing
+from netspec.transforms.resize import cut, resize_whole
+from netspec.transforms.seeds import generator, stream_seed
 
 MEMORY = 2**30  # bytes that one part may take once resized, or as ready floats
 
@@ -36,7 +42,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class ResidentSet:
+class InMemorySet:
     """A small set of labelled images, all in memory."""
 
     name: str
@@ -59,31 +65,31 @@ class ResidentSet:
         """Images to validate on."""
         return len(self.val_part.labels)
 
-    def open(self, setting: Setting) -> ResidentBatches:
+    def open(self, config: LoaderConfig) -> InMemoryBatches:
         """Resize the images to the network's input."""
-        return ResidentBatches(self.train_part, self.val_part, setting)
+        return InMemoryBatches(self.train_part, self.val_part, config)
 
 
-class ResidentBatches:
+class InMemoryBatches:
     """Batches cut out of tensors that stay on the device, unless images are changed one by one."""
 
-    def __init__(self, train: Labelled, val: Labelled, setting: Setting) -> None:
-        self.recipe, self.setting, self.size = setting.recipe, setting, setting.size
-        check_augment(self.recipe, setting.input_shape[0])
+    def __init__(self, train: Labelled, val: Labelled, config: LoaderConfig) -> None:
+        self.recipe, self.config, self.size = config.recipe, config, config.size
+        check_augment(self.recipe, config.input_shape[0])
         self.images = train.images  # as they are stored, for random windows
-        parts = [_resized(part, setting.size).to(setting.device) for part in (train, val)]
-        self.found = _statistics(parts[0].images, setting)
-        self.preprocessing: Preprocessing = setting.preprocessing or replace(
-            preprocessing(self.recipe, self.found), resize=setting.size, crop=setting.size
+        parts = [_resized(part, config.size).to(config.device) for part in (train, val)]
+        self.found = _statistics(parts[0].images, config)
+        self.preprocessing: Preprocessing = config.preprocessing or replace(
+            preprocessing(self.recipe, self.found), resize=config.size, crop=config.size
         )
-        check_mean_image(self.recipe, self.preprocessing, setting.size)
-        self.normalizer = Normalizer.of(self.preprocessing, setting.device)
+        check_mean_image(self.recipe, self.preprocessing, config.size)
+        self.normalizer = Normalizer.of(self.preprocessing, config.device)
         self.one_by_one = on_pixels(self.recipe)
         self.policies = policies(self.recipe)
         self.val_part = self._ahead(parts[1])
         self.train_part = parts[0].to(torch.device("cpu")) if self.one_by_one else self._ahead(parts[0])
         self.labels = training_labels(self.train_part.labels, self.recipe)
-        self.share = setting.share(self.batch)
+        self.share = config.share(self.batch)
 
     @property
     def batch(self) -> int:
@@ -97,7 +103,7 @@ class ResidentBatches:
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Shuffled and augmented batches of one epoch, from step `start` on."""
-        part, seed, device = self.train_part, self.recipe.seed, self.setting.device
+        part, seed, device = self.train_part, self.recipe.seed, self.config.device
         order = torch.randperm(len(part.labels), generator=generator(seed, epoch)).to(part.labels.device)
         batches = order.split(self.batch)
         for step in range(start, self.steps):
@@ -112,7 +118,7 @@ class ResidentBatches:
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """Every validation image of this process once, whole: an image of the input's size has one crop."""
-        size, share = max(self.recipe.batch, 256), self.setting.val_share(len(self.val_part.labels))
+        size, share = max(self.recipe.batch, 256), self.config.val_share(len(self.val_part.labels))
         if share.start == share.stop:
             return  # split gives one empty batch of an empty tensor
         for images, labels in zip(
@@ -153,12 +159,6 @@ def check_labels(part: Labelled, classes: int, where: str) -> None:
         raise DataError(f"{where} has a label {int(part.labels.max())}, but {classes} classes are known")
 
 
-def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
-    if images.shape[-2:] == size:
-        return images
-    return interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
-
-
 def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
     """Resize once, ahead of training, where the result fits in memory; later by batches where not."""
     count, channels = part.images.shape[:2]
@@ -167,11 +167,11 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
     return replace(part, images=torch.cat([resize_whole(images, size) for images in part.images.split(1024)]))
 
 
-def _statistics(images: Tensor, setting: Setting) -> Statistics:
+def _statistics(images: Tensor, config: LoaderConfig) -> Statistics:
     """Mean and deviation, which are quickly counted; the rest where the recipe needs it."""
-    recipe = setting.recipe
+    recipe = config.recipe
     if isinstance(recipe.normalize, MeanImage):
-        return measure(resize_whole(batch, setting.size) for batch in images.split(1024))
+        return measure(resize_whole(batch, config.size) for batch in images.split(1024))
     if any(isinstance(step, Lighting) for step in recipe.augment):
         return measure(images.split(1024))
     mean, std = channel_statistics(images)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from netspec.datasets.base import Setting, generator, stream_seed
+from netspec.datasets.base import LoaderConfig
 from netspec.errors import DataError
 from netspec.transforms.crops import PhotoView
 from netspec.transforms.decode import BadImage, Pixels
+from netspec.transforms.seeds import generator, stream_seed
 
 Key: TypeAlias = tuple[int, int]  # epoch and index
 Loaded: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -96,10 +97,10 @@ class EpochLoader:
     With a `share`, batches are shuffled, and these rows of each are read; without, all photos in order.
     """
 
-    def __init__(self, reader: Reader, batch: int, setting: Setting, share: slice | None = None) -> None:
-        self.device = setting.device
-        self.sampler = EpochSampler(len(reader.photos), batch, setting.recipe.seed, share)
-        workers = min(setting.worker_count, len(self.sampler))
+    def __init__(self, reader: Reader, batch: int, config: LoaderConfig, share: slice | None = None) -> None:
+        self.device = config.device
+        self.sampler = EpochSampler(len(reader.photos), batch, config.recipe.seed, share)
+        workers = min(config.worker_count, len(self.sampler))
         self.loader = DataLoader(
             reader,
             sampler=self.sampler,
@@ -107,7 +108,7 @@ class EpochLoader:
             num_workers=workers,
             collate_fn=as_it_is,
             pin_memory=self.device.type == "cuda",
-            generator=generator(setting.recipe.seed),  # else it draws from the stream that dropout uses
+            generator=generator(config.recipe.seed),  # else it draws from the stream that dropout uses
             worker_init_fn=begin_worker,
             persistent_workers=workers > 0,
         )

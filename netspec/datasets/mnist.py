@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import Setting
+from netspec.datasets.base import LoaderConfig
 from netspec.datasets.fetch import fetching
-from netspec.datasets.in_memory import Labelled, ResidentBatches, check_labels
+from netspec.datasets.in_memory import InMemoryBatches, Labelled, check_labels
 from netspec.errors import DataError
 
 IMAGES, LABELS = 3, 1  # dimensions, as the last byte of an IDX file's magic number gives them
@@ -62,9 +62,9 @@ class Mnist:
         """One name for each class."""
         return self.kind.class_names
 
-    def open(self, setting: Setting) -> ResidentBatches:
+    def open(self, config: LoaderConfig) -> InMemoryBatches:
         """Read the four files."""
-        return ResidentBatches(self._part("train"), self._part("t10k"), setting)
+        return InMemoryBatches(self._part("train"), self._part("t10k"), config)
 
     def _part(self, prefix: str) -> Labelled:
         images = read_idx(idx_file(self.folder, f"{prefix}-images-idx3-ubyte"), IMAGES)

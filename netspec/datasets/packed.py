@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import Setting, announce
+from netspec.datasets.base import LoaderConfig, announce
 from netspec.datasets.photos import PhotoBatches, PhotoSet, short_side
 from netspec.errors import DataError
 from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
@@ -133,21 +133,21 @@ class Prepared(PhotoSet[Packed]):
         """Whether the photos are ImageNet's, whose mean and colours are published."""
         return self.train.contents.source == "imagenet"
 
-    def open(self, setting: Setting) -> PhotoBatches[Packed]:
+    def open(self, config: LoaderConfig) -> PhotoBatches[Packed]:
         """Get the readers ready; raises DataError where the copy is smaller than the recipe's photos."""
         contents = self.train.contents
-        short = short_side(setting.recipe, setting.size)
+        short = short_side(config.recipe, config.size)
         if short > contents.size:
             message = f"{self.train.path} was prepared with a short side of {contents.size}"
             way = f"prepare it with --size {short}"
-            if setting.recipe.resize is not None or contents.size < max(setting.size):
+            if config.recipe.resize is not None or contents.size < max(config.size):
                 raise DataError(f"{message}, but the recipe resizes to {short}: {way}, or set resize")
-            recipe = setting.recipe.model_copy(update={"resize": contents.size})
-            setting = replace(setting, recipe=recipe)
+            recipe = config.recipe.model_copy(update={"resize": contents.size})
+            config = replace(config, recipe=recipe)
         elif short < contents.size:
             again = f"the photos of {self.train.path} are resized again, from {contents.size} to {short}"
             announce(f"note: {again}: prepare them with --size {short} for the pixels of the files")
-        return super().open(setting)
+        return super().open(config)
 
 
 def open_prepared(name: str, path: Path) -> Prepared:

@@ -9,16 +9,17 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import Batch, Preprocessing, Setting, View, announce, generator, training_labels
+from netspec.datasets.base import Batch, LoaderConfig, announce, training_labels
 from netspec.datasets.cache import keep, key_of, recall
 from netspec.datasets.loader import EpochLoader, Photos, Reader, Relabelled
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Lighting, RandomErasing
 from netspec.transforms.augment import Draw, augmented, check_augment
-from netspec.transforms.crops import FixedView, PhotoView, TrainingView
-from netspec.transforms.normalize import Normalizer, check_mean_image, preprocessing
-from netspec.transforms.statistics import IMAGENET, Statistics, measure, needs
+from netspec.transforms.crops import FixedView, PhotoView, TrainingView, View
+from netspec.transforms.normalize import IMAGENET, Statistics, check_mean_image, measure, needs, preprocessing
+from netspec.transforms.preprocessing import Normalizer, Preprocessing
+from netspec.transforms.seeds import generator
 
 SAMPLE = 1000  # photos that a set's mean and colours are measured on
 IMAGE_SAMPLE = 10_000  # photos that a mean image is measured on: each pixel is a mean of its own
@@ -65,27 +66,27 @@ class PhotoSet(Generic[P]):
         """Whether the photos are ImageNet's, whose mean and colours are published."""
         return self.name == "imagenet"
 
-    def open(self, setting: Setting) -> PhotoBatches[P]:
+    def open(self, config: LoaderConfig) -> PhotoBatches[P]:
         """Measure the mean where the recipe needs it, and get the readers ready."""
-        return PhotoBatches(self, setting)
+        return PhotoBatches(self, config)
 
 
 class PhotoBatches(Generic[P]):
     """Batches read from files; normalised, and shifted in colour, on the device."""
 
-    def __init__(self, photos: PhotoSet[P], setting: Setting) -> None:
-        recipe = setting.recipe
+    def __init__(self, photos: PhotoSet[P], config: LoaderConfig) -> None:
+        recipe = config.recipe
         check_augment(recipe, 3)
-        self.photos, self.setting = photos, setting
-        self.resize = short_side(recipe, setting.size)
-        self.share = setting.share(self.batch)
-        self.found = statistics(photos, self.resize, setting)
-        self.preprocessing: Preprocessing = setting.preprocessing or replace(
-            preprocessing(recipe, self.found), resize=self.resize, crop=setting.size
+        self.photos, self.config = photos, config
+        self.resize = short_side(recipe, config.size)
+        self.share = config.share(self.batch)
+        self.found = statistics(photos, self.resize, config)
+        self.preprocessing: Preprocessing = config.preprocessing or replace(
+            preprocessing(recipe, self.found), resize=self.resize, crop=config.size
         )
         check_mean_image(recipe, self.preprocessing, (self.resize, self.resize))
-        view = TrainingView(recipe, self.resize, setting.size)
-        self.normalizer = Normalizer.of(self.preprocessing, setting.device)
+        view = TrainingView(recipe, self.resize, config.size)
+        self.normalizer = Normalizer.of(self.preprocessing, config.device)
         self.training = self.normalizer.padded(view.padding)
         told = Relabelled(photos.train, training_labels(photos.train.labels, recipe))
         self.loader = self._loader(told, view, self.batch, self.share)
@@ -94,7 +95,7 @@ class PhotoBatches(Generic[P]):
     @property
     def batch(self) -> int:
         """Images in one training batch."""
-        return min(self.setting.recipe.batch, len(self.photos.train))
+        return min(self.config.recipe.batch, len(self.photos.train))
 
     @property
     def steps(self) -> int:
@@ -103,7 +104,7 @@ class PhotoBatches(Generic[P]):
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Shuffled and augmented batches of one epoch, from step `start` on."""
-        recipe, seed = left_to_the_device(self.setting.recipe), self.setting.recipe.seed
+        recipe, seed = left_to_the_device(self.config.recipe), self.config.recipe.seed
         for step, (images, places, labels) in enumerate(self.loader.batches(epoch, start), start):
             draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
             ready = self.training(images[:, 0], places[:, 0])
@@ -112,17 +113,17 @@ class PhotoBatches(Generic[P]):
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """Every validation image of this process once."""
         if view not in self.val_loaders:
-            transform = FixedView(view, self.resize, self.setting.size, self.preprocessing.interpolation)
-            batch = max(self.setting.recipe.batch // transform.crops, 1)
-            chosen = self.photos.val.between(self.setting.val_share(len(self.photos.val)))
+            transform = FixedView(view, self.resize, self.config.size, self.preprocessing.interpolation)
+            batch = max(self.config.recipe.batch // transform.crops, 1)
+            chosen = self.photos.val.between(self.config.val_share(len(self.photos.val)))
             self.val_loaders[view] = self._loader(chosen, transform, batch)
         for images, places, labels in self.val_loaders[view].batches(0):
             ready = self.normalizer(images.flatten(0, 1), places.flatten(0, 1))
             yield ready if view == "center_crop" else ready.unflatten(0, images.shape[:2]), labels
 
     def _loader(self, photos: Photos, view: PhotoView, batch: int, share: slice | None = None) -> EpochLoader:
-        reader = Reader(photos, view, self.setting.size, self.setting.recipe.seed)
-        return EpochLoader(reader, batch, self.setting, share)
+        reader = Reader(photos, view, self.config.size, self.config.recipe.seed)
+        return EpochLoader(reader, batch, self.config, share)
 
 
 def left_to_the_device(recipe: Recipe) -> Recipe:
@@ -144,9 +145,9 @@ def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
     return short
 
 
-def statistics(photos: PhotoSet[P], resize: int, setting: Setting) -> Statistics:
+def statistics(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statistics:
     """A training set's mean and colours: ImageNet's are published, others are measured once, and kept."""
-    wanted, image = needs(setting.recipe, photos.known)
+    wanted, image = needs(config.recipe, photos.known)
     if not wanted:
         return IMAGENET
     every = -(-len(photos.train) // (IMAGE_SAMPLE if image else SAMPLE))
@@ -159,7 +160,7 @@ def statistics(photos: PhotoSet[P], resize: int, setting: Setting) -> Statistics
         square = (resize, resize)
         reader = Reader(chosen, FixedView("center_crop", resize, square), square, 0)
         loader = EpochLoader(
-            reader, 32, replace(setting, device=torch.device("cpu"), workers=setting.worker_count)
+            reader, 32, replace(config, device=torch.device("cpu"), workers=config.worker_count)
         )
         found = measure(images[:, 0] for images, _, _ in loader.batches(0))
         keep("statistics", key, found.to_plain())

@@ -17,8 +17,7 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
 from netspec.datasets.base import announce, cores
-from netspec.datasets.class_folders import Files
-from netspec.datasets.image_folder import Folder
+from netspec.datasets.image_folder import Files, Folder
 from netspec.datasets.loader import as_it_is, begin_worker
 from netspec.datasets.packed import MAGIC, PARTS, Contents, footer
 from netspec.datasets.registry import open_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from netspec.datasets.base import Batches, Data, Setting, check_fit
+from netspec.datasets.base import Batches, Data, LoaderConfig, check_fit
 from netspec.datasets.cache import cache_folder
 from netspec.errors import DataError
 
@@ -115,7 +115,7 @@ __all__ = [
     "Batches",
     "Data",
     "DataError",
-    "Setting",
+    "LoaderConfig",
     "check_fit",
     "default_root",
     "located",

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from netspec.datasets.base import Batch, Preprocessing, Setting, View, generator
+from netspec.datasets.base import Batch, LoaderConfig
 from netspec.errors import DataError
+from netspec.transforms.crops import View
+from netspec.transforms.preprocessing import Preprocessing
+from netspec.transforms.seeds import generator
 
 CLASSES = 1000
 TRAIN_IMAGES, VAL_IMAGES = 12_800, 1_280
@@ -24,9 +27,9 @@ class Synthetic:
     train_images: int = TRAIN_IMAGES
     val_images: int = VAL_IMAGES
 
-    def open(self, setting: Setting) -> SyntheticBatches:
+    def open(self, config: LoaderConfig) -> SyntheticBatches:
         """Draw the one batch."""
-        return SyntheticBatches(setting, self)
+        return SyntheticBatches(config, self)
 
 
 def open_synthetic(name: str, classes: str) -> Synthetic:
@@ -40,21 +43,21 @@ def open_synthetic(name: str, classes: str) -> Synthetic:
 class SyntheticBatches:
     """The same normalised batch at every step, on the device."""
 
-    def __init__(self, setting: Setting, data: Synthetic) -> None:
-        self.setting, self.data = setting, data
+    def __init__(self, config: LoaderConfig, data: Synthetic) -> None:
+        self.config, self.data = config, data
         classes = len(data.class_names)
-        share, stream = setting.share(self.batch), generator(setting.recipe.seed)
-        images = torch.randn(self.batch, *setting.input_shape, generator=stream)[share]
+        share, stream = config.share(self.batch), generator(config.recipe.seed)
+        images = torch.randn(self.batch, *config.input_shape, generator=stream)[share]
         labels = torch.randint(classes, (self.batch,), generator=stream)[share]
-        self.images = images.to(setting.device).contiguous(memory_format=torch.channels_last)
-        self.labels = labels.to(setting.device)
-        channels = setting.input_shape[0]
-        self.preprocessing = Preprocessing((0.0,) * channels, (1.0,) * channels, setting.size, setting.size)
+        self.images = images.to(config.device).contiguous(memory_format=torch.channels_last)
+        self.labels = labels.to(config.device)
+        channels = config.input_shape[0]
+        self.preprocessing = Preprocessing((0.0,) * channels, (1.0,) * channels, config.size, config.size)
 
     @property
     def batch(self) -> int:
         """Images in one training batch of all processes."""
-        return min(self.setting.recipe.batch, self.data.train_images)
+        return min(self.config.recipe.batch, self.data.train_images)
 
     @property
     def steps(self) -> int:
@@ -69,7 +72,7 @@ class SyntheticBatches:
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """The batch again, until this process has seen its share."""
         images = self.images.unsqueeze(1).expand(-1, 10, -1, -1, -1) if view == "ten_crop" else self.images
-        share = self.setting.val_share(self.data.val_images)
+        share = self.config.val_share(self.data.val_images)
         left = share.stop - share.start
         while left:
             count = min(left, len(images))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from netspec.datasets.base import View
 from netspec.evaluation.load import Saved
+from netspec.transforms.crops import View
 from netspec.transforms.decode import BadImage, Pixels, read_photo
-from netspec.transforms.single import prepare_image
+from netspec.transforms.preprocessing import prepare_image
 
 
 @dataclass(frozen=True)

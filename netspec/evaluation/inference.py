@@ -13,16 +13,16 @@ from rich.progress import Progress
 from torch import Tensor
 
 from netspec.build.device import memory_explained, place
-from netspec.datasets.base import Batch, View
-from netspec.datasets.class_folders import class_folders, scan
-from netspec.datasets.image_folder import Folder
+from netspec.datasets.base import Batch, Data, LoaderConfig, check_fit
+from netspec.datasets.image_folder import Folder, class_folders, scan
 from netspec.datasets.info import find_parts
-from netspec.datasets.registry import Data, Setting, check_fit, open_data
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.evaluation.load import Saved
 from netspec.evaluation.metrics import Votes, collect
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
+from netspec.transforms.crops import View
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ def hear(saved: Saved, images: Images, view: View, runtime: Runtime) -> Votes:
     recipe = raw_recipe(saved.recipe, runtime.batch)
     with memory_explained(recipe.batch):
         place(saved.module, runtime.device)
-        setting = Setting(shape, recipe, runtime.device, runtime.workers, preprocessing=saved.preprocessing)
+        setting = LoaderConfig(
+            shape, recipe, runtime.device, runtime.workers, preprocessing=saved.preprocessing
+        )
         batches = images.data.open(setting).validate(view)
         votes = collect(saved.module, watched(batches, images.data.val_images, str(saved.path)))
     return votes if numbers is None else replace(votes, labels=numbers[votes.labels])

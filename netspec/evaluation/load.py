@@ -15,10 +15,11 @@ from netspec.build.compile import build
 from netspec.build.weights import refuse_unfit
 from netspec.checkpoint.spec import entry, restore
 from netspec.checkpoint.store import load
-from netspec.datasets.base import Interpolation, Preprocessing
 from netspec.errors import TrainError, WeightsError
 from netspec.graph import Net
 from netspec.recipe import Recipe
+from netspec.transforms.preprocessing import Preprocessing
+from netspec.transforms.resize import Interpolation
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 

@@ -8,12 +8,12 @@ from netspec import zoo
 from netspec.build.compile import build
 from netspec.build.weights import find, load_weights
 from netspec.checker import check_file
-from netspec.datasets.base import Preprocessing
 from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.load import Saved, open_saved
 from netspec.library import locate
 from netspec.recipe import Recipe
 from netspec.shape import Shape
+from netspec.transforms.preprocessing import Preprocessing
 
 
 def open_network(name: str, weights: str | None, *, ema: bool = False) -> Saved:

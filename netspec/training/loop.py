@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from netspec.checkpoint.store import save
-from netspec.datasets.base import Batch, View, generator, stream_seed
+from netspec.datasets.base import Batch
 from netspec.errors import TrainError
 from netspec.evaluation.scoring import Score, evaluate
 from netspec.training import state
@@ -21,7 +21,9 @@ from netspec.training.meter import Meter
 from netspec.training.report import EpochReport, Tick
 from netspec.training.sharding import sharded
 from netspec.training.state import Run
-from netspec.transforms.mixing import mixed, mixes
+from netspec.transforms.augment import mixed, mixes
+from netspec.transforms.crops import View
+from netspec.transforms.seeds import generator, stream_seed
 
 CHECKPOINT, WEIGHTS, BEST, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "recipe.net"
 

@@ -15,7 +15,7 @@ from netspec.graph import Net
 from netspec.library import locate
 from netspec.recipe import Recipe
 from netspec.recipe.images import ImageNet
-from netspec.transforms.statistics import IMAGENET_MEAN
+from netspec.transforms.normalize import IMAGENET_MEAN
 
 PUBLISHED = re.compile(r"[A-Z][A-Z0-9_]*")
 

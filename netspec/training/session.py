@@ -15,8 +15,8 @@ from netspec.build.compile import build
 from netspec.checker import Report
 from netspec.checkpoint.spec import describe, restore
 from netspec.checkpoint.store import fresh_folder, load
-from netspec.datasets.base import announce
-from netspec.datasets.registry import Data, check_fit, located, open_data
+from netspec.datasets.base import Data, announce, check_fit
+from netspec.datasets.registry import located, open_data
 from netspec.diagnostics import SpecError
 from netspec.emit.reports import show_diagnostics
 from netspec.errors import DataError, TrainError

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from netspec.checkpoint.log import RunLog
-from netspec.datasets.base import Batches, Data, Setting
+from netspec.datasets.base import Batches, Data, LoaderConfig
 from netspec.errors import TrainError
 from netspec.evaluation.scoring import Score
 from netspec.recipe import Recipe
@@ -42,7 +42,7 @@ class Run:
     trained: nn.Module
     machine: Machine
     processes: Processes
-    setting: Setting
+    setting: LoaderConfig
     objective: Objective
     classes: int
     data: Data

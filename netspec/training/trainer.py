@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from netspec.build.device import choose_device, keep_memory, memory_explained, place
 from netspec.checkpoint.log import RunLog
 from netspec.checkpoint.store import claimed, save_text
-from netspec.datasets.base import Data, Setting, check_fit
+from netspec.datasets.base import Data, LoaderConfig, check_fit
 from netspec.errors import DataError, TrainError
 from netspec.recipe import Recipe, write
 from netspec.training import state
@@ -92,7 +92,7 @@ def train(
     if not means.processes.first:
         progress = Silent()
     device = choose_device(means.device, means.processes.local_rank)
-    setting = Setting(
+    setting = LoaderConfig(
         check_fit(data, input_shape),
         recipe,
         device,
@@ -119,7 +119,7 @@ def train(
 
 def _prepare(
     module: nn.Module,
-    setting: Setting,
+    setting: LoaderConfig,
     data: Data,
     out: Path,
     progress: Progress,
@@ -243,7 +243,7 @@ def _keep(run: Run) -> str:
     return f" (training so far, {run.step:,} steps, is kept in {run.out / CHECKPOINT})"
 
 
-def _count_outputs(module: nn.Module, setting: Setting, machine: Machine) -> int:
+def _count_outputs(module: nn.Module, setting: LoaderConfig, machine: Machine) -> int:
     """Try the module on one black image; raises TrainError where it does not give a row of logits."""
     training = module.training
     with torch.no_grad(), machine.autocast():

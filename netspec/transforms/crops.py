@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from random import Random
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
+import numpy as np
+import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
+from torchvision.transforms import v2
 
-from netspec.datasets.base import Interpolation, View
 from netspec.recipe import Recipe
-from netspec.recipe.images import Crop, Flip, RandomResizedCrop
+from netspec.recipe.images import AutoAugment, Crop, Flip, RandAugment, RandomResizedCrop, TrivialAugment
 from netspec.transforms.decode import Pixels
-from netspec.transforms.policies import applied, policies
-from netspec.transforms.resize import Box, centred, cut, resized_shape, window
+from netspec.transforms.resize import Box, Interpolation, centred, cut, resized_shape, window
+from netspec.transforms.seeds import seeded
 
+View: TypeAlias = Literal["center_crop", "ten_crop"]
+Policy: TypeAlias = Callable[[Image.Image], Image.Image]
 Place: TypeAlias = tuple[int, int, int]
 """Where a crop was cut from the resized centre square: top, left, and whether it is mirrored."""
 
@@ -126,3 +132,30 @@ class FixedView:
         places = [(top, left, 0) for top, left in corners] + [(top, right - left, 1) for top, left in corners]
         crops = [whole[top : top + height, left : left + width] for top, left, _ in places]
         return [crop.flip(1) if place[2] else crop for crop, place in zip(crops, places, strict=True)], places
+
+
+def policies(recipe: Recipe) -> list[Policy]:
+    """torchvision's transform for each policy of a recipe, in order."""
+    found: list[Policy] = []
+    for step in recipe.augment:
+        match step:
+            case RandAugment(ops=ops, magnitude=magnitude):
+                found.append(v2.RandAugment(ops, magnitude))
+            case TrivialAugment():
+                found.append(v2.TrivialAugmentWide())
+            case AutoAugment(policy=name):
+                found.append(v2.AutoAugment(v2.AutoAugmentPolicy(name)))
+    return found
+
+
+def applied(pixels: Tensor, steps: list[Policy], seed: int) -> Tensor:
+    """Apply policies to one image, uint8 H x W x C with one channel or three; `seed` decides what happens.
+
+    They run on Pillow's images, which for one image on one core is several times as fast as on tensors.
+    """
+    channels = pixels.shape[2]
+    image = Image.fromarray((pixels[:, :, 0] if channels == 1 else pixels).contiguous().numpy())
+    with seeded(seed):
+        for step in steps:
+            image = step(image)
+    return torch.from_numpy(np.array(image)).view(pixels.shape)

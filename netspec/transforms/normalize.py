@@ -1,20 +1,100 @@
-"""Normalisation of whole batches, on any device."""
+"""What is measured on a training set, and the normalisations that a recipe can name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from netspec.datasets.base import Preprocessing
 from netspec.errors import DataError
 from netspec.recipe import Recipe
-from netspec.recipe.images import ImageNet, Mean, MeanFile, MeanImage, MeanStd, Raw, Scale
-from netspec.transforms.statistics import IMAGENET_MEAN, IMAGENET_STD, Statistics
+from netspec.recipe.images import ImageNet, Lighting, Mean, MeanFile, MeanImage, MeanStd, Raw, Scale
+from netspec.transforms.preprocessing import Preprocessing
+
+# torchvision's ImageNet statistics, in units of 0 to 1.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# The principal components of ImageNet's RGB values in units of 0 to 1 (Krizhevsky et al., 2012, section 4.1);
+# the figures are those that facebookarchive/fb.resnet.torch published in datasets/imagenet.lua.
+EIGENVALUES = (0.2175, 0.0188, 0.0045)
+EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of pixels in units of 0 to 255: each channel's mean and deviation, and the mean image, C x H x W.
+
+    The principal components are columns, and those of colours in units of 0 to 1.
+    """
+
+    mean: Tensor
+    std: Tensor
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+    mean_image: Tensor | None = None
+
+    def to_plain(self) -> dict[str, Tensor | None]:
+        """As a dict of tensors."""
+        return asdict(self)
+
+
+IMAGENET = Statistics(
+    torch.tensor(IMAGENET_MEAN) * 255,
+    torch.tensor(IMAGENET_STD) * 255,
+    torch.tensor(EIGENVALUES),
+    torch.tensor(EIGENVECTORS),
+)
+
+
+def needs(recipe: Recipe, known: bool) -> tuple[bool, bool]:
+    """Whether a recipe needs a set measured at all, and whether it needs the mean image.
+
+    `known` is whether the set's mean and colours are published.
+    """
+    image = isinstance(recipe.normalize, MeanImage)
+    colours = isinstance(recipe.normalize, Mean | MeanStd) or any(
+        isinstance(step, Lighting) for step in recipe.augment
+    )
+    return image or (colours and not known), image
+
+
+def measure(batches: Iterable[Tensor]) -> Statistics:
+    """Measure images that come in batches of uint8 N x C x H x W, all of one size.
+
+    Eigenvalues are those of the covariance of colours in units of 0 to 1, as ImageNet's published ones are.
+    """
+    count, total, products = 0, torch.zeros(0), torch.zeros(0)
+    for images in batches:
+        pixels = images.permute(1, 0, 2, 3).flatten(1).cpu().double()
+        if not count:
+            shape = images.shape[1:]
+            total, products = torch.zeros(shape).double(), torch.zeros(shape[0], shape[0]).double()
+        count += len(images)
+        total += images.sum(0, dtype=torch.int64).cpu()
+        products += pixels @ pixels.T
+    each = total.flatten(1).shape[1]
+    mean = total.flatten(1).sum(1) / (count * each)
+    covariance = products / (count * each) - mean.outer(mean)
+    std = covariance.diagonal().clamp(min=0).sqrt()
+    values, vectors = torch.linalg.eigh(covariance / 255**2)
+    order = values.argsort(descending=True)
+    found = values[order].clamp(min=0).float(), vectors[:, order].float()
+    return Statistics(mean, std, *found, (total / count).float())
+
+
+def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Each channel's mean and standard deviation over uint8 N x C x H x W, in units of 0 to 255."""
+    pixels = images.transpose(0, 1).flatten(1)
+    counts = torch.stack([torch.bincount(channel, minlength=256) for channel in pixels]).double().cpu()
+    values = torch.arange(256).double()
+    mean = (counts @ values) / counts.sum(1)
+    square = (counts @ values**2) / counts.sum(1)
+    return mean, (square - mean**2).clamp(min=0).sqrt()
 
 
 def preprocessing(recipe: Recipe, found: Statistics) -> Preprocessing:
@@ -73,69 +153,3 @@ def check_mean_image(recipe: Recipe, values: Preprocessing, size: tuple[int, int
     has, takes = ("x".join(map(str, shape)) for shape in (values.mean_image.shape[1:], size))
     message = f"{recipe.normalize.path} is a mean of {has}, but the images are resized to {takes}"
     raise DataError(f"{message}: set resize to {has.split('x')[0]}, or use normalize: mean_image")
-
-
-@dataclass(frozen=True)
-class Normalizer:
-    """Apply (pixel - mean) * scale to N x C x H x W images, whole; `mean_image` is C x H x W or larger."""
-
-    mean: Tensor
-    scale: Tensor
-    mean_image: Tensor | None = None
-    padding: int = 0
-
-    @classmethod
-    def of(cls, values: Preprocessing, device: torch.device) -> Normalizer:
-        """Hold the statistics as tensors on a device, C x 1 x 1."""
-        mean, scale = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (values.mean, values.scale))
-        return cls(mean, scale, None if values.mean_image is None else values.mean_image.to(device))
-
-    @property
-    def black(self) -> Tensor:
-        """A black pixel's values, C x 1 x 1; with a mean image, zeros (He et al., 2016, 4.2)."""
-        return torch.zeros_like(self.mean) if self.mean_image is not None else -self.mean * self.scale
-
-    def padded(self, padding: int) -> Normalizer:
-        """For places up to `padding` pixels outside the mean image, where images are black, and stay zero."""
-        if self.mean_image is None or not padding:
-            return self
-        return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)
-
-    def __call__(self, images: Tensor, places: Tensor | None = None) -> Tensor:
-        """Normalise uint8 images, laid out as they are; `places`, N x 3, say where a mean image is cut."""
-        mean = self.mean
-        if self.mean_image is not None:
-            mean = self.mean_image if places is None else self._windows(places, images.shape[-2:])
-        if mean.dim() == 3 and images.device.type == "cpu" and _channels_are_last(images):
-            return self._by_rows(images, mean)
-        result = images.to(torch.float32, copy=True).sub_(mean)
-        return result.mul_(self.scale)
-
-    def _by_rows(self, images: Tensor, mean: Tensor) -> Tensor:
-        """Normalise N x C x H x W with the channels last as N matrices of H rows.
-
-        Rows of W x C numbers are long enough for vector instructions, and one image stays in the cache over
-        the three passes: several times as fast as the whole batch by channels. numpy's large arrays lie in
-        huge pages, where torch's do not, and claiming 4 kB pages would take longer than the arithmetic.
-        """
-        count, channels, height, width = images.shape
-        shape = (count, height, width * channels)
-        result = torch.from_numpy(np.empty(shape, np.float32))
-        rows = images.permute(0, 2, 3, 1).reshape(shape)
-        means, scales = (v.expand(channels, *v.shape[1:2], width) for v in (mean, self.scale))
-        means, scales = (v.permute(1, 2, 0).reshape(-1, width * channels) for v in (means, scales))
-        for target, image in zip(result, rows, strict=True):
-            target.copy_(image).sub_(means).mul_(scales)
-        return result.view(count, height, width, channels).permute(0, 3, 1, 2)
-
-    def _windows(self, places: Tensor, size: torch.Size) -> Tensor:
-        """The mean image's window for each place: top, left and whether it is mirrored."""
-        assert self.mean_image is not None
-        windows = self.mean_image.unfold(1, size[0], 1).unfold(2, size[1], 1)
-        top, left, mirrored = places.to(self.mean_image.device).unbind(1)
-        chosen = windows[:, top + self.padding, left + self.padding].transpose(0, 1)
-        return torch.where(mirrored.bool().view(-1, 1, 1, 1), chosen.flip(-1), chosen)
-
-
-def _channels_are_last(images: Tensor) -> bool:
-    return images.shape[1] > 1 and images.permute(0, 2, 3, 1).is_contiguous()

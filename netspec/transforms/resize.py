@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from netspec.datasets.base import Interpolation
 from netspec.transforms.decode import Pixels
+
+Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 
 LONG = 8  # an image this many times as long as it is wide is read by Pillow, which needs no long buffers
 
@@ -76,6 +79,12 @@ def cut(pixels: Pixels, box: Box, size: tuple[int, int]) -> Tensor:
     """Resize a box of an image's own pixels to a size: antialiased bilinear, uint8 H x W x 3."""
     inside = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
     return _resized(inside.copy(), size, size, FILTERS["bilinear"])
+
+
+def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
+    if images.shape[-2:] == size:
+        return images
+    return interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _resized(pixels: Pixels, shape: tuple[int, int], end: tuple[int, int], by: Filter) -> Tensor:

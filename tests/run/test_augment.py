@@ -12,9 +12,9 @@ import torch
 from pictures import PHOTO, in_memory, setting
 from torchvision.transforms import v2
 
-from netspec.datasets.base import Preprocessing
-from netspec.datasets.in_memory import ResidentBatches
-from netspec.datasets.registry import Batches, Setting, open_data
+from netspec.datasets.base import Batches, LoaderConfig
+from netspec.datasets.in_memory import InMemoryBatches
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.language.values import Call
 from netspec.recipe import Recipe, RecipeError, read
@@ -30,8 +30,8 @@ from netspec.recipe.images import (
     TrivialAugment,
 )
 from netspec.transforms.augment import Draw, erase
-from netspec.transforms.crops import TrainingView, random_window
-from netspec.transforms.policies import applied, policies
+from netspec.transforms.crops import TrainingView, applied, policies, random_window
+from netspec.transforms.preprocessing import Preprocessing
 
 # Random resized crops
 
@@ -89,7 +89,7 @@ def test_policies_are_torchvisions(ours: RandAugment, theirs: v2.Transform, chan
 
 
 TODAYS = (RandomResizedCrop(), Flip(p=0.3), RandAugment(), RandomErasing(p=0.5))
-Open = Callable[[Setting], Batches]
+Open = Callable[[LoaderConfig], Batches]
 
 
 @pytest.fixture(params=["folder", "memory", "grey memory"])
@@ -99,7 +99,7 @@ def source(request: pytest.FixtureRequest, photos: Callable[..., Path]) -> Open:
         return open_data(f"folder:{photos('whole', 5)}").open
     part = in_memory(12, 1 if request.param.startswith("grey") else 3, 24)
     channels = part.images.shape[1]
-    return lambda chosen: ResidentBatches(part, part, replace(chosen, input_shape=(channels, *chosen.size)))
+    return lambda chosen: InMemoryBatches(part, part, replace(chosen, input_shape=(channels, *chosen.size)))
 
 
 @pytest.mark.parametrize("augment", [TODAYS, (Crop(padding=2), TrivialAugment())], ids=["window", "crop"])

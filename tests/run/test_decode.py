@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from netspec.datasets.registry import Setting, open_data
+from netspec.datasets.base import LoaderConfig
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
@@ -159,7 +160,9 @@ def test_training_names_a_bad_image(
     for path in (root / "class1").iterdir():
         path.write_bytes(make())
     recipe = Recipe(batch=4, resize=20, normalize=Raw())
-    batches = open_data(f"folder:{root}").open(Setting((3, 16, 16), recipe, torch.device("cpu"), workers))
+    batches = open_data(f"folder:{root}").open(
+        LoaderConfig((3, 16, 16), recipe, torch.device("cpu"), workers)
+    )
     with pytest.raises(DataError, match=rf"class1/\d\.jpg cannot be read \(.*({reason}).*replace the file"):
         list(batches.train(0))
 

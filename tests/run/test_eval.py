@@ -18,7 +18,8 @@ from torch import nn
 from netspec import zoo
 from netspec.build import weights
 from netspec.checkpoint.store import load, save
-from netspec.datasets.registry import Setting, open_data
+from netspec.datasets.base import LoaderConfig
+from netspec.datasets.registry import open_data
 from netspec.evaluation import published
 from netspec.evaluation.load import open_saved
 
@@ -99,7 +100,7 @@ def test_an_ensemble_against_torch_by_hand(runs):
     chances, alone = [], []
     for seed in (1, 2):
         saved = open_saved(runs / f"d{seed}")
-        batches = data.open(Setting((1, 10, 10), saved.recipe, torch.device("cpu")))
+        batches = data.open(LoaderConfig((1, 10, 10), saved.recipe, torch.device("cpu")))
         images, labels = (torch.cat(part) for part in zip(*batches.validate(), strict=True))
         with torch.no_grad():
             chances.append(saved.module(images).double().softmax(1))
@@ -118,7 +119,7 @@ def test_confusions_are_scikit_learn_s(runs, tmp_path):
     head, *rows = csv.reader((tmp_path / "c.csv").read_text().splitlines())
     assert head[1:] == [row[0] for row in rows] == list("0123456789")
     saved = open_saved(runs / "d1")
-    batches = open_data("digits").open(Setting((1, 10, 10), saved.recipe, torch.device("cpu")))
+    batches = open_data("digits").open(LoaderConfig((1, 10, 10), saved.recipe, torch.device("cpu")))
     images, labels = (torch.cat(part) for part in zip(*batches.validate(), strict=True))
     expected = metrics.confusion_matrix(labels, saved.module(images).argmax(1))
     assert [[int(n) for n in row[1:]] for row in rows] == expected.tolist()

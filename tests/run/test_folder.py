@@ -15,12 +15,13 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from netspec.datasets.base import View
+from netspec.datasets.base import Data, LoaderConfig
 from netspec.datasets.info import samples
-from netspec.datasets.registry import Data, Setting, open_data
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Flip, Lighting, Mean, MeanStd, Raw
+from netspec.transforms.crops import View
 from netspec.transforms.decode import Pixels, read_photo
 
 CPU = torch.device("cpu")
@@ -42,9 +43,9 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
-def setting(workers: int = 0, size: int = 16, **recipe: object) -> Setting:
+def setting(workers: int = 0, size: int = 16, **recipe: object) -> LoaderConfig:
     values = {"batch": 4, "normalize": Raw(), "resize": 20} | recipe
-    return Setting((3, size, size), Recipe.model_validate(values), CPU, workers)
+    return LoaderConfig((3, size, size), Recipe.model_validate(values), CPU, workers)
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_a_dead_worker_is_a_sentence(parts: Path, monkeypatch: pytest.MonkeyPatc
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError(path)
 
-    monkeypatch.setattr("netspec.datasets.class_folders.read_photo", die)
+    monkeypatch.setattr("netspec.datasets.image_folder.read_photo", die)
     batches = open_data("imagenet", parts).open(setting(workers=1))
     with pytest.raises(DataError, match=r"a process that reads images died.*--workers 0"):
         collect(batches.train(0))
@@ -221,7 +222,7 @@ SIZES = {
 @pytest.mark.parametrize(("entries", "message"), SIZES.values(), ids=SIZES)
 def test_sizes_that_do_not_fit(entries: dict[str, object], message: str, parts: Path) -> None:
     with pytest.raises(DataError, match=message):
-        open_data("imagenet", parts).open(Setting((3, 16, 16), read(entries), CPU))
+        open_data("imagenet", parts).open(LoaderConfig((3, 16, 16), read(entries), CPU))
 
 
 def test_other_files_are_passed_over(photos: Callable[..., Path]) -> None:

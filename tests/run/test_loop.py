@@ -16,8 +16,8 @@ import netspec
 from netspec.build.compile import build
 from netspec.checker import check_source
 from netspec.checkpoint.store import load
-from netspec.datasets.base import generator
-from netspec.datasets.registry import Data, Setting, open_data
+from netspec.datasets.base import Data, LoaderConfig
+from netspec.datasets.registry import open_data
 from netspec.diagnostics import Source
 from netspec.errors import TrainError
 from netspec.recipe import Recipe
@@ -29,7 +29,8 @@ from netspec.training.loss import Objective
 from netspec.training.precision import choose
 from netspec.training.progress import Silent
 from netspec.training.trainer import Means, train
-from netspec.transforms.mixing import mixed
+from netspec.transforms.augment import mixed
+from netspec.transforms.seeds import generator
 
 SHAPE = (1, 8, 8)
 PLAIN = Recipe(batch=100, epochs=1, normalize=Raw(), optimizer=Sgd(lr=1e-4, momentum=0.9))
@@ -53,7 +54,7 @@ def network() -> nn.Module:
 
 
 def batches(data: Data, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
-    return data.open(Setting(SHAPE, recipe, torch.device("cpu"))).train(0)
+    return data.open(LoaderConfig(SHAPE, recipe, torch.device("cpu"))).train(0)
 
 
 def run(module: nn.Module, recipe: Recipe, data: Data, out: Path, **more: object) -> None:
@@ -134,7 +135,7 @@ def test_googlenets_heads_have_the_papers_weight():
 
 def test_random_labels_are_drawn_once_for_each_image(digits):
     recipe = Recipe(batch=1442, random_labels=True, normalize=Raw())
-    opened = digits.open(Setting(SHAPE, recipe, torch.device("cpu")))
+    opened = digits.open(LoaderConfig(SHAPE, recipe, torch.device("cpu")))
     seen = []
     for epoch in range(2):
         (images, labels), *_ = opened.train(epoch)

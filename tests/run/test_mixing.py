@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 
 from netspec.recipe import Recipe
 from netspec.recipe.images import Augment, Cutmix, Flip, Mixup
-from netspec.transforms.mixing import mixed, mixes
+from netspec.transforms.augment import mixed, mixes
 
 LABELS = torch.arange(8) % 5
 

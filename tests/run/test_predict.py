@@ -13,7 +13,8 @@ from PIL import Image
 from small import DIGITS, PHOTOS, command
 from torch import nn
 
-from netspec.datasets.registry import Setting, open_data
+from netspec.datasets.base import LoaderConfig
+from netspec.datasets.registry import open_data
 from netspec.evaluation.images import see
 from netspec.evaluation.inference import Runtime, hear, open_images
 from netspec.evaluation.load import open_saved
@@ -51,7 +52,7 @@ def test_photos_are_seen_as_in_validation(photo_run, crops, view):
     files = images.data.val
     paths = [Path(files[k][0]) for k in range(len(files))]
     recipe = saved.recipe.model_copy(update={"augment": ()})
-    batches = images.data.open(Setting((3, 16, 16), recipe, torch.device("cpu")))
+    batches = images.data.open(LoaderConfig((3, 16, 16), recipe, torch.device("cpu")))
     assert batches.preprocessing == saved.preprocessing
     validated = torch.cat([pixels for pixels, _ in batches.validate(view)])
     seen = torch.stack([one.pixels for one in see(saved, paths, view)])
@@ -72,7 +73,7 @@ def test_small_images_are_seen_as_in_validation(digits, tmp_path):
         paths.append(tmp_path / f"{number:02}.png")
         picture = Image.fromarray(image.numpy())
         (picture.convert("RGB") if number % 2 else picture).save(paths[-1])
-    batches = data.open(Setting((1, 10, 10), saved.recipe, torch.device("cpu")))
+    batches = data.open(LoaderConfig((1, 10, 10), saved.recipe, torch.device("cpu")))
     validated = next(iter(batches.validate()))[0][:20]
     seen = list(see(saved, paths, "center_crop"))
     assert torch.equal(torch.stack([s.pixels for s in seen]), validated)

@@ -15,17 +15,18 @@ from pictures import CPU, collect
 from PIL import Image
 
 from netspec.cli import main
+from netspec.datasets.base import LoaderConfig
 from netspec.datasets.packed import open_prepared
 from netspec.datasets.prepare import Packer, prepare
-from netspec.datasets.registry import Setting, open_data
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, Lighting, MeanImage, MeanStd, RandomResizedCrop, Raw
 
 
-def setting(workers: int = 0, **recipe: object) -> Setting:
+def setting(workers: int = 0, **recipe: object) -> LoaderConfig:
     values = {"batch": 4, "resize": 20, "augment": (Flip(), Lighting()), "normalize": MeanStd()} | recipe
-    return Setting((3, 16, 16), Recipe.model_validate(values), CPU, workers)
+    return LoaderConfig((3, 16, 16), Recipe.model_validate(values), CPU, workers)
 
 
 def copy(source: Path, out: Path, size: int = 20, quality: int | None = None) -> Path:

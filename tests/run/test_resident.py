@@ -16,15 +16,16 @@ from pictures import collect
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from netspec.datasets.in_memory import Labelled, ResidentBatches
-from netspec.datasets.registry import Setting, check_fit, open_data
+from netspec.datasets.base import LoaderConfig, check_fit
+from netspec.datasets.in_memory import InMemoryBatches, Labelled
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.language.values import Call
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Crop, Flip, Mean, Raw, Scale
 from netspec.transforms.augment import Draw, flip, lighting, shift
-from netspec.transforms.normalize import Normalizer, preprocessing
-from netspec.transforms.statistics import EIGENVALUES, EIGENVECTORS, IMAGENET
+from netspec.transforms.normalize import EIGENVALUES, EIGENVECTORS, IMAGENET, preprocessing
+from netspec.transforms.preprocessing import Normalizer
 
 CPU = torch.device("cpu")
 REAL_MNIST = Path(os.environ.get("NETSPEC_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mnist"
@@ -56,8 +57,10 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-def setting(size: int = 28, **recipe: object) -> Setting:
-    return Setting((1, size, size), Recipe.model_validate({"batch": 16, "normalize": Raw()} | recipe), CPU)
+def setting(size: int = 28, **recipe: object) -> LoaderConfig:
+    return LoaderConfig(
+        (1, size, size), Recipe.model_validate({"batch": 16, "normalize": Raw()} | recipe), CPU
+    )
 
 
 def draw(batch: int, seed: int = 0) -> Draw:
@@ -113,7 +116,7 @@ def test_digits_have_every_class_in_both_parts() -> None:
 
 
 def test_an_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
-    batches = ResidentBatches(random_set(48), random_set(5), setting(6))
+    batches = InMemoryBatches(random_set(48), random_set(5), setting(6))
     orders = [collect(batches.train(epoch))[1] for epoch in (0, 0, 1)]
     assert orders[0].equal(orders[1])
     assert not orders[0].equal(orders[2])
@@ -122,23 +125,23 @@ def test_an_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
 
 @pytest.mark.parametrize(("count", "steps", "size"), [(50, 3, 16), (16, 1, 16), (7, 1, 7)])
 def test_batches_are_all_of_one_size(count: int, steps: int, size: int) -> None:
-    batches = ResidentBatches(random_set(count), random_set(5), setting(6))
+    batches = InMemoryBatches(random_set(count), random_set(5), setting(6))
     assert [len(labels) for _, labels in batches.train(0)] == [size] * steps
     assert (batches.steps, batches.batch) == (steps, size)
 
 
 def test_images_keep_their_labels() -> None:
     part = random_set(48)
-    images, labels = collect(ResidentBatches(part, part, setting(6)).train(0))
+    images, labels = collect(InMemoryBatches(part, part, setting(6)).train(0))
     assert images.equal(part.images[labels].float())
 
 
 def test_resizing_ahead_and_by_batches_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     part = random_set()
     wanted = interpolate(part.images, (9, 9), mode="bilinear", antialias=True).float()
-    ahead, _ = collect(ResidentBatches(part, part, setting(9)).validate())
+    ahead, _ = collect(InMemoryBatches(part, part, setting(9)).validate())
     monkeypatch.setattr("netspec.datasets.in_memory.MEMORY", 0)
-    later, _ = collect(ResidentBatches(part, part, setting(9)).validate())
+    later, _ = collect(InMemoryBatches(part, part, setting(9)).validate())
     assert ahead.equal(wanted)
     assert later.equal(wanted)
 
@@ -170,7 +173,7 @@ def test_normalization(
     monkeypatch.setattr("netspec.datasets.in_memory.MEMORY", memory)
     part = random_set(channels=3)
     recipe = read({"normalize": call})
-    images, _ = collect(ResidentBatches(part, part, Setting((3, 6, 6), recipe, CPU)).validate())
+    images, _ = collect(InMemoryBatches(part, part, LoaderConfig((3, 6, 6), recipe, CPU)).validate())
     torch.testing.assert_close(images, formula(part.images.double()).float())
 
 
@@ -199,7 +202,7 @@ def test_shifts_are_windows_of_the_padded_image() -> None:
 def test_black_comes_in_at_the_edges() -> None:
     white = Labelled(torch.full((8, 1, 4, 4), 255, dtype=torch.uint8), torch.zeros(8, dtype=torch.long))
     augment, normalize = (Crop(padding=3),), Scale(factor=1 / 255)
-    batches = ResidentBatches(white, white, setting(4, augment=augment, normalize=normalize))
+    batches = InMemoryBatches(white, white, setting(4, augment=augment, normalize=normalize))
     images, _ = collect(batches.train(0))
     assert set(images.unique().tolist()) <= {0.0, 1.0}
     assert 0.0 in images
@@ -225,7 +228,7 @@ def test_lighting_is_in_the_units_of_the_normalised_image() -> None:
 def test_augmentation_is_the_same_for_the_same_seed_and_epoch() -> None:
     part = random_set(48)
     first, second = (
-        ResidentBatches(part, part, setting(6, augment=(Flip(), Crop(padding=1)))) for _ in range(2)
+        InMemoryBatches(part, part, setting(6, augment=(Flip(), Crop(padding=1)))) for _ in range(2)
     )
     assert collect(first.train(3))[0].equal(collect(second.train(3))[0])
 
@@ -255,7 +258,7 @@ def test_unknown_names(name: str) -> None:
 def test_grey_images_have_no_lighting() -> None:
     recipe = read({"augment": [Call("lighting")]})
     with pytest.raises(DataError, match="lighting shifts RGB colours"):
-        open_data("digits").open(Setting((1, 8, 8), recipe, CPU))
+        open_data("digits").open(LoaderConfig((1, 8, 8), recipe, CPU))
 
 
 @pytest.mark.skipif(

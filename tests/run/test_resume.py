@@ -16,7 +16,8 @@ from places import SPECS
 from torch import Tensor, nn
 
 from netspec.checkpoint.store import load
-from netspec.datasets.registry import Data, open_data
+from netspec.datasets.base import Data
+from netspec.datasets.registry import open_data
 from netspec.errors import TrainError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop

@@ -10,23 +10,25 @@ import pytest
 import torch
 from torch import Tensor
 
+from netspec.datasets.base import Batches, LoaderConfig
 from netspec.datasets.image_folder import open_folder
-from netspec.datasets.in_memory import Labelled, ResidentBatches
+from netspec.datasets.in_memory import InMemoryBatches, Labelled
 from netspec.datasets.loader import Key, Loaded, Reader
-from netspec.datasets.registry import Batches, Setting
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop, Flip, Lighting, Mean
 from netspec.transforms.decode import BadImage
 
 CPU = torch.device("cpu")
-Open = Callable[[Setting], Batches]
+Open = Callable[[LoaderConfig], Batches]
 
 
-def setting(world: int = 1, rank: int = 0, batch: int = 6) -> Setting:
+def setting(world: int = 1, rank: int = 0, batch: int = 6) -> LoaderConfig:
     values = {"batch": batch, "normalize": Mean(), "resize": 20, "seed": 5}
     augment = (Flip(), Crop(padding=2), Lighting())
-    return Setting((3, 16, 16), Recipe.model_validate(values | {"augment": augment}), CPU, 0, rank, world)
+    return LoaderConfig(
+        (3, 16, 16), Recipe.model_validate(values | {"augment": augment}), CPU, 0, rank, world
+    )
 
 
 @pytest.fixture(params=["folder", "resident", "resized by batches"])
@@ -42,7 +44,7 @@ def source(
     )
     part = Labelled(images, torch.arange(24))
     val = Labelled(images[:7], torch.arange(7))
-    return lambda chosen: ResidentBatches(part, val, chosen)
+    return lambda chosen: InMemoryBatches(part, val, chosen)
 
 
 def epoch(batches: Batches, number: int = 1, start: int = 0) -> list[tuple[Tensor, Tensor]]:

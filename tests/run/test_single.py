@@ -13,14 +13,15 @@ from PIL import Image
 from torchvision import models
 
 from netspec import zoo
-from netspec.datasets.base import Preprocessing, View
-from netspec.datasets.in_memory import Labelled, ResidentBatches
-from netspec.datasets.registry import Setting, open_data
+from netspec.datasets.base import LoaderConfig
+from netspec.datasets.in_memory import InMemoryBatches, Labelled
+from netspec.datasets.registry import open_data
 from netspec.evaluation.published import preprocessing
 from netspec.recipe import Recipe
 from netspec.recipe.images import Mean, MeanImage, MeanStd, Normalize
+from netspec.transforms.crops import View
 from netspec.transforms.decode import BadImage, Pixels, read_photo
-from netspec.transforms.single import prepare_image
+from netspec.transforms.preprocessing import Preprocessing, prepare_image
 
 CPU = torch.device("cpu")
 COARSE = np.random.default_rng(0).integers(40, 216, (160, 120, 3), dtype=np.uint8)
@@ -39,7 +40,7 @@ def test_a_photo_is_prepared_as_in_validation(
     normalize: Normalize, view: View, photos: Callable[..., Path]
 ) -> None:
     data = open_data(f"folder:{photos('whole', 5)}")
-    batches = data.open(Setting((3, 16, 14), Recipe(resize=20, normalize=normalize), CPU))
+    batches = data.open(LoaderConfig((3, 16, 14), Recipe(resize=20, normalize=normalize), CPU))
     images, _ = next(batches.validate(view))
     values = Preprocessing.from_plain(batches.preprocessing.to_plain())
     for image, path in zip(images, data.val.paths, strict=True):  # type: ignore[attr-defined]
@@ -73,7 +74,7 @@ def test_an_image_of_a_small_set_is_resized_whole(
     stream = torch.Generator().manual_seed(0)
     images = torch.randint(256, (4, channels, 10, 10), generator=stream, dtype=torch.uint8)
     part = Labelled(images, torch.arange(4))
-    batches = ResidentBatches(part, part, Setting((channels, 12, 15), Recipe(normalize=normalize), CPU))
+    batches = InMemoryBatches(part, part, LoaderConfig((channels, 12, 15), Recipe(normalize=normalize), CPU))
     whole, _ = next(batches.validate())
     for index, pixels in enumerate(images.permute(0, 2, 3, 1).numpy()):
         Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(tmp_path / "image.png")

@@ -16,7 +16,8 @@ import torchvision
 from PIL import Image
 from torchvision.datasets.vision import VisionDataset
 
-from netspec.datasets.registry import Setting, check_fit, open_data
+from netspec.datasets.base import LoaderConfig, check_fit
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
@@ -25,9 +26,9 @@ CPU = torch.device("cpu")
 NAMES = [f"class{number}" for number in range(10)]
 
 
-def setting(size: int = 32, channels: int = 3, **more: Any) -> Setting:
+def setting(size: int = 32, channels: int = 3, **more: Any) -> LoaderConfig:
     recipe = Recipe(batch=10, normalize=Raw(), seed=2)
-    return Setting((channels, size, size), recipe, CPU, 0, **more)
+    return LoaderConfig((channels, size, size), recipe, CPU, 0, **more)
 
 
 def jpeg(colour: int, side: int = 32) -> bytes:
@@ -186,7 +187,7 @@ def test_noise_takes_the_networks_shape(name: str, classes: int) -> None:
     assert len(data.class_names) == classes
     for shape in ((1, 9, 9), (3, 16, 12)):
         recipe = Recipe(batch=100)
-        batches = data.open(Setting(check_fit(data, shape), recipe, CPU))
+        batches = data.open(LoaderConfig(check_fit(data, shape), recipe, CPU))
         found = list(batches.train(0))
         assert len(found) == batches.steps == 128
         assert found[0][0].shape == (100, *shape)

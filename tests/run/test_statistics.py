@@ -14,9 +14,8 @@ from pictures import CPU, PHOTO, collect, in_memory, setting
 from PIL import Image
 from torchvision.transforms import v2
 
-from netspec.datasets.base import Preprocessing
-from netspec.datasets.class_folders import class_folders, scan
-from netspec.datasets.in_memory import ResidentBatches
+from netspec.datasets.image_folder import class_folders, scan
+from netspec.datasets.in_memory import InMemoryBatches
 from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe.images import (
@@ -29,8 +28,8 @@ from netspec.recipe.images import (
     Raw,
 )
 from netspec.transforms.crops import FixedView
-from netspec.transforms.normalize import Normalizer
-from netspec.transforms.statistics import EIGENVALUES, EIGENVECTORS, measure
+from netspec.transforms.normalize import EIGENVALUES, EIGENVECTORS, measure
+from netspec.transforms.preprocessing import Normalizer, Preprocessing
 
 RANDOM = np.random.default_rng(0)
 
@@ -123,7 +122,7 @@ def test_ten_crops_take_the_windows_of_their_places() -> None:
 
 def test_a_mean_image_in_memory() -> None:
     part = in_memory(12)
-    batches = ResidentBatches(part, part, setting(normalize=MeanImage(), augment=(Crop(padding=9),)))
+    batches = InMemoryBatches(part, part, setting(normalize=MeanImage(), augment=(Crop(padding=9),)))
     images, _ = collect(batches.validate())
     torch.testing.assert_close(images, part.images - part.images.float().mean(0))
     moved = collect(batches.train(0))[0]
@@ -136,7 +135,7 @@ def test_a_mean_file_is_read_in_its_order(order: str, tmp_path: Path, photos: Ca
     np.save(tmp_path / "mean.npy", mean)
     part = in_memory(12, size=20)
     chosen = setting(20, normalize=MeanFile(path=str(tmp_path / "mean.npy"), order=order))  # type: ignore[arg-type]
-    images, _ = collect(ResidentBatches(part, part, chosen).validate())
+    images, _ = collect(InMemoryBatches(part, part, chosen).validate())
     wanted = torch.from_numpy(mean[::-1].copy() if order == "bgr" else mean).float()
     torch.testing.assert_close(images, part.images - wanted)
     folder = open_data(f"folder:{photos('whole', 5)}").open(replace(chosen, input_shape=(3, 16, 16)))
@@ -146,7 +145,7 @@ def test_a_mean_file_is_read_in_its_order(order: str, tmp_path: Path, photos: Ca
 def test_a_mean_of_channels_alone(tmp_path: Path) -> None:
     np.save(tmp_path / "mean.npy", np.array([1.0, 2.0, 3.0]))
     chosen = setting(normalize=MeanFile(path=str(tmp_path / "mean.npy")))
-    assert ResidentBatches(in_memory(), in_memory(), chosen).preprocessing.mean == (3.0, 2.0, 1.0)
+    assert InMemoryBatches(in_memory(), in_memory(), chosen).preprocessing.mean == (3.0, 2.0, 1.0)
 
 
 def test_caffes_mean(data_root: Path, photos: Callable[..., Path]) -> None:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from netspec.checkpoint.store import load
-from netspec.datasets.registry import Data, Setting, open_data
+from netspec.datasets.base import Data, LoaderConfig
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError, TrainError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, Mean, Raw
@@ -149,7 +150,7 @@ def test_a_run_is_the_plain_loop(digits: Data, tmp_path: Path) -> None:
     theirs.load_state_dict(ours.state_dict())
     run(digits, tmp_path, ours, recipe)
     optimizer = torch.optim.SGD(theirs.parameters(), lr=1e-4, momentum=0.9, weight_decay=0.1)
-    batches = digits.open(Setting((1, 8, 8), recipe, torch.device("cpu")))
+    batches = digits.open(LoaderConfig((1, 8, 8), recipe, torch.device("cpu")))
     for images, labels in batches.train(0):
         optimizer.zero_grad()
         nn.functional.cross_entropy(theirs(images), labels).backward()

@@ -1,0 +1,132 @@
+"""What every image goes through before a network takes it, in training, validation and prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad
+
+from netspec.transforms.crops import FixedView, View
+from netspec.transforms.decode import Pixels
+from netspec.transforms.resize import Interpolation, resize_whole
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes what the network takes: all that prediction must repeat.
+
+    The image is resized, antialiased, by the `interpolation`, so that its short side is `resize`, or to
+    `resize` whole where that is a height and a width; then its centre of `crop` (height, width) is cut out.
+    Pixels of 0 to 255 become (pixel - mean) * scale for each channel. A `mean_image`, C x height x width, is
+    that of the resized image, or of its centre square; its window takes the mean's place pixel by pixel.
+    """
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    resize: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    interpolation: Interpolation = "bilinear"
+    mean_image: Tensor | None = field(default=None, compare=False)  # tensors do not compare to a bool
+
+    def to_plain(self) -> dict[str, object]:
+        """As a dict of plain values and tensors, which torch saves and loads without running code."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Make what `to_plain` gave, or an older checkpoint's mean and scale alone."""
+        as_tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()
+        }
+        return cls(**as_tuples)
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """Apply (pixel - mean) * scale to N x C x H x W images, whole; `mean_image` is C x H x W or larger."""
+
+    mean: Tensor
+    scale: Tensor
+    mean_image: Tensor | None = None
+    padding: int = 0
+
+    @classmethod
+    def of(cls, values: Preprocessing, device: torch.device) -> Normalizer:
+        """Hold the statistics as tensors on a device, C x 1 x 1."""
+        mean, scale = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (values.mean, values.scale))
+        return cls(mean, scale, None if values.mean_image is None else values.mean_image.to(device))
+
+    @property
+    def black(self) -> Tensor:
+        """A black pixel's values, C x 1 x 1; with a mean image, zeros (He et al., 2016, 4.2)."""
+        return torch.zeros_like(self.mean) if self.mean_image is not None else -self.mean * self.scale
+
+    def padded(self, padding: int) -> Normalizer:
+        """For places up to `padding` pixels outside the mean image, where images are black, and stay zero."""
+        if self.mean_image is None or not padding:
+            return self
+        return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)
+
+    def __call__(self, images: Tensor, places: Tensor | None = None) -> Tensor:
+        """Normalise uint8 images, laid out as they are; `places`, N x 3, say where a mean image is cut."""
+        mean = self.mean
+        if self.mean_image is not None:
+            mean = self.mean_image if places is None else self._windows(places, images.shape[-2:])
+        if mean.dim() == 3 and images.device.type == "cpu" and _channels_are_last(images):
+            return self._by_rows(images, mean)
+        result = images.to(torch.float32, copy=True).sub_(mean)
+        return result.mul_(self.scale)
+
+    def _by_rows(self, images: Tensor, mean: Tensor) -> Tensor:
+        """Normalise N x C x H x W with the channels last as N matrices of H rows.
+
+        Rows of W x C numbers are long enough for vector instructions, and one image stays in the cache over
+        the three passes: several times as fast as the whole batch by channels. numpy's large arrays lie in
+        huge pages, where torch's do not, and claiming 4 kB pages would take longer than the arithmetic.
+        """
+        count, channels, height, width = images.shape
+        shape = (count, height, width * channels)
+        result = torch.from_numpy(np.empty(shape, np.float32))
+        rows = images.permute(0, 2, 3, 1).reshape(shape)
+        means, scales = (v.expand(channels, *v.shape[1:2], width) for v in (mean, self.scale))
+        means, scales = (v.permute(1, 2, 0).reshape(-1, width * channels) for v in (means, scales))
+        for target, image in zip(result, rows, strict=True):
+            target.copy_(image).sub_(means).mul_(scales)
+        return result.view(count, height, width, channels).permute(0, 3, 1, 2)
+
+    def _windows(self, places: Tensor, size: torch.Size) -> Tensor:
+        """The mean image's window for each place: top, left and whether it is mirrored."""
+        assert self.mean_image is not None
+        windows = self.mean_image.unfold(1, size[0], 1).unfold(2, size[1], 1)
+        top, left, mirrored = places.to(self.mean_image.device).unbind(1)
+        chosen = windows[:, top + self.padding, left + self.padding].transpose(0, 1)
+        return torch.where(mirrored.bool().view(-1, 1, 1, 1), chosen.flip(-1), chosen)
+
+
+def _channels_are_last(images: Tensor) -> bool:
+    return images.shape[1] > 1 and images.permute(0, 2, 3, 1).is_contiguous()
+
+
+def prepare_image(pixels: Pixels, values: Preprocessing, view: View = "center_crop") -> Tensor:
+    """Prepare RGB pixels as C x H x W, or as 10 x C x H x W for the ten crops of a photo.
+
+    Networks for grey images get the luma of coloured ones. Where training resized images whole to the
+    network's input, there is but one crop.
+    """
+    if len(values.mean) == 1:
+        pixels = np.array(Image.fromarray(pixels).convert("L"))[:, :, None]
+    normalizer = Normalizer.of(values, torch.device("cpu"))
+    if isinstance(values.resize, tuple):
+        whole = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].contiguous()
+        return normalizer(resize_whole(whole, values.resize))[0]
+    assert values.resize is not None
+    assert values.crop is not None
+    crops, places = FixedView(view, values.resize, values.crop, values.interpolation)(pixels)
+    ready = normalizer(torch.stack(crops).permute(0, 3, 1, 2), torch.tensor(places))
+    return ready[0] if view == "center_crop" else ready
