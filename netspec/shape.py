@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
+from netspec.errors import NetspecError
 
-class ShapeError(Exception):
+
+class ShapeError(NetspecError):
     """A layer cannot take what arrives; the message is the bare fact, without a place."""
 
     def __init__(

@@ -20,8 +20,8 @@ REWRITTEN = {
     "lower `lr`": "lower --lr",
     "set `val_share=0.2`": "set --val-share 0.2",
     "set `ema=True`": "set --ema",
-    "set `classes=10`": "set --set classes=10",
-    "set `train.normalize=imagenet`": "set --set train.normalize=imagenet",
+    "set `classes=10`": "use --set classes=10",
+    "set `train.normalize=imagenet`": "use --set train.normalize=imagenet",
     "there is no `roof`": "there is no `roof`",
     "`netspec zoo` lists them": "`netspec zoo` lists them",
 }

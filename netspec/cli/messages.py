@@ -86,7 +86,7 @@ def with_flags(text: str, flags: Mapping[str, str]) -> str:
     """Write the command's flags in place of the parameters that a message names.
 
     >>> with_flags("lower `lr`, or set `classes=10`", {"lr": "--lr", "set": "--set"})
-    'lower --lr, or set --set classes=10'
+    'lower --lr, or use --set classes=10'
     """
 
     def flag(match: re.Match[str]) -> str:
@@ -97,7 +97,7 @@ def with_flags(text: str, flags: Mapping[str, str]) -> str:
             return f"--set {name}={value}"
         return match[0]
 
-    return PARAMETER.sub(flag, text)
+    return PARAMETER.sub(flag, text).replace("set --set ", "use --set ")
 
 
 def process() -> str:

@@ -1,0 +1,167 @@
+"""A checked network as a value that people work with: counted, drawn, compiled, and shown in notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from netspec.checker import Report, check_file, check_source
+from netspec.diagnostics import Source
+from netspec.graph import Net
+from netspec.library import locate
+from netspec.shape import Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from netspec.emit.dot.style import Direction
+    from netspec.zoo import Card
+
+Sizes: TypeAlias = tuple[int, ...] | Mapping[str, tuple[int, ...]]
+"""A shape without the batch, such as `(3, 224, 224)`, or one for each input by its name."""
+
+
+@dataclass(frozen=True, repr=False)
+class Network:
+    """A checked spec, ready to be counted, drawn, compiled and trained.
+
+    `net` is its typed graph. `card` is its entry in the zoo, if it was loaded by a zoo name. `report` is the
+    check that it comes from, and `spec` is the name or path that it was loaded by.
+    """
+
+    net: Net
+    card: Card | None = None
+    report: Report | None = None
+    spec: str = ""
+
+    def source(self) -> str:
+        """The network's PyTorch source, which needs torch alone."""
+        from netspec.emit.torch import source
+
+        return source(self.net)
+
+    def module(self, *, weights: str | None = None) -> nn.Module:
+        """The network as an `nn.Module` with fresh or published weights; imports torch.
+
+        `weights` is a name from the network's card, such as `IMAGENET1K_V2`, or `DEFAULT` for torchvision's
+        choice among them. torchvision downloads and caches them.
+
+        Raises:
+            WeightsError: the network has no such weights, they do not fit, or they cannot be downloaded.
+        """
+        from netspec.build.compile import build
+
+        module = build(self.net)
+        if weights is not None:
+            from netspec.build.weights import load_weights
+
+            load_weights(module, self.card, weights)
+        return module
+
+    def dot(self, *, direction: Direction = "TB", depth: int | None = None) -> str:
+        """The drawing as DOT, Graphviz's language.
+
+        `direction` is where data flows: TB, LR, BT or RL. Blocks and groups nested deeper than `depth` are
+        folded into one box each.
+        """
+        from netspec.emit.dot import dot
+
+        return dot(self.net, direction=direction, depth=depth)
+
+    def draw(self, path: str | Path, *, direction: Direction = "TB", depth: int | None = None) -> Path:
+        """Draw the network to a .svg, .png, .pdf or .dot file, and return its path.
+
+        Raises:
+            PictureError: the suffix is unknown, Graphviz is missing, or the file cannot be written.
+        """
+        from netspec.emit.picture import picture
+
+        picture(self.dot(direction=direction, depth=depth), Path(path))
+        return Path(path)
+
+    def table(self, *, depth: int | None = None, ops: bool = False) -> str:
+        """The table of layers and totals, as `netspec check` prints it.
+
+        Blocks and groups nested deeper than `depth` are folded into one row each; `ops` adds the counts of
+        comparisons, additions, multiplications, divisions and exponentials.
+        """
+        from netspec.emit import table
+        from netspec.memory import estimate
+
+        return table.text(self.net, estimate(self.net), depth, ops)
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything that the check found, as plain values; `netspec check --format json` prints the same."""
+        from netspec.emit import json
+
+        report = self.report or Report(Source(self.spec or self.net.name, ""), self.net, ())
+        return json.report(report)
+
+    def __repr__(self) -> str:
+        totals = self.net.totals
+        return f"<Network {self.net.name}: {totals.layers} layers, {totals.params:,} parameters>"
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        from netspec.emit import html
+
+        return html.table(self.net)
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        """The table, and the drawing where Graphviz is installed, for notebooks."""
+        from netspec.emit.picture import render
+        from netspec.errors import PictureError
+
+        shown = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        with suppress(PictureError):  # without Graphviz, the table alone
+            shown["image/svg+xml"] = render(self.dot(), "svg").decode()
+        return {
+            kind: text
+            for kind, text in shown.items()
+            if (include is None or kind in include) and (exclude is None or kind not in exclude)
+        }
+
+
+def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:
+    """Check a spec: a path, a name of the zoo, a built-in spec, or the text of one.
+
+    Keywords set the network's parameters. `input` replaces the input's declared shape, without the batch; a
+    mapping does so for several inputs by name. A string with a line break is the text of a spec; its `use`
+    statements name files below the current folder.
+
+    >>> check("network Tiny\\ninput image: 1x8x8\\nconv(2, 3)").net.totals.params
+    20
+
+    Raises:
+        SpecError: the file cannot be read.
+    """
+    return load_report(spec, input, arguments)[0]
+
+
+def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Network:
+    """Load a spec as `check` does, and refuse one with errors.
+
+    Raises:
+        SpecError: the file cannot be read or the spec has errors; the exception holds every diagnostic.
+    """
+    report, card = load_report(spec, input, arguments)
+    return Network(report.require(), card, report, report.source.path if card is None else card.name)
+
+
+def load_report(
+    spec: str | Path, input: Sizes | None, arguments: Mapping[str, object]
+) -> tuple[Report, Card | None]:
+    """Check a spec, and return the report with the card of the zoo whose name the spec is, if any."""
+    if isinstance(input, str):
+        raise TypeError(f"`input` is a tuple of sizes, such as (3, 224, 224), not the text {input!r}")
+    given = input if isinstance(input, Mapping) else {"": input} if input else {}
+    shapes = {name: Shape(sizes) for name, sizes in given.items()}
+    if isinstance(spec, str) and "\n" in spec:
+        return check_source(Source("<text>", spec), Path(), dict(arguments), shapes), None
+    found = locate(spec)
+    return check_file(found.path, {**found.arguments, **arguments}, shapes), found.card

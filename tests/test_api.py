@@ -1,0 +1,180 @@
+"""The public Python API: its names and signatures, errors, and how networks show themselves in notebooks."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import shutil
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from places import SPECS
+
+import netspec
+from netspec.cli import main
+from netspec.errors import NetspecError
+
+# Changes of this table are changes of the public API.
+SIGNATURES = {
+    "check": "(spec: 'str | Path', *, input: 'Sizes | None' = None, **arguments: 'object') -> 'Report'",
+    "load": "(spec: 'str | Path', *, input: 'Sizes | None' = None, **arguments: 'object') -> 'Network'",
+}
+VALUES = ["Diagnostic", "Net", "Network", "Report"]
+ERRORS = [
+    *("DataError", "FileError", "NetspecError", "PictureError", "PluginError", "RecipeError", "SettingError"),
+    *("ShapeError", "SpecError", "TrainError", "WeightsError", "ZooError"),
+]
+METHODS = {
+    "dot": "(self, *, direction: 'Direction' = 'TB', depth: 'int | None' = None) -> 'str'",
+    "draw": "(self, path: 'str | Path', *, direction: 'Direction' = 'TB', depth: 'int | None' = None)"
+    " -> 'Path'",
+    "module": "(self, *, weights: 'str | None' = None) -> 'nn.Module'",
+    "source": "(self) -> 'str'",
+    "table": "(self, *, depth: 'int | None' = None, ops: 'bool' = False) -> 'str'",
+    "to_dict": "(self) -> 'dict[str, object]'",
+}
+TEXT = "network Tiny\ninput image: 1x8x8\nconv(2, 3)\n"
+
+
+def test_names():
+    assert netspec.__all__ == sorted([*SIGNATURES, *VALUES, *ERRORS])
+    assert all(getattr(netspec, name).__doc__ for name in netspec.__all__)
+
+
+@pytest.mark.parametrize(("name", "wanted"), SIGNATURES.items(), ids=SIGNATURES)
+def test_functions(name, wanted):
+    assert str(inspect.signature(getattr(netspec, name))) == wanted
+
+
+def test_methods_of_a_network():
+    public = {n: m for n, m in vars(netspec.Network).items() if not n.startswith("_") and callable(m)}
+    assert {name: str(inspect.signature(method)) for name, method in public.items()} == METHODS
+    assert all(method.__doc__ for method in public.values())
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_one_base_for_all_errors(name):
+    assert issubclass(getattr(netspec, name), NetspecError)
+
+
+def test_every_error_class_is_exported():
+    """Errors that leave the public functions; the others never leave the module that raises them."""
+    internal = {"Exhausted", "Fault", "Faults", "Unknown", "Interrupted"}
+    found = {
+        f"{name}"
+        for module in modules()
+        for name, kind in vars(module).items()
+        if inspect.isclass(kind) and issubclass(kind, Exception) and kind.__module__ == module.__name__
+    }
+    assert found - internal <= set(ERRORS)
+
+
+def modules():
+    found = pkgutil.walk_packages(netspec.__path__, "netspec.")
+    return [importlib.import_module(m.name) for m in found if not m.name.endswith("__main__")]
+
+
+def test_no_module_is_hidden_by_a_name_of_its_package():
+    names = [module.__name__.rpartition(".") for module in modules()]
+    hidden = [
+        f"{package}.{name}"
+        for package, _, name in names
+        if package == "netspec"
+        and vars(importlib.import_module(package))[name] is not sys.modules[f"{package}.{name}"]
+    ]
+    assert hidden == []
+
+
+def test_a_spec_can_be_a_text():
+    report = netspec.check(TEXT)
+    assert report.require().totals.params == 20
+    assert report.source.path == "<text>"
+    assert netspec.load(TEXT).net.nodes[-1].shape == (2, 6, 6)
+
+
+def test_faults_of_a_text_have_their_place():
+    with pytest.raises(netspec.SpecError) as error:
+        netspec.load("network Tiny\ninput image: 1x8x8\nconv(2, 30)\n")
+    assert "<text>:3:" in str(error.value)
+    assert error.value.diagnostics[0].code == "empty-output"
+
+
+def test_a_text_uses_files_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "block.net").write_text("block B { conv(2, 3) }\n")
+    monkeypatch.chdir(tmp_path)
+    text = 'use "block.net"\n'
+    assert netspec.check(TEXT.replace("input", f"{text}input") + "B\n").ok
+
+
+def test_the_dictionary_is_what_the_command_prints():
+    printed = CliRunner().invoke(main, ["check", str(SPECS / "lenet.net"), "--format", "json"]).stdout
+    assert json.loads(json.dumps(netspec.load(SPECS / "lenet.net").to_dict())) == json.loads(printed)
+
+
+def test_the_table_is_what_the_command_prints():
+    printed = CliRunner().invoke(main, ["check", str(SPECS / "lenet.net")]).stdout
+    assert printed.startswith(netspec.load(SPECS / "lenet.net").table())
+
+
+def test_drawing_to_a_file(tmp_path: Path):
+    network = netspec.load(TEXT)
+    assert network.draw(tmp_path / "tiny.dot", direction="LR") == tmp_path / "tiny.dot"
+    assert (tmp_path / "tiny.dot").read_text() == network.dot(direction="LR")
+
+
+class Cells(HTMLParser):
+    """The texts of a table's cells, row by row."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+
+def test_a_network_shows_its_table_in_notebooks():
+    network = netspec.load("alexnet_paper")
+    head, *rows = Cells(network._repr_html_()).rows
+    params = sum(int(row[head.index("params")].replace(",", "") or 0) for row in rows)
+    assert params == network.net.totals.params
+    assert repr(network) == f"<Network AlexNet: {network.net.totals.layers} layers, {params:,} parameters>"
+
+
+def test_text_from_a_spec_is_escaped_in_notebooks():
+    network = netspec.load(TEXT.replace("network Tiny", 'network Tiny "<script>alert(1)</script>"'))
+    assert "script" not in Cells(network._repr_html_()).tags
+    assert "&lt;script&gt;" in network._repr_html_()
+
+
+def test_large_networks_are_folded_in_notebooks():
+    assert len(Cells(netspec.load("densenet201")._repr_html_()).rows) < 100
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_a_network_shows_its_drawing_in_notebooks():
+    shown = netspec.load(TEXT)._repr_mimebundle_()
+    assert shown["image/svg+xml"].lstrip().startswith("<?xml")
+    assert shown.keys() == {"text/plain", "text/html", "image/svg+xml"}
+    assert netspec.load(TEXT)._repr_mimebundle_(include={"text/html"}).keys() == {"text/html"}
+    assert "text/html" not in netspec.load(TEXT)._repr_mimebundle_(exclude={"text/html"})
+
+
+def test_notebooks_without_graphviz_show_the_table(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    assert netspec.load(TEXT)._repr_mimebundle_().keys() == {"text/plain", "text/html"}
