@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from netspec.errors import NetspecError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUPS = ("netspec.ops", "netspec.datasets", "netspec.formats")
 """The groups of entry points in which a package can offer members."""
@@ -50,6 +55,22 @@ def disabled() -> Iterator[None]:
         _allowed.reset(token)
 
 
+def provider(member: type) -> Plugin | None:
+    """The plug-in that `member` was loaded from, or None if it did not come from a plug-in."""
+    for plugin, found in _loaded.items():
+        if found is member or getattr(found, "__name__", None) == member.__module__:
+            return plugin
+    return None
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of a group, read once for each value of `sys.path`."""
+    from importlib.metadata import entry_points  # takes 25 ms, which most commands need not spend
+
+    return tuple(entry_points(group=group))
+
+
 def load(group: str) -> Iterator[tuple[str, Any]]:
     """Import the members of a group, and give each with its name.
 
@@ -58,9 +79,7 @@ def load(group: str) -> Iterator[tuple[str, Any]]:
     """
     if not _allowed.get():
         return
-    from importlib.metadata import entry_points  # takes 25 ms, which most commands need not spend
-
-    for entry in entry_points(group=group):
+    for entry in _entry_points(group, tuple(sys.path)):
         name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("?", "?")
         plugin = Plugin(group, entry.name, name, version)
         if plugin not in _loaded:

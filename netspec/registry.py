@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from netspec import plugins
@@ -44,10 +45,13 @@ class Registry(Mapping[str, T], Generic[T]):
         return self._members.get(name)
 
     def load_plugins(self) -> None:
-        """Import the plug-ins of this kind; each adds its members as it is imported."""
+        """Import the plug-ins of this kind and add their members.
+
+        An entry point names a member, or a module that adds its members when it is imported.
+        """
         if self.group is not None:
             for entry, member in plugins.load(self.group):
-                if entry not in self._members and member is not None:
+                if entry not in self._members and not isinstance(member, ModuleType):
                     self._members[entry] = member
 
     def suggest(self, name: str) -> str:

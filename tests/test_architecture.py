@@ -56,7 +56,7 @@ INSIDE = {
     "zoo": {"errors", "diagnostics"},
     "library": {"errors", "diagnostics", "zoo"},
     "language": {"errors", "diagnostics", "shape", "files", "library"},
-    "ops": {"shape", "language"},
+    "ops": {"shape", "language", "registry"},
     "graph": {"diagnostics", "ops", "shape"},
     "recipe": {"errors", "language"},
     "memory": {"graph", "recipe"},

@@ -9,7 +9,7 @@ import types
 
 from torch import nn
 
-from netspec.emit.torch import source
+from netspec.emit.torch import class_name, source
 from netspec.emit.torch.names import identifier
 from netspec.graph import Net
 
@@ -29,5 +29,5 @@ def build(net: Net) -> nn.Module:
         made.__file__ = file
         exec(compile(text, file, "exec"), made.__dict__)
         sys.modules[name] = made
-    module: nn.Module = getattr(sys.modules[name], identifier(net.name))()
+    module: nn.Module = getattr(sys.modules[name], class_name(net))()
     return module

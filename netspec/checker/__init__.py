@@ -22,6 +22,7 @@ from netspec.language.expressions import Fault, Names, Unknown, evaluate
 from netspec.language.parser import parse
 from netspec.language.values import spell
 from netspec.library import read
+from netspec.plugins import Plugin, provider
 from netspec.shape import Shape
 
 MOST_SHOWN = 100
@@ -45,6 +46,8 @@ class Report:
     """The files that it takes with `use`."""
     inputs: Inputs = field(default_factory=dict)
     """The shapes that were given in place of declared ones."""
+    plugins: tuple[Plugin, ...] = ()
+    """The plug-ins whose layer types the network uses."""
 
     @property
     def ok(self) -> bool:
@@ -290,5 +293,8 @@ class Check:
             remarks.append(f"this was checked with {given}")
         name = next((s.name for s in self.file.body.statements if isinstance(s, t.Network)), None)
         used = tuple(file.source for file in self.files.loaded.values())
-        told = (name, dict(self.values), used, dict(self.inputs))
+        ops = dict.fromkeys(type(n.op) for n in expander.layers.nodes)
+        found_plugins = tuple(plugin for op in ops if (plugin := provider(op)))
+        remarks += [f"{plugin} is a plug-in" for plugin in found_plugins]
+        told = (name, dict(self.values), used, dict(self.inputs), found_plugins)
         return Report(self.source, None if faulty else net, diagnostics, tuple(remarks), *told)

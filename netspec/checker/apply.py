@@ -100,16 +100,17 @@ class Applier:
     def join(self, action: t.Join, site: Site) -> Made:
         """Feed the flow to every branch and merge what they give."""
         place = action.span.first_line()
-        merges = [name for name, op in OPS.items() if op.kind == "merge"]
-        if action.name not in merges:
-            if action.name in OPS or action.name in site.ctx.blocks:
+        op_type = OPS.find(action.name)
+        if op_type is None or op_type.kind != "merge":
+            merges = [name for name, op in OPS.items() if op.kind == "merge"]
+            if op_type or action.name in site.ctx.blocks:
                 message = f"`{action.name}` does not merge branches; {', '.join(merges)} do"
                 raise Fault("unknown-op", message, place)
             raise unknown_op(action.name, merges, place)
         naming, flow = self.scope(site), site.input
         branches: list[tuple[int, Span]] = []
         self.run(action.body, replace(self.enter(site.ctx, naming), branches=branches), flow)
-        op = self.make(action, site.ctx)
+        op = self.make(op_type, action, site.ctx)
         name = naming.pick(action.name, counted=False)
         first = site.span.first_line()
         value = self.layers.merge(op, naming.full(name), branches, flow or 0, first, site.ctx.calls)
@@ -143,16 +144,17 @@ class Applier:
     def op(self, action: t.Apply, site: Site) -> Made:
         """Build one layer of an op and let its shape follow from its inputs'."""
         ctx = site.ctx
-        if action.name not in OPS or action.name == "input":
+        op_type = OPS.find(action.name)
+        if op_type is None:
             raise unknown_op(action.name, ctx.blocks, action.span)
         inputs, named = site.inputs, site.named
-        if OPS[action.name].kind == "merge":
+        if op_type.kind == "merge":
             paths = [p for a in action.arguments if a.name is None and (p := layer_path(a.value))]
             if paths:
                 inputs, named = tuple(self.resolve(p, ctx) for p in paths), True
                 keyed = tuple(a for a in action.arguments if a.name is not None)
                 action = replace(action, arguments=keyed)
-        op = self.make(action, ctx)
+        op = self.make(op_type, action, ctx)
         name = site.label or ctx.naming.pick(action.name)
         ctx.naming.position += 1
         known = [] if op.arity() == (0, 0) and not named else self.check_arity(op, inputs, site.span)
@@ -172,9 +174,8 @@ class Applier:
             raise Fault("no-input", "nothing flows in here: an `input` stands before the first layer", span)
         return [UNKNOWN if i is None else i for i in inputs]
 
-    def make(self, action: t.Apply | t.Join, ctx: Context) -> Op:
+    def make(self, op: type[Op], action: t.Apply | t.Join, ctx: Context) -> Op:
         """The op with its arguments, the defaults around it included."""
-        op = OPS[action.name]
         matched = match(action.name, list(op.model_fields), action.arguments, action.span)
         given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names, word_fields(op))}
         return build(op, given, action.span)

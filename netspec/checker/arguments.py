@@ -156,7 +156,7 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
 
 
 def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:
-    help = suggest(name, [*(n for n in OPS if n != "input"), *blocks, "share"])
+    help = suggest(name, [*OPS, *blocks, "share"])
     return Fault("unknown-op", f"there is no op or block called `{name}`", span, help)
 
 

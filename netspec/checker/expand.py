@@ -15,7 +15,7 @@ from netspec.diagnostics import Diagnostic, Label, Span
 from netspec.language import ast as t
 from netspec.language.expressions import Exhausted, Fault, Names, Unknown, evaluate
 from netspec.language.values import Rounded, kind_of
-from netspec.ops import OPS
+from netspec.ops import OPS, is_builtin
 from netspec.shape import Shape
 
 MOST_STATEMENTS = 200_000
@@ -209,7 +209,7 @@ class Expander:
         ctx.blocks.update(blocks)
 
     def define(self, s: t.Block, ctx: Context) -> BlockDefinition:
-        if s.name in OPS or s.name == "share":
+        if is_builtin(s.name) or s.name == "share":
             raise Fault(
                 "bad-label", f"`{s.name}` is an op, so a block cannot be called so", s.span.first_line()
             )
@@ -226,8 +226,9 @@ class Expander:
         return BlockDefinition(s, ctx.names, ctx.blocks, dict(ctx.defaults))
 
     def default(self, s: t.Default, ctx: Context) -> None:
-        if s.op in OPS:
-            known = list(OPS[s.op].model_fields)
+        op = None if s.op in ctx.blocks else OPS.find(s.op)
+        if op:
+            known = list(op.model_fields)
         elif s.op in ctx.blocks:
             known = [p.name for p in ctx.blocks[s.op].tree.parameters]
         else:
@@ -235,7 +236,7 @@ class Expander:
         for argument in s.arguments:
             if argument.name is None:
                 raise Fault("bad-argument", "a default names its argument, as in `bias=false`", argument.span)
-        words = word_fields(OPS[s.op]) if s.op in OPS else ()
+        words = word_fields(op) if op else ()
         given = values(match(s.op, known, s.arguments, s.span), ctx.names, words)
         ctx.defaults[s.op] = {**ctx.defaults.get(s.op, {}), **given}
 

@@ -55,7 +55,7 @@ class Layers:
         """
         if UNKNOWN in inputs:
             try:
-                op.coherent()
+                op.check_arguments()
             except ShapeError as error:
                 raise self.fault(error, name, op, (), span, calls) from None
             return UNKNOWN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from netspec.checker import Report
 from netspec.datasets.info import Samples, figures
@@ -32,6 +33,7 @@ def report(r: Report, batch: int | None = None) -> dict[str, object]:
         "totals": totals(net, batch) if net else None,
         "layers": [layer(net, n) for n in net.layers] if net else [],
         "remarks": list(r.remarks),
+        "plugins": [asdict(p) for p in r.plugins],
         "diagnostics": [d.as_json() for d in r.diagnostics],
     }
 

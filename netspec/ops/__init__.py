@@ -4,6 +4,12 @@ from netspec.ops import activation, attention, dense, layout, merge, norm, resha
 from netspec.ops.base import OPS, Code, Op, Tensor
 from netspec.ops.tensor import Input
 
+
+def is_builtin(keyword: str) -> bool:
+    """Whether netspec itself defines this layer type."""
+    return keyword in OPS and OPS[keyword].__module__.startswith("netspec.ops.")
+
+
 __all__ = [
     "OPS",
     "Code",
@@ -13,6 +19,7 @@ __all__ = [
     "activation",
     "attention",
     "dense",
+    "is_builtin",
     "layout",
     "merge",
     "norm",

@@ -11,8 +11,8 @@ from netspec.shape import Cost, Shape, is_image
 class Activation(Op):
     """A function of each value alone; its class says the function of PyTorch and what one value costs."""
 
-    torch: ClassVar[str] = ""
-    each: ClassVar[Cost] = Cost()
+    function: ClassVar[str] = ""
+    value_cost: ClassVar[Cost] = Cost()
     in_place: ClassVar[bool] = False
     """Whether PyTorch can overwrite the input."""
 
@@ -22,23 +22,23 @@ class Activation(Op):
         return x
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        e, n = self.each, x.numbers
+        e, n = self.value_cost, x.numbers
         return Cost(0, e.comparisons * n, e.additions * n, 0, e.divisions * n, e.exponentials * n)
 
-    def module(self, x: Shape) -> Code | None:
-        return code(self.torch)
+    def torch_module(self, x: Shape) -> Code | None:
+        return code(self.function)
 
 
 class Relu(Activation, keyword="relu"):
     """max(x, 0)."""
 
-    torch, each, in_place = "nn.ReLU", Cost(comparisons=1), True
+    function, value_cost, in_place = "nn.ReLU", Cost(comparisons=1), True
 
 
 class Relu6(Activation, keyword="relu6"):
     """min(max(x, 0), 6)."""
 
-    torch, each, in_place = "nn.ReLU6", Cost(comparisons=2), True
+    function, value_cost, in_place = "nn.ReLU6", Cost(comparisons=2), True
 
 
 class LeakyRelu(Activation, keyword="leaky_relu"):
@@ -46,10 +46,10 @@ class LeakyRelu(Activation, keyword="leaky_relu"):
 
     slope: float = 0.01
 
-    torch, each, in_place = "nn.LeakyReLU", Cost(comparisons=1), True
+    function, value_cost, in_place = "nn.LeakyReLU", Cost(comparisons=1), True
 
-    def module(self, x: Shape) -> Code:
-        return code(self.torch, negative_slope=(self.slope, 0.01))
+    def torch_module(self, x: Shape) -> Code:
+        return code(self.function, negative_slope=(self.slope, 0.01))
 
 
 class Elu(Activation, keyword="elu"):
@@ -57,28 +57,28 @@ class Elu(Activation, keyword="elu"):
 
     alpha: float = 1.0
 
-    torch, each = "nn.ELU", Cost(comparisons=1, additions=1, exponentials=1)
+    function, value_cost = "nn.ELU", Cost(comparisons=1, additions=1, exponentials=1)
 
-    def module(self, x: Shape) -> Code:
-        return code(self.torch, alpha=(self.alpha, 1.0))
+    def torch_module(self, x: Shape) -> Code:
+        return code(self.function, alpha=(self.alpha, 1.0))
 
 
 class Selu(Activation, keyword="selu"):
     """The self-normalising scaled ELU."""
 
-    torch, each = "nn.SELU", Cost(comparisons=1, additions=1, exponentials=1)
+    function, value_cost = "nn.SELU", Cost(comparisons=1, additions=1, exponentials=1)
 
 
 class Gelu(Activation, keyword="gelu"):
     """x times the normal distribution function of x."""
 
-    torch, each = "nn.GELU", Cost(additions=1, exponentials=1)
+    function, value_cost = "nn.GELU", Cost(additions=1, exponentials=1)
 
 
 class Sigmoid(Activation, keyword="sigmoid"):
     """1 / (1 + exp(-x))."""
 
-    torch, each = "nn.Sigmoid", Cost(additions=1, divisions=1, exponentials=1)
+    function, value_cost = "nn.Sigmoid", Cost(additions=1, divisions=1, exponentials=1)
 
 
 class Tanh(Activation, keyword="tanh"):
@@ -87,12 +87,12 @@ class Tanh(Activation, keyword="tanh"):
     scale: float = 1.0
     slope: float = 1.0
 
-    torch, each = "nn.Tanh", Cost(additions=2, divisions=1, exponentials=1)
+    function, value_cost = "nn.Tanh", Cost(additions=2, divisions=1, exponentials=1)
 
-    def module(self, x: Shape) -> Code | None:
-        return code(self.torch) if (self.scale, self.slope) == (1.0, 1.0) else None
+    def torch_module(self, x: Shape) -> Code | None:
+        return code(self.function) if (self.scale, self.slope) == (1.0, 1.0) else None
 
-    def expression(self, x: str) -> str | None:
+    def torch_expr(self, x: str) -> str | None:
         if (self.scale, self.slope) == (1.0, 1.0):
             return None
         return f"{self.scale!r} * torch.tanh({self.slope!r} * {x})"
@@ -101,25 +101,25 @@ class Tanh(Activation, keyword="tanh"):
 class Silu(Activation, keyword="silu"):
     """x times its sigmoid."""
 
-    torch, each, in_place = "nn.SiLU", Cost(additions=1, divisions=1, exponentials=1), True
+    function, value_cost, in_place = "nn.SiLU", Cost(additions=1, divisions=1, exponentials=1), True
 
 
 class Softplus(Activation, keyword="softplus"):
     """log(1 + exp(x))."""
 
-    torch, each = "nn.Softplus", Cost(additions=1, exponentials=2)
+    function, value_cost = "nn.Softplus", Cost(additions=1, exponentials=2)
 
 
 class Hardswish(Activation, keyword="hardswish"):
     """x * relu6(x + 3) / 6."""
 
-    torch, each, in_place = "nn.Hardswish", Cost(comparisons=2, additions=1, divisions=1), True
+    function, value_cost, in_place = "nn.Hardswish", Cost(comparisons=2, additions=1, divisions=1), True
 
 
 class Hardsigmoid(Activation, keyword="hardsigmoid"):
     """relu6(x + 3) / 6."""
 
-    torch, each, in_place = "nn.Hardsigmoid", Cost(comparisons=2, additions=1, divisions=1), True
+    function, value_cost, in_place = "nn.Hardsigmoid", Cost(comparisons=2, additions=1, divisions=1), True
 
 
 class Prelu(Op, keyword="prelu"):
@@ -141,20 +141,20 @@ class Prelu(Op, keyword="prelu"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(comparisons=x.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.PReLU", num_parameters=(self.slopes(x), 1))
 
 
 class Softmax(Activation, keyword="softmax"):
     """exp(x) divided by its sum over the features, or over the channels of an image."""
 
-    torch, each = "nn.Softmax", Cost(additions=1, divisions=1, exponentials=1)
+    function, value_cost = "nn.Softmax", Cost(additions=1, divisions=1, exponentials=1)
 
-    def module(self, x: Shape) -> Code:
-        return code(self.torch, dim=(1 if is_image(x) else -1, None))
+    def torch_module(self, x: Shape) -> Code:
+        return code(self.function, dim=(1 if is_image(x) else -1, None))
 
 
 class LogSoftmax(Softmax, keyword="log_softmax"):
     """The logarithm of the softmax."""
 
-    torch = "nn.LogSoftmax"
+    function = "nn.LogSoftmax"

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from netspec.language.values import Call
 from netspec.ops.base import Code, Positive, Reach, Share, Tensor, code
-from netspec.ops.layout import grid
+from netspec.ops.layout import require_channels_last
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Cost, Shape, require
 
@@ -28,7 +28,7 @@ class Attends(Weighted):
 
     kind = "attention"
 
-    def divide(self, x: Shape) -> None:
+    def require_heads(self, x: Shape) -> None:
         fact = f"{x.features} features do not divide into {self.heads} heads"
         require(x.features % self.heads == 0, fact, "indivisible-heads")
 
@@ -45,7 +45,7 @@ class Attends(Weighted):
         given = {"weight": self.init, "bias": self.bias_init}
         return {
             f"{layer}.{name}": call
-            for layer in self.inner
+            for layer in self.inner_linears
             for name, call in given.items()
             if call is not None
         }
@@ -57,11 +57,11 @@ class Attention(Attends, keyword="attention"):
     heads: Positive
     dropout: Share = 0.0
 
-    inner = ("out_proj",)
+    inner_linears = ("out_proj",)
 
     def infer(self, x: Shape) -> Shape:
         require(len(x) == 2, f"attention takes tokens x features, but {x.noun} arrive")
-        self.divide(x)
+        self.require_heads(x)
         return x
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -78,11 +78,11 @@ class Attention(Attends, keyword="attention"):
         given = {"weight": self.init, "bias": self.bias_init}
         return {f"{t}{n}": c for t in ("in_proj_", "out_proj.") for n, c in given.items() if c is not None}
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         options = {"dropout": (self.dropout, 0.0), "batch_first": (True, False)}
         return code("nn.MultiheadAttention", x.features, self.heads, **options)
 
-    def call(self, module: str, x: Shape) -> str:
+    def torch_call(self, module: str, x: Shape) -> str:
         return f"{module}({{}}, {{}}, {{}}, need_weights=False)[0]"
 
 
@@ -97,11 +97,11 @@ class WindowAttention(Attends, keyword="window_attention"):
     window: Annotated[int, Field(ge=2)] = 7
     shift: Annotated[int, Field(ge=0)] = 0
 
-    inner: ClassVar[tuple[str, ...]] = ("qkv", "proj")
+    inner_linears: ClassVar[tuple[str, ...]] = ("qkv", "proj")
 
     def infer(self, x: Shape) -> Shape:
-        grid(x, self.keyword)
-        self.divide(x)
+        require_channels_last(x, self.keyword)
+        self.require_heads(x)
         fact = f"a shift of {self.shift} does not stay inside a window of {self.window}"
         require(self.shift < self.window, fact, "argument-range")
         return x
@@ -118,14 +118,14 @@ class WindowAttention(Attends, keyword="window_attention"):
     def reach(self, x: Shape) -> tuple[Reach, Reach]:
         return (self.window, 1, 0), (self.window, 1, 0)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("WindowAttention", x.features, self.heads, self.window, self.shift)
 
 
 class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
     """Window attention by cosine, its bias computed from the offsets (Liu et al., 2022, section 3)."""
 
-    inner: ClassVar[tuple[str, ...]] = ("qkv", "proj", "cpb_mlp.0", "cpb_mlp.2")
+    inner_linears: ClassVar[tuple[str, ...]] = ("qkv", "proj", "cpb_mlp.0", "cpb_mlp.2")
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
         side = 2 * self.window - 1
@@ -147,7 +147,7 @@ class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
     def starts(self) -> dict[str, Call]:
         return {name: call for name, call in super().starts().items() if name != "cpb_mlp.2.bias"}
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("CosineWindowAttention", x.features, self.heads, self.window, self.shift)
 
 
@@ -156,11 +156,11 @@ class RelativeAttention(Attends, keyword="relative_attention"):
 
     heads: Positive
 
-    inner = ("to_qkv", "merge")
+    inner_linears = ("to_qkv", "merge")
 
     def infer(self, x: Shape) -> Shape:
-        grid(x, "relative_attention")
-        self.divide(x)
+        require_channels_last(x, "relative_attention")
+        self.require_heads(x)
         require(self.size(x) ** 2 == x[1], f"{x[1]} tokens are no square window", "argument-range")
         return x
 
@@ -179,5 +179,5 @@ class RelativeAttention(Attends, keyword="relative_attention"):
     def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
         return None
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("RelativeAttention", x.features, self.heads, self.size(x))

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from netspec.language.values import kind_of, python
+from netspec.registry import Registry
 from netspec.shape import Axis, Cost, Grid, Shape, is_image, require
 
-OPS: dict[str, type[Op]] = {}
-"""Every layer type by its keyword; a class registers itself by being defined."""
+OPS: Registry[type[Op]] = Registry("layer type", "netspec.ops")
+"""Every layer type by its keyword; defining the class registers it."""
 
 Reach = tuple[int, int, int]
 """A window along one axis: how far it reaches, its stride, its padding before the image."""
@@ -58,11 +59,11 @@ class Code:
 def code(function: str, *args: object, **options: tuple[object, object]) -> Code:
     """A call with `options` given as (value, PyTorch's default)."""
     return Code(
-        function, tuple(map(plain, args)), {k: Option(plain(v), plain(d)) for k, (v, d) in options.items()}
+        function, tuple(map(single, args)), {k: Option(single(v), single(d)) for k, (v, d) in options.items()}
     )
 
 
-def plain(value: object) -> object:
+def single(value: object) -> object:
     """A pair of equal numbers is written once, as PyTorch allows."""
     return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
 
@@ -86,7 +87,7 @@ def at_least(least: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-def image(x: Shape, what: str) -> None:
+def require_image(x: Shape, what: str) -> None:
     """Refuse what is not an image."""
     help = "`channels_first` puts them first" if isinstance(x, Grid) else None
     fact = f"{what} takes an image (channels x height x width), but {x.noun} arrive"
@@ -125,17 +126,21 @@ class Op(BaseModel):
 
     keyword: ClassVar[str] = ""
     kind: ClassVar[Kind] = "reshape"
-    fresh: ClassVar[bool] = False
-    """Whether the output may be overwritten: it is new memory, and its own backward does not read it."""
+    new_memory: ClassVar[bool] = False
+    """Whether the next layer may overwrite the output: it is no view, and no backward pass reads it."""
 
-    inner: ClassVar[tuple[str, ...]] = ()
-    """The nn.Linear layers inside the module that does this, by their names."""
+    torch_source: ClassVar[str] = ""
+    """Python that defines the classes and functions `torch_module` and `torch_expr` use beyond torch's own,
+    with the imports they need; written into the generated source of every network that uses this op."""
+
+    inner_linears: ClassVar[tuple[str, ...]] = ()
+    """The names of the nn.Linear layers inside the module."""
 
     def __init_subclass__(cls, keyword: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.keyword = keyword
         if keyword:
-            OPS[keyword] = cls
+            OPS.add(keyword, cls)
 
     @classmethod
     @cache
@@ -150,8 +155,8 @@ class Op(BaseModel):
         infer: ClassVar[Callable[..., Shape]]
         """The output's shape from the inputs' shapes; raises `ShapeError` with the bare fact."""
 
-    def coherent(self) -> None:
-        """Raise `ShapeError` where the arguments contradict each other, whatever arrives."""
+    def check_arguments(self) -> None:
+        """Raise `ShapeError` for arguments that contradict each other, whatever the input."""
 
     def tensors(self, *xs: Any) -> tuple[Tensor, ...]:
         """The weights and buffers, in PyTorch's order."""
@@ -177,20 +182,20 @@ class Op(BaseModel):
         axes = self.axes(xs[0]) if len(xs) == 1 and is_image(xs[0]) else ()
         return tuple(dict.fromkeys(axis.explain() for axis in axes))
 
-    def module(self, *xs: Any) -> Code | None:
-        """The PyTorch module that does this, or None where none is needed."""
+    def torch_module(self, *xs: Any) -> Code | None:
+        """The constructor call of the PyTorch module, or None if the op needs no module."""
         return None
 
-    def expression(self, *xs: Any) -> str | None:
-        """The Python that does this without a module, or None to call the module."""
+    def torch_expr(self, *xs: Any) -> str | None:
+        """A Python expression over the input expressions that needs no module, or None to call the module."""
         return None
 
-    def call(self, module: str, *xs: Any) -> str:
-        """The Python that calls the module on values of these shapes, `{}` standing for the value."""
+    def torch_call(self, module: str, *xs: Any) -> str:
+        """How `forward` calls the module named `module`, with `{}` in place of the input."""
         return f"{module}({{}})"
 
     def summary(self) -> dict[str, object]:
         """The arguments that differ from their defaults, as a spec would write them."""
         fields = type(self).model_fields
         given = {name: getattr(self, name) for name, f in fields.items() if getattr(self, name) != f.default}
-        return {name: plain(value) for name, value in given.items()}
+        return {name: single(value) for name, value in given.items()}

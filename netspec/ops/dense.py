@@ -16,7 +16,7 @@ class Linear(Weighted, keyword="linear"):
     bias_init: Init | None = None
 
     kind = "dense"
-    fresh = True
+    new_memory = True
 
     def infer(self, x: Shape) -> Shape:
         fact = f"linear takes a feature vector, but an image of {x} arrives"
@@ -34,5 +34,5 @@ class Linear(Weighted, keyword="linear"):
     def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
         return None if len(x) == 1 else ((1, 1, 0), (1, 1, 0))
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.Linear", x.features, self.features, bias=(self.bias, True))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Positive, Reach, code, image
+from netspec.ops.base import Code, Op, Positive, Reach, code, require_image
 from netspec.shape import Grid, Shape, require
 
 
@@ -14,13 +14,13 @@ class ChannelsLast(Op, keyword="channels_last"):
     """Turn channels x height x width into height x width x channels."""
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "channels_last")
+        require_image(x, "channels_last")
         return Grid((x.height, x.width, x.channels))
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("Permute", 0, 2, 3, 1)
 
-    def expression(self, x: str) -> str:
+    def torch_expr(self, x: str) -> str:
         return f"{x}.permute(0, 2, 3, 1)"
 
 
@@ -28,13 +28,13 @@ class ChannelsFirst(Op, keyword="channels_first"):
     """Turn height x width x channels into channels x height x width."""
 
     def infer(self, x: Shape) -> Shape:
-        grid(x, "channels_first")
+        require_channels_last(x, "channels_first")
         return Shape((x.channels, x.height, x.width))
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("Permute", 0, 3, 1, 2)
 
-    def expression(self, x: str) -> str:
+    def torch_expr(self, x: str) -> str:
         return f"{x}.permute(0, 3, 1, 2)"
 
 
@@ -42,13 +42,13 @@ class Tokens(Op, keyword="tokens"):
     """Lay the pixels of an image out as tokens, row by row, each with its channels as features."""
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "tokens")
+        require_image(x, "tokens")
         return Shape((x.height * x.width, x.channels))
 
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
         return (f"{x.height}*{x.width} = {y.tokens} tokens",)
 
-    def expression(self, x: str) -> str:
+    def torch_expr(self, x: str) -> str:
         return f"{x}.flatten(2).transpose(1, 2)"
 
 
@@ -62,7 +62,7 @@ class Token(Op, keyword="token"):
         require(self.index < x.tokens, f"there is no token {self.index} in {x.tokens}", "argument-range")
         return Shape((x.features,))
 
-    def expression(self, x: str) -> str:
+    def torch_expr(self, x: str) -> str:
         return f"{x}[:, {self.index}]"
 
 
@@ -70,13 +70,13 @@ class MergePatches(Op, keyword="merge_patches"):
     """Stack the features of 2 x 2 neighbours, channels last, odd sizes padded (Liu et al., 2021)."""
 
     def infer(self, x: Shape) -> Shape:
-        grid(x, "merge_patches")
+        require_channels_last(x, "merge_patches")
         return Grid((-(-x.height // 2), -(-x.width // 2), 4 * x.channels))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach]:
         return (2, 2, 0), (2, 2, 0)
 
-    def expression(self, x: str) -> str:
+    def torch_expr(self, x: str) -> str:
         return f"merge_patches({x})"
 
 
@@ -90,7 +90,7 @@ class Partition(Op, keyword="partition"):
     grid: bool = False
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "partition")
+        require_image(x, "partition")
         for name, length in (("height", x.height), ("width", x.width)):
             fact = f"a {name} of {length} does not divide into {'a grid' if self.grid else 'windows'} of"
             require(length % self.size == 0, f"{fact} {self.size}", "indivisible-windows")
@@ -102,7 +102,7 @@ class Partition(Op, keyword="partition"):
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
         return (f"{x.height}*{x.width} / {self.size}**2 = {y[0]} windows of {y[1]} tokens",)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("Partition", self.size, grid=(self.grid, False))
 
 
@@ -115,17 +115,17 @@ class Unpartition(Op, keyword="unpartition"):
     grid: bool = False
 
     def infer(self, x: Shape) -> Shape:
-        grid(x, "unpartition")
+        require_channels_last(x, "unpartition")
         whole = self.height * self.width // self.size**2, self.size**2
         fact = f"{x[0]} windows of {x[1]} tokens do not make {self.height}x{self.width} in {self.size}s"
         require((x[0], x[1]) == whole and self.height % self.size == self.width % self.size == 0, fact)
         return Shape((x.channels, self.height, self.width))
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("Unpartition", self.size, self.height, self.width, grid=(self.grid, False))
 
 
-def grid(x: Shape, what: str) -> None:
+def require_channels_last(x: Shape, what: str) -> None:
     """Refuse what has not its channels last."""
     fact = f"{what} takes height x width x channels, but {x.noun} arrive"
     require(isinstance(x, Grid), fact, help="`channels_last` puts the channels last" if len(x) == 3 else None)

@@ -12,7 +12,7 @@ class Merge(Op):
     """Take two or more values; as `concat { ... }`, each child of the braces is one."""
 
     kind = "merge"
-    fresh = True
+    new_memory = True
 
     def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
         return (f"{' and '.join(map(str, xs))} give {y}",)
@@ -33,7 +33,7 @@ class Concat(Merge, keyword="concat"):
         what = {3: "channels", 2: "tokens", 1: "features"}[len(y)]
         return (f"{' + '.join(str(x.channels) for x in xs)} = {y.channels} {what}",)
 
-    def expression(self, *xs: str) -> str:
+    def torch_expr(self, *xs: str) -> str:
         return f"torch.cat(({', '.join(xs)}), 1)"
 
 
@@ -56,7 +56,7 @@ class Add(Elementwise, keyword="add"):
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(additions=(len(xs) - 1) * y.numbers)
 
-    def expression(self, *xs: str) -> str:
+    def torch_expr(self, *xs: str) -> str:
         return " + ".join(xs)
 
 
@@ -66,5 +66,5 @@ class Mul(Elementwise, keyword="mul"):
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(multiplications=(len(xs) - 1) * y.numbers)
 
-    def expression(self, *xs: str) -> str:
+    def torch_expr(self, *xs: str) -> str:
         return " * ".join(xs)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Positive, Share, Tensor, code, image
+from netspec.ops.base import Code, Op, Positive, Share, Tensor, code, require_image
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Axis, Cost, Shape, is_image, require
 
@@ -23,7 +23,7 @@ class BatchNorm(Weighted, keyword="batchnorm"):
     bias_init: Init | None = None
 
     kind = "norm"
-    fresh = True
+    new_memory = True
 
     def infer(self, x: Shape) -> Shape:
         require(
@@ -39,7 +39,7 @@ class BatchNorm(Weighted, keyword="batchnorm"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=x.numbers, divisions=x.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         options = {"eps": (self.eps, 1e-5), "momentum": (self.momentum, 0.1), "affine": (self.affine, True)}
         return code("nn.BatchNorm2d" if len(x) == 3 else "nn.BatchNorm1d", x.channels, **options)
 
@@ -60,7 +60,7 @@ class Lrn(Op, keyword="lrn"):
     kind = "norm"
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "lrn")
+        require_image(x, "lrn")
         fact = f"an even window has no pixel in its middle: `size` must be odd, not {self.size}"
         require(not self.within or self.size % 2 == 1, fact, "argument-range")
         return x
@@ -72,7 +72,7 @@ class Lrn(Op, keyword="lrn"):
         window = self.size**2 if self.within else self.size
         return Cost(additions=x.numbers * window, divisions=x.numbers, exponentials=x.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         options = {"alpha": (self.alpha, 1e-4), "beta": (self.beta, 0.75), "k": (self.k, 1.0)}
         return code("LrnWithin" if self.within else "nn.LocalResponseNorm", self.size, **options)
 
@@ -103,7 +103,7 @@ class LayerNorm(Weighted, keyword="layernorm"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=2 * x.numbers, divisions=x.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         function = "LayerNorm2d" if is_image(x) else "nn.LayerNorm"
         return code(function, self.size(x), eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
 
@@ -122,7 +122,7 @@ class GroupNorm(Weighted, keyword="groupnorm"):
     def infer(self, x: Shape) -> Shape:
         fact = f"{x.channels} channels do not divide into {self.groups} groups"
         require(x.channels % self.groups == 0, fact, "indivisible-groups")
-        image(x, "groupnorm")
+        require_image(x, "groupnorm")
         return x
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -131,7 +131,7 @@ class GroupNorm(Weighted, keyword="groupnorm"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=2 * x.numbers, divisions=x.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.GroupNorm", self.groups, x.channels, eps=(self.eps, 1e-5), affine=(self.affine, True))
 
 
@@ -145,7 +145,7 @@ class Dropout(Op, keyword="dropout"):
     def infer(self, x: Shape) -> Shape:
         return x
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.Dropout", self.p)
 
 
@@ -157,10 +157,10 @@ class Dropout2d(Op, keyword="dropout2d"):
     kind = "dropout"
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "dropout2d")
+        require_image(x, "dropout2d")
         return x
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.Dropout2d", self.p)
 
 
@@ -174,5 +174,5 @@ class StochasticDepth(Op, keyword="stochastic_depth"):
     def infer(self, x: Shape) -> Shape:
         return x
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("StochasticDepth", self.p)

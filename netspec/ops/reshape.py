@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, code, image
+from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, code, require_image
 from netspec.shape import Cost, Shape, is_image, require
 
 
@@ -19,10 +19,10 @@ class Flatten(Op, keyword="flatten"):
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
         return (f"{'*'.join(map(str, x))} = {x.numbers}",)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.Flatten")
 
-    def expression(self, x: str) -> str:
+    def torch_expr(self, x: str) -> str:
         return f"torch.flatten({x}, 1)"
 
 
@@ -32,10 +32,10 @@ class Identity(Op, keyword="identity"):
     def infer(self, x: Shape) -> Shape:
         return x
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.Identity")
 
-    def expression(self, x: str) -> str:
+    def torch_expr(self, x: str) -> str:
         return x
 
 
@@ -46,13 +46,13 @@ class Upsample(Op, keyword="upsample"):
     mode: Literal["nearest", "bilinear", "bicubic"] = "nearest"
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "upsample")
+        require_image(x, "upsample")
         return Shape((x.channels, x.height * self.scale[0], x.width * self.scale[1]))
 
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
         return (f"{x.height}*{self.scale[0]} = {y.height}, {x.width}*{self.scale[1]} = {y.width}",)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.Upsample", scale_factor=(self.scale, None), mode=(self.mode, "nearest"))
 
 
@@ -62,7 +62,7 @@ class ZeroPad(Op, keyword="zeropad"):
     padding: Pad
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "zeropad")
+        require_image(x, "zeropad")
         return Shape((x.channels, x.height + 2 * self.padding[0], x.width + 2 * self.padding[1]))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach]:
@@ -72,7 +72,7 @@ class ZeroPad(Op, keyword="zeropad"):
         high, wide = self.padding
         return (f"{x.height} + 2*{high} = {y.height}, {x.width} + 2*{wide} = {y.width}",)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         high, wide = self.padding
         return code("nn.ZeroPad2d", high if high == wide else (wide, wide, high, high))
 
@@ -89,7 +89,7 @@ class Slice(Op, keyword="slice"):
         require(self.start < self.stop <= x.channels, fact, "argument-range")
         return Shape((self.stop - self.start, *x[1:]))
 
-    def expression(self, x: str) -> str:
+    def torch_expr(self, x: str) -> str:
         return f"{x}[:, {self.start or ''}:{self.stop}]"
 
 
@@ -99,12 +99,12 @@ class ChannelShuffle(Op, keyword="channel_shuffle"):
     groups: Positive
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "channel_shuffle")
+        require_image(x, "channel_shuffle")
         fact = f"{x.channels} channels do not divide into {self.groups} groups"
         require(x.channels % self.groups == 0, fact, "indivisible-groups")
         return x
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.ChannelShuffle", self.groups)
 
 
@@ -115,7 +115,7 @@ class Rescale(Op, keyword="rescale"):
     shift: list[float]
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "rescale")
+        require_image(x, "rescale")
         for name in ("scale", "shift"):
             count = len(getattr(self, name))
             fact = f"`{name}` has {count} numbers for {x.channels} channels"
@@ -125,5 +125,5 @@ class Rescale(Op, keyword="rescale"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=x.numbers, multiplications=x.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("Rescale", self.scale, self.shift)

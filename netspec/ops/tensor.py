@@ -55,7 +55,7 @@ class Param(Weighted, keyword="param"):
     def tensors(self) -> tuple[Tensor, ...]:
         return (Tensor("", self.kept()),)
 
-    def module(self) -> Code:
+    def torch_module(self) -> Code:
         return Code("nn.Parameter", (self.kept(),))
 
     def starts(self) -> dict[str, Call]:
@@ -68,5 +68,5 @@ class Buffer(Param, keyword="buffer"):
     def tensors(self) -> tuple[Tensor, ...]:
         return (Tensor("", self.kept(), trainable=False),)
 
-    def module(self) -> Code:
+    def torch_module(self) -> Code:
         return Code("buffer", (self.kept(),))

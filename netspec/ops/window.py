@@ -6,7 +6,7 @@ from math import gcd, prod
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, Tensor, code, image
+from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, Tensor, code, require_image
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
 
@@ -31,18 +31,18 @@ class Conv(Weighted, keyword="conv"):
     bias_init: Init | None = None
 
     kind = "conv"
-    fresh = True
+    new_memory = True
 
     def axes(self, x: Shape) -> tuple[Axis, ...]:
         return windows(x, self.kernel, self.stride, self.padding, self.dilation)
 
-    def coherent(self) -> None:
-        divide(self.channels, "output", self.groups, self.channels)
+    def check_arguments(self) -> None:
+        require_groups(self.channels, "output", self.groups, self.channels)
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "conv")
-        divide(x.channels, "input", self.groups, gcd(x.channels, self.channels))
-        divide(self.channels, "output", self.groups, gcd(x.channels, self.channels))
+        require_image(x, "conv")
+        require_groups(x.channels, "input", self.groups, gcd(x.channels, self.channels))
+        require_groups(self.channels, "output", self.groups, gcd(x.channels, self.channels))
         return Shape((self.channels, *slide(self.axes(x), "kernel")))
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -53,13 +53,13 @@ class Conv(Weighted, keyword="conv"):
         per_output = x.channels // self.groups * prod(self.kernel)
         return Cost(macs=per_output * y.numbers, additions=self.bias * y.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         options = {"stride": (self.stride, 1), "padding": (self.padding, 0), "dilation": (self.dilation, 1)}
         rest = {"groups": (self.groups, 1), "bias": (self.bias, True)}
         return code("nn.Conv2d", x.channels, self.channels, self.kernel, **options, **rest)
 
 
-def divide(channels: int, which: str, groups: int, both: int) -> None:
+def require_groups(channels: int, which: str, groups: int, both: int) -> None:
     """Refuse groups that do not divide the channels, and name the nearest that divide input and output."""
     if channels % groups == 0:
         return
@@ -85,15 +85,15 @@ class Deconv(Weighted, keyword="deconv"):
     bias_init: Init | None = None
 
     kind = "conv"
-    fresh = True
+    new_memory = True
 
-    def coherent(self) -> None:
-        divide(self.channels, "output", self.groups, self.channels)
+    def check_arguments(self) -> None:
+        require_groups(self.channels, "output", self.groups, self.channels)
 
     def infer(self, x: Shape) -> Shape:
-        image(x, "deconv")
-        divide(x.channels, "input", self.groups, gcd(x.channels, self.channels))
-        divide(self.channels, "output", self.groups, gcd(x.channels, self.channels))
+        require_image(x, "deconv")
+        require_groups(x.channels, "input", self.groups, gcd(x.channels, self.channels))
+        require_groups(self.channels, "output", self.groups, gcd(x.channels, self.channels))
         for extra, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
             limit = max(stride, dilation)
             require(
@@ -134,7 +134,7 @@ class Deconv(Weighted, keyword="deconv"):
         )
         return (height, 1, 0), (width, 1, 0)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         options = {
             "stride": (self.stride, 1),
             "padding": (self.padding, 0),
@@ -158,7 +158,7 @@ class Pool(Op):
         return windows(x, self.kernel, self.stride or self.kernel, self.padding, ceil=self.ceil)
 
     def infer(self, x: Shape) -> Shape:
-        image(x, self.keyword)
+        require_image(x, self.keyword)
         for pad, kernel in zip(self.padding, self.kernel, strict=True):
             limit = f"padding must be at most half of the kernel, {kernel // 2}, not {pad}"
             fact = f"{limit}: more would pool padding alone"
@@ -180,7 +180,7 @@ class MaxPool(Pool, keyword="maxpool"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(comparisons=y.numbers * prod(self.kernel))
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.MaxPool2d", self.kernel, **self.options())
 
 
@@ -192,7 +192,7 @@ class AvgPool(Pool, keyword="avgpool"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=y.numbers * prod(self.kernel), divisions=y.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code(
             "nn.AvgPool2d", self.kernel, **self.options(), count_include_pad=(self.count_padding, True)
         )
@@ -206,7 +206,7 @@ class Adaptive(Op):
     kind = "pool"
 
     def infer(self, x: Shape) -> Shape:
-        image(x, self.keyword)
+        require_image(x, self.keyword)
         return Shape((x.channels, *self.size))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
@@ -223,7 +223,7 @@ class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=x.numbers, divisions=y.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.AdaptiveAvgPool2d", self.size)
 
 
@@ -233,5 +233,5 @@ class AdaptiveMaxPool(Adaptive, keyword="adaptive_maxpool"):
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(comparisons=x.numbers)
 
-    def module(self, x: Shape) -> Code:
+    def torch_module(self, x: Shape) -> Code:
         return code("nn.AdaptiveMaxPool2d", self.size)

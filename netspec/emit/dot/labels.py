@@ -10,7 +10,7 @@ from netspec.emit.dot.text import escape, short, shorten, wrap
 from netspec.graph import Net, Node, Scope
 from netspec.language.values import spell
 from netspec.ops import Op
-from netspec.ops.base import plain
+from netspec.ops.base import single
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 SIGNS = {"add": "+", "mul": TIMES}
@@ -32,7 +32,7 @@ def words(op: Op) -> list[str]:
         elif name in given and isinstance(value, bool):
             parts.append(word if value else f"no {word}")
         elif name in given and name not in HIDDEN:
-            parts.append(f"{word} {say(plain(value))}")
+            parts.append(f"{word} {say(single(value))}")
     return parts
 
 
@@ -183,7 +183,7 @@ def tooltip(net: Net, box: Box) -> Iterator[str]:
 def facts(net: Net, node: Node) -> Iterator[str]:
     """A layer with all its arguments, its shapes, counts and receptive field."""
     fields = type(node.op).model_fields
-    arguments = ", ".join(f"{name}={spell(plain(getattr(node.op, name)))}" for name in fields)
+    arguments = ", ".join(f"{name}={spell(single(getattr(node.op, name)))}" for name in fields)
     yield shorten(f"{node.name}: {node.op.keyword or node.op.kind}({arguments})", 400)
     if node.inputs:
         yield f"{' and '.join(map(str, net.shapes(node)))} -> {node.shape}"

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 from netspec.emit.torch.classes import Classes
+from netspec.emit.torch.foreign import foreign_source
 from netspec.emit.torch.helpers import needed
+from netspec.emit.torch.names import unique
 from netspec.emit.torch.templates import Template
 from netspec.graph import Net
 
 
 def source(net: Net) -> str:
     """One nn.Module class for each block of the spec, layers under their labels, and a plain `forward`."""
-    classes = Classes(net)
+    foreign = foreign_source(net)
+    classes = Classes(net, class_name(net), foreign.names)
     root = classes.root.template
     bodies = [
         write(t, classes.starts.loop() if t is root else [], describe(net) if t is root else None)
         for t in classes.templates.values()
     ]
-    text = "\n\n\n".join([*needed("\n".join(bodies)), *bodies])
-    imports = ["from torch import nn"]
+    text = "\n\n\n".join([*needed("\n".join(bodies)), *foreign.definitions, *bodies])
+    imports = {"from torch import nn", *foreign.imports}
     if "torch." in text:
-        imports.insert(0, "import torch")
+        imports.add("import torch")
     if "OrderedDict(" in text:
-        imports = ["from collections import OrderedDict", "", *imports]
-    return "\n".join([*imports, "", "", text, ""])
+        imports.add("from collections import OrderedDict")
+    return "\n".join([*import_lines(imports), "", "", text, ""])
+
+
+def class_name(net: Net) -> str:
+    """The name of the network's class in the generated source."""
+    return unique(net.name, foreign_source(net).names)
+
+
+def import_lines(imports: set[str]) -> list[str]:
+    """Import statements in the usual order: torch below the others, `import` above `from`."""
+    ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
+    torch = [line for line in ordered if line.split()[1].split(".")[0] == "torch"]
+    others = [line for line in ordered if line not in torch]
+    return [*others, "", *torch] if others else torch
 
 
 def describe(net: Net) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from netspec.emit.torch.forward import forward
 from netspec.emit.torch.layout import Buffer, Call, Chain, Layout, Raw
-from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, member, unique
+from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, member, unique
 from netspec.emit.torch.start import Starts
 from netspec.emit.torch.templates import Instance, Slots, Template, solve
 from netspec.emit.torch.wiring import Wiring
@@ -19,10 +19,11 @@ from netspec.ops.start import INITS
 class Classes:
     """Every class of a network, inner ones first."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, name: str, reserved: Set[str] = frozenset()) -> None:
         self.net, self.wiring, self.starts = net, Wiring(net), Starts(net)
         self.templates: dict[str, Template] = {}
-        self.used = {identifier(net.name)}
+        self.name = name
+        self.used = {name, *reserved}
         self.shared = {n.shares for n in net.nodes if n.shares is not None}
         self.root = self.instance(net.root)
         for template in self.templates.values():
@@ -45,7 +46,7 @@ class Classes:
         key = repr((scope.block or scope.name, children, starts, body, sequential, held, kinds))
         if key not in self.templates:
             name = (
-                identifier(self.net.name)
+                self.name
                 if not scope.path
                 else unique(scope.block or camel_case(titled(scope.path)), self.used | TAKEN)
             )
@@ -111,7 +112,7 @@ class Classes:
 
     def functional(self, node: Node) -> bool:
         """Whether a layer needs no module in a written-out forward."""
-        return node.op.expression(*["x"] * len(node.inputs)) is not None
+        return node.op.torch_expr(*["x"] * len(node.inputs)) is not None
 
     def leaf(self, node: Node, slots: Slots) -> Layout:
         if node.op.kind != "tensor":
@@ -125,7 +126,7 @@ class Classes:
 
     def code(self, node: Node, slots: Slots, label: str) -> Call:
         """A leaf module with its numbers as holes, options at PyTorch's defaults left to the rendering."""
-        made = node.op.module(*self.net.shapes(node))
+        made = node.op.torch_module(*self.net.shapes(node))
         assert made is not None
         options = dict(made.options)
         if isinstance(node.op, Activation) and node.op.in_place:
@@ -143,7 +144,7 @@ class Classes:
         """Whether an activation may work in place: nothing else reads its input, nor does a backward pass."""
         source = self.net.nodes[node.inputs[0]]
         alone = list(self.wiring.real_users(source.id)) == [node.id] and source.id not in self.wiring.returned
-        return alone and source.op.fresh and node.id not in self.shared and node.shares is None
+        return alone and source.op.new_memory and node.id not in self.shared and node.shares is None
 
     def module(self, scope: Scope, slots: Slots) -> Layout:
         """A scope as its parent writes it: an nn.Sequential where it is a plain chain, else an own class."""
@@ -177,7 +178,11 @@ class Classes:
                     and node.op.kind not in ("tensor", "merge", "input")
                 )
                 shapes = self.net.shapes(node)
-                plain = plain and node.op.module(*shapes) is not None and node.op.call("", *shapes) == "({})"
+                plain = (
+                    plain
+                    and node.op.torch_module(*shapes) is not None
+                    and node.op.torch_call("", *shapes) == "({})"
+                )
             expected = io.inputs if value is None else (value,)
             if not plain or inputs != expected:
                 return False

@@ -27,7 +27,7 @@ class Module:
         """The starts that the spec states, by the names of the module's own tensors."""
         assert isinstance(self.node.op, Weighted)
         stated = {k: c for k, c in self.node.op.starts().items() if k.startswith(self.prefix)}
-        inner = () if self.prefix else self.node.op.inner
+        inner = () if self.prefix else self.node.op.inner_linears
         own = {k: c for k, c in stated.items() if k.rpartition(".")[0] not in inner}
         return {k.removeprefix(self.prefix): c for k, c in own.items()}
 
@@ -41,14 +41,14 @@ class Starts:
         for node in net.nodes:
             if isinstance(node.op, Weighted) and node.op.kind != "tensor" and node.shares is None:
                 self.kinds.setdefault(self.function(node), []).append(Module(node))
-                for name in node.op.inner:
+                for name in node.op.inner_linears:
                     self.kinds.setdefault("nn.Linear", []).append(Module(node, f"{name}."))
         found = {function: alike(modules) for function, modules in self.kinds.items()}
         self.looped = {f: calls for f, calls in found.items() if calls}
 
     def function(self, node: Node) -> str:
         """The module of PyTorch's that a layer is."""
-        made = node.op.module(*self.net.shapes(node))
+        made = node.op.torch_module(*self.net.shapes(node))
         assert made is not None
         return made.function
 
@@ -58,7 +58,7 @@ class Starts:
             return
         for tensor, call in node.op.starts().items():
             holder, dot, name = tensor.rpartition(".")
-            inner = bool(dot) and holder in node.op.inner
+            inner = bool(dot) and holder in node.op.inner_linears
             function = "nn.Linear" if inner else "" if node.op.kind == "tensor" else self.function(node)
             zeros = node.op.kind == "tensor" and call.name == "zeros"
             if not zeros and (name if inner else tensor) not in self.looped.get(function, {}):

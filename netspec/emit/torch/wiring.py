@@ -138,8 +138,11 @@ class Wiring:
                 holes, inputs = self.stretched(inputs)
             else:
                 holes = ["{}"] * len(inputs)
-            written = node.op.expression(*holes)
-            call, late = written or node.op.call(module, *shapes), child in self.training_only and not inner
+            written = node.op.torch_expr(*holes)
+            call, late = (
+                written or node.op.torch_call(module, *shapes),
+                child in self.training_only and not inner,
+            )
             if len(set(inputs)) == 1:
                 inputs = inputs[:1] * call.count("{}")
             grown = None if late else self.grown(scope, node)
@@ -157,7 +160,9 @@ class Wiring:
             return None
         own = [i for i in values if i not in self.interface(scope).inputs and i not in self.returned]
         for made in (self.net.nodes[i] for i in own):
-            module = made.op.kind in ("conv", "dense", "norm") and made.op.fresh and made.shape == node.shape
+            module = (
+                made.op.kind in ("conv", "dense", "norm") and made.op.new_memory and made.shape == node.shape
+            )
             if module and list(self.real_users(made.id)) == [node.id] and not self.exported.get(made.id):
                 return made.id
         return None
