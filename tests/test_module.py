@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 import io
+import multiprocessing
 import pickle
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -63,6 +67,75 @@ COPIES = [copy.deepcopy, through_pickle, through_torch_save, through_state, thro
 @pytest.mark.parametrize("through", COPIES)
 def test_a_copy_gives_the_same(lenet, through):
     assert torch.equal(through(lenet)(IMAGE), lenet(IMAGE))
+
+
+LOADING = """
+import pickle, sys, torch
+module = {load}
+torch.save((module(torch.load("image.pt")), [type(m).__name__ for m in module.modules()]), "result.pt")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "save", "load"),
+    [
+        ("lenet", pickle.dump, "pickle.load(open('module.pkl', 'rb'))"),
+        ("googlenet", torch.save, "torch.load('module.pkl', weights_only=False)"),
+    ],
+    ids=["pickle", "torch.save"],
+)
+def test_another_process_loads_a_pickled_module(name, save, load, tmp_path):
+    module = netspec.load(name).module().eval()
+    image = torch.rand(1, *netspec.load(name).net.inputs[0].shape)
+    with (tmp_path / "module.pkl").open("wb") as file:
+        save(module, file)
+    torch.save(image, tmp_path / "image.pt")
+    subprocess.run([sys.executable, "-c", LOADING.format(load=load)], cwd=tmp_path, check=True)
+    result, kinds = torch.load(tmp_path / "result.pt")
+    assert torch.equal(result, module(image))
+    assert kinds == [type(m).__name__ for m in module.modules()]
+
+
+def weigh(rank: int, module: nn.Module, results: multiprocessing.SimpleQueue) -> None:
+    results.put(sum(p.double().sum().item() for p in module.parameters()))
+
+
+def test_spawned_processes_take_a_module(lenet):
+    results = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    torch.multiprocessing.spawn(weigh, (copy.deepcopy(lenet), results), nprocs=1)
+    assert results.get() == sum(p.double().sum().item() for p in lenet.parameters())
+
+
+def test_a_module_in_the_making_can_be_pickled_twice(lenet):
+    """A copy of a copy, with hooks and other attributes that users set."""
+    module = copy.deepcopy(lenet)
+    module.note = "mine"
+    again = through_pickle(through_pickle(module))
+    assert again.note == "mine"
+    assert type(again) is type(lenet)
+
+
+def test_the_live_module_is_the_exported_text(tmp_path, monkeypatch):
+    """Annotations stay what they are in the file, as torch.jit.script needs them."""
+    network = netspec.load("alexnet")
+    (tmp_path / "exported.py").write_text(network.source())
+    monkeypatch.syspath_prepend(tmp_path)
+    exported = importlib.import_module("exported")
+    live = sys.modules[type(network.module()).__module__]
+    for name, kind in vars(exported).items():
+        if inspect.isclass(kind) and kind.__module__ == "exported":
+            other = getattr(live, name)
+            assert inspect.getsource(kind) == inspect.getsource(other)
+            assert annotations(kind) == annotations(other)
+    image = torch.rand(2, 3, 224, 224)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of a deprecated function
+        scripted = torch.jit.script(network.module().eval())
+    assert scripted(image).shape == (2, 1000)
+
+
+def annotations(kind: type) -> list[dict[str, object]]:
+    return [f.__annotations__ for f in vars(kind).values() if inspect.isfunction(f)]
 
 
 def test_the_source_is_shown(lenet):
