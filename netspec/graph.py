@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netspec.diagnostics import Span
+from netspec.extras import needed_for
 from netspec.ops import Op, Tensor
 from netspec.shape import Cost, Shape
 
@@ -172,8 +173,13 @@ class Net:
         return tuple(self.nodes[i].shape for i in node.inputs)
 
     def digraph(self) -> networkx.DiGraph[int]:
-        """The network as a networkx graph of node ids, each with its `node`."""
-        import networkx
+        """Return the network as a networkx graph of node ids, each with its `node`; edges follow the data.
+
+        Raises:
+            MissingPackageError: networkx is not installed.
+        """
+        with needed_for("`Net.digraph`"):
+            import networkx
 
         graph: networkx.DiGraph[int] = networkx.DiGraph()
         graph.add_nodes_from((n.id, {"node": n}) for n in self.nodes)

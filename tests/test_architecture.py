@@ -42,7 +42,7 @@ OUTSIDE = {
     "pydantic": ("ops/", "checker/arguments.py", "recipe/", "emit/manual.py", "zoo.py"),
 }
 # What each part of netspec may import, beside itself. The order is that of the architecture: only leftwards.
-TOOLS = {"errors", "diagnostics", "shape", "files", "plugins", "registry", "tables"}
+TOOLS = {"errors", "diagnostics", "shape", "files", "plugins", "registry", "tables", "extras"}
 SPECS_IN = TOOLS | {"library", "zoo", "language", "ops", "graph", "recipe", "memory"}
 SPECS_OUT = SPECS_IN | {"checker", "emit"}
 INSIDE = {
@@ -52,12 +52,13 @@ INSIDE = {
     "plugins": {"errors"},
     "registry": {"diagnostics", "plugins"},
     "tables": {"diagnostics"},
+    "extras": {"errors"},
     "files": {"errors"},
     "zoo": {"errors", "diagnostics"},
     "library": {"errors", "diagnostics", "zoo"},
     "language": {"errors", "diagnostics", "shape", "files", "library"},
     "ops": {"shape", "language", "registry"},
-    "graph": {"diagnostics", "ops", "shape"},
+    "graph": {"diagnostics", "extras", "ops", "shape"},
     "recipe": {"errors", "language"},
     "memory": {"graph", "recipe"},
     "checker": SPECS_IN - {"files", "memory"},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from netspec.errors import WeightsError
-
 import re
 import sys
 from collections.abc import Mapping
@@ -17,6 +15,7 @@ from torch import nn
 from torchvision import models
 
 from netspec.diagnostics import did_you_mean
+from netspec.errors import WeightsError
 from netspec.zoo import Card
 
 TROUBLE = (OSError, HTTPException, RuntimeError, UnpicklingError, EOFError)
@@ -30,8 +29,6 @@ OLD_DENSENET = re.compile(
 
 OLD_MLP = re.compile(r"(.*\.mlp)\.linear_([12])\.(weight|bias)")
 """Names in older files of vision transformers, `mlp.linear_1` for what is `mlp.0` now, and 2 for 3."""
-
-
 
 
 def load_weights(module: nn.Module, card: Card | None, name: str) -> None:

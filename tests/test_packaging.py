@@ -1,0 +1,106 @@
+"""What a package of netspec holds, and what works where only a part of its dependencies is installed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from places import HERE, SPECS
+
+import netspec
+from netspec.extras import EXTRAS, MissingPackageError, needed_for
+
+ROOT = HERE.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+IMPORTED_AS = {"pillow": "PIL", "scikit-learn": "sklearn", "pyyaml": "yaml"}
+
+
+def packages(requirements: list[str]) -> set[str]:
+    """The names under which requirements are imported, those of netspec itself left out."""
+    names = {re.split(r"[^\w-]", requirement)[0] for requirement in requirements} - {"netspec"}
+    return {IMPORTED_AS.get(name, name) for name in names}
+
+
+LIGHT = packages(PROJECT["dependencies"])
+OPTIONAL = PROJECT["optional-dependencies"]
+
+
+def test_every_extra_package_is_named_with_its_extra():
+    declared = {
+        package: extra for extra in ("train", "graph", "tensorboard") for package in packages(OPTIONAL[extra])
+    }
+    assert declared == EXTRAS
+
+
+def test_all_holds_every_extra_for_users():
+    assert set(re.findall(r"[\w]+", OPTIONAL["all"][0])) == {"netspec", *OPTIONAL} - {"all", "dev"}
+
+
+def test_every_import_is_of_a_declared_package():
+    trees = [ast.parse(p.read_text("utf-8")) for p in Path(netspec.__file__).parent.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    foreign = {name.split(".")[0] for name in imported} - sys.stdlib_module_names
+    foreign -= {"netspec", "pydantic_core"}  # pydantic pins its core, and re-exports not all of it
+    assert foreign <= LIGHT | EXTRAS.keys()
+    assert foreign >= LIGHT
+
+
+# The light installation: every package of an extra is hidden from a fresh process.
+
+HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({sorted(EXTRAS)}))\n"
+COMMAND = HIDDEN + "from netspec.__main__ import run; sys.argv[0] = 'netspec'; run()"
+
+
+def light(code: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "check vgg16",
+        "check lenet --data mnist --format json",
+        "draw lenet -o lenet.dot",
+        "export lenet -o lenet.py",
+        f"fmt --check {SPECS / 'lenet.net'}",
+        "zoo --family vgg",
+        "zoo show vgg16",
+    ],
+)
+def test_commands_on_specs_need_no_extra(line, tmp_path):
+    run = light(COMMAND, *line.split(), folder=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_other_imports_that_fail_pass_unchanged():
+    with pytest.raises(ModuleNotFoundError, match="netspec_of_nowhere"), needed_for("training"):
+        import netspec_of_nowhere  # noqa: F401
+
+
+def test_a_graph_without_networkx(monkeypatch):
+    monkeypatch.setitem(sys.modules, "networkx", None)
+    with pytest.raises(MissingPackageError, match=r"networkx: pip install 'netspec\[graph\]'"):
+        netspec.load("lenet").net.digraph()
+
+
+@pytest.mark.skipif(find_spec("hatchling") is None, reason="hatchling is not installed: pip install '.[dev]'")
+def test_the_wheel_holds_what_the_checkout_has(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    for folder, place in (("netspec", ""), ("specs", "netspec/"), ("recipes", "netspec/")):
+        files = [p for p in (ROOT / folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+        assert {place + p.relative_to(ROOT).as_posix() for p in files} <= names
+    assert {f"netspec/cards/{p.name}" for p in (ROOT / "zoo").iterdir()} <= names
+    assert "netspec/py.typed" in names
