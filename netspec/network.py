@@ -77,9 +77,9 @@ class Network:
         Raises:
             PictureError: the suffix is unknown, Graphviz is missing, or the file cannot be written.
         """
-        from netspec.emit.picture import picture
+        from netspec.emit.picture import write_picture
 
-        picture(self.dot(direction=direction, depth=depth), Path(path))
+        write_picture(self.dot(direction=direction, depth=depth), Path(path))
         return Path(path)
 
     def table(self, *, depth: int | None = None, ops: bool = False) -> str:
@@ -88,17 +88,17 @@ class Network:
         Blocks and groups nested deeper than `depth` are folded into one row each; `ops` adds the counts of
         comparisons, additions, multiplications, divisions and exponentials.
         """
-        from netspec.emit import table
-        from netspec.memory import estimate
+        from netspec.emit.formats import Options
+        from netspec.emit.formats.table import network_table
 
-        return table.text(self.net, estimate(self.net), depth, ops)
+        return network_table(self.net, Options(depth=depth, ops=ops))
 
     def to_dict(self) -> dict[str, object]:
         """Everything that the check found, as plain values; `netspec check --format json` prints the same."""
-        from netspec.emit import json
+        from netspec.emit.formats.json import as_dict
 
         report = self.report or Report(Source(self.spec or self.net.name, ""), self.net, ())
-        return json.report(report)
+        return as_dict(report)
 
     def __repr__(self) -> str:
         totals = self.net.totals

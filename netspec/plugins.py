@@ -63,6 +63,11 @@ def provider(member: type) -> Plugin | None:
     return None
 
 
+def names(group: str) -> list[str]:
+    """The names that installed packages offer in a group, without importing them."""
+    return [entry.name for entry in _entry_points(group, tuple(sys.path))] if _allowed.get() else []
+
+
 @cache
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """The entry points of a group, read once for each value of `sys.path`."""

@@ -39,7 +39,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int =
     | a\\|b | 1 |
     """
     rule = ["---" if k < words else "---:" for k in range(len(head))]
-    texts = [[_escaped(cell) for cell in row] for row in rows]
+    texts = [[escape(cell) for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), rule, *texts])
 
 
@@ -65,7 +65,8 @@ def percent(share: float) -> str:
     return f"{share:.2%}".replace("%", " %")
 
 
-def _escaped(cell: str) -> str:
+def escape(cell: str) -> str:
+    """Make a text harmless in Markdown, on one line."""
     text = printable(cell).replace("\n", " ").replace("\\", "\\\\").replace("|", "\\|")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

@@ -12,9 +12,8 @@ from netspec import check, zoo
 from netspec.checker import check_source
 from netspec.datasets.info import samples, sentence
 from netspec.diagnostics import Source
-from netspec.emit.table import text
+from netspec.emit.formats.table import network_table
 from netspec.language.settings import read_setting
-from netspec.memory import estimate
 from netspec.recipe.reading import PARTS
 from netspec.sweep.grid import grid
 
@@ -64,7 +63,7 @@ def test_the_readme_shows_alexnet_as_it_is():
     assert excerpt.strip() in spec
     net = check(ROOT / "specs" / "alexnet.net").require()
     table = next(b for b in shown if "netspec check" in b and "conv1" in b)
-    assert text(net, estimate(net)) in table
+    assert network_table(net) in table
 
 
 def entries(heading: str) -> list[str]:

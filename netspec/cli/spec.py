@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from netspec.cli.choices import Named, check_formats, export_targets
 from netspec.cli.common import command, examine, examined, settings, shape, spec
 
 
@@ -20,13 +21,7 @@ from netspec.cli.common import command, examine, examined, settings, shape, spec
 @click.option(
     "--data", metavar="NAME", help="Count parameters for each image of a data set, and see what fits."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "sarif", "csv", "markdown"]),
-    default="table",
-    show_default=True,
-)
+@click.option("--format", "form", type=Named(check_formats), default="table", show_default=True)
 @click.option("--explain", is_flag=True, help="Work out the arithmetic of every layer.")
 @click.option(
     "--ops", is_flag=True, help="Count comparisons, additions, multiplications, divisions, exponentials."
@@ -39,16 +34,22 @@ def check_command(
     inputs: Sequence[str],
     data: str | None,
     strict: bool,
+    form: str,
     **options: Any,
 ) -> None:
     """Check specs: shapes, claims and counts, with every fault at its place."""
     from netspec.datasets.info import hold_against, samples
-    from netspec.emit.reports import write_reports
+    from netspec.diagnostics import printable
+    from netspec.emit.formats import Options, find
+    from netspec.emit.reports import show_diagnostics
 
+    output = find(form)
     counts = samples(data) if data else None
     reports = [examine(s, settings, inputs) for s in specs]
     reports = [hold_against(r, counts) for r in reports] if counts else reports
-    write_reports(reports, data=counts, **options)
+    for report in () if output.holds_diagnostics else reports:
+        show_diagnostics(report)
+    click.echo(printable(output.write(reports, Options(data=counts, **options))))
     sys.exit(max(1 if strict and r.ok and r.diagnostics else r.status for r in reports))
 
 
@@ -70,16 +71,16 @@ def draw_command(
 ) -> None:
     """Draw a spec with Graphviz."""
     from netspec.emit.dot import dot
-    from netspec.emit.picture import picture
+    from netspec.emit.picture import write_picture
 
     net = examined(spec, settings, inputs).require()
-    picture(dot(net, direction=direction, depth=depth), output)
+    write_picture(dot(net, direction=direction, depth=depth), output)
     click.echo(f"{output}: {net.name}, {net.totals.layers} layers")
 
 
 @command("export")
 @spec
-@click.option("--to", "target", type=click.Choice(["pytorch"]), default="pytorch", show_default=True)
+@click.option("--to", "target", type=Named(export_targets), default="pytorch", show_default=True)
 @click.option(
     "-o",
     "--output",
@@ -91,11 +92,11 @@ def draw_command(
 def export_command(
     spec: str, target: str, output: Path | None, settings: Sequence[str], inputs: Sequence[str]
 ) -> None:
-    """Compile a spec to PyTorch source that needs torch alone."""
-    from netspec.emit.torch import source
+    """Compile a spec to source code; that of PyTorch needs only torch."""
+    from netspec.emit.targets import TARGETS
     from netspec.files import write_text
 
-    text = source(examined(spec, settings, inputs).require())
+    text = TARGETS[target](examined(spec, settings, inputs).require())
     write_text(output, text) if output else click.echo(text, nl=False)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from netspec.cli.choices import Named, card_formats, zoo_listings
 from netspec.cli.common import counted
 from netspec.cli.messages import Command
 
@@ -36,27 +37,21 @@ def zoo_group() -> None:
     show_default=True,
     help="The smallest, the oldest or the most accurate first.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
-    default="table",
-    show_default=True,
-)
+@click.option("--format", "form", type=Named(zoo_listings), default="table", show_default=True)
 def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters: Any) -> None:
     """List the networks whose names match a PATTERN, such as 'resnet*'."""
-    from netspec.emit.cards import listing
+    from netspec.emit.cards import LISTINGS
     from netspec.zoo import select
 
-    click.echo(listing(select(pattern, max_params=counted(max_params), **filters), form))
+    click.echo(LISTINGS[form](select(pattern, max_params=counted(max_params), **filters)))
 
 
 @zoo_group.command("show")
 @click.argument("name")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=Named(card_formats), default="text", show_default=True)
 def zoo_show_command(name: str, form: str) -> None:
     """Show one card in full: paper, figures, weights and how they want their images."""
-    from netspec.emit.cards import as_json, full
+    from netspec.emit.cards import CARD_FORMATS
     from netspec.zoo import card
 
-    click.echo({"text": full, "json": as_json}[form](card(name)))
+    click.echo(CARD_FORMATS[form](card(name)))

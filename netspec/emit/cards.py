@@ -1,101 +1,96 @@
-"""Cards of the zoo to text: a list in each format, or one card in full."""
+"""Cards of the zoo as text: a list of them in each format, or one card in full."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from netspec.emit.table import human
+from netspec.emit.summary import human
 from netspec.language.values import spell
+from netspec.tables import align, comma_separated, markdown
 from netspec.zoo import MACS, Card, Evaluation, Result
 
-COLUMNS = ("name", "params", "MACs", "top-1", "input", "paper")
-NUMBERS = ("params", "MACs", "top-1")
-
-
-def listing(cards: Sequence[Card], form: str) -> str:
-    """Cards as a list: `table` and `markdown` for people, `json` and `csv` for machines."""
-    match form:
-        case "json":
-            return json.dumps([c.model_dump(mode="json") for c in cards], indent=2, ensure_ascii=False)
-        case "csv":
-            return comma_separated(cards)
-        case "markdown":
-            return markdown(cards)
-    return text(cards)
+COLUMNS = ("name", "paper", "input", "params", "MACs", "top-1")
+FIRST_NUMBER = 3
 
 
 def cells(card: Card) -> list[str]:
     """The texts of one row."""
     published = card.published
-    counts = [f"{published.params:,}", human(published.macs), "" if card.top1 is None else f"{card.top1:.3f}"]
-    return [card.name, *counts, times(published.input), card.paper.short]
+    accuracy = "" if card.top1 is None else f"{card.top1:.3f}"
+    about = [card.name, card.paper.short, times(published.input)]
+    return [*about, f"{published.params:,}", human(published.macs), accuracy]
 
 
-def text(cards: Sequence[Card]) -> str:
-    """A table aligned for a terminal."""
-    body = [cells(c) for c in cards]
-    widths = [max(len(r[k]) for r in [list(COLUMNS), *body]) for k in range(len(COLUMNS))]
-
-    def line(texts: Sequence[str]) -> str:
-        columns = zip(COLUMNS, texts, widths, strict=True)
-        return "  ".join(t.rjust(w) if c in NUMBERS else t.ljust(w) for c, t, w in columns).rstrip()
-
-    rule = "  ".join("-" * w for w in widths)
-    return "\n".join([line(COLUMNS), rule, *map(line, body), "", *notes(cards)])
+def table_list(cards: Sequence[Card]) -> str:
+    """A table aligned for a terminal, with a note on its columns."""
+    return align(COLUMNS, map(cells, cards), words=FIRST_NUMBER) + "\n\n" + note(cards)
 
 
-def markdown(cards: Sequence[Card]) -> str:
-    """A table in Markdown."""
-    rule = ["---:" if c in NUMBERS else "---" for c in COLUMNS]
-    lines = ["| " + " | ".join(r) + " |" for r in [COLUMNS, rule, *map(cells, cards)]]
-    return "\n".join([*lines, "", *notes(cards)])
+def markdown_list(cards: Sequence[Card]) -> str:
+    """A table in Markdown, with a note on its columns."""
+    return markdown(COLUMNS, map(cells, cards), words=FIRST_NUMBER) + "\n\n" + note(cards)
 
 
-def comma_separated(cards: Sequence[Card]) -> str:
-    """A row for each card with plain numbers."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["name", "family", "params", "macs", "top1", "input", "year", "authors", "title"])
-    for c in cards:
-        figures = [c.published.params, c.published.macs, "" if c.top1 is None else c.top1]
-        about = [c.paper.year, c.paper.authors, c.paper.title]
-        writer.writerow([c.name, c.family, *figures, times(c.published.input), *about])
-    return out.getvalue().rstrip("\n")
+def csv_list(cards: Sequence[Card]) -> str:
+    """A row for each card with numbers without units."""
+    head = ["name", "family", "params", "macs", "top1", "input", "year", "authors", "title"]
+    return comma_separated(head, [csv_cells(c) for c in cards])
 
 
-def notes(cards: Sequence[Card]) -> list[str]:
-    """What the columns mean."""
+def csv_cells(card: Card) -> list[object]:
+    """The values of one row of CSV."""
+    paper, published = card.paper, card.published
+    figures = [published.params, published.macs, "" if card.top1 is None else card.top1]
+    return [card.name, card.family, *figures, times(published.input), paper.year, paper.authors, paper.title]
+
+
+def json_list(cards: Sequence[Card]) -> str:
+    """A list of objects with the fields of the cards' files."""
+    return json.dumps([c.model_dump(mode="json") for c in cards], indent=2, ensure_ascii=False)
+
+
+LISTINGS: Mapping[str, Callable[[Sequence[Card]], str]] = {
+    "table": table_list,
+    "json": json_list,
+    "csv": csv_list,
+    "markdown": markdown_list,
+}
+"""The formats of `netspec zoo list`."""
+
+
+def note(cards: Sequence[Card]) -> str:
+    """How many networks there are, and what the columns count."""
     networks = f"{len(cards)} network{'s' * (len(cards) != 1)}"
-    return [
-        f"{networks}; a MAC is {MACS}; top-1 in per cent on ImageNet-1K, of the best published weights, "
-        "some of them at a larger input"
-    ]
+    accuracy = (
+        "top-1 in per cent on ImageNet-1K, of the best published weights, some of them at a larger input"
+    )
+    return f"{networks}; a MAC is {MACS}; {accuracy}"
 
 
-def as_json(card: Card) -> str:
-    """One card for machines, with the fields of its file."""
-    return json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
-
-
-def full(card: Card) -> str:
-    """One card for people, each of its weights with how it wants its images."""
+def card_text(card: Card) -> str:
+    """A card for people: paper, figures, and each of its weights with the images they expect."""
     settings = ", ".join(f"{k}={spell(v)}" for k, v in card.arguments.items())
     published = card.published
+    counts = f"{published.params:,} parameters, {human(published.macs)} MACs at {times(published.input)}"
     facts = [
         ("paper", f"{card.paper.short}: {card.paper.title}"),
         ("", card.paper.url),
         ("spec", f"specs/{card.spec}.net" + (f" with {settings}" if settings else "")),
-        (
-            "figures",
-            f"{published.params:,} parameters, {human(published.macs)} MACs at {times(published.input)}",
-        ),
+        ("figures", counts),
         ("builder", f"torchvision.models.{card.torchvision}" if card.torchvision else ""),
         ("card", f"zoo/{card.name}.yaml"),
     ]
-    return "\n\n".join(["\n".join([card.name, *rows(facts)]), *map(result, card.results)])
+    return "\n\n".join(["\n".join([card.name, *listed(facts)]), *map(result, card.results)])
+
+
+def card_json(card: Card) -> str:
+    """A card as an object with the fields of its file."""
+    return json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
+
+
+CARD_FORMATS: Mapping[str, Callable[[Card], str]] = {"text": card_text, "json": card_json}
+"""The formats of `netspec zoo show`."""
 
 
 def result(r: Result) -> str:
@@ -109,7 +104,7 @@ def result(r: Result) -> str:
         ("recipe", r.recipe or ""),
         ("file", r.url or ""),
     ]
-    return "\n".join([r.weights or "published result", *rows(facts)])
+    return "\n".join([r.weights or "published result", *listed(facts)])
 
 
 def images(e: Evaluation) -> str:
@@ -119,10 +114,10 @@ def images(e: Evaluation) -> str:
     return "; ".join([*parts, ", ".join(scale) or "mean and std not published"])
 
 
-def rows(facts: Sequence[tuple[str, str]]) -> list[str]:
-    """Facts below one another; those without text are left out."""
+def listed(facts: Iterable[tuple[str, str]]) -> list[str]:
+    """One line for each fact that has a text."""
     return [f"  {name:<8}  {text}" for name, text in facts if text]
 
 
-def times(shape: Sequence[int]) -> str:
+def times(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from netspec.diagnostics import printable
+from netspec.emit.formats.table import COLUMNS, cells
 from netspec.emit.rows import rows
-from netspec.emit.table import COLUMNS, cells, title, totals
+from netspec.emit.summary import title, totals
 from netspec.graph import Net
 from netspec.memory import estimate
 
@@ -19,7 +20,7 @@ def table(net: Net) -> str:
     body = rows(net)
     body = body if len(body) <= LARGEST else rows(net, 1)
     lines = [f"<table><caption>{text(title(net))}</caption>", f"<thead>{line('th', COLUMNS)}</thead><tbody>"]
-    lines += [line("td", cells(row, False, indent=" ")) for row in body]
+    lines += [line("td", cells(row, ops=False)) for row in body]
     sums = "".join(f"<li>{text(sentence)}</li>" for sentence in totals(net, estimate(net)))
     return "\n".join([*lines, f"</tbody></table><ul>{sums}</ul>"])
 

@@ -1,39 +1,57 @@
-"""Write a drawing to a file: DOT as it is, pictures by way of Graphviz."""
+"""Writing a drawing to a file: DOT as text, pictures by Graphviz."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from netspec.errors import FileError, PictureError
 from netspec.files import write_file
+from netspec.registry import Registry
 
-TEXTS, PICTURES = (".dot", ".gv"), (".svg", ".png", ".pdf")
-SHARP = "  dpi=160\n}\n"
-"""PNG has pixels: more of them than Graphviz's 96 to the inch, for print and slides."""
+PNG_RESOLUTION = "  dpi=160\n}\n"
+"""More pixels than Graphviz's 96 to the inch, for print and slides."""
 
 INSTALL = (
     "`apt-get install graphviz` (Debian, Ubuntu) or `brew install graphviz` (macOS) installs it; "
-    "with `-o net.dot` the drawing comes out as text without it"
+    "a file that ends in .dot can be written without it"
 )
 
+PICTURES: Registry[Callable[[str], bytes]] = Registry("picture format")
+"""What a drawing can be written as, by the ending of the file: DOT text to the file's content."""
 
-def picture(text: str, path: Path) -> None:
-    """Write DOT text to `path`, drawn by Graphviz where the suffix is that of a picture.
 
-    The file is replaced as a whole or left as it was.
+def dot_text(text: str) -> bytes:
+    """DOT itself, which needs no Graphviz."""
+    return text.encode()
+
+
+def by_graphviz(kind: str) -> Callable[[str], bytes]:
+    """A picture of this kind, drawn by Graphviz."""
+    return lambda text: render(text, kind)
+
+
+for _ending in (".dot", ".gv"):
+    PICTURES.add(_ending, dot_text)
+for _ending in (".svg", ".png", ".pdf"):
+    PICTURES.add(_ending, by_graphviz(_ending[1:]))
+
+
+def write_picture(text: str, path: Path) -> None:
+    """Write DOT text to `path` in the format of its ending; a failed write leaves the old file as it was.
 
     Raises:
-        PictureError: the suffix is unknown, Graphviz is missing or fails, or the file cannot be written.
+        PictureError: the ending is unknown, Graphviz is missing or fails, or the file cannot be written.
     """
-    suffix = path.suffix.lower()
-    if suffix not in TEXTS + PICTURES:
-        known = ", ".join(TEXTS + PICTURES)
-        raise PictureError(f"{path} does not end as a drawing can: the endings are {known}", wrong_use=True)
+    draw = PICTURES.find(path.suffix.lower())
+    if draw is None:
+        known = ", ".join(PICTURES)
+        raise PictureError(f"{path} must end in one of {known}, which says what to write", wrong_use=True)
     if path.is_dir():
-        raise PictureError(f"{path} is a folder, so no drawing can be written there")
+        raise PictureError(f"{path} cannot be written: it is a folder")
     if not path.parent.is_dir():
         raise PictureError(f"{path} cannot be written: there is no folder {path.parent}")
-    content = text.encode() if suffix in TEXTS else render(text, suffix[1:])
+    content = draw(text)
     try:
         write_file(path, lambda file: file.write(content))
     except FileError as error:
@@ -41,17 +59,21 @@ def picture(text: str, path: Path) -> None:
 
 
 def render(text: str, kind: str) -> bytes:
-    """Let Graphviz draw; raises PictureError."""
+    """Run Graphviz on DOT text.
+
+    Raises:
+        PictureError: Graphviz is not installed, or refuses the text.
+    """
     import graphviz
 
     if kind == "png":
-        text = text.rstrip().removesuffix("}") + SHARP
+        text = text.rstrip().removesuffix("}") + PNG_RESOLUTION
     try:
         return bytes(graphviz.pipe("dot", kind, text.encode(), quiet=True))
     except graphviz.ExecutableNotFound:
         message = "a picture needs the program `dot` of Graphviz, which is not installed"
         raise PictureError(f"{message}: {INSTALL}") from None
     except graphviz.CalledProcessError as error:
-        said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-        why = said[0] if said else f"exit status {error.returncode}"
-        raise PictureError(f"Graphviz cannot draw this as {kind}: {why}") from None
+        output = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+        reason = output[0] if output else f"exit status {error.returncode}"
+        raise PictureError(f"Graphviz cannot draw this as {kind}: {reason}") from None

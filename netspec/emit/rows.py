@@ -21,8 +21,10 @@ class Row:
     activation: int
     field: str
     depth: int
+    nodes: tuple[Node, ...]
+    kind: str
+    buffers: int = 0
     scope: bool = False
-    node: Node | None = None
 
 
 def rows(net: Net, depth: int | None = None) -> list[Row]:
@@ -51,7 +53,11 @@ def scope_row(scope: Scope, inside: list[Row], level: int) -> Row:
     op = f"share {scope.shares}" if scope.shares else op
     params, active = sum(r.params for r in direct), sum(r.activation for r in direct)
     cost = Cost.sum(r.cost for r in direct)
-    return Row(scope.path, op, last.shape, params, cost, active, last.field, level, scope=True)
+    nodes = tuple(n for row in direct for n in row.nodes)
+    kind, buffers = "block" if scope.block else "group", sum(r.buffers for r in direct)
+    return Row(
+        scope.path, op, last.shape, params, cost, active, last.field, level, nodes, kind, buffers, scope=True
+    )
 
 
 def layer_row(net: Net, node: Node, level: int) -> Row:
@@ -66,7 +72,9 @@ def layer_row(net: Net, node: Node, level: int) -> Row:
         active,
         field(node),
         level,
-        node=node,
+        (node,),
+        node.op.kind,
+        node.buffers,
     )
 
 

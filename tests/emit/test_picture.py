@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.emit.picture import picture
+from netspec.emit.picture import write_picture
 from netspec.errors import PictureError
 
 TEXT = 'digraph "net" {\n  "a" [label="ü"]\n  "a" -> "b"\n}\n'
@@ -21,26 +21,26 @@ STARTS = {"net.svg": b"<?xml", "net.png": b"\x89PNG", "net.pdf": b"%PDF", "NET.S
 @pytest.mark.parametrize("name", ["net.dot", "net.gv", "a b.DOT"])
 def test_text_needs_no_program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    picture(TEXT, tmp_path / name)
+    write_picture(TEXT, tmp_path / name)
     assert (tmp_path / name).read_text("utf-8") == TEXT
 
 
 @pytest.mark.parametrize(("name", "start"), STARTS.items())
 def test_pictures(name: str, start: bytes, tmp_path: Path, graphviz: None) -> None:
-    picture(TEXT, tmp_path / name)
+    write_picture(TEXT, tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def test_svg_is_in_unicode(tmp_path: Path, graphviz: None) -> None:
-    picture(TEXT, tmp_path / "net.svg")
+    write_picture(TEXT, tmp_path / "net.svg")
     texts = [e.text for e in ET.parse(tmp_path / "net.svg").iter() if e.tag.endswith("}text")]
     assert texts == ["ü", "b"]
 
 
 REFUSED = {
-    "net.jpeg": "the endings are .dot, .gv, .svg, .png, .pdf",
-    "net": "the endings are",
+    "net.jpeg": "must end in one of .dot, .gv, .svg, .png, .pdf",
+    "net": "must end in one of",
     "missing/net.dot": "there is no folder",
     "folder.dot": "is a folder",
     "file/net.dot": "there is no folder",
@@ -52,7 +52,7 @@ def test_refusals(name: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "folder.dot").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(PictureError, match=words) as error:
-        picture(TEXT, tmp_path / name)
+        write_picture(TEXT, tmp_path / name)
     assert "\n" not in str(error.value)
 
 
@@ -61,15 +61,15 @@ def test_without_graphviz_the_error_says_how_to_install_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PictureError, match="not installed") as error:
-        picture(TEXT, tmp_path / "net.svg")
-    for way in ("apt-get install graphviz", "brew install graphviz", "-o net.dot"):
+        write_picture(TEXT, tmp_path / "net.svg")
+    for way in ("apt-get install graphviz", "brew install graphviz", "ends in .dot"):
         assert way in str(error.value)
 
 
 def test_what_graphviz_refuses_leaves_the_old_file(tmp_path: Path, graphviz: None) -> None:
     (tmp_path / "net.svg").write_text("old")
     with pytest.raises(PictureError, match="Graphviz cannot draw this as svg"):
-        picture("digraph {", tmp_path / "net.svg")
+        write_picture("digraph {", tmp_path / "net.svg")
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("net.svg", "old")]
 
 
@@ -78,18 +78,18 @@ def test_a_failed_write_leaves_the_old_file(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "no space left on device")
 
     (tmp_path / "net.dot").write_text("old")
     monkeypatch.setattr(Path, step, fail)
-    with pytest.raises(PictureError, match=r"net\.dot cannot be written: No space left on device"):
-        picture(TEXT, tmp_path / "net.dot")
+    with pytest.raises(PictureError, match=r"net\.dot cannot be written: no space left on device"):
+        write_picture(TEXT, tmp_path / "net.dot")
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("net.dot", "old")]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
 def test_the_file_has_the_mode_of_any_other(tmp_path: Path) -> None:
-    picture(TEXT, tmp_path / "net.dot")
+    write_picture(TEXT, tmp_path / "net.dot")
     (tmp_path / "other").touch()
     assert (tmp_path / "net.dot").stat().st_mode == (tmp_path / "other").stat().st_mode
 

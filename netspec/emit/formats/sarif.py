@@ -1,4 +1,4 @@
-"""Reports to SARIF 2.1.0 (OASIS, 2020), which code hosts show beside the lines of a change."""
+"""SARIF 2.1.0 (OASIS, 2020), which code hosts show beside the changed lines of a pull request."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import PurePath
 
 from netspec.checker import Report
 from netspec.diagnostics import Diagnostic, Source, Span
+from netspec.emit.formats import Format, Options
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def sarif(many: Sequence[Report]) -> str:
+def write(reports: Sequence[Report], options: Options) -> str:
     """One run with a result for each diagnostic."""
-    found = [d for r in many for d in r.diagnostics]
+    found = [d for r in reports for d in r.diagnostics]
     rules = [{"id": code} for code in sorted({d.code for d in found})]
     driver = {"name": "netspec", "rules": rules}
     run = {
@@ -44,3 +45,6 @@ def place(span: Span) -> dict[str, object]:
     return {
         "physicalLocation": {"artifactLocation": {"uri": PurePath(source.path).as_posix()}, "region": region}
     }
+
+
+FORMAT = Format(write, holds_diagnostics=True)

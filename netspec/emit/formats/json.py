@@ -1,4 +1,4 @@
-"""Report to JSON, a stable contract for machines."""
+"""JSON with every layer and diagnostic; fields are added but never renamed or removed."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ from dataclasses import asdict
 
 from netspec.checker import Report
 from netspec.datasets.info import Samples, figures
+from netspec.emit.formats import Format, Options
 from netspec.graph import Net, Node
 from netspec.memory import estimate
 from netspec.shape import CONVENTION
 
 
-def reports(many: Sequence[Report], batch: int | None = None, data: Samples | None = None) -> str:
-    """One spec gives an object, several give a list of them."""
-    made = [report(r, batch) | ({"data": figures(r.net, data)} if data and r.net else {}) for r in many]
+def write(reports: Sequence[Report], options: Options) -> str:
+    """An object for one spec, a list of objects for several."""
+    made = [as_dict(r, options.batch, options.data) for r in reports]
     return json.dumps(made[0] if len(made) == 1 else made, indent=2, ensure_ascii=False, default=str)
 
 
-def report(r: Report, batch: int | None = None) -> dict[str, object]:
-    """What a check found: shapes are lists of sizes without the batch, names are state_dict paths."""
-    net = r.net
-    return {
-        "spec": r.source.path,
-        "network": r.network,
-        "ok": r.ok,
-        "arguments": dict(r.arguments),
+def as_dict(report: Report, batch: int | None = None, data: Samples | None = None) -> dict[str, object]:
+    """A report as JSON values: shapes are lists of sizes without the batch, names are state_dict paths."""
+    net = report.net
+    made: dict[str, object] = {
+        "spec": report.source.path,
+        "network": report.network,
+        "ok": report.ok,
+        "arguments": dict(report.arguments),
         "convention": CONVENTION,
         "inputs": [{"name": n.name, "shape": list(n.shape)} for n in net.inputs] if net else [],
         "outputs": outputs(net) if net else [],
         "totals": totals(net, batch) if net else None,
         "layers": [layer(net, n) for n in net.layers] if net else [],
-        "remarks": list(r.remarks),
-        "plugins": [asdict(p) for p in r.plugins],
-        "diagnostics": [d.as_json() for d in r.diagnostics],
+        "remarks": list(report.remarks),
+        "plugins": [asdict(p) for p in report.plugins],
+        "diagnostics": [d.as_json() for d in report.diagnostics],
     }
+    return made | {"data": figures(net, data)} if data and net else made
 
 
 def outputs(net: Net) -> list[dict[str, object]]:
@@ -91,3 +93,6 @@ def jsonable(value: object) -> object:
         if isinstance(value, tuple)
         else str(value)
     )
+
+
+FORMAT = Format(write, holds_diagnostics=True)

@@ -1,0 +1,55 @@
+"""A table for a terminal: groups with their sums above their layers, and the totals below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.checker import Report
+from netspec.datasets.info import sentence
+from netspec.emit.formats import Format, Options
+from netspec.emit.rows import Row, rows
+from netspec.emit.summary import OPERATIONS, explain, title, totals
+from netspec.graph import Net
+from netspec.memory import estimate
+from netspec.tables import align
+
+COLUMNS = ("name", "op", "output", "params", "MACs", "activation", "field")
+WIDEST_CELL = 48
+
+
+def write(reports: Sequence[Report], options: Options) -> str:
+    """The table of each network, and below them whether each spec passed."""
+    parts = [network_table(r.net, options) for r in reports if r.net]
+    return "\n\n".join([*parts, "\n".join(map(verdict, reports))])
+
+
+def network_table(net: Net, options: Options = Options()) -> str:  # noqa: B008 - a frozen value
+    """The table of one network with its totals, and what else the options ask for."""
+    head = [*COLUMNS, *(OPERATIONS if options.ops else ())]
+    body = [cells(row, ops=options.ops) for row in rows(net, options.depth)]
+    memory = estimate(net, options.batch)
+    parts = [title(net), align(head, body, words=3), "\n".join(totals(net, memory))]
+    parts += [explain(net)] if options.explain else []
+    text = "\n\n".join(parts)
+    return f"{text}\n{sentence(net, options.data)}" if options.data else text
+
+
+def cells(row: Row, *, ops: bool) -> list[str]:
+    """The texts of one row; a zero is left blank, and long arguments are cut."""
+    counts = [row.params, row.cost.macs, row.activation]
+    more = [getattr(row.cost, name) for name in OPERATIONS] if ops else []
+    numbers = [f"{n:,}" if n else "" for n in counts]
+    name = "  " * row.depth + row.name.rpartition(".")[2]
+    texts = [name, row.op, str(row.shape), *numbers, row.field, *(f"{n:,}" if n else "" for n in more)]
+    return [t if len(t) <= WIDEST_CELL else t[: WIDEST_CELL - 1] + "…" for t in texts]
+
+
+def verdict(report: Report) -> str:
+    """Whether a spec passed, or how many errors and warnings it has."""
+    errors = sum(d.severity == "error" for d in report.diagnostics)
+    counts = ((errors, "error"), (len(report.diagnostics) - errors, "warning"))
+    parts = [f"{n} {word}{'s' * (n != 1)}" for n, word in counts if n]
+    return f"{report.source.path}: {', '.join(parts) or 'ok'}"
+
+
+FORMAT = Format(write)
