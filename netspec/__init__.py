@@ -19,6 +19,7 @@ from netspec.errors import (
     WeightsError,
     ZooError,
 )
+from netspec.extras import MissingPackageError
 from netspec.graph import Net
 from netspec.network import Network, check, load
 from netspec.plugins import PluginError
@@ -30,6 +31,7 @@ __all__ = [
     "DataError",
     "Diagnostic",
     "FileError",
+    "MissingPackageError",
     "Net",
     "NetspecError",
     "Network",

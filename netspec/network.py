@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netspec.checker import Report, check_file, check_source
 from netspec.diagnostics import Source
+from netspec.extras import needed_for
 from netspec.graph import Net
 from netspec.library import locate
 from netspec.shape import Shape
@@ -50,9 +51,11 @@ class Network:
         choice among them. torchvision downloads and caches them.
 
         Raises:
+            MissingPackageError: torch is not installed.
             WeightsError: the network has no such weights, they do not fit, or they cannot be downloaded.
         """
-        from netspec.build.compile import build
+        with needed_for("Network.module"):
+            from netspec.build.compile import build
 
         module = build(self.net)
         if weights is not None:

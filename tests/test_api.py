@@ -26,8 +26,8 @@ SIGNATURES = {
 }
 VALUES = ["Diagnostic", "Net", "Network", "Report"]
 ERRORS = [
-    *("DataError", "FileError", "NetspecError", "PictureError", "PluginError", "RecipeError", "SettingError"),
-    *("ShapeError", "SpecError", "TrainError", "WeightsError", "ZooError"),
+    *("DataError", "FileError", "MissingPackageError", "NetspecError", "PictureError", "PluginError"),
+    *("RecipeError", "SettingError", "ShapeError", "SpecError", "TrainError", "WeightsError", "ZooError"),
 ]
 METHODS = {
     "dot": "(self, *, direction: 'Direction' = 'TB', depth: 'int | None' = None) -> 'str'",

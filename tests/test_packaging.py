@@ -83,6 +83,34 @@ def test_commands_on_specs_need_no_extra(line, tmp_path):
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train lenet --data digits",
+        "eval runs/lenet",
+        "predict runs/lenet cat.jpg",
+        "plot runs/lenet -o curves.svg",
+        "sweep lenet --set width=1,2 --data digits",
+        "prepare --data imagenet --root . --out photos",
+    ],
+)
+def test_commands_that_train_say_what_to_install(line, tmp_path):
+    run = light(COMMAND, *line.split(), folder=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert re.fullmatch(
+        rf"error: netspec {line.split()[0]} needs \w+: pip install 'netspec\[train\]'\n", run.stderr
+    )
+
+
+def test_a_module_says_what_to_install(tmp_path):
+    run = light(HIDDEN + "import netspec; netspec.load('lenet').module()", folder=tmp_path)
+    said = run.stderr.splitlines()[-1].split(": ", 1)
+    assert said == [
+        "netspec.extras.MissingPackageError",
+        "Network.module needs torch: pip install 'netspec[train]'",
+    ]
+
+
 def test_other_imports_that_fail_pass_unchanged():
     with pytest.raises(ModuleNotFoundError, match="netspec_of_nowhere"), needed_for("training"):
         import netspec_of_nowhere  # noqa: F401

@@ -24,10 +24,13 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        from netspec.extras import needed_for
+
         flags = flags_of(self)
         with logging_shown(flags):
             try:
-                return super().invoke(ctx)
+                with needed_for(f"netspec {ctx.info_name}"):
+                    return super().invoke(ctx)
             except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
                 raise
             except KeyboardInterrupt:
