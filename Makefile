@@ -1,16 +1,17 @@
 # make demo   install, check and draw AlexNet, train LeNet on scikit-learn's digits
 # make test   install, run the whole test suite
+# make fuzz   feed random and damaged input to netspec for MINUTES=10, and keep what breaks it
 # make check  format, lint, types and tests: what a change must pass
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := netspec tests benchmarks
+CODE := netspec tests benchmarks fuzz
 SPECS := specs/*.net specs/blocks/*.net recipes/*.net
 # Tests run in this many processes, each with one thread of its own; 0 runs them in one process.
 JOBS ?= 2
 
-.PHONY: demo test check lint format bless ops clean
+.PHONY: demo test check fuzz lint format bless ops clean
 
 demo: $(VENV)/installed
 	$(BIN)/netspec check specs/alexnet.net
@@ -34,7 +35,7 @@ lint: $(VENV)/developing
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
-	$(BIN)/mypy benchmarks
+	$(BIN)/mypy benchmarks fuzz
 	$(BIN)/netspec fmt --check $(SPECS)
 
 check: lint test
@@ -46,6 +47,9 @@ format: $(VENV)/developing
 
 ops: $(VENV)/developing
 	$(BIN)/python -c 'from netspec.emit.manual import manual; print(manual(), end="")' > docs/ops.md
+
+fuzz: $(VENV)/developing
+	$(BIN)/python -m fuzz --minutes $(or $(MINUTES),10)
 
 bless: $(VENV)/developing
 	$(BIN)/python -m pytest -q --bless

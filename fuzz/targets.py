@@ -1,0 +1,124 @@
+"""Every kind of input that is fuzzed."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+
+from fuzz import specs
+from fuzz.harness import Target
+
+TARGETS: dict[str, Target] = {}
+
+
+def spec(content: bytes) -> None:
+    """Check a spec, and write everything that can be written of an accepted one."""
+    from netspec.checker import check_source
+    from netspec.diagnostics import Source, render
+    from netspec.language.formatter import format_source
+    from netspec.network import Network
+
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return
+    source = Source("fuzz.net", text)
+    report = check_source(source, Path())
+    for diagnostic in report.diagnostics:
+        render(diagnostic)
+        assert diagnostic.message
+    if report.net is not None and len(report.net.nodes) < 300:
+        network = Network(report.net, report=report)
+        compile(network.source(), "fuzz.py", "exec")
+        assert network.dot()
+        assert network.table()
+        assert network.to_dict()
+        formatted = format_source(source)
+        assert format_source(Source("fuzz.net", formatted)) == formatted
+        again = check_source(Source("fuzz.net", formatted), Path()).require()
+        assert again.totals == report.net.totals
+
+
+def setting(content: bytes) -> None:
+    """Read `--set`, `--input` and counts from the command line."""
+    from netspec.errors import SettingError
+    from netspec.language.settings import read_count, read_setting, read_shape
+
+    text = content.decode("utf-8", errors="replace")
+    for read in (read_setting, read_shape, read_count):
+        try:
+            read(text)
+        except SettingError:
+            continue
+
+
+def make_setting(draw: random.Random) -> bytes:
+    value = specs.expression(draw, 2)
+    return draw.choice([f"n={value}", value, f"train.optimizer={value}", f"image={value}"]).encode()
+
+
+IMAGES = {
+    "JPEG": {},
+    "PNG": {},
+    "GIF": {},
+    "BMP": {},
+    "TIFF": {"compression": "tiff_lzw"},
+    "WEBP": {},
+    "PPM": {},
+}
+
+
+def make_image(draw: random.Random) -> bytes:
+    """An image of some format and mode, with some bytes changed, dropped or repeated."""
+    from PIL import Image
+
+    mode = draw.choice(["RGB", "L", "P", "CMYK", "I;16", "1", "RGBA", "F"])
+    kind = draw.choice(list(IMAGES))
+    size = draw.choice([(1, 1), (7, 5), (64, 48), (300, 2)])
+    out = io.BytesIO()
+    try:
+        Image.new(mode, size).save(out, kind, **IMAGES[kind])
+    except (OSError, ValueError, KeyError):  # not every format holds every mode
+        Image.new("RGB", size, (200, 30, 90)).save(out, kind, **IMAGES[kind])
+    return damage(draw, out.getvalue())
+
+
+def damage(draw: random.Random, content: bytes) -> bytes:
+    """Bytes with some of them changed, dropped, repeated, or large numbers put in."""
+    changed = bytearray(content)
+    for _ in range(draw.choice([0, 1, 1, 2, 5, 30])):
+        place = draw.randrange(len(changed) + 1)
+        match draw.randrange(4):
+            case 0 if place < len(changed):
+                changed[place] = draw.randrange(256)
+            case 1:
+                del changed[place : place + draw.choice([1, 4, 100])]
+            case 2:
+                changed[place:place] = draw.choice([b"\xff" * 4, b"\x7f\xff\xff\xff", b"\0" * 8, b"%!PS"])
+            case _:
+                changed[place:place] = changed[place : place + draw.choice([1, 16, 200])]
+    return bytes(changed)
+
+
+def image(content: bytes) -> None:
+    """Decode an image; whatever a decoder raises must have become a value."""
+    from netspec.transforms.decode import TROUBLE, decode, reason
+
+    try:
+        pixels = decode(content)
+    except TROUBLE as error:
+        said = reason(error)
+    else:
+        said = "" if pixels.ndim == 3 and pixels.shape[2] == 3 else f"an image of shape {pixels.shape}"
+        assert not said, said
+        return
+    assert said, "a refusal has a reason"
+
+
+for target in (
+    Target("spec", ".net", specs.make, spec),
+    Target("setting", ".txt", make_setting, setting),
+    Target("image", ".bin", make_image, image),
+):
+    TARGETS[target.name] = target
