@@ -95,9 +95,9 @@ def test_what_does_not_fit_is_refused_before_training(line, message):
 
 
 WRONG_USE = [
-    ("digits.net --data digit", "no data set is named digit"),
+    ("digits.net --data digit", "unknown data set digit"),
     ("digits.net --data imagenet", "--root"),
-    ("digits.net --data folder:", "no data set is named folder:"),
+    ("digits.net --data folder:", "folder: lacks its path"),
     ("digits.net --data digits --set depth=3", "no parameter `depth`"),
     ("digits.net --data digits --device nonsense", "nonsense"),
     ("digits.net --data digits --lr -1", "--lr"),

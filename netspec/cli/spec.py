@@ -38,15 +38,15 @@ def check_command(
     **options: Any,
 ) -> None:
     """Check specs: shapes, claims and counts, with every fault at its place."""
-    from netspec.datasets.info import hold_against, samples
+    from netspec.datasets.info import dataset_info, with_data_warnings
     from netspec.diagnostics import printable
     from netspec.emit.formats import Options, find
     from netspec.emit.reports import show_diagnostics
 
     output = find(form)
-    counts = samples(data) if data else None
+    counts = dataset_info(data) if data else None
     reports = [examine(s, settings, inputs) for s in specs]
-    reports = [hold_against(r, counts) for r in reports] if counts else reports
+    reports = [with_data_warnings(r, counts) for r in reports] if counts else reports
     for report in () if output.holds_diagnostics else reports:
         show_diagnostics(report)
     click.echo(printable(output.write(reports, Options(data=counts, **options))))

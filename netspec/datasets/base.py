@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -16,6 +16,8 @@ from netspec.recipe import Recipe
 from netspec.transforms.crops import View
 from netspec.transforms.preprocessing import Preprocessing
 from netspec.transforms.seeds import generator
+
+logger = logging.getLogger(__name__)
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 
@@ -130,8 +132,8 @@ def cores() -> int:
 
 
 def announce(message: str) -> None:
-    """Tell the user what takes long before training starts."""
-    print(message, file=sys.stderr, flush=True)
+    """Log a note on progress."""
+    logger.info("%s", message)
 
 
 def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import announce
-from netspec.datasets.info import EXTENSIONS, find_parts
+from netspec.datasets.layout import (
+    EXTENSIONS,
+    class_folders,
+    find_parts,
+    list_images,
+    refuse_single,
+    skipped_note,
+)
 from netspec.datasets.photos import PhotoSet
 from netspec.errors import DataError
 from netspec.transforms.decode import BadImage, Pixels, read_photo
 from netspec.transforms.seeds import generator
+
+if TYPE_CHECKING:
+    from netspec.datasets.registry import DataSet, Request
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,12 @@ class Files:
 
     paths: np.ndarray[tuple[int], np.dtype[np.bytes_]]
     labels: Tensor
+
+    @classmethod
+    def of(cls, paths: list[str], labels: list[int]) -> Files:
+        """Make one of lists."""
+        names = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
+        return cls(names, torch.tensor(labels, dtype=torch.int64))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,50 +74,56 @@ class Files:
         return Files(self.paths[rows], self.labels[rows])
 
 
-def class_folders(folder: Path) -> tuple[str, ...]:
-    """The names of the class folders, sorted; raises DataError where there are none."""
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-    except FileNotFoundError as error:
-        raise DataError(f"{folder} does not exist: name the folder that holds the class folders") from error
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
-    if not names:
-        raise DataError(f"{folder} has no class folders: put each class's images in a folder of its own")
-    return tuple(names)
+def scan(folder: Path, classes: tuple[str, ...], required: bool = True) -> Files:
+    """List the images below each class folder, and log the files that are skipped.
 
-
-def scan(folder: Path, classes: tuple[str, ...]) -> Files:
-    """List every image under each class folder; raises DataError for a class without any."""
-    paths: list[bytes] = []
+    Raises:
+        DataError: a class has no images, where they are `required`.
+    """
+    paths: list[str] = []
     labels: list[int] = []
+    skipped: list[str] = []
     for label, name in enumerate(classes):
-        found = sorted(_images(folder / name))
-        if not found:
+        if not required and not (folder / name).is_dir():
+            continue
+        listing = list_images(folder / name)
+        skipped += listing.skipped
+        if not listing.images and required:
             kinds = ", ".join(extension[1:] for extension in EXTENSIONS)
-            raise DataError(f"{folder / name} holds no images ({kinds}): fill it, or remove the folder")
-        paths += found
-        labels += [label] * len(found)
-    return Files(np.array(paths, dtype=np.bytes_), torch.tensor(labels))
+            message = f"{folder / name} holds no images ({kinds})"
+            raise DataError(f"{message}: add some, or remove the folder{_left_out(skipped)}")
+        paths += [os.fsdecode(path) for path in listing.images]
+        labels += [label] * len(listing.images)
+    if skipped:
+        logger.info("%s", skipped_note(folder, skipped))
+    return Files.of(paths, labels)
 
 
-def _images(folder: Path) -> Iterator[bytes]:
-    for parent, _, names in os.walk(folder, followlinks=True):
-        for name in names:
-            if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
-                yield os.fsencode(f"{parent}{os.sep}{name}")
+def _left_out(skipped: list[str]) -> str:
+    return f"; {Path(skipped[0]).name} is not in one of these formats" if skipped else ""
 
 
 def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
-    """Read the two parts of a set; raises DataError where their classes differ."""
+    """List the images of both parts, with the classes of `train`.
+
+    A class without validation images is logged.
+
+    Raises:
+        DataError: a class has no images to train on, or `val` has a class that `train` lacks, or no images.
+    """
     classes = class_folders(train)
-    other = class_folders(val)
-    if missing := sorted(set(classes) ^ set(other)):
-        where = val if missing[0] in classes else train
-        message = f"{where} has no class folder {missing[0]}, and the other part has it"
-        raise DataError(f"{message}: {train.name}/ and {val.name}/ need the same class folders")
-    return classes, scan(train, classes), scan(val, classes)
+    refuse_single(train, classes)
+    if unknown := sorted(set(class_folders(val)) - set(classes)):
+        message = f"{val} has a class folder {unknown[0]}, which {train} lacks"
+        raise DataError(f"{message}: the classes are the folders of {train.name}/")
+    trained, validated = scan(train, classes), scan(val, classes, required=False)
+    if not len(validated):
+        raise DataError(f"{val} holds no images: add some, or remove it to hold out a share of {train}")
+    counts = torch.bincount(validated.labels, minlength=len(classes)).tolist()
+    if empty := [name for name, count in zip(classes, counts, strict=True) if not count]:
+        more = f" and {len(empty) - 10} more" if len(empty) > 10 else ""
+        logger.info("%s has no images of %s%s", val, ", ".join(empty[:10]), more)
+    return classes, trained, validated
 
 
 def split(files: Files, val_share: float, seed: int) -> tuple[Files, Files]:
@@ -116,46 +140,49 @@ def split(files: Files, val_share: float, seed: int) -> tuple[Files, Files]:
     return files.chosen(~held), files.chosen(held)
 
 
-class Folder(PhotoSet[Files]):
-    """Images in class folders; the folders' names are the class names, whatever the files' colour mode."""
+class ImageFolder(PhotoSet[Files]):
+    """Images in files, each with the number of its class."""
 
 
-def open_folder(name: str, root: Path, val_share: float, seed: int) -> Folder:
-    """List the images of class folders, or of a part to train and one to validate on where both are there."""
+def open_folder(row: DataSet, request: Request) -> ImageFolder:
+    """List the images of `train/` and `val/`, or of class folders of which a share is held out."""
+    root = Path(request.argument)
     if parts := find_parts(root):
-        return Folder(name, *scan_parts(*parts))
-    if not 0 < val_share < 1:
-        raise DataError(f"the share to validate on must lie between 0 and 1, and is {val_share}")
+        return ImageFolder(request.name, *scan_parts(*parts))
+    if not 0 < request.val_share < 1:
+        raise DataError(f"`val_share` must lie between 0 and 1, and is {request.val_share}")
     classes = class_folders(root)
-    return Folder(name, classes, *split(scan(root, classes), val_share, seed))
+    refuse_single(root, classes)
+    return ImageFolder(request.name, classes, *split(scan(root, classes), request.val_share, request.seed))
 
 
-def open_imagenet(root: Path) -> Folder:
+def open_imagenet(row: DataSet, request: Request) -> ImageFolder:
     """List the images of ILSVRC's `train/` and `val/`, each with a folder for every class.
 
     Where one is missing and the archive of ILSVRC 2012 is there, it is unpacked first, once.
     """
+    root = request.root
+    assert root is not None, "the row requires it"
     for part in ("train", "val"):
         if not (root / part).is_dir():
             _unpack(root, part)
-    return Folder("imagenet", *scan_parts(root / "train", root / "val"))
+    return ImageFolder(row.name, *scan_parts(root / "train", root / "val"))
 
 
 def _unpack(root: Path, part: str) -> None:
-    """Unpack an archive with torchvision, which checks its sum; a folder gets its name once it is whole."""
+    """Unpack an archive with torchvision, which verifies its checksum.
+
+    A folder gets its name once it is complete.
+    """
     from torchvision.datasets import imagenet
 
     archive, devkit = (root / imagenet.ARCHIVE_META[name][0] for name in (part, "devkit"))
     if not archive.is_file():
-        message = (
-            f"{root} has no {part}/ folder: imagenet needs train/ and val/ with a folder for every class"
-        )
-        raise DataError(
-            f"{message}, or {archive.name} and {devkit.name} to unpack (name the place with --root)"
-        )
-    announce(
-        f"unpacking {archive} into {root / part}: this happens once, and takes its size again on the disk"
-    )
+        needs = "imagenet needs train/ and val/ with a folder for every class"
+        message = f"{root} has no {part}/ folder: {needs}, or {archive.name} and {devkit.name} to unpack"
+        raise DataError(f"{message}; name their folder with `root`")
+    target = root / part
+    logger.info("unpacking %s into %s: this happens once, and takes the same room again", archive, target)
     beside = root / f".{part}.unpacking"
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -163,7 +190,7 @@ def _unpack(root: Path, part: str) -> None:
             imagenet.parse_devkit_archive(root)
         parse = imagenet.parse_train_archive if part == "train" else imagenet.parse_val_archive
         parse(root, folder=beside.name)
-        beside.rename(root / part)
+        beside.rename(target)
     except (OSError, RuntimeError, tarfile.TarError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{archive} cannot be unpacked ({reason}): fetch it again, or make room") from error

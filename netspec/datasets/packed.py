@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import mmap
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import LoaderConfig, announce
+from netspec.datasets.base import LoaderConfig
 from netspec.datasets.photos import PhotoBatches, PhotoSet, short_side
 from netspec.errors import DataError
 from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
+
+if TYPE_CHECKING:
+    from netspec.datasets.registry import DataSet, Request
+
+logger = logging.getLogger(__name__)
 
 MAGIC = b"netspec1"
 PARTS = ("train", "val")
@@ -139,19 +145,20 @@ class Prepared(PhotoSet[Packed]):
         short = short_side(config.recipe, config.size)
         if short > contents.size:
             message = f"{self.train.path} was prepared with a short side of {contents.size}"
-            way = f"prepare it with --size {short}"
             if config.recipe.resize is not None or contents.size < max(config.size):
-                raise DataError(f"{message}, but the recipe resizes to {short}: {way}, or set resize")
+                way = f"prepare it again with `size={short}`, or change `train.resize`"
+                raise DataError(f"{message}, but the recipe resizes to {short}: {way}")
             recipe = config.recipe.model_copy(update={"resize": contents.size})
             config = replace(config, recipe=recipe)
         elif short < contents.size:
-            again = f"the photos of {self.train.path} are resized again, from {contents.size} to {short}"
-            announce(f"note: {again}: prepare them with --size {short} for the pixels of the files")
+            message = f"{self.train.path} is resized a second time, from {contents.size} to {short}"
+            logger.info("%s: prepare it with `size=%d` to get the pixels of the files", message, short)
         return super().open(config)
 
 
-def open_prepared(name: str, path: Path) -> Prepared:
+def open_prepared(row: DataSet, request: Request) -> Prepared:
     """Open a prepared copy; only its end is read yet."""
+    path = Path(request.argument)
     contents = read_contents(path)
     train, val = (Packed(path, contents, contents.rows[part]) for part in PARTS)
-    return Prepared(name, contents.class_names, train, val)
+    return Prepared(request.name, contents.class_names, train, val)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
@@ -9,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import Batch, LoaderConfig, announce, training_labels
+from netspec.datasets.base import Batch, LoaderConfig, training_labels
 from netspec.datasets.cache import keep, key_of, recall
 from netspec.datasets.loader import EpochLoader, Photos, Reader, Relabelled
 from netspec.errors import DataError
@@ -20,6 +21,8 @@ from netspec.transforms.crops import FixedView, PhotoView, TrainingView, View
 from netspec.transforms.normalize import IMAGENET, Statistics, check_mean_image, measure, needs, preprocessing
 from netspec.transforms.preprocessing import Normalizer, Preprocessing
 from netspec.transforms.seeds import generator
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 1000  # photos that a set's mean and colours are measured on
 IMAGE_SAMPLE = 10_000  # photos that a mean image is measured on: each pixel is a mean of its own
@@ -156,7 +159,7 @@ def statistics(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statis
     if (kept := recall("statistics", key)) is not None:
         found = Statistics(**kept)
     else:
-        announce(f"measuring the mean of {len(chosen):,} photos: this happens once")
+        logger.info("measuring the mean of %s photos: this happens once", f"{len(chosen):,}")
         square = (resize, resize)
         reader = Reader(chosen, FixedView("center_crop", resize, square), square, 0)
         loader = EpochLoader(

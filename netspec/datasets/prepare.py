@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +15,21 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from netspec.datasets.base import announce, cores
-from netspec.datasets.image_folder import Files, Folder
+from netspec.datasets.base import cores
+from netspec.datasets.image_folder import Files, ImageFolder
 from netspec.datasets.loader import as_it_is, begin_worker
 from netspec.datasets.packed import MAGIC, PARTS, Contents, footer
-from netspec.datasets.registry import open_data
+from netspec.datasets.registry import DATASETS, find_row, open_data
 from netspec.errors import DataError
+from netspec.files import write_file
 from netspec.transforms.decode import BadImage
 from netspec.transforms.resize import LONG, Box, resized_shape, window
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 64  # photos that the size to come is estimated from
 MARGIN = 1.05  # room on the disk over that estimate
 NAMED = 10  # bad images that are named before the rest is counted
-
-__all__ = ["DataError", "prepare"]
 
 Item: TypeAlias = tuple[bytes, int, int] | BadImage
 
@@ -42,36 +42,30 @@ def prepare(
     The copy takes its name only once it is whole and on the disk. Raises DataError for a set that has no
     photos in folders, for images that cannot be read, and where the disk lacks the room.
     """
-    if data != "imagenet" and not data.startswith("folder:"):
-        raise DataError(f"{data} needs no preparing: name imagenet or folder:PATH", wrong_use=True)
+    row, argument = find_row(data)
+    if not row.photos:
+        photos = ", ".join(each.spelling for each in DATASETS.values() if each.photos)
+        message = f"{data} needs no preparing, which is for sets of photos"
+        raise DataError(f"{message}: {photos}", wrong_use=True)
     source = open_data(data, root, val_share=val_share)
-    assert isinstance(source, Folder)
+    assert isinstance(source, ImageFolder), "rows of photos open as files"
     if out.is_dir():
-        out = out / f"{Path(data.removeprefix('folder:')).name}-{size}.pack"
+        out = out / f"{Path(argument).name or row.name}-{size}.pack"
     if out.exists():
-        raise DataError(f"{out} exists already: remove it, or name another file with --out", wrong_use=True)
+        raise DataError(f"{out} exists already: remove it, or name another file as `out`", wrong_use=True)
     packer = Packer(source, size, quality)
     _check_room(packer, out)
-    beside = out.with_name(f".{out.name}.part")
-    try:
-        with beside.open("wb") as file:
-            _write(packer, file)
-            file.flush()
-            os.fsync(file.fileno())
-        length = beside.stat().st_size
-        beside.rename(out)
-    except OSError as error:
-        raise DataError(f"{out} cannot be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-    announce(f"{out}: {len(packer):,} images, {_size(length)}; train with --data prepared:{out}")
+    for draft in out.parent.glob(f".{out.name}.????????"):
+        draft.unlink()  # left by a run that was killed
+    write_file(out, lambda file: _write(packer, file))
+    done = f"{out}: {len(packer):,} images, {_size(out.stat().st_size)}"
+    logger.info("%s; train with `data=prepared:%s`", done, out)
 
 
 class Packer(Dataset[Item]):
     """Resizes photos, those to train on first; gives their bytes, height and width."""
 
-    def __init__(self, source: Folder, size: int, quality: int | None) -> None:
+    def __init__(self, source: ImageFolder, size: int, quality: int | None) -> None:
         self.source, self.size, self.quality = source, size, quality
 
     def __len__(self) -> int:
@@ -145,12 +139,10 @@ def _check_room(packer: Packer, out: Path) -> None:
         free = shutil.disk_usage(out.absolute().parent).free
     except OSError as error:
         raise DataError(f"{out.absolute().parent} cannot be written to: {error.strerror}") from error
-    announce(f"{len(packer):,} images to come, about {_size(to_come)} of the {_size(free)} free")
+    logger.info("%s images, about %s; %s are free", f"{len(packer):,}", _size(to_come), _size(free))
     if to_come * MARGIN > free:
         message = f"{out} would take about {_size(to_come)}, and {_size(free)} are free there"
-        way = "name another disk with --out" + (
-            "" if packer.quality else ", or store JPEGs with --quality 95"
-        )
+        way = "name another disk as `out`" + ("" if packer.quality else ", or store JPEGs with `quality=95`")
         raise DataError(f"{message}: {way}")
 
 

@@ -1,123 +1,297 @@
-"""Sources of labelled images, opened by name."""
+"""Every data set in one table, which lists, checks and opens them by name; torch is imported on opening."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from netspec.datasets.base import Batches, Data, LoaderConfig, check_fit
-from netspec.datasets.cache import cache_folder
 from netspec.errors import DataError
+from netspec.registry import Registry
 
-NAMES = (
-    "mnist",
-    "fashion-mnist",
-    "cifar10",
-    "cifar100",
-    "digits",
-    "imagenet",
-    "folder:PATH",
-    "prepared:PATH",
-    "shards:PATH",
-    "synthetic[:CLASSES]",
+if TYPE_CHECKING:
+    from netspec.datasets.base import Data
+
+
+@dataclass(frozen=True)
+class Request:
+    """A data set as the user asked for it.
+
+    `name` is what the user wrote, and `argument` what follows its colon. `root` is the folder in which to
+    look. A set without validation images of its own holds out `val_share` of every class, drawn by `seed`.
+    """
+
+    name: str
+    argument: str = ""
+    root: Path | None = None
+    val_share: float = 0.2
+    seed: int = 0
+    download: bool = True
+
+
+Opener: TypeAlias = "Callable[[DataSet, Request], Data]"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set, or a kind of data set whose name is followed by `:` and an argument.
+
+    Args:
+        name: The name that users write.
+        contents: What is read, in one line of Markdown.
+        opener: A function that takes this row and a Request and returns a `netspec.datasets.base.Data`; as
+            "module:function", it is imported when the set is opened.
+        form: What follows the name: ":PATH", or "[:CLASSES]" where it may be left out.
+        root: Whether users may, must or cannot say where the set lies.
+        classes, channels, train_images, val_images: Counts, where they are known without opening the set.
+        counter: A function, given as `opener` is, that takes a Request and returns a
+            `netspec.datasets.info.DatasetInfo` without opening the set, where it can be counted so.
+        photos: Whether the set consists of image files of any size, of which `netspec prepare` makes a copy.
+    """
+
+    name: str
+    contents: str
+    opener: str | Opener
+    form: str = ""
+    root: Literal["optional", "required", "none"] = "none"
+    classes: int | None = None
+    channels: int | None = None
+    train_images: int | None = None
+    val_images: int | None = None
+    counter: str = ""
+    photos: bool = False
+
+    @property
+    def spelling(self) -> str:
+        """How users write it: `folder:PATH`, `mnist`."""
+        return self.name + self.form
+
+    def open(self, request: Request) -> Data:
+        """Open the set; raises DataError where it is missing or cannot be read."""
+        opener = self.opener if callable(self.opener) else imported(self.opener)
+        data: Data = opener(self, request)
+        return data
+
+
+@dataclass(frozen=True)
+class TorchvisionSet(DataSet):
+    """A data set that `torchvision.datasets` reads and downloads.
+
+    Args:
+        torchvision: The name of torchvision's class.
+        train, val: Its arguments for the images to train on and to validate on. Without `val`, a share of
+            `train` is held out.
+        prefixes: What the names of MNIST-like files of the two parts begin with.
+        size: Height and width in pixels, where all images have the same.
+    """
+
+    torchvision: str = ""
+    train: Mapping[str, object] = field(default_factory=dict)
+    val: Mapping[str, object] | None = None
+    prefixes: tuple[str, str] = ("train", "t10k")
+    size: int | None = None
+
+
+def imported(spelling: str) -> Any:
+    """Import what "module:name" names."""
+    module, _, name = spelling.partition(":")
+    return getattr(import_module(module), name)
+
+
+_HERE = "netspec.datasets"
+_SETS = f"{_HERE}.torchvision_sets"
+Counts: TypeAlias = tuple[int, int, int, int]
+"""Classes, channels, images to train on, images to validate on."""
+
+
+def _idx(name: str, torchvision: str, contents: str, *counts: int, **parts: Any) -> DataSet:
+    """A set in MNIST's file format: grey images of 28 x 28; `counts` are its classes and images."""
+    classes, train, val = counts
+    parts |= {"torchvision": torchvision, "size": 28}
+    return TorchvisionSet(
+        name, contents, f"{_SETS}:open_idx", "", "optional", classes, 1, train, val, **parts
+    )
+
+
+def _arrays(
+    name: str, torchvision: str, contents: str, size: int, counts: Counts, train: object, val: object
+) -> DataSet:
+    """A set of images of one size, which torchvision reads into an array."""
+    parts: dict[str, Any] = {"torchvision": torchvision, "size": size, **_parts(train, val)}
+    return TorchvisionSet(name, contents, f"{_SETS}:open_arrays", "", "optional", *counts, **parts)
+
+
+def _photos(
+    name: str, torchvision: str, contents: str, counts: Counts, train: object = None, val: object = None
+) -> DataSet:
+    """A set of RGB photos, which stay files on the disk."""
+    parts: dict[str, Any] = {"torchvision": torchvision, "photos": True, **_parts(train, val)}
+    return TorchvisionSet(name, contents, f"{_SETS}:open_photos", "", "optional", *counts, **parts)
+
+
+def _parts(train: object, val: object) -> dict[str, Any]:
+    """torchvision's arguments for the two parts: `train=True`, or the name of a split."""
+    if train is None:
+        return {}
+    argument = "train" if isinstance(train, bool) else "split"
+    return {"train": {argument: train}, "val": {argument: val}}
+
+
+def _emnist(split: str, classes: int, train: int, val: int) -> DataSet:
+    name, contents = f"emnist-{split}", f"handwritten characters, split `{split}`, transposed as published"
+    prefixes = (f"emnist-{split}-train", f"emnist-{split}-test")
+    contents += " (Cohen et al., 2017)"
+    return _idx(name, "EMNIST", contents, classes, train, val, train={"split": split}, prefixes=prefixes)
+
+
+ROWS: tuple[DataSet, ...] = (
+    _idx("mnist", "MNIST", "handwritten digits (LeCun et al., 1998)", 10, 60_000, 10_000),
+    _idx("fashion-mnist", "FashionMNIST", "clothes (Xiao et al., 2017)", 10, 60_000, 10_000),
+    _idx("kmnist", "KMNIST", "cursive Japanese characters (Clanuwat et al., 2018)", 10, 60_000, 10_000),
+    _emnist("balanced", 47, 112_800, 18_800),
+    _emnist("byclass", 62, 697_932, 116_323),
+    _emnist("bymerge", 47, 697_932, 116_323),
+    _emnist("digits", 10, 240_000, 40_000),
+    _emnist("letters", 26, 124_800, 20_800),
+    _emnist("mnist", 10, 60_000, 10_000),
+    _arrays("usps", "USPS", "digits of postal codes (Hull, 1994)", 16, (10, 1, 7_291, 2_007), True, False),
+    _arrays("cifar10", "CIFAR10", "objects (Krizhevsky, 2009)", 32, (10, 3, 50_000, 10_000), True, False),
+    _arrays("cifar100", "CIFAR100", "objects (Krizhevsky, 2009)", 32, (100, 3, 50_000, 10_000), True, False),
+    _arrays(
+        "svhn", "SVHN", "house numbers (Netzer et al., 2011)", 32, (10, 3, 73_257, 26_032), "train", "test"
+    ),
+    _arrays("stl10", "STL10", "objects (Coates et al., 2011)", 96, (10, 3, 5_000, 8_000), "train", "test"),
+    _photos("food101", "Food101", "dishes (Bossard et al., 2014)", (101, 3, 75_750, 25_250), "train", "test"),
+    _photos(
+        "flowers102", "Flowers102", "flowers (Nilsback et al., 2008)", (102, 3, 1_020, 1_020), "train", "val"
+    ),
+    _photos(
+        "oxford-iiit-pet",
+        "OxfordIIITPet",
+        "cats and dogs by breed (Parkhi et al., 2012)",
+        (37, 3, 3_680, 3_669),
+        "trainval",
+        "test",
+    ),
+    _photos(
+        "imagenette",
+        "Imagenette",
+        "ten classes of ImageNet (Howard, 2019)",
+        (10, 3, 9_469, 3_925),
+        "train",
+        "val",
+    ),
+    _photos(
+        "gtsrb", "GTSRB", "traffic signs (Stallkamp et al., 2011)", (43, 3, 26_640, 12_630), "train", "test"
+    ),
+    _photos("dtd", "DTD", "textures (Cimpoi et al., 2014)", (47, 3, 1_880, 1_880), "train", "val"),
+    _photos(
+        "fgvc-aircraft",
+        "FGVCAircraft",
+        "aircraft (Maji et al., 2013)",
+        (100, 3, 3_334, 3_333),
+        "train",
+        "val",
+    ),
+    _photos(
+        "country211",
+        "Country211",
+        "photos by country (Radford et al., 2021)",
+        (211, 3, 31_650, 10_550),
+        "train",
+        "valid",
+    ),
+    _photos(
+        "eurosat",
+        "EuroSAT",
+        "satellite images, a share held out (Helber et al., 2019)",
+        (10, 3, 21_600, 5_400),
+    ),
+    DataSet(
+        "digits",
+        "scikit-learn's digits of 8 x 8 pixels, which need no download (Alpaydin and Kaynak, 1998)",
+        f"{_SETS}:open_digits",
+        "",
+        "none",
+        *(10, 1, 1_442, 355),
+    ),
+    DataSet(
+        "imagenet",
+        "ILSVRC 2012: `train/WNID/` and `val/WNID/`, or its three archives",
+        f"{_HERE}.image_folder:open_imagenet",
+        "",
+        "required",
+        *(1000, 3, 1_281_167, 50_000),
+        photos=True,
+    ),
+    DataSet(
+        "folder",
+        "photos in `PATH/train/CLASS/` and `PATH/val/CLASS/`; or in `PATH/CLASS/`, a share held out",
+        f"{_HERE}.image_folder:open_folder",
+        ":PATH",
+        counter=f"{_HERE}.info:count_folder",
+        photos=True,
+    ),
+    DataSet("prepared", "a copy that `netspec prepare` wrote", f"{_HERE}.packed:open_prepared", ":PATH"),
+    DataSet(
+        "shards",
+        "uncompressed WebDataset archives in a folder, with the word train or val in their names",
+        f"{_HERE}.webdataset:open_shards",
+        ":PATH",
+    ),
+    DataSet(
+        "synthetic",
+        "one batch of noise, repeated; 1000 classes by default",
+        f"{_HERE}.synthetic:open_synthetic",
+        "[:CLASSES]",
+    ),
 )
 
+DATASETS: Registry[DataSet] = Registry("data set", "netspec.datasets")
+"""All data sets by name; installed packages add rows in the entry-point group `netspec.datasets`."""
 
-PLACED = ("folder", "prepared", "shards", "synthetic", "digits")
-"""Sets that say themselves where they are."""
+for _row in ROWS:
+    DATASETS.add(_row.name, _row)
+
+
+def find_row(name: str) -> tuple[DataSet, str]:
+    """The row of a name and the argument that follows its colon; raises DataError for an unknown name."""
+    kind, colon, argument = name.partition(":")
+    row = DATASETS.find(kind)
+    if row is None or (colon and not row.form):
+        raise DataError(f"unknown data set {name}: {DATASETS.suggest(kind)}", wrong_use=True)
+    if not argument and row.form.startswith(":"):
+        raise DataError(f"{name} lacks its {row.form[1:].lower()}: write {row.spelling}", wrong_use=True)
+    return row, argument
 
 
 def open_data(
     name: str, root: Path | None = None, *, val_share: float = 0.2, seed: int = 0, download: bool = True
 ) -> Data:
-    """Open a source by name: its classes and counts are known at once, photos are read by training.
+    """Open a data set by name. Its classes and counts are available at once; training reads the photos.
 
-    `root` is where named sets lie; `val_share` is what a folder without `val/` holds out, drawn by `seed`.
-    Raises DataError with the path and the way out.
+    `root` is the folder in which a named set lies, or is downloaded to with `download`. `val_share` is the
+    share that a folder without `val/` holds out for validation, drawn by `seed`.
+
+    Raises:
+        DataError: the set is unknown, missing, damaged, or cannot be downloaded.
     """
-    kind, _, path = name.partition(":")
-    if root is not None and kind in PLACED:
-        raise DataError(f"{name} is not looked for under {root}: leave --root out", wrong_use=True)
-    if kind == "folder" and path:
-        from netspec.datasets.image_folder import open_folder
-
-        return open_folder(name, Path(path), val_share, seed)
-    if kind == "prepared" and path:
-        from netspec.datasets.packed import open_prepared
-
-        return open_prepared(name, Path(path))
-    if kind == "shards" and path:
-        from netspec.datasets.webdataset import open_shards
-
-        return open_shards(name, Path(path))
-    if kind == "synthetic":
-        from netspec.datasets.synthetic import open_synthetic
-
-        return open_synthetic(name, path)
-    if name in _NAMED:
-        return _NAMED[name](name, root, download)
-    raise DataError(f"no data set is named {name}: known are {', '.join(NAMES)}", wrong_use=True)
+    row, argument = find_row(name)
+    if root is not None and row.root == "none":
+        raise DataError(f"{name} does not lie under {root}: leave `root` out", wrong_use=True)
+    if root is None and row.root == "required":
+        raise DataError(f"{name} cannot be downloaded: name its folder with `root`", wrong_use=True)
+    return row.open(Request(name, argument, root, val_share, seed, download))
 
 
 def located(name: str) -> str:
-    """The name of a set, the place in it made absolute, so that it means the same wherever it is used.
+    """The name of a set, with a path in it made absolute, so that it is valid from every folder.
 
     >>> located("mnist"), located("folder:/photos")
     ('mnist', 'folder:/photos')
     """
     kind, _, path = name.partition(":")
-    return f"{kind}:{Path(path).absolute()}" if path and kind in ("folder", "prepared", "shards") else name
-
-
-def default_root(name: str) -> Path:
-    """Where a downloaded set lies when the user names no place."""
-    return cache_folder(name)
-
-
-def _imagenet(name: str, root: Path | None, download: bool) -> Data:
-    from netspec.datasets.image_folder import open_imagenet
-
-    if root is None:
-        message = f"{name} needs to know where train/ and val/ are: name their folder with --root"
-        raise DataError(message, wrong_use=True)
-    return open_imagenet(root)
-
-
-def _mnist(name: str, root: Path | None, download: bool) -> Data:
-    from netspec.datasets.mnist import open_mnist
-
-    return open_mnist(name, root or default_root(name), download)
-
-
-def _cifar(name: str, root: Path | None, download: bool) -> Data:
-    from netspec.datasets.cifar import open_cifar
-
-    return open_cifar(name, root or default_root(name), download)
-
-
-def _digits(name: str, root: Path | None, download: bool) -> Data:
-    from netspec.datasets.digits import open_digits
-
-    return open_digits()
-
-
-_NAMED: dict[str, Callable[[str, Path | None, bool], Data]] = {
-    "mnist": _mnist,
-    "fashion-mnist": _mnist,
-    "cifar10": _cifar,
-    "cifar100": _cifar,
-    "digits": _digits,
-    "imagenet": _imagenet,
-}
-
-__all__ = [
-    "NAMES",
-    "Batches",
-    "Data",
-    "DataError",
-    "LoaderConfig",
-    "check_fit",
-    "default_root",
-    "located",
-    "open_data",
-]
+    row = DATASETS.find(kind)
+    return f"{kind}:{Path(path).absolute()}" if path and row and row.form == ":PATH" else name

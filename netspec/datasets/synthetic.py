@@ -1,9 +1,10 @@
-"""One batch of noise, given again and again: how fast a network trains when reading costs nothing."""
+"""One batch of noise, repeated: measures the speed of training without the time spent on reading."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,6 +13,9 @@ from netspec.errors import DataError
 from netspec.transforms.crops import View
 from netspec.transforms.preprocessing import Preprocessing
 from netspec.transforms.seeds import generator
+
+if TYPE_CHECKING:
+    from netspec.datasets.registry import DataSet, Request
 
 CLASSES = 1000
 TRAIN_IMAGES, VAL_IMAGES = 12_800, 1_280
@@ -28,16 +32,17 @@ class Synthetic:
     val_images: int = VAL_IMAGES
 
     def open(self, config: LoaderConfig) -> SyntheticBatches:
-        """Draw the one batch."""
+        """Draw the batch."""
         return SyntheticBatches(config, self)
 
 
-def open_synthetic(name: str, classes: str) -> Synthetic:
-    """Read the number of classes, 1000 where none is given; raises DataError for what is no such number."""
-    if classes and not (classes.isdecimal() and int(classes) > 0):
-        message = f"{name} should name its number of classes, which {classes} is not"
+def open_synthetic(row: DataSet, request: Request) -> Synthetic:
+    """Take the number of classes from the name, 1000 by default; raises DataError for an invalid number."""
+    classes = request.argument or str(CLASSES)
+    if not (classes.isdecimal() and len(classes) <= 7 and int(classes) > 0):
+        message = f"{request.name} needs a number of classes from 1 to 9,999,999 after the colon"
         raise DataError(f"{message}: write synthetic:10, or synthetic for {CLASSES}", wrong_use=True)
-    return Synthetic(name, tuple(map(str, range(int(classes or CLASSES)))))
+    return Synthetic(request.name, tuple(map(str, range(int(classes)))))
 
 
 class SyntheticBatches:
@@ -65,12 +70,12 @@ class SyntheticBatches:
         return self.data.train_images // self.batch
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batch, once for every step from `start` on; no epoch differs."""
+        """The same batch for every step from `start` on, in every epoch."""
         for _ in range(start, self.steps):
             yield self.images, self.labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """The batch again, until this process has seen its share."""
+        """The batch, repeated until it makes up this process's share of the validation images."""
         images = self.images.unsqueeze(1).expand(-1, 10, -1, -1, -1) if view == "ten_crop" else self.images
         share = self.config.val_share(self.data.val_images)
         left = share.stop - share.start

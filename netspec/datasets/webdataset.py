@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import announce
 from netspec.datasets.cache import keep, key_of, recall
-from netspec.datasets.info import EXTENSIONS
+from netspec.datasets.layout import EXTENSIONS
 from netspec.datasets.photos import PhotoSet
 from netspec.errors import DataError
 from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
+
+if TYPE_CHECKING:
+    from netspec.datasets.registry import DataSet, Request
+
+logger = logging.getLogger(__name__)
 
 LABEL = ".cls"
 WORDS = {"train": {"train", "training"}, "val": {"val", "valid", "validation"}}
@@ -69,19 +74,20 @@ class Shards:
         return _identity(self.paths).encode() + self.rows.tobytes()
 
 
-def open_shards(name: str, folder: Path) -> PhotoSet[Shards]:
+def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
     """List the samples of a folder's archives, told apart by the words train and val; the list is kept.
 
     Raises:
         DataError: archives are missing or cannot be read, or a sample has no image or no class number.
     """
+    folder = Path(request.argument)
     train, val = (_listed(folder, part) for part in ("train", "val"))
     count = 1 + max(int(part.rows[:, 3].max()) for part in (train, val))
     empty = sorted(set(range(count)) - set(train.rows[:, 3].tolist()))
     if empty:
         others = f", and {len(empty) - 1:,} more of {count:,}," if len(empty) > 1 else ""
-        announce(f"note: class {empty[0]}{others} has no image to train on in {folder}")
-    return PhotoSet(name, tuple(map(str, range(count))), train, val)
+        logger.info("class %d%s has no image to train on in %s", empty[0], others, folder)
+    return PhotoSet(request.name, tuple(map(str, range(count))), train, val)
 
 
 def _listed(folder: Path, part: str) -> Shards:
@@ -92,7 +98,7 @@ def _listed(folder: Path, part: str) -> Shards:
         raise DataError(f"{message}, not compressed")
     key = key_of("shards", _identity(paths))
     if (kept := recall("shards", key)) is None:
-        announce(f"listing {len(paths):,} shards of {folder}: this happens once")
+        logger.info("listing %d shards of %s: this happens once", len(paths), folder)
         rows = [(number, *place) for number, path in enumerate(paths) for place in samples(path)]
         if not rows:
             raise DataError(f"{paths[0]} holds no samples: fetch it again")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from netspec.build.device import choose_device
-from netspec.datasets.image_folder import Folder
+from netspec.datasets.image_folder import ImageFolder
 from netspec.errors import DataError, TrainError
 from netspec.evaluation.inference import Images, Runtime, hear, open_images
 from netspec.evaluation.load import Saved
@@ -100,7 +100,7 @@ def judge(
 
 def _refuse_other_images(member: Saved, images: Images, first: Saved, others: Images) -> None:
     """Refuse networks whose runs held out different images of a folder: each knows some of the others'."""
-    if isinstance(images.data, Folder) and isinstance(others.data, Folder):
+    if isinstance(images.data, ImageFolder) and isinstance(others.data, ImageFolder):
         here, there = images.data.val.paths, others.data.val.paths
         if here.shape != there.shape or (here != there).any():
             message = f"{member.path} and {first.path} held out different images of {images.data.name}"

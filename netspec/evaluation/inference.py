@@ -14,8 +14,8 @@ from torch import Tensor
 
 from netspec.build.device import memory_explained, place
 from netspec.datasets.base import Batch, Data, LoaderConfig, check_fit
-from netspec.datasets.image_folder import Folder, class_folders, scan
-from netspec.datasets.info import find_parts
+from netspec.datasets.image_folder import ImageFolder, scan
+from netspec.datasets.layout import class_folders, find_parts
 from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.evaluation.load import Saved
@@ -56,7 +56,7 @@ def open_images(saved: Saved, name: str | None, root: Path | None) -> Images:
     if kind == "folder" and path and find_parts(Path(path)) is None and not _same(name, saved.data):
         classes = class_folders(Path(path))
         every = scan(Path(path), classes)
-        return Images(Folder(name, classes, every, every), "all images")
+        return Images(ImageFolder(name, classes, every, every), "all images")
     known = saved.root if name == saved.data else None
     data = open_data(
         name,

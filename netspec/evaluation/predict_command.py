@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from netspec.build.device import choose_device, memory_explained, place
-from netspec.datasets.info import EXTENSIONS
+from netspec.datasets.layout import EXTENSIONS
 from netspec.diagnostics import printable
 from netspec.errors import DataError, TrainError
 from netspec.evaluation.images import Seen, see

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from netspec.datasets.info import find_parts
+from netspec.datasets.layout import find_parts
 from netspec.language.values import spell
 from netspec.recipe import Recipe
 from netspec.training.state import Run

@@ -69,7 +69,7 @@ def test_what_two_processes_cannot_do_is_said(tmp_path):
     assert odd.returncode != 0
     assert "a batch of 63 images cannot be shared out evenly among 2 processes" in odd.stdout + odd.stderr
     wrong = together(tmp_path, "--data", "digit")
-    assert "no data set is named digit" in wrong.stderr
+    assert "unknown data set digit" in wrong.stderr
     assert "processes.py" not in wrong.stderr  # of the other one, whose peer has gone
     single = alone(tmp_path, "--shard", "--out", str(tmp_path / "run"))
     assert single.exit_code == 2

@@ -12,7 +12,7 @@ from importlib import import_module
 
 from netspec import plugins
 from netspec.checker import Report
-from netspec.datasets.info import Samples
+from netspec.datasets.info import DatasetInfo
 from netspec.errors import NetspecError
 from netspec.registry import Registry
 
@@ -29,7 +29,7 @@ class Options:
     """Whether to count operations other than MACs."""
     explain: bool = False
     """Whether to show the arithmetic of every layer."""
-    data: Samples | None = None
+    data: DatasetInfo | None = None
     """The data set whose images the parameters are compared with."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from netspec.checker import Report
-from netspec.datasets.info import Samples, figures
+from netspec.datasets.info import DatasetInfo
 from netspec.emit.formats import Format, Options
 from netspec.graph import Net, Node
 from netspec.memory import estimate
@@ -20,7 +20,7 @@ def write(reports: Sequence[Report], options: Options) -> str:
     return json.dumps(made[0] if len(made) == 1 else made, indent=2, ensure_ascii=False, default=str)
 
 
-def as_dict(report: Report, batch: int | None = None, data: Samples | None = None) -> dict[str, object]:
+def as_dict(report: Report, batch: int | None = None, data: DatasetInfo | None = None) -> dict[str, object]:
     """A report as JSON values: shapes are lists of sizes without the batch, names are state_dict paths."""
     net = report.net
     made: dict[str, object] = {
@@ -37,7 +37,7 @@ def as_dict(report: Report, batch: int | None = None, data: Samples | None = Non
         "plugins": [asdict(p) for p in report.plugins],
         "diagnostics": [d.as_json() for d in report.diagnostics],
     }
-    return made | {"data": figures(net, data)} if data and net else made
+    return made | {"data": data.to_dict(net)} if data and net else made
 
 
 def outputs(net: Net) -> list[dict[str, object]]:

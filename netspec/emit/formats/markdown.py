@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.checker import Report
-from netspec.datasets.info import sentence
+from netspec.datasets.info import params_sentence
 from netspec.emit.formats import Format, Options
 from netspec.emit.leaves import columns, leaf_cells
 from netspec.emit.summary import explain, title, totals
@@ -28,7 +28,7 @@ def section(net: Net, options: Options) -> str:
     ]
     facts = [
         *totals(net, estimate(net, options.batch)),
-        *([sentence(net, options.data)] if options.data else []),
+        *([params_sentence(net, options.data)] if options.data else []),
     ]
     parts = [
         f"**{escape(title(net))}**",

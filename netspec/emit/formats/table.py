@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.checker import Report
-from netspec.datasets.info import sentence
+from netspec.datasets.info import params_sentence
 from netspec.emit.formats import Format, Options
 from netspec.emit.rows import Row, rows
 from netspec.emit.summary import OPERATIONS, explain, title, totals
@@ -31,7 +31,7 @@ def network_table(net: Net, options: Options = Options()) -> str:  # noqa: B008 
     parts = [title(net), align(head, body, words=3), "\n".join(totals(net, memory))]
     parts += [explain(net)] if options.explain else []
     text = "\n\n".join(parts)
-    return f"{text}\n{sentence(net, options.data)}" if options.data else text
+    return f"{text}\n{params_sentence(net, options.data)}" if options.data else text
 
 
 def cells(row: Row, *, ops: bool) -> list[str]:

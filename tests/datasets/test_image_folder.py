@@ -16,7 +16,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from netspec.datasets.base import Data, LoaderConfig
-from netspec.datasets.info import samples
+from netspec.datasets.info import dataset_info
 from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe, read
@@ -195,10 +195,10 @@ def test_a_dead_worker_is_a_sentence(parts: Path, monkeypatch: pytest.MonkeyPatc
 def test_imagenet_needs_its_parts(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no train/ folder"):
         open_data("imagenet", tmp_path / "nowhere")
-    with pytest.raises(DataError, match="with --root"):
+    with pytest.raises(DataError, match="name its folder with `root`"):
         open_data("imagenet")
     (parts / "val" / "class2").rename(parts / "val" / "other")
-    with pytest.raises(DataError, match=r"val has no class folder class2"):
+    with pytest.raises(DataError, match=r"val has a class folder other, which .*train lacks"):
         open_data("imagenet", parts)
 
 
@@ -249,16 +249,16 @@ def test_parts_go_by_their_usual_names(names: tuple[str, str], photos: Callable[
     data = open_data(f"folder:{root}")
     assert (data.train_images, data.val_images) == (15, 6)
     assert data.class_names == ("class0", "class1", "class2")
-    assert samples(f"folder:{root}").train_images == 15
+    assert dataset_info(f"folder:{root}").train_images == 15
 
 
 def test_a_part_to_train_on_alone_is_refused(photos: Callable[..., Path]) -> None:
     root = photos("set/train", 5).parent
     (root / "extra").mkdir()
-    with pytest.raises(DataError, match=r"has train/ and no folder to validate on.*or name folder:.*/train"):
+    with pytest.raises(DataError, match=r"has train/ and no folder to validate on.*or use folder:.*/train"):
         open_data(f"folder:{root}")
     with pytest.raises(DataError, match="no folder to validate on"):
-        samples(f"folder:{root}")
+        dataset_info(f"folder:{root}")
 
 
 def test_train_can_be_a_class(photos: Callable[..., Path]) -> None:

@@ -1,4 +1,4 @@
-"""`netspec check --data`: parameters for each image, and what does not fit."""
+"""`netspec check --data`: parameters per image image, and what does not fit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from places import SPECS
 
 import netspec
 from netspec.cli import main
-from netspec.datasets import info as counts
-from netspec.datasets.info import EXTENSIONS, KNOWN, samples
+from netspec.datasets.info import dataset_info
 from netspec.datasets.registry import open_data
 
 
@@ -26,7 +25,7 @@ def test_alexnet_on_imagenet():
     """Krizhevsky et al. (2012): 60 million parameters and 1.2 million images."""
     run = check(SPECS / "alexnet.net", "--data", "imagenet")
     assert run.exit_code == 0
-    assert "62,378,344 / 1,281,167 = 48.7 parameters for each" in run.stdout
+    assert "62,378,344 / 1,281,167 = 48.7 parameters per image" in run.stdout
     assert not run.stderr
     found = json.loads(check(SPECS / "alexnet.net", "--data", "imagenet", "--format", "json").stdout)
     assert found["data"]["params_per_image"] == 62_378_344 / 1_281_167
@@ -52,19 +51,18 @@ def test_what_does_not_fit_is_a_warning_at_its_place():
 def test_more_classes_than_the_data_has_are_told_too(tmp_path):
     (tmp_path / "a.net").write_text("network A\ninput image: 1x8x8\nflatten; linear(12)\n")
     run = check(tmp_path / "a.net", "--data", "digits")
-    assert (run.exit_code, "digits has 10 classes, and linear gives 12" in run.stderr) == (0, True)
+    assert (run.exit_code, "digits has 10 classes, but the output of linear is 12" in run.stderr) == (0, True)
     (tmp_path / "a.net").write_text("network A\ninput image: 1x8x8\nconv(10, 3)\n")
-    assert "and conv gives 10x6x6" in check(tmp_path / "a.net", "--data", "digits").stderr
+    assert "but the output of conv is 10x6x6" in check(tmp_path / "a.net", "--data", "digits").stderr
 
 
 def test_counts_are_those_of_training(data_root):
     mnist, digits = open_data("mnist", data_root / "mnist"), open_data("digits")
     for data in (mnist, digits):
-        known = KNOWN[data.name]
+        known = dataset_info(data.name)
         assert known.train_images == data.train_images
         assert known.classes == len(data.class_names)
         assert known.channels == data.channels
-    assert counts.EXTENSIONS == EXTENSIONS
 
 
 @pytest.fixture
@@ -80,19 +78,19 @@ def tree(tmp_path) -> Path:
 
 
 def test_folders_are_counted_as_in_training(tree, tmp_path):
-    found, data = samples(f"folder:{tree}"), open_data(f"folder:{tree}")
+    found, data = dataset_info(f"folder:{tree}"), open_data(f"folder:{tree}")
     assert (found.train_images, found.classes) == (data.train_images, len(data.class_names)) == (16, 3)
     (tmp_path / "both").mkdir()
     (tmp_path / "both" / "train").symlink_to(tree)
     (tmp_path / "both" / "val").symlink_to(tree)
-    assert samples(f"folder:{tmp_path / 'both'}").train_images == 19
+    assert dataset_info(f"folder:{tmp_path / 'both'}").train_images == 19
 
 
 def test_what_cannot_be_counted(tree, tmp_path):
     refused = [
-        ("imagenett", 2, "did you mean `imagenet`"),
-        ("folder:", 2, "no data set"),
-        ("shards:x", 1, "not counted here, but by netspec train"),
+        ("imagenett", 2, "did you mean `imagenette` or `imagenet`"),
+        ("folder:", 2, "folder: lacks its path: write folder:PATH"),
+        ("shards:x", 2, "cannot count shards:x without reading it"),
         (f"folder:{tmp_path / 'gone'}", 1, "gone"),
         (f"folder:{tree / 'cats'}", 1, "no class folders"),
     ]
@@ -113,11 +111,11 @@ def test_a_spec_with_faults_has_no_ratio(tmp_path):
 def test_other_formats(form):
     run = check("lenet", "--data", "cifar10", "--format", form)
     assert run.exit_code == 0
-    assert ("parameters for each" in run.stdout) == (form == "markdown")
+    assert ("parameters per image" in run.stdout) == (form == "markdown")
     assert "data-channels" in run.output
 
 
 def test_the_ratio_of_the_zoo_is_counted_once():
     report = netspec.check("googlenet")
-    ratio = samples("imagenet").ratio(report.require())
+    ratio = dataset_info("imagenet").params_per_image(report.require())
     assert ratio == report.require().totals.params / 1_281_167

@@ -16,7 +16,6 @@ from PIL import Image
 
 from netspec.cli import main
 from netspec.datasets.base import LoaderConfig
-from netspec.datasets.packed import open_prepared
 from netspec.datasets.prepare import Packer, prepare
 from netspec.datasets.registry import open_data
 from netspec.errors import DataError
@@ -84,11 +83,12 @@ def test_random_windows_are_cut_from_a_copy(source: Path, tmp_path: Path) -> Non
     assert collect(batches.train(0))[0].shape == (12, 3, 16, 16)
 
 
-def test_the_recipes_size(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_recipes_size(source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     data = open_data(f"prepared:{copy(source, tmp_path / 'copy', 24)}")
     assert collect(data.open(setting()).validate())[0].shape == (3, 3, 16, 16)
-    assert "are resized again, from 24 to 20: prepare them with --size 20" in capsys.readouterr().err
-    with pytest.raises(DataError, match=r"short side of 24, but the recipe resizes to 30: .*--size 30"):
+    assert "is resized a second time, from 24 to 20: prepare it with `size=20`" in caplog.text
+    with pytest.raises(DataError, match=r"short side of 24, but the recipe resizes to 30: .*`size=30`"):
         data.open(setting(resize=30))
     small = open_data(f"prepared:{copy(source, tmp_path / 'small', 16)}")
     assert small.open(setting(resize=None)).preprocessing.resize == 16
@@ -103,7 +103,7 @@ def test_a_copy_of_imagenet_has_its_mean(photos: Callable[..., Path], tmp_path: 
 
 
 def test_a_worker_gets_no_copy_of_the_file(source: Path, tmp_path: Path) -> None:
-    photos = open_prepared("x", copy(source, tmp_path / "copy")).train
+    photos = open_data(f"prepared:{copy(source, tmp_path / 'copy')}").train  # type: ignore[attr-defined]
     before = photos.photo(3)
     assert len(pickle.dumps(photos)) < 2000
     assert (pickle.loads(pickle.dumps(photos)).photo(3) == before).all()
@@ -135,9 +135,9 @@ def test_an_interrupt_leaves_nothing(source: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_what_a_killed_run_left_is_written_over(source: Path, tmp_path: Path) -> None:
-    (tmp_path / ".copy.part").write_bytes(b"half")
+    (tmp_path / ".copy.d8f1x_2a").write_bytes(b"half")
     copy(source, tmp_path / "copy")
-    assert not (tmp_path / ".copy.part").exists()
+    assert [path.name for path in tmp_path.glob(".copy*")] == []
 
 
 def test_bad_images_are_all_named(source: Path, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ Usage = namedtuple("Usage", "total used free")
 
 def test_a_full_disk_is_refused_ahead(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**6, 10**6 - 9000, 9000))
-    with pytest.raises(DataError, match=r"would take about [\d.]+ kB, and 9 kB are free .*--quality 95"):
+    with pytest.raises(DataError, match=r"would take about [\d.]+ kB, and 9 kB are free .*`quality=95`"):
         copy(source, tmp_path / "copy")
 
 

@@ -34,7 +34,7 @@ REAL_MNIST = Path(os.environ.get("NETSPEC_DATA", Path(__file__).parents[3] / "sh
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing file": (
         lambda r: (r / "t10k-labels-idx1-ubyte").unlink(),
-        r"not t10k-labels-idx1-ubyte\[\.gz\]",
+        r"lacks t10k-labels-idx1-ubyte\[\.gz\]",
     ),
     "empty file": (lambda r: (r / "t10k-images-idx3-ubyte").write_bytes(b""), "t10k-images.*not an IDX file"),
     "not gzip": (
@@ -101,7 +101,7 @@ def test_no_mnist_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", fail)
-    with pytest.raises(DataError, match=r"the download failed .*name their folder with --root"):
+    with pytest.raises(DataError, match=r"the download failed .*name their folder with `root`"):
         open_data("mnist", tmp_path / "nothing")
 
 
@@ -249,10 +249,20 @@ def test_misfits(name: str, shape: tuple[int, ...], message: str) -> None:
         check_fit(open_data(name), shape)
 
 
-@pytest.mark.parametrize("name", ["cifar", "folder", "folder:"])
-def test_unknown_names(name: str) -> None:
-    with pytest.raises(DataError, match=f"no data set is named {name}: known are mnist, fashion-mnist"):
+UNKNOWN = {
+    "cifar": "unknown data set cifar: did you mean `cifar10`",
+    "weather": "unknown data set weather: known are mnist, fashion-mnist",
+    "mnist:5": "unknown data set mnist:5",
+    "folder": "folder lacks its path: write folder:PATH",
+    "folder:": "folder: lacks its path: write folder:PATH",
+}
+
+
+@pytest.mark.parametrize(("name", "message"), UNKNOWN.items(), ids=UNKNOWN)
+def test_unknown_names(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
         open_data(name)
+    assert caught.value.wrong_use
 
 
 def test_grey_images_have_no_lighting() -> None:

@@ -1,0 +1,167 @@
+"""Which folders of a photo collection are parts and classes, and which files are images; without torch."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.errors import DataError
+from netspec.files import reason
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+"""Endings of files that count as images without a look at their content."""
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"P5", b"P6", b"RIFF")
+"""What the content of images of these formats begins with."""
+TRAIN_NAMES = ("train", "training")
+VAL_NAMES = ("val", "valid", "validation", "test", "testing")
+"""Usual names of the folders to train and to validate on, in any case; the first one present counts."""
+NOT_CLASSES = ("__macosx", "$recycle.bin", "system volume information")
+"""Folders that operating systems and archivers leave behind, in lower case."""
+SHOWN = 5
+"""How many skipped files a note names."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The image files below a folder, sorted, and the other files there."""
+
+    images: list[bytes]
+    skipped: list[str]
+
+
+def find_parts(root: Path) -> tuple[Path, Path] | None:
+    """The folders to train and to validate on, by their usual names; None where `root` holds the classes.
+
+    Raises:
+        DataError: there is a folder to train on, with class folders in it, and none to validate on.
+    """
+    try:
+        folders = {p.name.lower(): p for p in sorted(root.iterdir(), reverse=True) if p.is_dir()}
+    except OSError:
+        return None
+    train, val = (
+        next((folders[name] for name in names if name in folders), None) for names in (TRAIN_NAMES, VAL_NAMES)
+    )
+    if train is None:
+        return None
+    if val is not None:
+        return train, val
+    if subfolders(train):
+        message = f"{root} has {train.name}/ and no folder to validate on, such as val/"
+        raise DataError(f"{message}: add one, or use folder:{train}, of which a share is held out")
+    return None  # a class of trains
+
+
+def class_folders(folder: Path) -> tuple[str, ...]:
+    """The names of the class folders, sorted.
+
+    Raises:
+        DataError: there are none, or they hold class folders themselves.
+    """
+    names = subfolders(folder)
+    if not names:
+        raise DataError(f"{folder} has no class folders: put each class's images in a folder of its own")
+    _refuse_nested(folder, names)
+    return tuple(names)
+
+
+def refuse_single(folder: Path, classes: tuple[str, ...]) -> None:
+    """Raise DataError for a single class, which leaves nothing to learn."""
+    if len(classes) == 1:
+        inside = subfolders(folder / classes[0])
+        deeper = f"folder:{folder / classes[0]}"
+        way = f"did you mean {deeper}?" if inside else "add a folder for each other class"
+        raise DataError(f"{folder} has a single class, {classes[0]}, and training needs two or more: {way}")
+
+
+def subfolders(folder: Path) -> list[str]:
+    """The names of a folder's subfolders, sorted, without hidden ones and those that systems leave behind.
+
+    Raises:
+        DataError: the folder does not exist or cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if e.is_dir() and not _ignored(e.name))
+    except FileNotFoundError as error:
+        raise DataError(f"{folder} does not exist: name the folder that holds the class folders") from error
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {reason(error)}") from error
+
+
+def _refuse_nested(folder: Path, names: list[str]) -> None:
+    """Refuse folders that hold the classes in turn, as when `folder` is one level too high."""
+    inside = {name: subfolders(folder / name) for name in names if not _has_images(folder / name)}
+    shared = Counter(sub for subs in inside.values() for sub in subs)
+    nested = [name for name, subs in inside.items() if sum(shared[sub] > 1 for sub in subs) > 1]
+    if not nested and len(inside) == len(names) > 1 and any(len(subs) > 1 for subs in inside.values()):
+        nested = [name for name, subs in inside.items() if len(subs) > 1]
+    if nested:
+        first, subs = folder / nested[0], ", ".join(inside[nested[0]][:3])
+        message = f"{first} holds folders ({subs}) and no images, so {folder} is one level too high"
+        raise DataError(f"{message}: use folder:{first}, or call the folders in {folder} train/ and val/")
+
+
+def _has_images(folder: Path) -> bool:
+    """Whether a folder holds an image itself, by the endings of names."""
+    with os.scandir(folder) as entries:
+        return any(e.name.lower().endswith(EXTENSIONS) and not e.is_dir() for e in entries)
+
+
+def list_images(folder: Path) -> Listing:
+    """List the files below a folder: images by their name or their content, and those skipped."""
+    images, skipped = [], []
+    for path in _files(folder):
+        if path.lower().endswith(EXTENSIONS) or _begins_as_image(path):
+            images.append(os.fsencode(path))
+        else:
+            skipped.append(path)
+    return Listing(sorted(images), sorted(skipped))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """The regular files below a folder, without hidden ones; links are followed, into each folder once."""
+    waiting, visited = [str(folder)], set()
+    while waiting:
+        current = waiting.pop()
+        status = os.stat(current)  # noqa: PTH116  # a Path for every folder takes long
+        if (status.st_dev, status.st_ino) in visited:
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        with os.scandir(current) as entries:
+            for entry in entries:
+                if _ignored(entry.name):
+                    continue
+                if entry.is_dir():
+                    waiting.append(entry.path)
+                elif entry.is_file():
+                    yield entry.path
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in NOT_CLASSES
+
+
+def _begins_as_image(path: str) -> bool:
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    return head.startswith(SIGNATURES) and (not head.startswith(b"RIFF") or head[8:] == b"WEBP")
+
+
+def skipped_note(folder: Path, skipped: list[str]) -> str:
+    """A sentence on the files below a folder that are no images.
+
+    >>> skipped_note(Path("set"), ["set/a/notes.txt"])
+    'set: skipped 1 file that is not a supported image: a/notes.txt'
+    """
+    names = [os.path.relpath(path, folder) for path in skipped[:SHOWN]]
+    more = f" and {len(skipped) - SHOWN} more" if len(skipped) > SHOWN else ""
+    what = "1 file that is not a supported image" if len(skipped) == 1 else ""
+    what = what or f"{len(skipped):,} files that are not supported images"
+    return f"{folder}: skipped {what}: {', '.join(names)}{more}"

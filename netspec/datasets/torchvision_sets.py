@@ -1,0 +1,227 @@
+"""The data sets that torchvision reads and downloads, and scikit-learn's digits."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import struct
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netspec.datasets.archives import find_images
+from netspec.datasets.cache import cache_folder
+from netspec.datasets.image_folder import Files, ImageFolder, split
+from netspec.datasets.in_memory import InMemorySet, Labelled, check_labels
+from netspec.errors import DataError
+
+if TYPE_CHECKING:
+    from netspec.datasets.registry import DataSet, Request, TorchvisionSet
+
+VALIDATE_EVERY = 5
+"""One in this many of scikit-learn's digits of each class is held out for validation."""
+IMAGE_DIMENSIONS, LABEL_DIMENSIONS = 3, 1
+"""As the last byte of an IDX file's magic number gives them."""
+
+
+def open_arrays(row: TorchvisionSet, request: Request) -> InMemorySet:
+    """Load images of one size into memory.
+
+    `root` holds torchvision's files, or `train/` and `test/` with class folders of images, or an archive of
+    such folders, or is that archive.
+    """
+    root = request.root or cache_folder(row.name)
+    if (found := find_images(row, root)) is not None:
+        return found
+    way = "put torchvision's files there, or train/ and test/ with class folders"
+    assert row.val is not None, "sets in memory have validation images of their own"
+    parts = [_load(row, root, way, options, request.download) for options in (row.train, row.val)]
+    labelled = [Labelled(_channels_first(part.data), _labels(part)) for part in parts]
+    return InMemorySet(row.name, _class_names(row, parts[0]), *labelled)
+
+
+def _channels_first(images: Any) -> Tensor:
+    """Images as uint8 N x C x H x W, from N x H x W, N x H x W x 3 or N x 3 x H x W."""
+    pixels = torch.as_tensor(np.asarray(images))
+    if pixels.dim() == 3:
+        return pixels.unsqueeze(1)
+    return pixels if pixels.shape[1] == 3 else pixels.permute(0, 3, 1, 2).contiguous()
+
+
+def _labels(part: Any) -> Tensor:
+    labels = part.targets if hasattr(part, "targets") else part.labels
+    return torch.as_tensor(np.asarray(labels)).long()
+
+
+def open_photos(row: TorchvisionSet, request: Request) -> ImageFolder:
+    """List the files of a set of photos; netspec decodes them, in the formats that it accepts."""
+    root = request.root or cache_folder(row.name)
+    way = "put torchvision's files there"
+    first = _load(row, root, way, row.train, request.download)
+    classes = _class_names(row, first)
+    if row.val is None:
+        return ImageFolder(row.name, classes, *split(_files(first), request.val_share, request.seed))
+    second = _load(row, root, way, row.val, request.download)
+    return ImageFolder(row.name, classes, _files(first), _files(second))
+
+
+def _files(part: Any) -> Files:
+    """The paths and class numbers of a part, without decoding an image."""
+    if hasattr(part, "loader"):
+        pairs = [part[index] for index in range(len(part))]  # the loader returns the path
+    elif hasattr(part, "_samples"):
+        pairs = part._samples
+    else:
+        pairs = list(zip(part._images, part._labels, strict=True))
+    return Files.of([str(path) for path, _ in pairs], [int(label) for _, label in pairs])
+
+
+def _load(row: TorchvisionSet, root: Path, way: str, options: Mapping[str, object], download: bool) -> Any:
+    """Let torchvision open the files under `root`, and download them only where they are missing.
+
+    `way` says what the user can put under `root` instead.
+    """
+    from torchvision import datasets
+
+    kind = getattr(datasets, row.torchvision)
+    if row.photos and "loader" in kind.__init__.__annotations__:
+        options = {**options, "loader": str}
+    try:
+        return kind(str(root), **options, download=False)
+    except (RuntimeError, OSError) as error:
+        if not download:
+            raise DataError(f"{root} holds no {row.torchvision}: {way}, or name another `root`") from error
+    except ImportError as error:
+        package = (error.name or str(error)).split(".")[0]
+        raise DataError(f"{row.name} needs {package}: pip install {package}") from error
+    with downloading(root, row.torchvision, f"{way}, or name another `root`"):
+        return kind(str(root), **options, download=True)
+
+
+def _class_names(row: TorchvisionSet, part: Any) -> tuple[str, ...]:
+    """torchvision's names of the classes, the first of several; their numbers where it has none."""
+    names = getattr(part, "classes", None) or range(row.classes or 0)
+    return tuple(name[0] if isinstance(name, tuple) else str(name) for name in names)
+
+
+@contextlib.contextmanager
+def downloading(root: Path, what: str, way: str) -> Iterator[None]:
+    """Raise a failed download as a DataError, and remove the empty folders that it leaves behind."""
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        inside = sorted(root.rglob("*"), reverse=True) if made else []
+        for folder in [*inside, *made]:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        reason = " ".join(str(error).split()).rstrip(":. ") or "no connection"
+        message = f"{root} holds no {what}, and the download failed ({reason})"
+        raise DataError(f"{message}: {way}") from error
+
+
+# MNIST's file format
+
+
+def open_idx(row: TorchvisionSet, request: Request) -> InMemorySet:
+    """Load a set from its four IDX files, gzipped or not, which torchvision downloads where they are missing.
+
+    torchvision itself reads them only unzipped, in `MNIST/raw`, and does not say which of them is damaged.
+    """
+    from torchvision import datasets
+
+    root = request.root or cache_folder(row.name)
+    kind = getattr(datasets, row.torchvision)
+    folder = _find(root, row)
+    if folder is None and request.download:
+        with downloading(
+            root, row.torchvision, "put the four IDX files there, or name their folder with `root`"
+        ):
+            kind(str(root), download=True, **row.train)
+        folder = _find(root, row)
+    if folder is None:
+        example = f"{row.prefixes[0]}-images-idx3-ubyte.gz"
+        raise DataError(f"{root} holds no {row.torchvision}: put the four IDX files there, such as {example}")
+    classes, first = _idx_classes(kind, row)
+    parts = [_idx_part(folder, prefix, classes, first) for prefix in row.prefixes]
+    return InMemorySet(row.name, classes, *parts)
+
+
+def _idx_classes(kind: Any, row: TorchvisionSet) -> tuple[tuple[str, ...], int]:
+    """The names of the classes, and the label of the first: EMNIST's letters are numbered from 1."""
+    split_name = row.train.get("split")
+    names = kind.classes_split_dict[split_name] if split_name else kind.classes
+    first = 1 if names[0] == "N/A" else 0
+    return tuple(
+        name.split(" - ")[0] if row.torchvision == "MNIST" else name for name in names[first:]
+    ), first
+
+
+def _idx_part(folder: Path, prefix: str, classes: tuple[str, ...], first: int) -> Labelled:
+    images = read_idx(idx_file(folder, f"{prefix}-images-idx3-ubyte"), IMAGE_DIMENSIONS)
+    labels = read_idx(idx_file(folder, f"{prefix}-labels-idx1-ubyte"), LABEL_DIMENSIONS)
+    part = Labelled(images.unsqueeze(1), labels.long() - first)
+    check_labels(part, len(classes), f"{folder} ({prefix})")
+    return part
+
+
+def _find(root: Path, row: TorchvisionSet) -> Path | None:
+    """The folder under `root` that holds one or more of the files."""
+    ends = ("images-idx3-ubyte", "labels-idx1-ubyte")
+    names = [f"{prefix}-{end}{zipped}" for prefix in row.prefixes for end in ends for zipped in ("", ".gz")]
+    folders = (root, root / row.torchvision / "raw", root / "raw", root / row.name)
+    return next((folder for folder in folders if any((folder / name).is_file() for name in names)), None)
+
+
+def idx_file(folder: Path, name: str) -> Path:
+    """The file of a name, gzipped or not; raises DataError where there is neither."""
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    raise DataError(f"{folder} lacks {name}[.gz]: fetch that file, or remove the others to download all")
+
+
+def read_idx(path: Path, dimensions: int) -> Tensor:
+    """Read an IDX file of bytes as a uint8 tensor with that many dimensions.
+
+    The header is two zeros, the type (8 is bytes), the number of dimensions, and the size of each.
+
+    Raises:
+        DataError: the file cannot be read, is damaged, or has another type or number of dimensions.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(4 + 4 * dimensions)
+            if len(head) < 4 + 4 * dimensions or head[:4] != bytes((0, 0, 8, dimensions)):
+                message = f"{path} is not an IDX file of bytes with {dimensions} dimensions"
+                raise DataError(f"{message}: fetch it again")
+            shape = struct.unpack(f">{dimensions}I", head[4:])
+            content = file.read(prod(shape))
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path} cannot be read or is damaged ({error}): fetch it again") from error
+    if len(content) != prod(shape):
+        raise DataError(f"{path} ends after {len(content)} of {prod(shape)} bytes: fetch it again")
+    return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(shape).copy())
+
+
+# scikit-learn's digits
+
+
+def open_digits(row: DataSet, request: Request) -> InMemorySet:
+    """Load 1,797 grey images of 8 x 8 pixels, a fifth of each class for validation."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise DataError("digits is part of scikit-learn: pip install scikit-learn") from error
+    bunch = load_digits()
+    images = torch.from_numpy(bunch.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
+    labels = torch.from_numpy(bunch.target).long()
+    rank = (labels.unsqueeze(1) == torch.arange(10)).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
+    held = rank % VALIDATE_EVERY == 0
+    parts = (Labelled(images[chosen], labels[chosen]) for chosen in (~held, held))
+    return InMemorySet(row.name, tuple("0123456789"), *parts)
