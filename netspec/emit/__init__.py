@@ -1,1 +1,1 @@
-"""Net to text: PyTorch source, pictures, tables, JSON."""
+"""Writers that turn a `Net` into PyTorch source, drawings, tables, JSON and HTML."""

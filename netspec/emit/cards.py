@@ -1,4 +1,4 @@
-"""Cards of the zoo as text: a list of them in each format, or one card in full."""
+"""The zoo's cards as text: a list of cards in several formats, or one card in full."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_NUMBER = 3
 
 
 def cells(card: Card) -> list[str]:
-    """The texts of one row."""
+    """Return the text of each cell in a card's row."""
     published = card.published
     accuracy = "" if card.top1 is None else f"{card.top1:.3f}"
     about = [card.name, card.paper.short, times(published.input)]
@@ -23,30 +23,30 @@ def cells(card: Card) -> list[str]:
 
 
 def table_list(cards: Sequence[Card]) -> str:
-    """A table aligned for a terminal, with a note on its columns."""
+    """Write cards as a table aligned for a terminal, with a note on its columns."""
     return align(COLUMNS, map(cells, cards), words=FIRST_NUMBER) + "\n\n" + note(cards)
 
 
 def markdown_list(cards: Sequence[Card]) -> str:
-    """A table in Markdown, with a note on its columns."""
+    """Write cards as a Markdown table, with a note on its columns."""
     return markdown(COLUMNS, map(cells, cards), words=FIRST_NUMBER) + "\n\n" + note(cards)
 
 
 def csv_list(cards: Sequence[Card]) -> str:
-    """A row for each card with numbers without units."""
+    """Write cards as CSV, one row for each card, with plain numbers."""
     head = ["name", "family", "params", "macs", "top1", "input", "year", "authors", "title"]
     return comma_separated(head, [csv_cells(c) for c in cards])
 
 
 def csv_cells(card: Card) -> list[object]:
-    """The values of one row of CSV."""
+    """Return the values of a card's CSV row."""
     paper, published = card.paper, card.published
     figures = [published.params, published.macs, "" if card.top1 is None else card.top1]
     return [card.name, card.family, *figures, times(published.input), paper.year, paper.authors, paper.title]
 
 
 def json_list(cards: Sequence[Card]) -> str:
-    """A list of objects with the fields of the cards' files."""
+    """Write cards as a JSON list of objects, with the fields of the cards' files."""
     return json.dumps([c.model_dump(mode="json") for c in cards], indent=2, ensure_ascii=False)
 
 
@@ -60,16 +60,16 @@ LISTINGS: Mapping[str, Callable[[Sequence[Card]], str]] = {
 
 
 def note(cards: Sequence[Card]) -> str:
-    """How many networks there are, and what the columns count."""
+    """Write the note below a list: the number of networks and the units of the columns."""
     networks = f"{len(cards)} network{'s' * (len(cards) != 1)}"
     accuracy = (
-        "top-1 in per cent on ImageNet-1K, of the best published weights, some of them at a larger input"
+        "top-1 is the accuracy of the best published weights on ImageNet-1K in %, for some at a larger input"
     )
     return f"{networks}; a MAC is {MACS}; {accuracy}"
 
 
 def card_text(card: Card) -> str:
-    """A card for people: paper, figures, and each of its weights with the images they expect."""
+    """Write a card for a terminal: its paper, its counts, and its weights with their preprocessing."""
     settings = ", ".join(f"{k}={spell(v)}" for k, v in card.arguments.items())
     published = card.published
     counts = f"{published.params:,} parameters, {human(published.macs)} MACs at {times(published.input)}"
@@ -85,7 +85,7 @@ def card_text(card: Card) -> str:
 
 
 def card_json(card: Card) -> str:
-    """A card as an object with the fields of its file."""
+    """Write a card as a JSON object with the fields of its file."""
     return json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
 
 
@@ -94,7 +94,7 @@ CARD_FORMATS: Mapping[str, Callable[[Card], str]] = {"text": card_text, "json": 
 
 
 def result(r: Result) -> str:
-    """Accuracies and weights in a paragraph."""
+    """Write one published result as a paragraph: its weights, accuracies and preprocessing."""
     accuracies = [f"{v:.3f} % top-{k}" for k, v in ((1, r.top1), (5, r.top5)) if v is not None]
     facts = [
         ("accuracy", f"{' and '.join(accuracies)} on {r.evaluation.data}" if accuracies else ""),
@@ -108,14 +108,14 @@ def result(r: Result) -> str:
 
 
 def images(e: Evaluation) -> str:
-    """How images are prepared, in one line."""
+    """Describe the preprocessing of images in one line."""
     parts = [f"short side to {e.resize}, {e.interpolation}", f"{e.crops} of {e.crop}x{e.crop}"]
     scale = [f"{n} {' '.join(f'{v:.4g}' for v in vs)}" for n, vs in (("mean", e.mean), ("std", e.std)) if vs]
     return "; ".join([*parts, ", ".join(scale) or "mean and std not published"])
 
 
 def listed(facts: Iterable[tuple[str, str]]) -> list[str]:
-    """One line for each fact that has a text."""
+    """Return one line for each fact whose text is not empty."""
     return [f"  {name:<8}  {text}" for name, text in facts if text]
 
 

@@ -1,4 +1,4 @@
-"""Net to HTML: its table, as notebooks show it."""
+"""The table of a network in HTML, for notebooks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from netspec.graph import Net
 from netspec.memory import estimate
 
 LARGEST = 400
-"""The most rows that a notebook shows; larger networks are folded to their outermost blocks."""
+"""The maximum number of rows; a network with more layers is folded to its outermost blocks."""
 
 
 def table(net: Net) -> str:
-    """The table of layers and the totals below it; text from the spec is escaped."""
+    """Write the table of layers and the totals below it; text from the spec is escaped."""
     body = rows(net)
     body = body if len(body) <= LARGEST else rows(net, 1)
     lines = [f"<table><caption>{text(title(net))}</caption>", f"<thead>{line('th', COLUMNS)}</thead><tbody>"]
@@ -26,7 +26,7 @@ def table(net: Net) -> str:
 
 
 def line(tag: str, texts: tuple[str, ...] | list[str]) -> str:
-    """One row; words to the left, figures to the right."""
+    """Write one row, with text aligned left and numbers aligned right."""
     aligned = ("left" if k < 3 else "right" for k in range(len(texts)))
     made = (f'<{tag} style="text-align:{a}">{text(t)}</{tag}>' for a, t in zip(aligned, texts, strict=True))
     return f"<tr>{''.join(made)}</tr>"

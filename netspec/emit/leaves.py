@@ -1,4 +1,4 @@
-"""A network as rows that can be added up: each layer once, or one row for a folded block or group."""
+"""A network as rows that add up to its totals: each layer is in one row, alone or in a folded block."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ COLUMNS = (
     "share",
     "field",
 )
-"""`bytes` is the size of parameters and buffers in float32, `share` the share of all parameters.
+"""`bytes` is the size of parameters and buffers in float32; `share` is the fraction of all parameters.
 
-`MACs` counts what runs for a prediction, `training MACs` what runs in training alone.
+`MACs` are those of a prediction; `training MACs` are those of layers that run only in training.
 """
 
 
 def columns(*, ops: bool = False) -> list[str]:
-    """The names of the columns; with `ops`, one for each kind of operation too."""
+    """Return the names of the columns; with `ops`, also one for each kind of operation."""
     return [*COLUMNS, *(OPERATIONS if ops else ())]
 
 
 def leaf_cells(net: Net, depth: int | None = None, *, ops: bool = False) -> Iterator[list[str | int | float]]:
-    """The cells of each row, numbers as numbers; the columns of counts add up to the network's totals."""
+    """Yield the cells of each row; the columns of counts add up to the network's totals."""
     total = net.totals.params
     for row in rows(net, depth):
         folded = row.scope and row.depth + 1 == depth
@@ -52,7 +52,7 @@ def leaf_cells(net: Net, depth: int | None = None, *, ops: bool = False) -> Iter
 
 
 def inputs(net: Net, row: Row) -> str:
-    """The shapes that flow into a layer, or into a folded block or group from outside."""
+    """Return the input shapes of a layer, or of a folded block or group."""
     own = {n.id for n in row.nodes}
     outer = dict.fromkeys(i for n in row.nodes for i in n.inputs if i not in own)
     return " ".join(str(net.nodes[i].shape) for i in outer)

@@ -1,4 +1,4 @@
-"""The layer types to Markdown, read off their classes: docs/ops.md."""
+"""The reference of layer types in Markdown (docs/ops.md), generated from the classes of the ops."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def manual() -> str:
 
 
 def family(op: type[Op]) -> str:
-    """The title of an op's family: its module's first line, without the full stop."""
+    """Return the title of an op's family: the first line of its module's docstring."""
     module = getmodule(op)
     return (module.__doc__ or "").partition("\n")[0].rstrip(".") if module else ""
 

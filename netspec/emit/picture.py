@@ -1,4 +1,4 @@
-"""Writing a drawing to a file: DOT as text, pictures by Graphviz."""
+"""Writing a drawing to a file, as DOT text or as a picture rendered by Graphviz."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from netspec.files import write_file
 from netspec.registry import Registry
 
 PNG_RESOLUTION = "  dpi=160\n}\n"
-"""More pixels than Graphviz's 96 to the inch, for print and slides."""
+"""Sets the resolution of PNG files to 160 pixels per inch, for print and slides; Graphviz's default is 96."""
 
 INSTALL = (
-    "`apt-get install graphviz` (Debian, Ubuntu) or `brew install graphviz` (macOS) installs it; "
-    "a file that ends in .dot can be written without it"
+    "install it with `apt-get install graphviz` (Debian, Ubuntu) or `brew install graphviz` (macOS), "
+    "or write a .dot file, which does not need it"
 )
 
 PICTURES: Registry[Callable[[str], bytes]] = Registry("picture format")
-"""What a drawing can be written as, by the ending of the file: DOT text to the file's content."""
+"""The converters from DOT text to the content of a picture file, by file suffix."""
 
 
 def dot_text(text: str) -> bytes:
-    """DOT itself, which needs no Graphviz."""
+    """Return the DOT text itself, which does not need Graphviz."""
     return text.encode()
 
 
 def by_graphviz(kind: str) -> Callable[[str], bytes]:
-    """A picture of this kind, drawn by Graphviz."""
+    """Return a converter that renders DOT text with Graphviz, to `kind` such as `svg`."""
     return lambda text: render(text, kind)
 
 
@@ -38,19 +38,20 @@ for _ending in (".svg", ".png", ".pdf"):
 
 
 def write_picture(text: str, path: Path) -> None:
-    """Write DOT text to `path` in the format of its ending; a failed write leaves the old file as it was.
+    """Write DOT text to `path` in the format of its suffix; if that fails, an existing file is unchanged.
 
     Raises:
-        PictureError: the ending is unknown, Graphviz is missing or fails, or the file cannot be written.
+        PictureError: the suffix is unknown, Graphviz is missing or fails, or the file cannot be written.
     """
     draw = PICTURES.find(path.suffix.lower())
     if draw is None:
         known = ", ".join(PICTURES)
-        raise PictureError(f"{path} must end in one of {known}, which says what to write", wrong_use=True)
+        message = f"the format of {path} is unknown: its name must end in one of {known}"
+        raise PictureError(message, wrong_use=True)
     if path.is_dir():
         raise PictureError(f"{path} cannot be written: it is a folder")
     if not path.parent.is_dir():
-        raise PictureError(f"{path} cannot be written: there is no folder {path.parent}")
+        raise PictureError(f"{path} cannot be written: the folder {path.parent} does not exist")
     content = draw(text)
     try:
         write_file(path, lambda file: file.write(content))
@@ -59,10 +60,10 @@ def write_picture(text: str, path: Path) -> None:
 
 
 def render(text: str, kind: str) -> bytes:
-    """Run Graphviz on DOT text.
+    """Render DOT text with Graphviz, to `kind` such as `svg`.
 
     Raises:
-        PictureError: Graphviz is not installed, or refuses the text.
+        PictureError: Graphviz is not installed, or it fails.
     """
     import graphviz
 
@@ -71,7 +72,7 @@ def render(text: str, kind: str) -> bytes:
     try:
         return bytes(graphviz.pipe("dot", kind, text.encode(), quiet=True))
     except graphviz.ExecutableNotFound:
-        message = "a picture needs the program `dot` of Graphviz, which is not installed"
+        message = "drawing a picture needs Graphviz's program `dot`, which is not installed"
         raise PictureError(f"{message}: {INSTALL}") from None
     except graphviz.CalledProcessError as error:
         output = (error.stderr or b"").decode(errors="replace").strip().splitlines()

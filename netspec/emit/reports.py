@@ -1,4 +1,4 @@
-"""Diagnostics of a report on standard error."""
+"""Showing the diagnostics of a report on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of a network's table: scopes with their sums, layers below them, folded at a depth."""
+"""The rows of a network's table: each scope with its sums, followed by its layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.shape import Cost, Shape
 
 @dataclass(frozen=True)
 class Row:
-    """One layer, or one scope with the sums over its layers; `scope` rows stand above their layers."""
+    """One layer, or one scope (`scope` is True) with sums over its layers, whose rows follow it."""
 
     name: str
     op: str
@@ -28,12 +28,12 @@ class Row:
 
 
 def rows(net: Net, depth: int | None = None) -> list[Row]:
-    """A row for each layer and scope, in order; scopes deeper than `depth` are folded into one row."""
+    """Return a row for each layer and scope, in order; scopes deeper than `depth` get one row each."""
     return [row for row in below(net, net.root, 0) if depth is None or row.depth < depth]
 
 
 def below(net: Net, scope: Scope, level: int) -> list[Row]:
-    """The rows of what a scope holds; the sums of each inner scope come from its own rows."""
+    """Return the rows of a scope's contents; the sums of an inner scope are computed from its rows."""
     made: list[Row] = []
     for child in scope.children:
         if isinstance(child, Scope):
@@ -79,7 +79,7 @@ def layer_row(net: Net, node: Node, level: int) -> Row:
 
 
 def describe(node: Node) -> str:
-    """A layer as the spec would write it: `conv(96, kernel=11, stride=4)`."""
+    """Write a layer as in a spec: `conv(96, kernel=11, stride=4)`."""
     if node.op.kind == "input":
         return "input"
     required = [n for n, f in type(node.op).model_fields.items() if f.is_required()]
@@ -92,7 +92,7 @@ def describe(node: Node) -> str:
 
 
 def field(node: Node) -> str:
-    """The receptive field in pixels: one number where it is square."""
+    """Write the receptive field in pixels: `11` if it is square, else `11x7`."""
     if not node.batched:
         return ""
     height, width = (f.size for f in node.sees)

@@ -1,4 +1,4 @@
-"""What is said about a network beside its table: title, totals, and the arithmetic of every layer."""
+"""The text around a network's table: its title, its totals, and the arithmetic of every layer."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from netspec.shape import CONVENTION
 
 OPERATIONS = ("comparisons", "additions", "multiplications", "divisions", "exponentials")
 BYTES_PER_NUMBER = 4
-"""Of float32."""
+"""The size of a float32."""
 
 
 def title(net: Net) -> str:
-    """The network with its parameters, and the paper that it is from."""
+    """Return the network's name and arguments, and its citation."""
     arguments = ", ".join(f"{k}={spell(v)}" for k, v in net.arguments.items())
     return f"{net.name}({arguments})" + (f"  {net.citation}" if net.citation else "")
 
 
 def totals(net: Net, memory: Memory) -> list[str]:
-    """The totals as sentences, each with its unit or convention."""
+    """Return the totals as sentences with units and conventions."""
     t = net.totals
     buffers = f", {t.buffers:,} in buffers" if t.buffers else ""
     weights = BYTES_PER_NUMBER * (t.params + t.buffers) / 1e6
@@ -35,7 +35,7 @@ def totals(net: Net, memory: Memory) -> list[str]:
 
 
 def human(count: float) -> str:
-    """A count with a unit.
+    """Write a count with a unit.
 
     >>> human(724_406_816), human(431_080)
     ('724.4 M', '431.1 k')
@@ -47,12 +47,12 @@ def human(count: float) -> str:
 
 
 def explain(net: Net) -> str:
-    """The arithmetic of every layer: shape, parameters, MACs and receptive field."""
+    """Work out the shape, parameters, MACs and receptive field of every layer."""
     return "\n\n".join("\n".join(arithmetic(net, n)) for n in net.layers)
 
 
 def arithmetic(net: Net, node: Node) -> list[str]:
-    """The arithmetic of one layer, a line for each count."""
+    """Work out the counts of one layer, one line for each count."""
     shapes = net.shapes(node)
     lines = [f"{node.name}: {describe(node)}"]
     sums = node.op.explain(*shapes, y=node.shape)

@@ -1,4 +1,4 @@
-"""What `netspec export` can write: each target by its name."""
+"""The targets of `netspec export`, by name."""
 
 from __future__ import annotations
 

@@ -41,9 +41,9 @@ def test_svg_is_in_unicode(tmp_path: Path, graphviz: None) -> None:
 REFUSED = {
     "net.jpeg": "must end in one of .dot, .gv, .svg, .png, .pdf",
     "net": "must end in one of",
-    "missing/net.dot": "there is no folder",
+    "missing/net.dot": "does not exist",
     "folder.dot": "is a folder",
-    "file/net.dot": "there is no folder",
+    "file/net.dot": "does not exist",
 }
 
 
@@ -62,8 +62,8 @@ def test_without_graphviz_the_error_says_how_to_install_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PictureError, match="not installed") as error:
         write_picture(TEXT, tmp_path / "net.svg")
-    for way in ("apt-get install graphviz", "brew install graphviz", "ends in .dot"):
-        assert way in str(error.value)
+    for phrase in ("apt-get install graphviz", "brew install graphviz", "write a .dot file"):
+        assert phrase in str(error.value)
 
 
 def test_what_graphviz_refuses_leaves_the_old_file(tmp_path: Path, graphviz: None) -> None:
@@ -88,7 +88,7 @@ def test_a_failed_write_leaves_the_old_file(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
-def test_the_file_has_the_mode_of_any_other(tmp_path: Path) -> None:
+def test_the_file_has_the_mode_of_a_new_file(tmp_path: Path) -> None:
     write_picture(TEXT, tmp_path / "net.dot")
     (tmp_path / "other").touch()
     assert (tmp_path / "net.dot").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -1,4 +1,4 @@
-"""Net to DOT: the drawing of a network, as text for Graphviz."""
+"""Drawing a network as DOT, the language of Graphviz."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from netspec.graph import Net, Output
 
 
 def dot(net: Net, *, direction: Direction = "TB", depth: int | None = None) -> str:
-    """Draw a network: a box a layer, groups as frames, shapes on the arrows.
+    """Draw a network as DOT text: layers are boxes, groups are frames, and arrows carry shapes.
 
-    `direction` is where the data flows to; scopes nested deeper than `depth` are folded into one box each.
+    `direction` is the direction of the data flow, such as `TB` for top to bottom. Each scope nested deeper
+    than `depth` is drawn as a single box.
     """
     drawing = figure(net, depth)
     looks = listed({**style.GRAPH, "rankdir": direction})
@@ -30,12 +31,12 @@ def dot(net: Net, *, direction: Direction = "TB", depth: int | None = None) -> s
 
 
 def listed(attributes: Attributes) -> str:
-    """Attributes of ours as DOT writes them."""
+    """Write attributes in DOT's syntax."""
     return ", ".join(f"{k}={quote(v) if isinstance(v, str) else v}" for k, v in attributes.items())
 
 
 def children(net: Net, cluster: Cluster, level: int) -> Iterator[str]:
-    """The statements inside a frame."""
+    """Write the DOT statements inside a frame."""
     for child in cluster.children:
         if isinstance(child, Box):
             yield statement(net, child, cluster.scope.path)
@@ -44,7 +45,7 @@ def children(net: Net, cluster: Cluster, level: int) -> Iterator[str]:
 
 
 def frame(net: Net, cluster: Cluster, around: str, level: int) -> Iterator[str]:
-    """A group or block: a frame with its caption."""
+    """Write a group or block as a frame with a caption."""
     scope = cluster.scope
     looks: Attributes = {
         "style": "rounded,filled,dashed" if scope.shares else "rounded,filled",
@@ -61,7 +62,7 @@ def frame(net: Net, cluster: Cluster, around: str, level: int) -> Iterator[str]:
 
 
 def statement(net: Net, box: Box, around: str) -> str:
-    """The node of a box."""
+    """Write the DOT node of a box."""
     kind = box.head.op.kind
     looks: dict[str, str | int | float] = {}
     if not box.scopes:
@@ -74,7 +75,7 @@ def statement(net: Net, box: Box, around: str) -> str:
 
 
 def terminal(net: Net, output: Output) -> str:
-    """The end of an output; one that only training needs is dashed."""
+    """Write the node of an output; an output used only in training is dashed."""
     rows = [(output.name if len(net.outputs) > 1 else "", style.TITLE, "b"), ("output", style.BODY, "")]
     if output.training:
         rows.append((f"in training, weight {output.weight:g}", style.SMALL, "i"))
@@ -85,12 +86,12 @@ def terminal(net: Net, output: Output) -> str:
 
 
 def end(output: Output) -> str:
-    """The name of an output's node, which no layer can have, for brackets cannot stand in a label."""
+    """Return the name of an output's node; its parentheses keep it distinct from every layer's name."""
     return quote(f"output({output.name})")
 
 
 def arrow(a: Arrow) -> str:
-    """A value on its way, with its shape."""
+    """Write an arrow, labelled with the shape of its value."""
     target = quote(a.target.name) if isinstance(a.target, Box) else end(a.target)
     tip = quote(f"{a.value.name}: {a.value.shape}")
     looks = {"label": f" {a.value.shape} ", **({"style": "dashed"} if a.aside else {})}

@@ -1,4 +1,4 @@
-"""What a drawing shows: boxes of layers, in groups, with arrows between them."""
+"""The structure of a drawing: boxes of layers, frames around groups, and arrows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from netspec.graph import Net, Node, Output, Scope
 from netspec.ops.reshape import Identity
 
 FOLLOWERS = ("activation", "dropout", "norm")
-"""Kinds that are drawn in the box of the layer they follow."""
+"""Kinds of layers that are drawn in the box of the preceding layer."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Layers drawn as one box: a layer and what follows it in line, or all of the folded `scopes`.
+    """Layers drawn as one box: a layer and its followers, or the contents of the folded `scopes`.
 
-    More than one scope stands for a row of equal ones, each fed by the one before alone.
+    Several scopes form a chain of identical scopes, in which each takes only the output of the one before.
     """
 
     nodes: tuple[Node, ...]
@@ -33,13 +33,13 @@ class Box:
 
     @property
     def shares(self) -> bool:
-        """Whether its weights are another layer's."""
+        """Whether the box reuses the weights of another layer."""
         return any(s.shares for s in self.scopes) or self.head.shares is not None
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A group or block drawn as a frame around what it holds."""
+    """A group or block drawn as a frame around its contents."""
 
     scope: Scope
     children: tuple[Cluster | Box, ...]
@@ -54,7 +54,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A value on its way from a box to a box, or to an output; `aside` if only training needs it."""
+    """An arrow that carries a value to a box or an output; `aside` if it is used only in training."""
 
     value: Node
     source: Box
@@ -64,18 +64,18 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Figure:
-    """A network as it is drawn."""
+    """A network laid out in boxes and frames."""
 
     net: Net
     root: Cluster
 
     @cached_property
     def place(self) -> Mapping[int, Box]:
-        """The box of every layer that is drawn."""
+        """The box of each drawn layer, by node id."""
         return {node.id: box for box in self.root.boxes() for node in box.nodes}
 
     def arrows(self) -> Iterator[Arrow]:
-        """Every arrow, in the order of what it leads to; a folded box takes each value once."""
+        """Yield all arrows, ordered by target; a folded box gets one arrow for each of its inputs."""
         extra = self.net.training_only
         for box in self.root.boxes():
             taken = [origin(self.net, i) for node in box.nodes for i in node.inputs]
@@ -88,13 +88,13 @@ class Figure:
 
 
 def figure(net: Net, depth: int | None = None) -> Figure:
-    """Lay a network out in boxes; scopes that lie deeper than `depth` are folded into one box each."""
+    """Lay a network out in boxes; each scope nested deeper than `depth` becomes one box."""
     boxes = {box.head.id: box for box in gather(net)}
     return Figure(net, Cluster(net.root, tuple(inside(net, net.root, boxes, depth))))
 
 
 def origin(net: Net, value: int) -> Node:
-    """The node that makes a value: an identity only passes it on."""
+    """Return the node that computes a value, skipping identity layers."""
     node = net.nodes[value]
     while isinstance(node.op, Identity):
         node = net.nodes[node.inputs[0]]
@@ -102,7 +102,7 @@ def origin(net: Net, value: int) -> Node:
 
 
 def gather(net: Net) -> Iterator[Box]:
-    """Put every layer into a box, or into that of the layer it follows."""
+    """Yield the boxes of all layers; followers, such as activations, share the box of the layer before."""
     groups: dict[int, list[Node]] = {}
     for node in net.nodes:
         if isinstance(node.op, Identity):
@@ -118,7 +118,10 @@ def gather(net: Net) -> Iterator[Box]:
 
 
 def follows(net: Net, node: Node) -> bool:
-    """Whether a layer is drawn in the box of the one before: of its scope, and for it alone."""
+    """Whether a layer is drawn in the box of the layer before.
+
+    It is if both lie in the same scope and the layer is the only consumer of the layer before.
+    """
     if node.op.kind not in FOLLOWERS or len(node.inputs) != 1 or (node.shares is not None and node.tensors):
         return False
     before = net.nodes[node.inputs[0]]
@@ -131,7 +134,7 @@ def follows(net: Net, node: Node) -> bool:
 def inside(
     net: Net, scope: Scope, boxes: Mapping[int, Box], depth: int | None, level: int = 1
 ) -> list[Cluster | Box]:
-    """What a scope draws: boxes, frames around groups, folded boxes; a scope of one box needs no frame."""
+    """Lay out the contents of a scope; a scope with a single box gets no frame."""
     drawn: list[Cluster | Box] = []
     for child in scope.children:
         if not isinstance(child, Scope):
@@ -153,7 +156,7 @@ def inside(
 
 
 def continues(net: Net, row: Box, box: Box) -> bool:
-    """Whether a folded box repeats those before it: the same layers, fed by the last of the row alone."""
+    """Whether a folded box extends a chain: the same layers, whose only input is the chain's last output."""
     size = len(box.nodes)
     before = row.nodes[-size:]
     if not row.scopes or len(row.nodes) != size * len(row.scopes):
@@ -166,7 +169,7 @@ def continues(net: Net, row: Box, box: Box) -> bool:
 
 
 def pattern(nodes: tuple[Node, ...], scope: Scope) -> tuple[object, ...]:
-    """A scope without what tells it from others of its kind: its path, and where its input comes from."""
+    """Describe a scope without its path and the origin of its input, so that identical scopes are equal."""
     first, path = nodes[0].id, len(scope.path)
     inputs = [tuple(max(i - first, -1) for i in n.inputs) for n in nodes]
     layers = [(n.name[path:], n.op, n.shape, n.shares, n.tensors) for n in nodes]

@@ -1,4 +1,4 @@
-"""What stands in a box, under the pointer, and over a group."""
+"""The texts of a drawing: labels of boxes, captions of groups, the heading and the tooltips."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 SIGNS = {"add": "+", "mul": TIMES}
 HIDDEN = ("init", "bias_init")
 SHOWN = {"dropout": ("p",)}
-"""Arguments that a reader looks for even where they have their defaults, by the kind of layer."""
+"""Arguments that are shown even at their defaults, by the kind of layer."""
 WIDE, LONG = 34, 60
-"""Signs on a line of a box before it breaks, and in a text before it is cut."""
+"""The maximum length of a line in a box, and of a text before it is truncated, in characters."""
 
 
 def words(op: Op) -> list[str]:
-    """The arguments of an op as a spec says them: `96`, `11x11`, `stride 4`."""
+    """Return the arguments of an op, such as `96`, `11x11`, `stride 4`."""
     given, parts = op.summary(), []
     for name, field in type(op).model_fields.items():
         value = getattr(op, name)
@@ -37,19 +37,19 @@ def words(op: Op) -> list[str]:
 
 
 def phrase(op: Op) -> list[str]:
-    """An op and its arguments: `conv 96`, `11x11`, `stride 4`."""
+    """Return an op and its arguments, such as `conv 96`, `11x11`, `stride 4`."""
     parts = words(op)
     return [" ".join([op.keyword, *parts[:1]]), *parts[1:]]
 
 
 def say(value: object) -> str:
-    """A value in a few signs."""
+    """Write an argument's value, truncated to `LONG` characters."""
     text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else spell(value)
     return shorten(text, LONG)
 
 
 def title(name: str, around: str) -> str:
-    """A name as seen from the group around it; where it is but a number, the group's own name helps."""
+    """Return a name relative to its group; a mere number keeps the group's own name in front."""
     short_name = name.removeprefix(f"{around}.") if around else name
     if short_name[:1].isdigit() and around:
         short_name = f"{around.rpartition('.')[2]}.{short_name}"
@@ -57,7 +57,7 @@ def title(name: str, around: str) -> str:
 
 
 def call(scope: Scope) -> str:
-    """The block that a scope is, with the values of its arguments."""
+    """Return the call of a scope's block, with the values of its arguments."""
     if scope.block is None:
         return ""
     arguments = ", ".join(map(spell, scope.arguments.values()))
@@ -65,7 +65,7 @@ def call(scope: Scope) -> str:
 
 
 def label(net: Net, box: Box, around: str) -> str:
-    """The HTML-like label of a box: its name, what it does, what follows in line, and what it counts."""
+    """Write the HTML-like label of a box: its name, its op, its followers and its counts."""
     if box.scopes:
         return stack([title_row(box, around), *folded_rows(box), counts(box), *shared(net, box)])
     if box.head.op.kind == "merge":
@@ -76,7 +76,7 @@ def label(net: Net, box: Box, around: str) -> str:
 
 
 def doing(box: Box, around: str) -> list[str]:
-    """What the first layer of a box does; where its name says the op already, the arguments are enough."""
+    """Describe the first layer of a box; if its name is the op's keyword, the arguments are enough."""
     op = box.head.op
     if op.kind == "input":
         return ["input"]
@@ -84,11 +84,11 @@ def doing(box: Box, around: str) -> list[str]:
 
 
 Row = tuple[str, int, str]
-"""A line of a label: its text, its size, and `b` or `i` where it is set so."""
+"""A line of a label: its text, its size in points, and `b` for bold, `i` for italic, or an empty string."""
 
 
 def stack(rows: list[Row]) -> str:
-    """Rows under each other; small ones are faint."""
+    """Stack rows into an HTML-like label; small ones are grey."""
     return "<" + "<br/>".join(row(*r) for r in rows if r[0].strip()) + ">"
 
 
@@ -106,7 +106,7 @@ def title_row(box: Box, around: str) -> Row:
 
 
 def folded_rows(box: Box) -> list[Row]:
-    """What a folded box stands for."""
+    """Describe the contents of a folded box: its block, repetitions and number of layers."""
     times, each = len(box.scopes), len(box.nodes) // len(box.scopes)
     block = call(box.scopes[0])
     inside = f"{each} layer{'s' * (each != 1)}"
@@ -116,13 +116,13 @@ def folded_rows(box: Box) -> list[Row]:
 
 
 def after(box: Box) -> list[Row]:
-    """The layers that follow in line."""
+    """Describe the followers in a box."""
     followers = [", ".join(phrase(n.op)) for n in box.nodes[1:]]
     return [(line, BODY, "i") for line in wrap(followers, WIDE, " · ")]
 
 
 def counts(box: Box) -> Row:
-    """Parameters and multiply-accumulates, where there are any."""
+    """Write the parameters and multiply-accumulates of a box, leaving out zeros."""
     params, macs = sum(n.params for n in box.nodes), sum(n.cost.macs for n in box.nodes)
     parts = [f"{short(params)} param{'s' * (params != 1)}"] if params else []
     parts += [f"{short(macs)} MACs"] if macs else []
@@ -130,7 +130,7 @@ def counts(box: Box) -> Row:
 
 
 def shared(net: Net, box: Box) -> list[Row]:
-    """Whose weights a box uses again."""
+    """Name the layer or scope whose weights a box reuses, if any."""
     if not box.shares:
         return []
     owner = box.scopes[0].shares or "" if box.scopes else ""
@@ -140,7 +140,7 @@ def shared(net: Net, box: Box) -> list[Row]:
 
 
 def heading(net: Net) -> str:
-    """The line over the drawing: what it is, where it comes from, what goes in and what it counts."""
+    """Write the heading of a drawing: the network, its citation, its inputs and its totals."""
     inputs = ", ".join(f"{n.name} {n.shape}" for n in net.inputs)
     t = net.totals
     parts = [inputs, f"{t.layers} layers", f"{short(t.params)} params", f"{short(t.macs)} MACs"]
@@ -153,7 +153,7 @@ def heading(net: Net) -> str:
 
 
 def names(net: Net) -> list[Row]:
-    """The network with its arguments, on a line of their own where they are long."""
+    """Write the network's name and arguments; long arguments get a line of their own."""
     arguments = [f"{name}={spell(value)}" for name, value in net.arguments.items()]
     whole = f"{net.name}({', '.join(arguments)})" if arguments else net.name
     if len(whole) <= LONG or not arguments:
@@ -162,26 +162,26 @@ def names(net: Net) -> list[Row]:
 
 
 def caption(scope: Scope, around: str) -> str:
-    """The lines over a group, at its left so that what flows in has its way."""
+    """Write the caption of a group, aligned left so that it does not collide with incoming arrows."""
     shares = f"weights of {shorten(scope.shares, LONG)}" if scope.shares else ""
     rows = [(title(scope.path, around), 11, "b"), (call(scope), BODY, ""), (shares, SMALL, "i")]
     return "<" + "".join(f'{row(*r)}<br align="left"/>' for r in rows if r[0].strip()) + ">"
 
 
 def tooltip(net: Net, box: Box) -> Iterator[str]:
-    """All that is known of a box, in lines of plain text."""
+    """Yield the lines of a box's tooltip, in plain text."""
     if not box.scopes:
         for node in box.nodes:
             yield from facts(net, node)
         return
     names = [s.path for s in (box.scopes[0], box.scopes[-1])][: len(box.scopes)]
     yield f"{' to '.join(names)} {call(box.scopes[0])}".rstrip() + f": {len(box.nodes)} layers"
-    yield f"gives {box.nodes[-1].shape}"
+    yield f"output shape {box.nodes[-1].shape}"
     yield numbers(sum(n.params for n in box.nodes), sum(n.cost.macs for n in box.nodes))
 
 
 def facts(net: Net, node: Node) -> Iterator[str]:
-    """A layer with all its arguments, its shapes, counts and receptive field."""
+    """Describe a layer: all its arguments, its shapes, its counts and its receptive field."""
     fields = type(node.op).model_fields
     arguments = ", ".join(f"{name}={spell(single(getattr(node.op, name)))}" for name in fields)
     yield shorten(f"{node.name}: {node.op.keyword or node.op.kind}({arguments})", 400)

@@ -1,4 +1,4 @@
-"""How a drawing looks: one colour for each kind of layer, calm in print and apart for colour-blind eyes."""
+"""The style of drawings; each kind of layer has a colour that colour-blind readers can distinguish."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PALETTE: Mapping[Kind, tuple[str, str]] = {
     "reshape": ("#e8e8e8", "#777777"),
     "tensor": ("#ded3ec", "#74559e"),
 }
-"""Fill and outline, after Paul Tol's light scheme (Colour Schemes, SRON 2021), paler for dark text."""
+"""Fill and outline colours, after Paul Tol's light scheme (Colour Schemes, SRON 2021), paler under text."""
 
 FOLDED = ("#dfe4ea", "#5a6672")
 GROUNDS = ("#f8f8f8", "#f0f0f0", "#e8e8e8")
-"""Grounds of groups by how deep they lie."""
+"""Background colours of groups, by nesting level."""
 
 FONT, INK, FAINT = "Helvetica,Arial,sans-serif", "#1a1a1a", "#4d4d4d"
 TITLE, BODY, SMALL = 12, 10, 9

@@ -1,4 +1,4 @@
-"""Text in a drawing: what a spec says is shown, never obeyed."""
+"""Text in drawings, escaped so that Graphviz never interprets text from a spec as markup."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 def escape(text: str) -> str:
     r"""Make any text safe in DOT, in quotes and in HTML-like labels, and so in SVG.
 
-    Signs of XML become entities, what cannot be seen becomes a space, and a backslash is written twice,
-    or Graphviz would put names in the place of `\N` and `\G`, in labels of both sorts.
+    XML's special characters become entities, unprintable characters become spaces, and backslashes are
+    doubled, since Graphviz would replace `\N` and `\G` by names in both kinds of labels.
 
     >>> print(escape(r'<b> & "q" \N'), escape("a\x00b"))
     &lt;b&gt; &amp; &quot;q&quot; \\N a b
@@ -30,7 +30,7 @@ def quote(*lines: str) -> str:
 
 
 def short(count: int) -> str:
-    """A count in three digits and a unit.
+    """Write a count with three digits and a unit.
 
     >>> short(999), short(34_944), short(999_999), short(1_135_256_096)
     ('999', '34.9k', '1M', '1.14G')
@@ -42,7 +42,7 @@ def short(count: int) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Cut a text that is longer than `most` signs.
+    """Truncate a text to `most` characters.
 
     >>> shorten("Inception(64, 96, 128)", 18)
     'Inception(64, 96…'
@@ -51,7 +51,7 @@ def shorten(text: str, most: int) -> str:
 
 
 def wrap(parts: Sequence[str], most: int, between: str = ", ") -> list[str]:
-    """Lay parts out on lines of about `most` signs, broken between parts alone, the lines about equally long.
+    """Wrap parts into lines of at most `most` characters and about equal length, breaking between parts.
 
     >>> wrap(["conv 64", "7x7", "stride 2", "padding 3"], 30)
     ['conv 64, 7x7,', 'stride 2, padding 3']
@@ -65,7 +65,7 @@ def wrap(parts: Sequence[str], most: int, between: str = ", ") -> list[str]:
 
 
 def fill(parts: Sequence[str], most: int, between: str) -> list[str]:
-    """Put as many parts on a line as fit."""
+    """Fill each line with as many parts as fit."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + len(between) + len(part) <= most:

@@ -1,4 +1,4 @@
-"""Net to PyTorch source: the Python that a person would write, and that needs torch alone."""
+"""Generating PyTorch source from a `Net`: readable Python that imports only torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.graph import Net
 
 
 def source(net: Net) -> str:
-    """One nn.Module class for each block of the spec, layers under their labels, and a plain `forward`."""
+    """Write a network as Python source, with one nn.Module class for each distinct block of the spec."""
     foreign = foreign_source(net)
     classes = Classes(net, class_name(net), foreign.names)
     root = classes.root.template
@@ -29,12 +29,12 @@ def source(net: Net) -> str:
 
 
 def class_name(net: Net) -> str:
-    """The name of the network's class in the generated source."""
+    """Return the name of the network's class in the generated source."""
     return unique(net.name, foreign_source(net).names)
 
 
 def import_lines(imports: set[str]) -> list[str]:
-    """Import statements in the usual order: torch below the others, `import` above `from`."""
+    """Sort import statements: those of torch last, and `import` before `from`."""
     ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
     torch = [line for line in ordered if line.split()[1].split(".")[0] == "torch"]
     others = [line for line in ordered if line not in torch]
@@ -42,7 +42,7 @@ def import_lines(imports: set[str]) -> list[str]:
 
 
 def describe(net: Net) -> str:
-    """The docstring of the network's class; what the spec quotes cannot end it."""
+    """Return the docstring of the network's class; double quotes are replaced, since they could end it."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in net.arguments.items())
     head = f"{net.name}({arguments})" + (f": {net.citation}" if net.citation else "")
     inputs = ", ".join(f"{n.name} ({n.shape})" for n in net.inputs)
@@ -56,7 +56,7 @@ def describe(net: Net) -> str:
 
 
 def write(template: Template, extra: list[str], docstring: str | None) -> str:
-    """The text of one class."""
+    """Write the source of one class."""
     lines = [f"class {template.name}(nn.{'Sequential' if template.sequential else 'Module'}):"]
     if docstring:
         first, _, rest = docstring.partition("\n")

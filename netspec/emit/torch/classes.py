@@ -1,4 +1,4 @@
-"""The classes of the generated source: scopes of one structure share one."""
+"""The classes of the generated source; scopes with the same structure share a class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netspec.ops.start import INITS
 
 
 class Classes:
-    """Every class of a network, inner ones first."""
+    """The classes of a network, each after the classes it uses."""
 
     def __init__(self, net: Net, name: str, reserved: Set[str] = frozenset()) -> None:
         self.net, self.wiring, self.starts = net, Wiring(net), Starts(net)
@@ -30,7 +30,7 @@ class Classes:
             solve(template)
 
     def instance(self, scope: Scope) -> Instance:
-        """Lay out a scope as a class, or find the class that is laid out alike."""
+        """Lay out a scope as a class, or reuse the class with the same layout."""
         slots = Slots()
         sequential = bool(scope.path) and self.chained(scope) and counted(self.labels(scope))
         if sequential:
@@ -60,7 +60,7 @@ class Classes:
         return made
 
     def inputs(self, scope: Scope) -> list[tuple[int, str]]:
-        """The values that forward takes, with their names."""
+        """Return the inputs of a scope's forward, as node ids with parameter names."""
         ids = [n.id for n in self.net.inputs] if not scope.path else list(self.wiring.interface(scope).inputs)
         if len(ids) == 1:
             return [(ids[0], "x")]
@@ -70,7 +70,7 @@ class Classes:
         return list(named.items())
 
     def children(self, scope: Scope, slots: Slots) -> list[tuple[str, Layout]]:
-        """A scope's modules by name."""
+        """Lay out the modules of a scope, by name."""
         made: list[tuple[str, Layout]] = []
         for child in scope.children:
             if isinstance(child, Scope):
@@ -87,14 +87,14 @@ class Classes:
         return made
 
     def labels(self, scope: Scope) -> list[str]:
-        """The names of a scope's children."""
+        """Return the names of a scope's children."""
         return [c.name if isinstance(c, Scope) else self.net.nodes[c].label for c in scope.children]
 
     def named(self, scope: Scope) -> Iterator[tuple[str, Scope | int]]:
         return zip(self.labels(scope), scope.children, strict=True)
 
     def started(self, scope: Scope, target: str, indexed: bool, slots: Slots) -> Iterator[Layout]:
-        """The calls that start the weights of a scope's own layers, those in its nn.Sequential included."""
+        """Yield the calls that initialize a scope's own layers, including those in its nn.Sequential."""
         for name, child in self.named(scope):
             place = f"{target}[{name}]" if indexed else target + member(name)
             if isinstance(child, Scope):
@@ -111,7 +111,7 @@ class Classes:
                 yield Call(f"nn.init.{call.name}_", (Raw(text),), options)
 
     def functional(self, node: Node) -> bool:
-        """Whether a layer needs no module in a written-out forward."""
+        """Whether a layer is written as an expression in forward, without a module."""
         return node.op.torch_expr(*["x"] * len(node.inputs)) is not None
 
     def leaf(self, node: Node, slots: Slots) -> Layout:
@@ -125,7 +125,7 @@ class Classes:
         return Call("nn.Parameter", (zeros,), ()) if node.op.keyword == "param" else Buffer(node.label, zeros)
 
     def code(self, node: Node, slots: Slots, label: str) -> Call:
-        """A leaf module with its numbers as holes, options at PyTorch's defaults left to the rendering."""
+        """Lay out a layer's module, with placeholders for its numbers; `write` omits default options."""
         made = node.op.torch_module(*self.net.shapes(node))
         assert made is not None
         options = dict(made.options)
@@ -141,26 +141,26 @@ class Classes:
         return Call(made.function, tuple(args), tuple(given))
 
     def may_overwrite(self, node: Node) -> bool:
-        """Whether an activation may work in place: nothing else reads its input, nor does a backward pass."""
+        """Whether an activation may overwrite its input, which then no other layer and no gradient needs."""
         source = self.net.nodes[node.inputs[0]]
         alone = list(self.wiring.real_users(source.id)) == [node.id] and source.id not in self.wiring.returned
         return alone and source.op.new_memory and node.id not in self.shared and node.shares is None
 
     def module(self, scope: Scope, slots: Slots) -> Layout:
-        """A scope as its parent writes it: an nn.Sequential where it is a plain chain, else an own class."""
+        """Lay out a scope inside its parent: as an nn.Sequential if it is a plain chain, else as a class."""
         if scope.block or not self.chained(scope):
             return slots.instance(self.instance(scope))
         return Chain(tuple((name, self.part(child, slots, scope.name)) for name, child in self.named(scope)))
 
     def part(self, child: Scope | int, slots: Slots, around: str = "") -> Layout:
-        """A part of an nn.Sequential."""
+        """Lay out one part of an nn.Sequential."""
         if isinstance(child, Scope):
             return self.module(child, slots)
         node = self.net.nodes[child]
         return self.code(node, slots, "_".join(x for x in (around, node.label) if x))
 
     def chained(self, scope: Scope) -> bool:
-        """Whether each child takes the value of the one before, and nothing leaves but the last value."""
+        """Whether each child uses only the output of the one before, and only the last is used outside."""
         io, value = self.wiring.interface(scope), None
         if len(io.inputs) != 1 or len(io.outputs) != 1 or scope.shares:
             return False
@@ -192,12 +192,12 @@ class Classes:
 
 
 def counted(labels: list[str]) -> bool:
-    """Whether names are those that nn.Sequential gives."""
+    """Whether names are those of an nn.Sequential: 0, 1, 2, ..."""
     return labels == [str(k) for k in range(len(labels))]
 
 
 def titled(path: str) -> str:
-    """The last part of a path that says something, with the numbers behind it."""
+    """Return the last part of a path that is not a number, with any numbers after it."""
     parts = path.split(".")
     words = [k for k, part in enumerate(parts) if not part.isdigit()]
     return "_".join(parts[words[-1] if words else 0 :])

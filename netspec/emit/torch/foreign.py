@@ -1,4 +1,4 @@
-"""The torch source that the ops of plug-ins bring along."""
+"""The torch source that ops from plug-ins provide."""
 
 from __future__ import annotations
 

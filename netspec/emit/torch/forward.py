@@ -1,4 +1,4 @@
-"""The body of `forward`: one line a step, a name for each value as long as it lives."""
+"""Writing the body of `forward`: one line for each step, with values named until their last use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from netspec.emit.torch.wiring import Step, Wiring
 from netspec.graph import Scope
 
 PLAIN = "xyzuvw"
-"""The names of values in passing."""
+"""The names of values that are used once, by the next step."""
 
 
 def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
-    """Write an expression such as `torch.flatten(x, 1)` or `a + b` into the next step, its only user."""
+    """Inline expressions such as `torch.flatten(x, 1)` or `a + b` into the next step, their only user."""
     users: dict[int, list[int]] = {}
     for k, step in enumerate(steps):
         for value in step.inputs:
@@ -35,7 +35,7 @@ def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
 
 
 def substitute(user: Step, waiting: dict[int, Step]) -> Step:
-    """Write the expressions that wait for this step into its call."""
+    """Replace a step's inputs by the expressions to be inlined."""
     infix = re.search(r"(^|[+*] )\{\}( [+*]|$)|\{\}[.\[]", user.text)
     holes, inputs = [], list[int]()
     for value in user.inputs:
@@ -47,9 +47,10 @@ def substitute(user: Step, waiting: dict[int, Step]) -> Step:
 
 
 def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> list[str]:
-    """The lines of a scope's forward.
+    """Write the lines of a scope's forward.
 
-    The flow is `x`; a value that is kept for later goes by its label, until its last use.
+    Values used by the next step are named `x`; those used later are named after their label. A value is
+    deleted after its last use.
     """
     io = wiring.interface(scope)
     root = not scope.path
@@ -97,27 +98,27 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
 
 
 def deleted(free: Sequence[str], arguments: set[str], final: bool) -> list[str]:
-    """The line that lets go of dead values, but not of those that the caller holds too."""
+    """Write the line that deletes unused values; arguments are skipped, since the caller keeps them alive."""
     dead = [] if final else [n for n in free if n not in arguments]
     return [f"del {', '.join(dead)}"] if dead else []
 
 
 def beside_named(wiring: Wiring, names: Mapping[int, str], output: int) -> bool:
-    """Whether a value is merged with others that go by their labels, as the branches of a join do."""
+    """Whether a value is merged with others that are named after their labels, as branches are."""
     merges = (u for u in wiring.real_users(output) if u >= 0 and wiring.net.nodes[u].op.kind == "merge")
     others = {wiring.alias[i] for u in merges for i in wiring.net.nodes[u].inputs} - {output}
     return any(names.get(i, "x") not in PLAIN for i in others)
 
 
 def fresh_name(label: str, taken: set[str]) -> str:
-    """The name of a value: its label where that says something, else the first plain one that is free."""
+    """Return a name for a value: its label if it is not a number, else the first unused name of `PLAIN`."""
     if label and not label.isdigit():
         return unique(label, taken)
     return next((n for n in PLAIN if n not in taken), None) or unique("x", taken)
 
 
 def returns(wiring: Wiring, returned: Sequence[int], names: dict[int, str], root: bool) -> list[str]:
-    """The closing lines: all outputs, and in training the auxiliary ones too."""
+    """Write the return statements: all outputs, and in training also the auxiliary ones."""
     if not root:
         return [f"return {', '.join(names[i] for i in returned)}"] if returned else ["return None"]
     outputs = wiring.net.outputs

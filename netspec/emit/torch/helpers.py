@@ -1,4 +1,4 @@
-"""The definitions of netspec.ops.nn that a generated source takes along."""
+"""The definitions from netspec.ops.nn that are copied into the generated source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.resources import files
 
 @cache
 def definitions() -> dict[str, str]:
-    """The text of every class and function, in the order of their files."""
+    """Return the source of every class and function by name, in the order of their files."""
     found: dict[str, str] = {}
     paths = [f for f in files("netspec.ops.nn").iterdir() if f.name.endswith(".py")]
     for path in sorted(paths, key=lambda p: p.name):
@@ -21,7 +21,7 @@ def definitions() -> dict[str, str]:
 
 
 def needed(text: str) -> list[str]:
-    """The definitions that a source uses, and those that they use, each after what it uses."""
+    """Return the definitions that a source uses, directly or indirectly, each after those it uses."""
     used: set[str] = set()
     waiting = [text]
     while waiting:

@@ -1,4 +1,4 @@
-"""The right-hand sides of a generated `__init__`, with holes for what instances of a class differ in."""
+"""The layouts of modules in a generated `__init__`, with placeholders for what differs by instance."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from netspec.language.values import python
 
 @dataclass(frozen=True)
 class Number:
-    """A hole for the number of this place."""
+    """A placeholder for the number with this index."""
 
     place: int
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Text that is the same in every instance."""
+    """Source that is the same in every instance."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Inner:
-    """A hole for an instance of another generated class."""
+    """A placeholder for an instance of another generated class, by its index."""
 
     place: int
 
 
 @dataclass(frozen=True)
 class Call:
-    """A module of PyTorch; an option at its default is not written."""
+    """A call of a PyTorch module or function; options at their defaults are omitted."""
 
     function: str
     args: tuple[Number | Call | Raw, ...]
@@ -41,14 +41,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Chain:
-    """An nn.Sequential of named modules."""
+    """An nn.Sequential with its modules and their names."""
 
     parts: tuple[tuple[str, Layout], ...]
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """A tensor that is registered under its name, not assigned."""
+    """A tensor that is registered with `register_buffer`."""
 
     name: str
     value: Call
@@ -58,7 +58,7 @@ Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Buffer"
 
 
 def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
-    """The Python of a layout, its holes filled."""
+    """Write a layout as Python source, with its placeholders filled."""
     match layout:
         case Number():
             return numbers[layout.place]

@@ -1,4 +1,4 @@
-"""Names in generated Python: always identifiers, never a surprise."""
+"""Names in generated Python source: valid identifiers that hide no builtin and no import."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TAKEN = {
 
 
 def identifier(text: str) -> str:
-    """The nearest Python name to a label.
+    """Turn a label into a Python identifier.
 
     >>> identifier("block1-0"), identifier("0"), identifier("class")
     ('block1_0', '_0', 'class_')
@@ -35,7 +35,7 @@ def identifier(text: str) -> str:
 
 
 def unique(text: str, used: Iterable[str]) -> str:
-    """A name near `text` that is not among those used."""
+    """Turn `text` into an identifier that is not in `used`, with a number appended if necessary."""
     used, name, count = set(used), identifier(text), 1
     while name in used:
         count += 1
@@ -44,7 +44,7 @@ def unique(text: str, used: Iterable[str]) -> str:
 
 
 def camel_case(label: str) -> str:
-    """A label as the name of a class: `inception4a` becomes `Inception4a`."""
+    """Turn a label into a class name: `inception4a` becomes `Inception4a`."""
     return (
         "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", label, flags=re.ASCII) if part)
         or "Group"
@@ -52,25 +52,25 @@ def camel_case(label: str) -> str:
 
 
 def plain(name: str) -> bool:
-    """Whether a label can be written after a dot."""
+    """Whether a label can be written as an attribute."""
     return name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
 
 
 def member(name: str, kind: str = "submodule") -> str:
-    """How a module's child is reached, after the module; `kind` can be parameter or buffer too."""
+    """Write the access to a module's child; `kind` is submodule, parameter or buffer."""
     return f".{name}" if plain(name) else f".get_{kind}({python(name)})"
 
 
 def own_child(name: str) -> str:
-    """How a module calls its own child, quicker than `member` where the name is no identifier."""
+    """Write the access to a child of `self`; with `getattr`, which is faster than `get_submodule`."""
     return f"self.{name}" if plain(name) else f"getattr(self, {python(name)})"
 
 
 def reach(path: str, kind: str = "submodule") -> str:
-    """How a child is reached from the network: `self.features.get_submodule("0")` for `features.0`."""
+    """Write the access to a child by its path: `self.features.get_submodule("0")` for `features.0`."""
     *outer, last = path.split(".")
     return "self" + "".join(member(p) for p in outer) + member(last, kind)
 
 
 TENSORS = {"param": "parameter", "buffer": "buffer"}
-"""What PyTorch calls the raw tensors of the language."""
+"""PyTorch's terms for raw tensors, by their keyword in the language."""

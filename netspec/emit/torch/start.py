@@ -1,4 +1,4 @@
-"""How the weights start: one loop where all modules of a type start alike, else a line beside the layer."""
+"""Initialization of weights: a loop for modules of a type that share it, else a line for each layer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from netspec.language.values import Call, python
 from netspec.ops.start import INITS, Weighted
 
 LEAST_LOOPED = 3
-"""Fewer modules of a type have a line each."""
+"""The minimum number of modules of a type that are initialized in a loop."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module of PyTorch's in a network: a layer's own, or one that the layer holds under `prefix`."""
+    """A PyTorch module in a network: that of a layer, or one nested in it under `prefix`."""
 
     node: Node
     prefix: str = ""
@@ -24,7 +24,7 @@ class Module:
         return {t.name.removeprefix(self.prefix) for t in self.node.tensors if t.name.startswith(self.prefix)}
 
     def starts(self) -> dict[str, Call]:
-        """The starts that the spec states, by the names of the module's own tensors."""
+        """Return the initializers stated in the spec, by the names of the module's own tensors."""
         assert isinstance(self.node.op, Weighted)
         stated = {k: c for k, c in self.node.op.starts().items() if k.startswith(self.prefix)}
         inner = () if self.prefix else self.node.op.inner_linears
@@ -33,7 +33,7 @@ class Module:
 
 
 class Starts:
-    """The starts that a spec states, told apart by where they are written."""
+    """The initializers stated in a spec, divided into those written in a loop and those beside a layer."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -43,17 +43,17 @@ class Starts:
                 self.kinds.setdefault(self.function(node), []).append(Module(node))
                 for name in node.op.inner_linears:
                     self.kinds.setdefault("nn.Linear", []).append(Module(node, f"{name}."))
-        found = {function: alike(modules) for function, modules in self.kinds.items()}
+        found = {function: shared_starts(modules) for function, modules in self.kinds.items()}
         self.looped = {f: calls for f, calls in found.items() if calls}
 
     def function(self, node: Node) -> str:
-        """The module of PyTorch's that a layer is."""
+        """Return the PyTorch class of a layer, such as `nn.Conv2d`."""
         made = node.op.torch_module(*self.net.shapes(node))
         assert made is not None
         return made.function
 
     def beside(self, node: Node) -> Iterator[tuple[str, Call]]:
-        """The tensors of a layer that no loop starts."""
+        """Yield the tensors of a layer that no loop initializes, with their initializers."""
         if not isinstance(node.op, Weighted) or node.shares is not None:
             return
         for tensor, call in node.op.starts().items():
@@ -65,7 +65,7 @@ class Starts:
                 yield tensor, call
 
     def loop(self) -> list[str]:
-        """The loop over all modules, at the end of the network's `__init__`."""
+        """Write the loop over all modules at the end of the network's `__init__`."""
         if not self.looped:
             return []
         bodies: dict[tuple[str, ...], list[str]] = {}
@@ -79,18 +79,18 @@ class Starts:
         return lines
 
     def filling(self, function: str, calls: Mapping[str, Call]) -> Iterator[str]:
-        """The lines that start one module of a type."""
+        """Write the lines that initialize one module of a type."""
         for tensor, call in calls.items():
-            somewhere = all(tensor in m.tensors() for m in self.kinds[function])
-            if not somewhere:
+            always = all(tensor in m.tensors() for m in self.kinds[function])
+            if not always:
                 yield f"        if module.{tensor} is not None:"
             options = [f"{k}={python(call.kwargs[k])}" for k in INITS[call.name] if k in call.kwargs]
             filled = ", ".join([f"module.{tensor}", *options])
-            yield f"        {'' if somewhere else '    '}nn.init.{call.name}_({filled})"
+            yield f"        {'' if always else '    '}nn.init.{call.name}_({filled})"
 
 
-def alike(modules: list[Module]) -> Mapping[str, Call]:
-    """The starts that all modules of a type share, where they are enough for a loop."""
+def shared_starts(modules: list[Module]) -> Mapping[str, Call]:
+    """Return the initializers that all modules of a type share; none for fewer than `LEAST_LOOPED`."""
     if len(modules) < LEAST_LOOPED:
         return {}
     stated = [(m.starts(), m.tensors()) for m in modules]

@@ -1,4 +1,4 @@
-"""A class to be written once for all its instances: what differs between them becomes its parameters."""
+"""Templates of generated classes; whatever differs between the instances of a class becomes a parameter."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from netspec.emit.torch.names import identifier, plain, unique
 from netspec.language.values import python
 
 Column = tuple[object, ...]
-"""One number of a class, in each of its instances."""
+"""The values of one number of a class, one for each instance."""
 
 
 @dataclass
 class Instance:
-    """One use of a class: its literal numbers, the instances inside it, and what the spec called it with."""
+    """One instance of a class: its numbers, its nested instances, and its block's arguments in the spec."""
 
     template: Template
     numbers: list[object]
@@ -27,7 +27,7 @@ class Instance:
 
 @dataclass
 class Template:
-    """A class to be written: its children's layouts by name, and the texts that fill their holes."""
+    """A class to be written: the layouts of its children, and the texts for their placeholders."""
 
     name: str
     hints: list[str]
@@ -36,14 +36,14 @@ class Template:
     forward: list[str]
     inputs: list[str]
     sequential: bool
-    """Whether it is an nn.Sequential of its children, which then needs no forward."""
+    """Whether the class derives from nn.Sequential, so that it needs no forward."""
     instances: list[Instance] = field(default_factory=list)
     parameters: list[str] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
     inner: list[str] = field(default_factory=list)
 
     def init(self) -> list[str]:
-        """The lines of `__init__` that make the children and start their weights."""
+        """Write the lines of `__init__` that create the children and initialize their weights."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
         starts = [write(layout, self.numbers, self.inner) for layout in self.starts]
         if self.sequential:
@@ -53,7 +53,7 @@ class Template:
 
 
 class Slots:
-    """Collects the numbers of a scope's `__init__` while its lines are laid out with holes."""
+    """The numbers and nested instances of a scope, collected while its `__init__` is laid out."""
 
     def __init__(self) -> None:
         self.numbers: list[object] = []
@@ -71,7 +71,7 @@ class Slots:
 
 
 def assign(name: str, text: str) -> str:
-    """The statement that gives a module its child."""
+    """Write the statement that assigns or registers a module's child."""
     if text.startswith("self.register_buffer("):
         return text
     if plain(name):
@@ -81,7 +81,7 @@ def assign(name: str, text: str) -> str:
 
 
 def solve(template: Template) -> None:
-    """Name what differs between the instances of a class, after the spec's own parameters where they fit."""
+    """Choose the parameters of a class, named after the parameters of its block where the values agree."""
     instances = template.instances
     known: dict[str, Column] = {"in_channels": tuple(i.in_channels for i in instances)}
     for name in instances[0].arguments:
@@ -116,7 +116,7 @@ def solve(template: Template) -> None:
 
 
 def expressions(column: Column, known: Mapping[str, Column]) -> list[tuple[str, str]]:
-    """How a column of numbers follows from one known parameter: itself, a multiple, or a part."""
+    """Return the known parameters that yield a column, each with its expression: `n`, `4 * n` or `n // 4`."""
     found = [(name, name) for name, values in known.items() if values == column]
     whole = [c for c in column if isinstance(c, int) and not isinstance(c, bool)]
     if found or len(whole) != len(column):

@@ -1,4 +1,4 @@
-"""Who uses what in a network, and the calls that the forward of each scope is made of."""
+"""The data flow between scopes, and the steps of each scope's forward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.graph import Net, Node, Scope
 
 @dataclass(frozen=True)
 class Step:
-    """One call: `text` has a `{}` for each input."""
+    """One call in a forward: `text` contains a `{}` for each input."""
 
     text: str
     inputs: tuple[int, ...]
@@ -20,7 +20,7 @@ class Step:
     inline: bool = False
     training: bool = False
     grown: int | None = None
-    """The input that an addition can be written into, `x += y`."""
+    """The input that an addition updates in place, as in `x += y`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Interface:
 
 
 class Wiring:
-    """Who uses what, and which values are the same under two names."""
+    """The consumers of each value, the aliases that identity layers create, and the inputs of each scope."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -58,14 +58,17 @@ class Wiring:
                 self.export(self.scopes[path], sharer)
 
     def export(self, origin: Scope, sharer: Scope) -> None:
-        """Let a shared scope return what any use of it needs; both hold the same layers in the same order."""
+        """Add to the outputs of a scope whatever is needed from a scope that shares its modules.
+
+        Both contain the same layers in the same order.
+        """
         theirs = set(sharer.ids())
         for own, other in zip(origin.ids(), sharer.ids(), strict=True):
             if self.alias[other] == other and self.leaves(other, sharer.path, theirs):
                 self.exported.setdefault(own, []).append(origin.path)
 
     def interface(self, scope: Scope) -> Interface:
-        """What a scope takes and gives."""
+        """Return the inputs and outputs of a scope."""
         if scope.path in self.interfaces:
             return self.interfaces[scope.path]
         ids = list(scope.ids())
@@ -80,15 +83,15 @@ class Wiring:
         return interface
 
     def late(self, values: Sequence[int]) -> bool:
-        """Whether values are needed in training alone."""
+        """Whether values are needed only in training."""
         return bool(values) and all(i in self.training_only for i in values)
 
     def idle(self, scope: Scope) -> bool:
-        """Whether a scope only passes values on."""
+        """Whether a scope contains only identity layers."""
         return all(self.alias[i] != i for i in scope.ids())
 
     def shared_interface(self, scope: Scope, ids: list[int]) -> Interface:
-        """A shared scope gives what its origin gives, each value in its own copy."""
+        """Return the interface of a scope that shares modules: its outputs correspond to its origin's."""
         origin = self.scopes[str(scope.shares)]
         copies = dict(zip(origin.ids(), ids, strict=True))
         taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
@@ -96,12 +99,12 @@ class Wiring:
         return Interface(inputs, tuple(copies[i] for i in self.interface(origin).outputs))
 
     def leaves(self, value: int, path: str, inside: set[int]) -> bool:
-        """Whether a value is used outside of the scope at `path`, which holds the nodes `inside`."""
+        """Whether a value is used outside the scope at `path`, which contains the nodes `inside`."""
         exported = any(f"{path}.".startswith(f"{origin}.") for origin in self.exported.get(value, ()))
         return exported or value in self.returned or any(u not in inside for u in self.real_users(value))
 
     def real_users(self, value: int) -> Iterator[int]:
-        """The nodes that take a value, those behind an identity instead of the identity."""
+        """Yield the nodes that use a value, skipping identities; -1 for an identity that is an output."""
         for user in self.users.get(value, ()):
             if self.net.nodes[user].op.keyword == "identity":
                 if user in self.returned:
@@ -110,7 +113,7 @@ class Wiring:
                 yield user
 
     def steps(self, scope: Scope) -> list[Step]:
-        """The calls of a scope's forward, in order; what only training needs is marked where it begins."""
+        """Return the steps of a scope's forward, in order; steps needed only in training are marked."""
         steps = []
         inner = bool(scope.path) and self.late(self.interface(scope).outputs)
         for child in scope.children:
@@ -154,7 +157,10 @@ class Wiring:
         return steps
 
     def grown(self, scope: Scope, node: Node) -> int | None:
-        """The input of an addition that can take the sum: made in this scope, and read by nothing else."""
+        """Return the input that an addition can update in place, if any.
+
+        It must be computed in this scope, be stored in memory of its own, and have no other user.
+        """
         values = [self.alias[i] for i in node.inputs]
         if node.op.keyword != "add" or len(set(values)) != 2:
             return None
@@ -168,7 +174,7 @@ class Wiring:
         return None
 
     def stretched(self, inputs: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
-        """The texts of values to be stacked, raw tensors repeated for each image of the batch."""
+        """Return the texts and inputs of a concatenation; raw tensors are repeated for each image."""
         nodes = self.net.nodes
         batched = next(i for i in inputs if nodes[i].batched)
         holes, taken = [], list[int]()
@@ -180,7 +186,7 @@ class Wiring:
 
 
 def scopes(scope: Scope) -> Iterator[Scope]:
-    """A scope and all scopes inside it."""
+    """Yield a scope and all scopes inside it."""
     yield scope
     for child in scope.children:
         if isinstance(child, Scope):
@@ -188,6 +194,6 @@ def scopes(scope: Scope) -> Iterator[Scope]:
 
 
 def relative(path: str, scope: str) -> str:
-    """How a module is reached from the module of `scope`."""
+    """Write the access to a module at `path` from the module of `scope`."""
     first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
     return own_child(first) + "".join(member(part) for part in rest)
