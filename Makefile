@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := netspec tests benchmarks fuzz
+CODE := netspec tests benchmarks fuzz examples
 SPECS := specs/*.net specs/blocks/*.net recipes/*.net
 # Tests run in this many processes, each with one thread of its own; 0 runs them in one process.
 JOBS ?= 2
@@ -35,7 +35,7 @@ lint: $(VENV)/developing
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
-	$(BIN)/mypy benchmarks fuzz
+	$(BIN)/mypy benchmarks fuzz examples
 	$(BIN)/netspec fmt --check $(SPECS)
 
 check: lint test

@@ -94,3 +94,18 @@ def test_what_the_document_of_images_names_is_known():
     for entry in entries("Sets"):
         checked(f'  data: "{entry}"')
     checked(blocks(ROOT / "docs" / "data.md")[0].split("{", 1)[1].rsplit("}", 1)[0].replace("227", "8"))
+
+
+def test_the_architecture_names_every_part():
+    package = ROOT / "netspec"
+    parts = {f"{p.name}/" for p in package.iterdir() if (p / "__init__.py").exists() or any(p.glob("*.py"))}
+    parts |= {p.name for p in package.glob("*.py")}
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    layout = page.split("## Layout")[1].split("Outside the package")[0]
+    assert set(re.findall(r"`([\w.]+(?:\.py|/))`", layout)) == parts
+
+
+def test_links_lead_somewhere():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
