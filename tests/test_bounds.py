@@ -13,6 +13,8 @@ from test_security import audit
 from netspec import Network
 from netspec.checker import Report, check_source
 from netspec.diagnostics import Source, render
+from netspec.errors import SettingError
+from netspec.language.settings import read_setting
 
 SECONDS = 8
 """What a hostile spec may take on a slow and busy machine; most take a tenth of a second."""
@@ -110,6 +112,33 @@ def test_hostile_spec_ends_in_a_diagnostic(text):
         shown = [render(d) for d in report.diagnostics]
     assert not report.ok
     assert shown
+
+
+# Short texts that once made the checker itself fail, and the codes of what is wrong with each.
+ODD = {
+    "if {}": {"syntax"},
+    "if{}": {"syntax"},
+    'm = {"a": {6: 1}': {"syntax"},
+    "for i in (2) < {8: 1} < not 0 { repeat true { relu(k=none + true) -> 9x9x9\nrelu } }": {"syntax"},
+    "relv -> 3x0x3": {"unknown-op"},
+    "relu -> 0x8x8": {"shape-mismatch"},
+    "relu -> 1x2x3x4\nconv(4, 3)": {"shape-mismatch"},
+    "concat { relu -> 1x2x3x4; identity }": {"shape-mismatch"},
+    "concat { relu -> 3x?x0; identity }": {"shape-mismatch"},
+    "deconv(not 1, 3) -> 3x0x3\nrelu": {"wrong-type"},
+}
+
+
+@pytest.mark.parametrize(("text", "codes"), ODD.items(), ids=ODD)
+def test_odd_texts_have_their_diagnostics(text, codes):
+    report = check_text(HEAD + text + "\n")
+    assert {d.code for d in report.diagnostics} == codes
+
+
+@pytest.mark.parametrize("text", ["n={sgd(1): 2}", "n={1: 2}[sgd(1)]", "n={[1]: 2}", "n={1: 2}[[1]]"])
+def test_calls_and_lists_are_no_keys_of_tables(text):
+    with pytest.raises(SettingError, match=r"cannot be a key|has no"):
+        read_setting(text)
 
 
 DEPTHS = [

@@ -47,10 +47,12 @@ def check_shape(expander: Expander, claim: t.Size, value: int, span: Span, ctx: 
         layers.held.add(value)
         return
     expander.note(refuted(expander, node, parts, claim.span, ctx), ctx)
-    if len(parts) == len(node.shape):
+    if 0 in parts:
+        pass  # no value has such a shape: what follows takes the one found
+    elif len(parts) == len(node.shape):
         known = (n if p is None else p for p, n in zip(parts, node.shape, strict=True))
         layers.nodes[value] = replace(node, shape=type(node.shape)(known))
-    elif None not in parts:
+    elif None not in parts and len(parts) <= 3:
         layers.nodes[value] = replace(node, shape=Shape(parts))
     layers.held.add(value)
     layers.unsure.add(value)

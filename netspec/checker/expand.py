@@ -123,7 +123,9 @@ class Expander:
             claim = evaluate(layer.claim, ctx.names) if layer.claim else None
         except (Fault, Unknown):
             return None
-        return Shape(claim) if isinstance(claim, tuple) and None not in claim else None
+        if not isinstance(claim, tuple) or None in claim or min(claim) < 1 or len(claim) > 3:
+            return None
+        return Shape(claim)
 
     # Statements
 

@@ -148,7 +148,7 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
 
 
 def key(expr: t.Expr, value: object) -> object:
-    if isinstance(value, list | dict):
+    if isinstance(value, list | dict | Call):
         raise Fault("expression", f"{kind_of(value)} cannot be a key of a table", expr.span)
     return value
 
@@ -238,7 +238,7 @@ def compare(expr: t.Compare, value: Callable[[t.Expr], object], budget: Budget) 
 
 def pick(expr: t.Index, value: object, index: object) -> object:
     if isinstance(value, dict):
-        if isinstance(index, list | dict) or index not in value:
+        if isinstance(index, list | dict | Call) or index not in value:
             known = ", ".join(map(str, value))
             raise Fault("unknown-key", f"the table has no entry for {index}: it has {known}", expr.index.span)
         return value[index]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from copy import copy
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from lark import Lark, Token
+from lark import Lark, Token, UnexpectedInput
 from lark.lark import PostLex
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
@@ -75,6 +76,20 @@ def words() -> frozenset[str]:
 def choices(state: InteractiveParser) -> set[str]:
     """The terminals that the parser's tables list for its state."""
     return set(state.choices())  # type: ignore[no-untyped-call]
+
+
+def accepts(state: InteractiveParser, terminal: str) -> bool:
+    """Whether the parser would really accept a terminal, which its tables can list without that."""
+    if terminal not in choices(state):
+        return False
+    trial = state.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
+    trial.parser_state.parse_conf = copy(trial.parser_state.parse_conf)
+    trial.parser_state.parse_conf.callbacks = {}
+    try:
+        trial.feed_token(Token(terminal, ""))
+    except UnexpectedInput:
+        return False
+    return True
 
 
 def expected(state: InteractiveParser) -> Expected:

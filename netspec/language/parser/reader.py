@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lark import Token, Tree, UnexpectedInput
 
 from netspec.diagnostics import Diagnostic, Source
-from netspec.language.parser.grammar import ENDS, choices, expected, grammar
+from netspec.language.parser.grammar import ENDS, accepts, expected, grammar
 from netspec.language.parser.message import at, unexpected, until
 
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
@@ -87,7 +87,7 @@ class Reader:
         state = self.state.parser_state
         if any(b.type != "LBRACE" for b in self.brackets):
             return
-        if choices(self.state) & {"BROKEN", "_SEP"}:
+        if accepts(self.state, "BROKEN") or accepts(self.state, "_SEP"):
             self.depth = len(self.brackets)
             self.stacks = list(state.state_stack), list(state.value_stack)
             self.begin = until(self.previous) if self.previous else 0
@@ -98,7 +98,7 @@ class Reader:
         state.state_stack, state.value_stack = list(self.stacks[0]), list(self.stacks[1])
         del self.brackets[self.depth :]
         for type_ in ("_SEP", "BROKEN"):
-            if type_ in choices(self.state):
+            if accepts(self.state, type_):
                 self.previous = Token(type_, "", self.begin, end_pos=end if type_ == "BROKEN" else self.begin)
                 self.state.feed_token(self.previous)
 
