@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := netspec tests benchmarks fuzz examples
-SPECS := specs/*.net specs/blocks/*.net recipes/*.net
+SPECS := specs/*.net specs/blocks/*.net recipes/*.net examples/*/*.net
 # Tests run in this many processes, each with one thread of its own; 0 runs them in one process.
 JOBS ?= 2
 
