@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from netspec import plugins
 from netspec.diagnostics import did_you_mean
@@ -66,3 +67,13 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._members)
+
+
+def resolve(spelling: str) -> Any:
+    """Import what "module:name" names.
+
+    >>> resolve("math:sqrt")(4)
+    2.0
+    """
+    module, _, name = spelling.partition(":")
+    return getattr(import_module(module), name)

@@ -11,19 +11,18 @@ from torch import Tensor
 
 from netspec.datasets.base import Batch, LoaderConfig, training_labels
 from netspec.errors import DataError
-from netspec.recipe.images import Lighting, MeanImage, RandomResizedCrop
-from netspec.transforms.augment import Draw, augmented, check_augment, on_pixels
-from netspec.transforms.crops import View, applied, policies, random_window
+from netspec.registry import resolve
+from netspec.transforms.augment import Context, Draw, augment_batch, check_augment
+from netspec.transforms.crops import Cut, Stages, View, change
 from netspec.transforms.normalize import (
     IMAGENET,
     Statistics,
     channel_statistics,
-    check_mean_image,
     measure,
     preprocessing,
 )
 from netspec.transforms.preprocessing import Normalizer, Preprocessing
-from netspec.transforms.resize import cut, resize_whole
+from netspec.transforms.resize import resize_whole
 from netspec.transforms.seeds import generator, stream_seed
 
 MEMORY = 2**30  # bytes that one part may take once resized, or as ready floats
@@ -80,14 +79,14 @@ class InMemoryBatches:
         parts = [_resized(part, config.size).to(config.device) for part in (train, val)]
         self.found = _statistics(parts[0].images, config)
         self.preprocessing: Preprocessing = config.preprocessing or replace(
-            preprocessing(self.recipe, self.found), resize=config.size, crop=config.size
+            preprocessing(self.recipe, self.found, config.size), resize=config.size, crop=config.size
         )
-        check_mean_image(self.recipe, self.preprocessing, config.size)
         self.normalizer = Normalizer.of(self.preprocessing, config.device)
-        self.one_by_one = on_pixels(self.recipe)
-        self.policies = policies(self.recipe)
+        self.stages = Stages.of(self.recipe, in_memory=True)
         self.val_part = self._ahead(parts[1])
-        self.train_part = parts[0].to(torch.device("cpu")) if self.one_by_one else self._ahead(parts[0])
+        self.train_part = (
+            parts[0].to(torch.device("cpu")) if self.stages.one_by_one else self._ahead(parts[0])
+        )
         self.labels = training_labels(self.train_part.labels, self.recipe)
         self.share = config.share(self.batch)
 
@@ -108,12 +107,13 @@ class InMemoryBatches:
         batches = order.split(self.batch)
         for step in range(start, self.steps):
             chosen = batches[step][self.share]
-            if self.one_by_one:
+            if self.stages.one_by_one:
                 images = torch.stack([self._changed(index, epoch) for index in chosen.tolist()]).to(device)
             else:
                 images = part.images.index_select(0, chosen)
             draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
-            ready = augmented(self._ready(images), self.recipe, self.normalizer, self.found, draw)
+            context = Context(draw, self.normalizer, self.found)
+            ready = augment_batch(self.stages.batch, self._ready(images), context)
             yield ready, self.labels.index_select(0, chosen).to(device)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
@@ -127,17 +127,15 @@ class InMemoryBatches:
             yield self._ready(images), labels
 
     def _changed(self, index: int, epoch: int) -> Tensor:
-        """One training image, uint8 C x H x W, after its random window and policies."""
-        random = Random(stream_seed(self.recipe.seed, epoch, index))
-        window = next((step for step in self.recipe.augment if isinstance(step, RandomResizedCrop)), None)
-        if window:
-            image = self.images[index].permute(1, 2, 0).numpy()
-            pixels = cut(image, random_window(image.shape[:2], window, random), self.size)
+        """One training image, uint8 C x H x W, after its random window and changes of single images."""
+        random, step = Random(stream_seed(self.recipe.seed, epoch, index)), self.stages.window
+        if step:
+            pixels = self.images[index].permute(1, 2, 0).numpy()
+            crop = resolve(step.window)(step, pixels, min(self.size), self.size, random)
         else:
-            pixels = resize_whole(self.train_part.images[index : index + 1], self.size)[0].permute(1, 2, 0)
-        if self.policies:
-            pixels = applied(pixels, self.policies, random.getrandbits(63))
-        return pixels.permute(2, 0, 1)
+            whole = resize_whole(self.train_part.images[index : index + 1], self.size)[0]
+            crop = Cut(whole.permute(1, 2, 0))
+        return change(self.stages, crop, random).pixels.permute(2, 0, 1)
 
     def _ahead(self, part: Labelled) -> Labelled:
         """Normalise the whole part now where the floats fit: it need not be done again each epoch."""
@@ -170,9 +168,9 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
 def _statistics(images: Tensor, config: LoaderConfig) -> Statistics:
     """Mean and deviation, which are quickly counted; the rest where the recipe needs it."""
     recipe = config.recipe
-    if isinstance(recipe.normalize, MeanImage):
+    if recipe.normalize.measures == "mean image":
         return measure(resize_whole(batch, config.size) for batch in images.split(1024))
-    if any(isinstance(step, Lighting) for step in recipe.augment):
+    if any(step.uses_colours for step in recipe.augment):
         return measure(images.split(1024))
     mean, std = channel_statistics(images)
     return replace(IMAGENET, mean=mean, std=std)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from netspec.checker import Report
 from netspec.datasets.layout import class_folders, find_parts, list_images, refuse_single
-from netspec.datasets.registry import DATASETS, Request, find_row, imported
+from netspec.datasets.registry import DATASETS, Request, find_row
 from netspec.diagnostics import Diagnostic, in_order
 from netspec.errors import DataError
 from netspec.graph import Net
+from netspec.registry import resolve
 from netspec.shape import is_image
 
 
@@ -50,7 +51,7 @@ def dataset_info(name: str) -> DatasetInfo:
     """
     row, argument = find_row(name)
     if row.counter:
-        counted: DatasetInfo = imported(row.counter)(Request(name, argument))
+        counted: DatasetInfo = resolve(row.counter)(Request(name, argument))
         return counted
     if row.classes is None or row.channels is None or row.train_images is None:
         countable = [each.spelling for each in DATASETS.values() if each.counter or each.classes]

@@ -15,10 +15,9 @@ from netspec.datasets.cache import keep, key_of, recall
 from netspec.datasets.loader import EpochLoader, Photos, Reader, Relabelled
 from netspec.errors import DataError
 from netspec.recipe import Recipe
-from netspec.recipe.images import Lighting, RandomErasing
-from netspec.transforms.augment import Draw, augmented, check_augment
+from netspec.transforms.augment import Context, Draw, augment_batch, check_augment
 from netspec.transforms.crops import FixedView, PhotoView, TrainingView, View
-from netspec.transforms.normalize import IMAGENET, Statistics, check_mean_image, measure, needs, preprocessing
+from netspec.transforms.normalize import IMAGENET, Statistics, measure, needs, preprocessing
 from netspec.transforms.preprocessing import Normalizer, Preprocessing
 from netspec.transforms.seeds import generator
 
@@ -85,12 +84,13 @@ class PhotoBatches(Generic[P]):
         self.share = config.share(self.batch)
         self.found = statistics(photos, self.resize, config)
         self.preprocessing: Preprocessing = config.preprocessing or replace(
-            preprocessing(recipe, self.found), resize=self.resize, crop=config.size
+            preprocessing(recipe, self.found, (self.resize, self.resize)),
+            resize=self.resize,
+            crop=config.size,
         )
-        check_mean_image(recipe, self.preprocessing, (self.resize, self.resize))
         view = TrainingView(recipe, self.resize, config.size)
         self.normalizer = Normalizer.of(self.preprocessing, config.device)
-        self.training = self.normalizer.padded(view.padding)
+        self.training, self.stages = self.normalizer.padded(view.margin), view.stages
         told = Relabelled(photos.train, training_labels(photos.train.labels, recipe))
         self.loader = self._loader(told, view, self.batch, self.share)
         self.val_loaders: dict[View, EpochLoader] = {}
@@ -107,11 +107,12 @@ class PhotoBatches(Generic[P]):
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Shuffled and augmented batches of one epoch, from step `start` on."""
-        recipe, seed = left_to_the_device(self.config.recipe), self.config.recipe.seed
+        seed = self.config.recipe.seed
         for step, (images, places, labels) in enumerate(self.loader.batches(epoch, start), start):
             draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
             ready = self.training(images[:, 0], places[:, 0])
-            yield augmented(ready, recipe, self.normalizer, self.found, draw), labels
+            context = Context(draw, self.normalizer, self.found)
+            yield augment_batch(self.stages.batch, ready, context), labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
         """Every validation image of this process once."""
@@ -127,12 +128,6 @@ class PhotoBatches(Generic[P]):
     def _loader(self, photos: Photos, view: PhotoView, batch: int, share: slice | None = None) -> EpochLoader:
         reader = Reader(photos, view, self.config.size, self.config.recipe.seed)
         return EpochLoader(reader, batch, self.config, share)
-
-
-def left_to_the_device(recipe: Recipe) -> Recipe:
-    """A recipe with those augmentations alone that workers leave to the device."""
-    kept = tuple(step for step in recipe.augment if isinstance(step, Lighting | RandomErasing))
-    return recipe.model_copy(update={"augment": kept})
 
 
 def short_side(recipe: Recipe, size: tuple[int, int]) -> int:

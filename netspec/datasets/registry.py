@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from netspec.errors import DataError
-from netspec.registry import Registry
+from netspec.registry import Registry, resolve
 
 if TYPE_CHECKING:
     from netspec.datasets.base import Data
@@ -70,7 +69,7 @@ class DataSet:
 
     def open(self, request: Request) -> Data:
         """Open the set; raises DataError where it is missing or cannot be read."""
-        opener = self.opener if callable(self.opener) else imported(self.opener)
+        opener = self.opener if callable(self.opener) else resolve(self.opener)
         data: Data = opener(self, request)
         return data
 
@@ -92,12 +91,6 @@ class TorchvisionSet(DataSet):
     val: Mapping[str, object] | None = None
     prefixes: tuple[str, str] = ("train", "t10k")
     size: int | None = None
-
-
-def imported(spelling: str) -> Any:
-    """Import what "module:name" names."""
-    module, _, name = spelling.partition(":")
-    return getattr(import_module(module), name)
 
 
 _HERE = "netspec.datasets"

@@ -1,16 +1,82 @@
-"""What a recipe can do to images: augmentations and normalisations."""
+"""What a recipe can do to images: augmentations and normalisations, each a class that names its function.
+
+The functions lie in `netspec.transforms`, which imports torch. They are named as "module:function".
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, Union
 
 from pydantic import AfterValidator, Field, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from netspec.recipe.parts import Part, Positive
+from netspec.registry import Registry
 
 Probability: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
+
+AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation")
+NORMALIZATIONS: Registry[type[Normalization]] = Registry("normalisation")
+
+CROPS, BATCHES = "netspec.transforms.crops", "netspec.transforms.augment"
+STATISTICS = "netspec.transforms.normalize"
+
+
+class Augmentation(Part):
+    """A random change of training images. Defining a subclass with a `kind` registers it.
+
+    A subclass names the function of every stage in which it can be applied. Photos in files take the first
+    stage that it has of window, photo and batch; images in memory take batch where it has that, since it is
+    the fastest, or else window or photo. No augmentation is left out by either.
+
+    Args:
+        window: Cuts a window out of a photo, as `netspec.transforms.crops.random_crop` does.
+        photo: Changes one image of 8 bits, as `netspec.transforms.crops.mirror` does.
+        batch: Changes normalised images on the device, as `netspec.transforms.augment.flip` does.
+        mix: Blends the images of a batch and their labels, as `netspec.transforms.augment.mixup` does.
+        rescales: Whether the window is resized, so that a mean image has no pixels that belong to it.
+        uses_colours: Whether it needs the principal components of the set's colours, and RGB images.
+    """
+
+    window: ClassVar[str] = ""
+    photo: ClassVar[str] = ""
+    batch: ClassVar[str] = ""
+    mix: ClassVar[str] = ""
+    rescales: ClassVar[bool] = False
+    uses_colours: ClassVar[bool] = False
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        AUGMENTATIONS.add(cls.model_fields["kind"].default, cls)
+
+    @property
+    def name(self) -> str:
+        """What recipes call it."""
+        return str(type(self).model_fields["kind"].default)
+
+    @property
+    def margin(self) -> int:
+        """How many pixels its window may lie outside the image."""
+        return 0
+
+
+class Normalization(Part):
+    """What is done to pixels of 0 to 255 before the network. Defining a subclass with a `kind` registers it.
+
+    Args:
+        function: Resolves the rule to a Preprocessing, as `netspec.transforms.normalize.mean_std` does.
+        measures: What must be measured on the training set: nothing, its colours, or its mean image.
+        per_pixel: Whether it can subtract a mean of its own from every pixel.
+    """
+
+    function: ClassVar[str]
+    measures: ClassVar[Literal["nothing", "colours", "mean image"]] = "nothing"
+    per_pixel: ClassVar[bool] = False
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        NORMALIZATIONS.add(cls.model_fields["kind"].default, cls)
 
 
 def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -19,160 +85,167 @@ def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-class Flip(Part):
+class Flip(Augmentation):
     """Mirror a training image with probability `p`."""
 
     kind: Literal["flip"] = "flip"
+    photo = f"{CROPS}:mirror"
+    batch = f"{BATCHES}:flip"
     p: Probability = 0.5
 
 
-class Lighting(Part):
+class Lighting(Augmentation):
     """Shift colours along the principal components of the training set's (Krizhevsky et al., 2012, 4.1)."""
 
     kind: Literal["lighting"] = "lighting"
+    batch = f"{BATCHES}:lighting"
+    uses_colours = True
     sigma: Positive = 0.1
 
 
-class Crop(Part):
+class Crop(Augmentation):
     """Pad with `padding` black pixels on each side and cut the input's size out anywhere: a random shift."""
 
     kind: Literal["crop"] = "crop"
+    window = f"{CROPS}:random_crop"
+    batch = f"{BATCHES}:shift"
     padding: PositiveInt = 4
 
+    @property
+    def margin(self) -> int:
+        return self.padding
 
-class RandomResizedCrop(Part):
+
+class RandomResizedCrop(Augmentation):
     """Cut a random window out of the whole image, and resize it to the input (Szegedy et al., 2015).
 
     `scale` bounds the share of the image's area, `ratio` the window's width over its height.
     """
 
     kind: Literal["random_resized_crop"] = "random_resized_crop"
+    window = f"{CROPS}:random_resized_crop"
+    rescales = True
     scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.08, 1.0)
     ratio: Annotated[tuple[Positive, Positive], AfterValidator(_in_order)] = (3 / 4, 4 / 3)
 
 
-class RandAugment(Part):
+class RandAugment(Augmentation):
     """Apply `ops` random changes of a common `magnitude`, 0 to 30 (Cubuk et al., 2020)."""
 
     kind: Literal["rand_augment"] = "rand_augment"
+    photo = f"{CROPS}:rand_augment"
     ops: PositiveInt = 2
     magnitude: Annotated[int, Field(ge=0, le=30)] = 9
 
 
-class TrivialAugment(Part):
+class TrivialAugment(Augmentation):
     """Apply one random change of a random magnitude (Mueller and Hutter, 2021)."""
 
     kind: Literal["trivial_augment"] = "trivial_augment"
+    photo = f"{CROPS}:trivial_augment"
 
 
-class AutoAugment(Part):
+class AutoAugment(Augmentation):
     """Apply the pairs of changes that were found for a data set (Cubuk et al., 2019)."""
 
     kind: Literal["auto_augment"] = "auto_augment"
+    photo = f"{CROPS}:auto_augment"
     policy: Literal["imagenet", "cifar10", "svhn"] = "imagenet"
 
 
-class RandomErasing(Part):
+class RandomErasing(Augmentation):
     """Put zeros in place of a random box of the normalised image, with probability `p` (Zhong et al., 2020).
 
     The box takes 2 to 33 per cent of the area; its height over its width is from 0.3 to 3.3.
     """
 
     kind: Literal["random_erasing"] = "random_erasing"
+    batch = f"{BATCHES}:erase"
     p: Probability = 0.1
 
 
-class Mixup(Part):
+class Mixup(Augmentation):
     """Blend each image and its label with its neighbour's, by a share (Zhang et al., 2018).
 
     The share is drawn from Beta(alpha, alpha), once for a batch.
     """
 
     kind: Literal["mixup"] = "mixup"
+    mix = f"{BATCHES}:mixup"
     alpha: Positive = 0.2
 
 
-class Cutmix(Part):
+class Cutmix(Augmentation):
     """Paste a box of each image's neighbour into it, and blend the labels by its area (Yun et al., 2019)."""
 
     kind: Literal["cutmix"] = "cutmix"
+    mix = f"{BATCHES}:cutmix"
     alpha: Positive = 1.0
 
 
-class Raw(Part):
+class Raw(Normalization):
     """Leave pixel values as they are, 0 to 255."""
 
     kind: Literal["none"] = "none"
+    function = f"{STATISTICS}:unchanged"
 
 
-class Scale(Part):
+class Scale(Normalization):
     """Multiply pixel values, 0 to 255, by `factor`."""
 
     kind: Literal["scale"] = "scale"
+    function = f"{STATISTICS}:scale"
     factor: Positive
 
 
-class Mean(Part):
+class Mean(Normalization):
     """Subtract each channel's mean over the training set; values stay in units of 0 to 255."""
 
     kind: Literal["mean"] = "mean"
+    function = f"{STATISTICS}:mean"
+    measures = "colours"
 
 
-class MeanStd(Part):
+class MeanStd(Normalization):
     """Subtract each channel's mean over the training set and divide by its standard deviation."""
 
     kind: Literal["mean_std"] = "mean_std"
+    function = f"{STATISTICS}:mean_std"
+    measures = "colours"
 
 
-class MeanImage(Part):
+class MeanImage(Normalization):
     """Subtract the training set's mean image pixel by pixel (Krizhevsky et al., 2012); 0 to 255."""
 
     kind: Literal["mean_image"] = "mean_image"
+    function = f"{STATISTICS}:mean_image"
+    measures = "mean image"
+    per_pixel = True
 
 
-class MeanFile(Part):
-    """Subtract the mean in a .npy file: C x H x W, or C, in units of 0 to 255 and this order of channels.
+class MeanFile(Normalization):
+    """Subtract the mean in a .npy file: C x H x W, or C, in units of 0 to 255.
 
-    The order is Caffe's by default, since its `ilsvrc_2012_mean.npy` is what such files are.
+    `order` is that of its channels, by default that of Caffe's `ilsvrc_2012_mean.npy`.
     """
 
     kind: Literal["mean_file"] = "mean_file"
+    function = f"{STATISTICS}:mean_file"
+    per_pixel = True
     path: str
     order: Literal["bgr", "rgb"] = "bgr"
 
 
-class ImageNet(Part):
+class ImageNet(Normalization):
     """Scale to 0 to 1 and normalise with torchvision's ImageNet mean and standard deviation."""
 
     kind: Literal["imagenet"] = "imagenet"
+    function = f"{STATISTICS}:imagenet"
 
 
-AUGMENTS: tuple[type[Part], ...] = (
-    Flip,
-    Lighting,
-    Crop,
-    RandomResizedCrop,
-    RandAugment,
-    TrivialAugment,
-    AutoAugment,
-    RandomErasing,
-    Mixup,
-    Cutmix,
-)
-NORMALIZATIONS: tuple[type[Part], ...] = (Raw, Scale, Mean, MeanStd, MeanImage, MeanFile, ImageNet)
-Augment: TypeAlias = Annotated[
-    Flip
-    | Lighting
-    | Crop
-    | RandomResizedCrop
-    | RandAugment
-    | TrivialAugment
-    | AutoAugment
-    | RandomErasing
-    | Mixup
-    | Cutmix,
-    Field(discriminator="kind"),
-]
-Normalize: TypeAlias = Annotated[
-    Raw | Scale | Mean | MeanStd | ImageNet | MeanImage | MeanFile, Field(discriminator="kind")
-]
+if TYPE_CHECKING:
+    Augment: TypeAlias = Augmentation
+    Normalize: TypeAlias = Normalization
+else:  # every registered class, told apart by its `kind`
+    Augment = Annotated[Union[tuple(AUGMENTATIONS.values())], Field(discriminator="kind")]  # noqa: UP007
+    Normalize = Annotated[Union[tuple(NORMALIZATIONS.values())], Field(discriminator="kind")]  # noqa: UP007

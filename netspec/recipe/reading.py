@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from netspec.errors import NetspecError
 from netspec.language.values import Call, spell
-from netspec.recipe.images import AUGMENTS, NORMALIZATIONS
+from netspec.recipe.images import AUGMENTATIONS, NORMALIZATIONS
 from netspec.recipe.objective import CrossEntropy, Start
 from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd
 from netspec.recipe.parts import Part
@@ -33,8 +33,8 @@ def _named(*parts: type[Part]) -> dict[str, type[Part]]:
 
 
 PARTS: Mapping[str, Mapping[str, type[Part]]] = {
-    "augment": _named(*AUGMENTS),
-    "normalize": _named(*NORMALIZATIONS),
+    "augment": AUGMENTATIONS,
+    "normalize": NORMALIZATIONS,
     "init": _named(Start),
     "loss": _named(CrossEntropy),
     "optimizer": _named(Sgd, Adam, AdamW, NAdam, RAdam, RmsProp, AdaGrad),

@@ -1,9 +1,10 @@
-"""Which part of a photo the network sees: drawn for training, and fixed for validation."""
+"""What a network gets of a photo: random windows and changes in training, fixed crops in validation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from math import exp, log, sqrt
 from random import Random
 from typing import Literal, Protocol, TypeAlias
@@ -16,72 +17,131 @@ from torch.nn.functional import pad
 from torchvision.transforms import v2
 
 from netspec.recipe import Recipe
-from netspec.recipe.images import AutoAugment, Crop, Flip, RandAugment, RandomResizedCrop, TrivialAugment
+from netspec.recipe.images import (
+    Augmentation,
+    AutoAugment,
+    Flip,
+    RandAugment,
+    RandomResizedCrop,
+    TrivialAugment,
+)
+from netspec.registry import resolve
 from netspec.transforms.decode import Pixels
 from netspec.transforms.resize import Box, Interpolation, centred, cut, resized_shape, window
 from netspec.transforms.seeds import seeded
 
 View: TypeAlias = Literal["center_crop", "ten_crop"]
-Policy: TypeAlias = Callable[[Image.Image], Image.Image]
+"""Which crops of an image are evaluated."""
 Place: TypeAlias = tuple[int, int, int]
-"""Where a crop was cut from the resized centre square: top, left, and whether it is mirrored."""
+"""Where a crop lies in the resized centre square: top, left, and 1 where it is mirrored."""
 
-TRIES = 10  # torchvision's, before a random window falls back to the centre
+TRIES = 10
+"""Windows that torchvision draws before it takes the centre."""
 
 
 class PhotoView(Protocol):
-    """Cuts from a photo what the network sees."""
+    """Cuts crops out of a photo."""
 
     @property
     def crops(self) -> int:
         """Crops of each photo."""
 
     def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
-        """The crops, uint8 H x W x 3, and their places; `seed` decides what is random."""
+        """The crops, uint8 H x W x 3, and their places; random choices depend on `seed` alone."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A recipe's augmentations, by the stage in which a data set applies them.
+
+    `window` and `photo` change images one by one, before they are normalised; `batch` changes normalised
+    batches. Each augmentation is in one stage, except those that mix images, which the training loop applies.
+    """
+
+    window: Augmentation | None
+    photo: tuple[Augmentation, ...]
+    batch: tuple[Augmentation, ...]
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, in_memory: bool = False) -> Stages:
+        """Sort a recipe's augmentations for photos in files, or for images in memory."""
+        batch = [s for s in recipe.augment if s.batch and (in_memory or not (s.window or s.photo))]
+        others = [s for s in recipe.augment if s not in batch and not s.mix]
+        window = next((s for s in others if s.window), None)
+        return cls(window, tuple(s for s in others if not s.window), tuple(batch))
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether images are changed one by one."""
+        return bool(self.window or self.photo)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A crop, uint8 H x W x C, and its place in the resized centre square."""
+
+    pixels: Tensor
+    top: int = 0
+    left: int = 0
+    mirrored: bool = False
 
 
 class TrainingView:
-    """Krizhevsky et al.'s view: short side to `resize`, the centre square, a crop anywhere in it.
+    """The crop of a photo for training: a window, then the augmentations of single images in their order.
 
-    A random resized crop takes its place. Flips and policies follow in any case.
+    Without an augmentation that chooses the window, it is Krizhevsky et al.'s (2012): the short side resized
+    to `resize`, the centre square, and a crop anywhere in it.
     """
 
     crops = 1
 
     def __init__(self, recipe: Recipe, resize: int, size: tuple[int, int]) -> None:
-        self.resize, self.size = resize, size
-        self.padding = next((step.padding for step in recipe.augment if isinstance(step, Crop)), 0)
-        self.anywhere = next((step for step in recipe.augment if isinstance(step, RandomResizedCrop)), None)
-        self.flips = [step.p for step in recipe.augment if isinstance(step, Flip)]
-        self.policies = policies(recipe)
+        self.stages, self.resize, self.size = Stages.of(recipe), resize, size
+
+    @property
+    def margin(self) -> int:
+        """How many pixels a crop may lie outside the square."""
+        return self.stages.window.margin if self.stages.window else 0
 
     def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
-        random = Random(seed)
-        top = left = 0
-        if self.anywhere:
-            box = random_window(photo.shape[:2], self.anywhere, random)
-            pixels = cut(photo, box, self.size)
-        else:
-            room = [self.resize + 2 * self.padding - side for side in self.size]
-            top, left = (random.randrange(r + 1) - self.padding for r in room)
-            pixels = self._crop(photo, top, left)
-        mirrored = sum(random.random() < p for p in self.flips) % 2
-        if mirrored:
-            # Mirrored as N x C x H x W with the channels last, which torch does far faster than H x W x C.
-            pixels = pixels[None].permute(0, 3, 1, 2).flip(-1)[0].permute(1, 2, 0)
-        if self.policies:
-            pixels = applied(pixels, self.policies, random.getrandbits(63))
-        return [pixels], [(top, left, mirrored)]
+        random, step = Random(seed), self.stages.window
+        chosen = resolve(step.window) if step else random_crop
+        result = change(self.stages, chosen(step, photo, self.resize, self.size, random), random)
+        return [result.pixels], [(result.top, result.left, int(result.mirrored))]
 
-    def _crop(self, photo: Pixels, top: int, left: int) -> Tensor:
-        """The crop at a place of the centre square, black where that ends."""
-        square = centred(resized_shape(photo.shape[:2], self.resize), (self.resize, self.resize))
-        height, width = self.size
-        above, before = max(-top, 0), max(-left, 0)
-        below, after = max(top + height - self.resize, 0), max(left + width - self.resize, 0)
-        corner = (square.top + top + above, square.left + left + before)
-        inside = window(photo, self.resize, Box(*corner, height - above - below, width - before - after))
-        return pad(inside, (0, 0, before, after, above, below)) if above + before + below + after else inside
+
+def change(stages: Stages, crop: Cut, random: Random) -> Cut:
+    """Apply the augmentations of single images to a crop."""
+    for step in stages.photo:
+        crop = resolve(step.photo)(step, crop, random)
+    return crop
+
+
+# Windows
+
+
+def random_crop(
+    step: Augmentation | None, photo: Pixels, resize: int, size: tuple[int, int], random: Random
+) -> Cut:
+    """Cut `size` anywhere out of the resized centre square, or up to the step's margin outside, in black."""
+    margin = step.margin if step else 0
+    room = [resize + 2 * margin - side for side in size]
+    top, left = (random.randrange(r + 1) - margin for r in room)
+    square = centred(resized_shape(photo.shape[:2], resize), (resize, resize))
+    height, width = size
+    above, before = max(-top, 0), max(-left, 0)
+    below, after = max(top + height - resize, 0), max(left + width - resize, 0)
+    corner = (square.top + top + above, square.left + left + before)
+    inside = window(photo, resize, Box(*corner, height - above - below, width - before - after))
+    outside = above + before + below + after
+    return Cut(pad(inside, (0, 0, before, after, above, below)) if outside else inside, top, left)
+
+
+def random_resized_crop(
+    step: RandomResizedCrop, photo: Pixels, resize: int, size: tuple[int, int], random: Random
+) -> Cut:
+    """Cut a window of random area and ratio out of the whole photo, and resize it to `size`."""
+    return Cut(cut(photo, random_window(photo.shape[:2], step, random), size))
 
 
 def random_window(shape: tuple[int, int], step: RandomResizedCrop, random: Random) -> Box:
@@ -101,6 +161,63 @@ def random_window(shape: tuple[int, int], step: RandomResizedCrop, random: Rando
     elif width / height > step.ratio[1]:
         across = round(height * step.ratio[1])
     return Box((height - down) // 2, (width - across) // 2, down, across)
+
+
+# Changes of single images
+
+
+def mirror(step: Flip, crop: Cut, random: Random) -> Cut:
+    """Mirror a crop with probability `p`."""
+    if random.random() >= step.p:
+        return crop
+    # torch mirrors N x C x H x W with the channels last far faster than H x W x C.
+    pixels = crop.pixels[None].permute(0, 3, 1, 2).flip(-1)[0].permute(1, 2, 0)
+    return replace(crop, pixels=pixels, mirrored=not crop.mirrored)
+
+
+def rand_augment(step: RandAugment, crop: Cut, random: Random) -> Cut:
+    """Apply torchvision's RandAugment."""
+    return by_torchvision(_rand_augment(step), crop, random)
+
+
+def trivial_augment(step: TrivialAugment, crop: Cut, random: Random) -> Cut:
+    """Apply torchvision's TrivialAugmentWide."""
+    return by_torchvision(_trivial_augment(step), crop, random)
+
+
+def auto_augment(step: AutoAugment, crop: Cut, random: Random) -> Cut:
+    """Apply torchvision's AutoAugment."""
+    return by_torchvision(_auto_augment(step), crop, random)
+
+
+@cache
+def _rand_augment(step: RandAugment) -> v2.Transform:
+    return v2.RandAugment(step.ops, step.magnitude)
+
+
+@cache
+def _trivial_augment(step: TrivialAugment) -> v2.Transform:
+    return v2.TrivialAugmentWide()
+
+
+@cache
+def _auto_augment(step: AutoAugment) -> v2.Transform:
+    return v2.AutoAugment(v2.AutoAugmentPolicy(step.policy))
+
+
+def by_torchvision(transform: Callable[[Image.Image], Image.Image], crop: Cut, random: Random) -> Cut:
+    """Apply one of torchvision's transforms to a crop of one channel or three.
+
+    It runs on a Pillow image, which on one core is several times as fast as on a tensor.
+    """
+    pixels = crop.pixels
+    image = Image.fromarray((pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).contiguous().numpy())
+    with seeded(random.getrandbits(63)):
+        image = transform(image)
+    return replace(crop, pixels=torch.from_numpy(np.array(image)).view(pixels.shape))
+
+
+# Crops for validation
 
 
 @dataclass(frozen=True)
@@ -132,30 +249,3 @@ class FixedView:
         places = [(top, left, 0) for top, left in corners] + [(top, right - left, 1) for top, left in corners]
         crops = [whole[top : top + height, left : left + width] for top, left, _ in places]
         return [crop.flip(1) if place[2] else crop for crop, place in zip(crops, places, strict=True)], places
-
-
-def policies(recipe: Recipe) -> list[Policy]:
-    """torchvision's transform for each policy of a recipe, in order."""
-    found: list[Policy] = []
-    for step in recipe.augment:
-        match step:
-            case RandAugment(ops=ops, magnitude=magnitude):
-                found.append(v2.RandAugment(ops, magnitude))
-            case TrivialAugment():
-                found.append(v2.TrivialAugmentWide())
-            case AutoAugment(policy=name):
-                found.append(v2.AutoAugment(v2.AutoAugmentPolicy(name)))
-    return found
-
-
-def applied(pixels: Tensor, steps: list[Policy], seed: int) -> Tensor:
-    """Apply policies to one image, uint8 H x W x C with one channel or three; `seed` decides what happens.
-
-    They run on Pillow's images, which for one image on one core is several times as fast as on tensors.
-    """
-    channels = pixels.shape[2]
-    image = Image.fromarray((pixels[:, :, 0] if channels == 1 else pixels).contiguous().numpy())
-    with seeded(seed):
-        for step in steps:
-            image = step(image)
-    return torch.from_numpy(np.array(image)).view(pixels.shape)

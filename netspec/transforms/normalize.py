@@ -12,7 +12,8 @@ from torch import Tensor
 
 from netspec.errors import DataError
 from netspec.recipe import Recipe
-from netspec.recipe.images import ImageNet, Lighting, Mean, MeanFile, MeanImage, MeanStd, Raw, Scale
+from netspec.recipe.images import MeanFile, Normalization, Scale
+from netspec.registry import resolve
 from netspec.transforms.preprocessing import Preprocessing
 
 # torchvision's ImageNet statistics, in units of 0 to 1.
@@ -56,10 +57,8 @@ def needs(recipe: Recipe, known: bool) -> tuple[bool, bool]:
 
     `known` is whether the set's mean and colours are published.
     """
-    image = isinstance(recipe.normalize, MeanImage)
-    colours = isinstance(recipe.normalize, Mean | MeanStd) or any(
-        isinstance(step, Lighting) for step in recipe.augment
-    )
+    image = recipe.normalize.measures == "mean image"
+    colours = recipe.normalize.measures == "colours" or any(step.uses_colours for step in recipe.augment)
     return image or (colours and not known), image
 
 
@@ -97,33 +96,59 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (square - mean**2).clamp(min=0).sqrt()
 
 
-def preprocessing(recipe: Recipe, found: Statistics) -> Preprocessing:
-    """Resolve a recipe's normalisation, given the training set's statistics."""
+def preprocessing(recipe: Recipe, found: Statistics, size: tuple[int, int]) -> Preprocessing:
+    """Resolve a recipe's normalisation by the statistics of a set, whose images are resized to `size`."""
+    step = recipe.normalize
+    resolved: Preprocessing = resolve(step.function)(step, found, size)
+    return resolved
+
+
+def unchanged(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
+    """Leave pixel values as they are."""
     channels = len(found.mean)
-    mean = tuple(found.mean.tolist())
-    plain = Preprocessing((0.0,) * channels, (1.0,) * channels)
-    match recipe.normalize:
-        case Raw():
-            return plain
-        case Scale(factor=factor):
-            return replace(plain, scale=(factor,) * channels)
-        case Mean():
-            return replace(plain, mean=mean)
-        case MeanStd():
-            return Preprocessing(mean, tuple((1 / found.std.clamp(min=1e-6)).tolist()))
-        case MeanImage():
-            return replace(plain, mean=mean, mean_image=found.mean_image)
-        case MeanFile(path=path, order=order):
-            values = read_mean(Path(path), channels, order)
-            if values.dim() == 1:
-                return replace(plain, mean=tuple(values.tolist()))
-            return replace(plain, mean=tuple(values.mean((1, 2)).tolist()), mean_image=values)
-        case ImageNet():
-            if channels != 3:
-                message = f"normalize: imagenet is for RGB images, and these have {channels} channel"
-                raise DataError(message + ": use normalize: mean_std")
-            means = tuple(255 * value for value in IMAGENET_MEAN)
-            return Preprocessing(means, tuple(1 / (255 * value) for value in IMAGENET_STD))
+    return Preprocessing((0.0,) * channels, (1.0,) * channels)
+
+
+def scale(step: Scale, found: Statistics, size: tuple[int, int]) -> Preprocessing:
+    """Multiply by `factor`."""
+    return replace(unchanged(step, found, size), scale=(step.factor,) * len(found.mean))
+
+
+def mean(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
+    """Subtract each channel's mean."""
+    return replace(unchanged(step, found, size), mean=tuple(found.mean.tolist()))
+
+
+def mean_std(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
+    """Subtract each channel's mean and divide by its standard deviation."""
+    return replace(mean(step, found, size), scale=tuple((1 / found.std.clamp(min=1e-6)).tolist()))
+
+
+def mean_image(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
+    """Subtract the mean image."""
+    return replace(mean(step, found, size), mean_image=found.mean_image)
+
+
+def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Preprocessing:
+    """Subtract the mean in a file; raises DataError where it has another size than the images."""
+    values, plain = read_mean(Path(step.path), len(found.mean), step.order), unchanged(step, found, size)
+    if values.dim() == 1:
+        return replace(plain, mean=tuple(values.tolist()))
+    if values.shape[1:] != size:
+        has, takes = ("x".join(map(str, shape)) for shape in (values.shape[1:], size))
+        message = f"{step.path} is a mean of {has}, but the images are resized to {takes}"
+        way = f"set `train.resize={values.shape[1]}`, or use `train.normalize=mean_image`"
+        raise DataError(f"{message}: {way}")
+    return replace(plain, mean=tuple(values.mean((1, 2)).tolist()), mean_image=values)
+
+
+def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
+    """Subtract ImageNet's mean and divide by its standard deviation; raises DataError for grey images."""
+    if len(found.mean) != 3:
+        message = f"imagenet normalises RGB images, and these have {len(found.mean)} channel"
+        raise DataError(f"{message}: use `train.normalize=mean_std`")
+    means = tuple(255 * value for value in IMAGENET_MEAN)
+    return Preprocessing(means, tuple(1 / (255 * value) for value in IMAGENET_STD))
 
 
 def read_mean(path: Path, channels: int, order: str) -> Tensor:
@@ -140,16 +165,3 @@ def read_mean(path: Path, channels: int, order: str) -> Tensor:
         raise DataError(f"{message} or {channels}: mean_file takes a .npy file of that shape")
     mean = torch.from_numpy(values.astype(np.float32))
     return mean.flip(0).contiguous() if order == "bgr" else mean
-
-
-def check_mean_image(recipe: Recipe, values: Preprocessing, size: tuple[int, int]) -> None:
-    """Raise DataError where a mean file has another size than the images it is subtracted from."""
-    if (
-        values.mean_image is None
-        or values.mean_image.shape[1:] == size
-        or not isinstance(recipe.normalize, MeanFile)
-    ):
-        return
-    has, takes = ("x".join(map(str, shape)) for shape in (values.mean_image.shape[1:], size))
-    message = f"{recipe.normalize.path} is a mean of {has}, but the images are resized to {takes}"
-    raise DataError(f"{message}: set resize to {has.split('x')[0]}, or use normalize: mean_image")

@@ -22,8 +22,8 @@ from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.language.values import Call
 from netspec.recipe import Recipe, read
-from netspec.recipe.images import Crop, Flip, Mean, Raw, Scale
-from netspec.transforms.augment import Draw, flip, lighting, shift
+from netspec.recipe.images import Crop, Flip, Lighting, Mean, Raw, Scale
+from netspec.transforms.augment import Context, Draw, flip, lighting, shift
 from netspec.transforms.normalize import EIGENVALUES, EIGENVECTORS, IMAGENET, preprocessing
 from netspec.transforms.preprocessing import Normalizer
 
@@ -63,8 +63,11 @@ def setting(size: int = 28, **recipe: object) -> LoaderConfig:
     )
 
 
-def draw(batch: int, seed: int = 0) -> Draw:
-    return Draw(torch.Generator().manual_seed(seed), batch, slice(0, batch))
+def context(batch: int, seed: int = 0, black: Tensor | None = None, scale: Tensor | None = None) -> Context:
+    """Random numbers for a batch, in units in which black and the scale are as given."""
+    draw = Draw(torch.Generator().manual_seed(seed), batch, slice(0, batch))
+    scale = torch.ones(3, 1, 1) if scale is None else scale
+    return Context(draw, Normalizer(torch.zeros_like(scale) if black is None else -black, scale), IMAGENET)
 
 
 def random_set(count: int = 50, channels: int = 1, size: int = 6) -> Labelled:
@@ -179,7 +182,7 @@ def test_normalization(
 
 def test_flips_mirror_about_half() -> None:
     images = random_set(1000, size=2).images.float()
-    flipped = flip(images, draw(1000))
+    flipped = flip(Flip(), images, context(1000))
     same, mirrored = ((flipped == i).flatten(1).all(1) for i in (images, images.flip(-1)))
     assert (same | mirrored).all()
     assert 430 < int((mirrored & ~same).sum()) < 570
@@ -188,7 +191,7 @@ def test_flips_mirror_about_half() -> None:
 def test_shifts_are_windows_of_the_padded_image() -> None:
     images = random_set(200, channels=2, size=5).images.float()
     fill = torch.tensor([-1.0, -2.0]).view(2, 1, 1)
-    shifted = shift(images, 2, fill, draw(200))
+    shifted = shift(Crop(padding=2), images, context(200, black=fill, scale=torch.ones(2, 1, 1)))
     seen = set()
     for image, result in zip(images, shifted, strict=True):
         padded = fill.repeat(1, 9, 9)
@@ -210,7 +213,7 @@ def test_black_comes_in_at_the_edges() -> None:
 
 def test_lighting_moves_along_the_principal_components() -> None:
     images = torch.zeros(20_000, 3, 1, 1)
-    moved = lighting(images, 0.1, IMAGENET, torch.ones(3, 1, 1), draw(20_000)).view(-1, 3)
+    moved = lighting(Lighting(), images, context(20_000)).view(-1, 3)
     vectors = torch.tensor(EIGENVECTORS)
     assert (vectors.T @ vectors - torch.eye(3)).abs().max() < 1e-3
     spread = (moved @ vectors).std(0)
@@ -218,10 +221,10 @@ def test_lighting_moves_along_the_principal_components() -> None:
 
 
 def test_lighting_is_in_the_units_of_the_normalised_image() -> None:
-    values = preprocessing(read({"normalize": Call("imagenet")}), IMAGENET)
+    values = preprocessing(read({"normalize": Call("imagenet")}), IMAGENET, (2, 2))
     normalizer, plain = Normalizer.of(values, CPU), torch.full((4, 3, 2, 2), 100.0)
-    moved = lighting(plain, 0.1, IMAGENET, torch.ones(3, 1, 1), draw(4, 5))
-    ours = lighting(normalizer(plain), 0.1, IMAGENET, normalizer.scale, draw(4, 5))
+    moved = lighting(Lighting(), plain, context(4, 5))
+    ours = lighting(Lighting(), normalizer(plain), context(4, 5, scale=normalizer.scale))
     torch.testing.assert_close(ours, normalizer(moved))
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from netspec.datasets.base import Batches, LoaderConfig
-from netspec.datasets.image_folder import open_folder
 from netspec.datasets.in_memory import InMemoryBatches, Labelled
 from netspec.datasets.loader import Key, Loaded, Reader
+from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop, Flip, Lighting, Mean
@@ -36,7 +36,7 @@ def source(
     request: pytest.FixtureRequest, photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> Open:
     if request.param == "folder":
-        return open_folder("folder", photos("whole", 10), 0.2, 0).open
+        return open_data(f"folder:{photos('whole', 10)}").open
     if request.param == "resized by batches":
         monkeypatch.setattr("netspec.datasets.in_memory.MEMORY", 0)
     images = torch.randint(
@@ -65,7 +65,7 @@ def test_an_epoch_is_taken_up_where_it_was_left(source: Open) -> None:
 
 
 def test_what_was_skipped_is_not_read(photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    batches = open_folder("folder", photos("whole", 10), 0.2, 0).open(setting())
+    batches = open_data(f"folder:{photos('whole', 10)}").open(setting())
     read: list[Key] = []
     original = Reader.__getitem__
 

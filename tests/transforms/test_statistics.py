@@ -159,7 +159,7 @@ def test_caffes_mean(data_root: Path, photos: Callable[..., Path]) -> None:
 MEANS: dict[str, tuple[object, str]] = {
     "another size": (
         np.zeros((3, 9, 9)),
-        "is a mean of 9x9, but the images are resized to 20x20: set resize to 9",
+        "is a mean of 9x9, but the images are resized to 20x20: set `train.resize=9`",
     ),
     "other channels": (
         np.zeros((1, 20, 20)),

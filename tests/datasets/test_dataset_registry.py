@@ -13,8 +13,9 @@ from places import HERE
 from netspec import plugins
 from netspec.datasets import registry
 from netspec.datasets.info import dataset_info, markdown_table
-from netspec.datasets.registry import DATASETS, DataSet, Request, TorchvisionSet, imported, open_data
+from netspec.datasets.registry import DATASETS, DataSet, Request, TorchvisionSet, open_data
 from netspec.errors import DataError
+from netspec.registry import resolve
 
 # Where each data set is opened in a test: a row without one fails.
 TESTED = {
@@ -39,7 +40,7 @@ def faults(row: DataSet) -> list[str]:
         found.append("name")
     if not row.contents:
         found.append("contents")
-    if not callable(row.opener) and not getattr(imported(row.opener), "__doc__", None):
+    if not callable(row.opener) and not getattr(resolve(row.opener), "__doc__", None):
         found.append("opener")
     if row.form not in ("", ":PATH", "[:CLASSES]"):
         found.append("form")
