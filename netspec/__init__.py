@@ -1,4 +1,4 @@
-"""netspec: networks as short specs that are checked, counted, drawn, compiled to PyTorch, and trained.
+"""netspec: check, count, draw, compile to PyTorch, and train neural networks written as short specs.
 
 >>> vgg = load("vgg", depth=16)
 >>> f"{vgg.net.totals.params:,} parameters, {vgg.net.totals.macs / 1e9:.2f} GMACs"

@@ -1,4 +1,4 @@
-"""`netspec` and `python -m netspec`: the command, ended cleanly by Ctrl-C wherever it is."""
+"""The entry point of `netspec` and `python -m netspec`, with clean handling of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def run() -> None:
-    """Run the command line and end the process with its exit status, 130 after Ctrl-C."""
+    """Run the command line and exit with its status, which is 130 after Ctrl-C."""
     try:
         from click import Abort, ClickException
 

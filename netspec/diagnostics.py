@@ -1,4 +1,4 @@
-"""What is wrong with a spec, where, and how it is shown."""
+"""Diagnostics of specs: their locations in the source, their texts, and their rendering."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Source:
-    """The text of one file and the path that messages call it by."""
+    """The text of a file, and its path as shown in messages."""
 
     path: str
     text: str = field(repr=False)
@@ -27,7 +27,7 @@ class Source:
         return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Line and column of an offset, both from 1, the column in characters."""
+        """Return the line and column of an offset, both counted from 1; the column is in characters."""
         line = bisect_right(self.starts, offset)
         return line, offset - self.starts[line - 1] + 1
 
@@ -38,7 +38,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of a source, from `start` up to `end`."""
+    """A range of characters in a source, from `start` up to but not including `end`."""
 
     source: Source
     start: int
@@ -60,14 +60,14 @@ class Span:
         return Span(self.source, self.start, other.end)
 
     def first_line(self) -> Span:
-        """The part of this stretch that stands on its first line."""
+        """Return the part of this span that is on its first line."""
         stop = self.source.text.find("\n", self.start, self.end)
         return self if stop < 0 else Span(self.source, self.start, max(stop, self.start + 1))
 
 
 @dataclass(frozen=True)
 class Label:
-    """A remark beside a second place in the source."""
+    """A remark at another place in the source."""
 
     span: Span
     text: str
@@ -75,7 +75,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One fault: a code, a sentence with the numbers, its place, and the way out where one is known."""
+    """One error or warning: a code, a message, a span, and a help line if a remedy is known.
+
+    `text` is shown beside the marked source; `labels` mark other places.
+    """
 
     code: str
     message: str
@@ -102,7 +105,7 @@ class Diagnostic:
 
 
 class SpecError(NetspecError):
-    """A spec has faults; `diagnostics` holds all of them, and the text shows them."""
+    """A spec has errors; `diagnostics` contains all of them, and the message shows them."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__("\n\n".join(render(d) for d in diagnostics))
@@ -110,7 +113,7 @@ class SpecError(NetspecError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """The nearest known words as a help line, or None where none is near.
+    """Suggest the known words most similar to `word`, or return None if none is similar.
 
     >>> did_you_mean("strde", ["stride", "padding"])
     'did you mean `stride`?'
@@ -123,7 +126,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort by place; of faults that a loop or a block repeats at one place, keep the first."""
+    """Sort diagnostics by location; of those with the same code and location, keep the first.
+
+    A loop or a block repeats its errors for each repetition.
+    """
     kept: dict[tuple[str, int, int, str], Diagnostic] = {}
     for d in diagnostics:
         kept.setdefault((d.span.source.path, d.span.start, d.span.end, d.code), d)
@@ -131,13 +137,13 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 WIDEST = 200
-"""The most of a source line that is shown around a fault."""
+"""The maximum number of characters of a source line that is shown."""
 
 COLOURS = {"error": "1;31", "warning": "1;33", "frame": "34", "note": "36", "help": "32", "bold": "1"}
 
 
 def render(diagnostic: Diagnostic, colour: bool = False) -> str:
-    """Show a diagnostic with its source lines, as compilers do."""
+    """Render a diagnostic with its source lines, in the style of a compiler."""
 
     def paint(name: str, text: str) -> str:
         return f"\x1b[{COLOURS[name]}m{text}\x1b[0m" if colour and text else text
@@ -188,6 +194,6 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
 
 
 def printable(text: str, colour: bool = False) -> str:
-    """Replace the control characters of a spec, which must not reach a terminal; those of colours may."""
+    """Replace control characters, which must not reach a terminal; `colour` permits escape sequences."""
     allowed = "\n\t\x1b" if colour else "\n\t"
     return "".join(c if c in allowed or c.isprintable() else "\ufffd" for c in text)

@@ -1,14 +1,17 @@
-"""The errors that netspec raises for reasons its user can mend; each text is one sentence.
+"""The errors that netspec raises when its user can solve the problem; each message is one sentence.
 
-A parameter of the Python API stands between backticks in a text, as `root` or `epochs=30`; the command line
-shows the flag that sets it in its place.
+Messages name parameters of the Python API between backticks, such as `root` or `epochs=30`; the command line
+shows the corresponding flag instead.
 """
 
 from __future__ import annotations
 
 
 class NetspecError(Exception):
-    """The base of every error here; with `wrong_use`, what was asked for does not exist."""
+    """The base class of all errors of netspec.
+
+    `wrong_use` marks invalid requests, such as unknown names; the command line then exits with status 2.
+    """
 
     def __init__(self, message: str, *, wrong_use: bool = False) -> None:
         super().__init__(message)
@@ -16,31 +19,31 @@ class NetspecError(Exception):
 
 
 class DataError(NetspecError):
-    """Images or labels that cannot be used."""
+    """Images or labels are missing, unreadable or invalid."""
 
 
 class TrainError(NetspecError):
-    """A run that cannot start, go on, or be read."""
+    """A training run cannot start, continue, or be read."""
 
 
 class WeightsError(NetspecError):
-    """Weights that do not exist, do not fit, or cannot be fetched."""
+    """Weights do not exist, do not fit the network, or cannot be downloaded."""
 
 
 class FileError(NetspecError):
-    """A file that cannot be written."""
+    """A file cannot be written."""
 
 
 class PictureError(NetspecError):
-    """A picture that cannot be drawn or written."""
+    """A picture cannot be drawn or written."""
 
 
 class SettingError(NetspecError):
-    """A parameter's value, given from outside a spec, that cannot be read."""
+    """A value given for a parameter, such as `--set n=3`, cannot be parsed."""
 
 
 class ZooError(NetspecError):
-    """A name or a filter that the zoo does not have."""
+    """No network of the zoo has this name or matches this filter."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, wrong_use=True)

@@ -1,4 +1,4 @@
-"""The packages that `pip install netspec` leaves out, and the line that installs each."""
+"""Optional packages, which `pip install netspec` does not install, and the extras that install them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ EXTRAS = {
     "networkx": "graph",
     "tensorboard": "tensorboard",
 }
-"""The extra of pyproject.toml that brings each package, by the name under which Python imports it."""
+"""The extra in pyproject.toml that installs each package, by the package's import name."""
 
 
 class MissingPackageError(NetspecError):
-    """A package that netspec needs for what was asked is not installed."""
+    """An optional package that is needed for the requested task is not installed."""
 
 
 @contextmanager
 def needed_for(task: str) -> Iterator[None]:
-    """Report a failed import of one of the `EXTRAS` as a sentence that says how to install it.
+    """Turn a failed import of an optional package into an error that states how to install it.
 
-    `task` is the subject of that sentence. Works as a decorator too. Other failed imports pass unchanged.
+    `task` is the subject of the message. Other import errors pass unchanged. Also works as a decorator.
 
     Raises:
         MissingPackageError: the code inside imports a package that is not installed.

@@ -1,4 +1,4 @@
-"""Writing files whole: what was there stays until the new file is complete."""
+"""Writing files atomically: an existing file is replaced only once the new one is complete."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from netspec.errors import FileError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text as `write_file` does."""
+    """Write UTF-8 text to a file atomically; see `write_file`."""
     write_file(path, lambda file: file.write(text.encode()))
 
 
 def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Call `write` with a new file beside `path`, and let that file take its place once it is on the disk.
+    """Call `write` with a temporary file beside `path`, and rename it to `path` once it is on the disk.
 
-    A link stays, and the file that it points to is replaced. The new file keeps the old one's mode. Pipes and
+    If `path` is a symbolic link, its target is replaced. The new file has the mode of the old one. Pipes and
     devices are written to directly.
 
     Raises:
-        FileError: the file cannot be written; the old one is unchanged.
+        FileError: the file cannot be written; an existing file is unchanged.
     """
     draft: Path | None = None
     try:
@@ -43,7 +43,7 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         draft.replace(path)
         draft = None
         _flush_folder(path.parent)
-    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where the disk is full
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError if the disk is full
         raise FileError(f"{path} cannot be written: {reason(error)}") from error
     finally:
         if draft is not None:
@@ -52,7 +52,7 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Why the system refused, in a few words.
+    """Return the system's reason for an error, to be inserted into a message.
 
     >>> reason(FileNotFoundError(2, "No such file or directory"))
     'no such file or directory'
@@ -64,14 +64,14 @@ def reason(error: BaseException) -> str:
 
 
 def current_umask() -> int:
-    """The process's file mode mask, which can be read only by setting it."""
+    """Return the process's umask, which can be read only by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def _flush_folder(folder: Path) -> None:
-    """Bring the new name to the disk too, where the system lets a folder be opened."""
+    """Flush a folder to the disk, so that a renamed file survives a crash; POSIX systems only."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""The typed graph: what a spec means, every shape and count filled in."""
+"""The typed graph of a checked spec, with every shape and count."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """The receptive field along one axis, in pixels of the input: its size, and the step to the next."""
+    """The receptive field along one axis: its size, and the step between neighbours, in input pixels."""
 
     size: int = 1
     step: int = 1
@@ -26,10 +26,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Node:
-    """A layer: its dotted state_dict name, what it does, what it takes and what it gives.
+    """A layer or input: its dotted name as in the state_dict, its op, its inputs and its output shape.
 
-    `inputs` are ids of earlier nodes. `shares` is the id of the node whose weights this one uses again.
-    `batched` is False for raw tensors, which have no batch.
+    `inputs` are ids of earlier nodes. `receptive_field` is vertical, then horizontal. `shares` is the id of
+    the node whose weights this one reuses. `batched` is False for raw tensors, which have no batch.
     """
 
     id: int
@@ -40,7 +40,7 @@ class Node:
     span: Span = field(compare=False, repr=False)
     cost: Cost = field(default_factory=Cost)
     tensors: tuple[Tensor, ...] = ()
-    sees: tuple[Field, Field] = (Field(), Field())
+    receptive_field: tuple[Field, Field] = (Field(), Field())
     shares: int | None = None
     batched: bool = True
 
@@ -50,7 +50,7 @@ class Node:
 
     @cached_property
     def params(self) -> int:
-        """Trained numbers of this layer; none where it uses another's."""
+        """The number of trainable parameters; 0 if the layer reuses another's."""
         return 0 if self.shares is not None else sum(t.count for t in self.tensors if t.trainable)
 
     @cached_property
@@ -60,10 +60,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Scope:
-    """A naming scope, which is a module of the compiled network: the network, a block, or a labelled group.
+    """A naming scope, which becomes a module: the network, a block, or a labelled group.
 
     `children` are scopes and ids of nodes, in order of execution. `shares` is the path of the scope whose
-    modules this one uses again.
+    modules this one reuses.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Scope:
     shares: str | None = None
 
     def ids(self) -> Iterator[int]:
-        """Every node in this scope and the scopes inside it."""
+        """Yield the ids of all nodes in this scope and the scopes inside it."""
         for child in self.children:
             if isinstance(child, Scope):
                 yield from child.ids()
@@ -84,7 +84,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Output:
-    """What the network returns; an auxiliary head is returned in training only, its loss times `weight`."""
+    """An output of the network; that of an auxiliary head is returned only in training.
+
+    `weight` is the factor of its loss.
+    """
 
     name: str
     node: int
@@ -94,7 +97,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Setting:
-    """One entry of the `train` section and where it stands."""
+    """One entry of the `train` section and its location."""
 
     value: object
     span: Span = field(compare=False, repr=False)
@@ -102,9 +105,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over a network, for one image; `activations` counts the numbers that all layers give.
+    """Sums over a network, for one image; `activations` is the number of elements of all layers' outputs.
 
-    `macs` and `cost` leave out what runs in training alone, the auxiliary heads; the others hold everything.
+    `macs` and `cost` leave out layers that run only in training, such as auxiliary heads; the other sums
+    include them.
     """
 
     layers: int
@@ -134,12 +138,12 @@ class Net:
 
     @property
     def layers(self) -> tuple[Node, ...]:
-        """Every node but the inputs."""
+        """All nodes except the inputs."""
         return tuple(n for n in self.nodes if n.op.kind != "input")
 
     @cached_property
     def consumers(self) -> Mapping[int, tuple[int, ...]]:
-        """For each node, the nodes that take its output."""
+        """The nodes that use the output of each node, by ids."""
         taken: dict[int, list[int]] = {n.id: [] for n in self.nodes}
         for node in self.nodes:
             for i in node.inputs:
@@ -148,12 +152,12 @@ class Net:
 
     @cached_property
     def training_only(self) -> frozenset[int]:
-        """The nodes that only outputs in training need, such as auxiliary heads."""
+        """The nodes that are needed only for outputs returned in training, such as auxiliary heads."""
         always = self.needed({o.node for o in self.outputs if not o.training})
         return frozenset(self.needed({o.node for o in self.outputs if o.training}) - always)
 
     def needed(self, outputs: set[int]) -> set[int]:
-        """The nodes that some nodes depend on, themselves included."""
+        """Return the nodes that the given outputs depend on, including themselves."""
         alive = set(outputs)
         for node in reversed(self.nodes):
             if node.id in alive:
@@ -169,7 +173,7 @@ class Net:
         return Totals(len(layers), params, buffers, total.macs, activations, total)
 
     def shapes(self, node: Node) -> tuple[Shape, ...]:
-        """The shapes that a node takes."""
+        """Return the input shapes of a node."""
         return tuple(self.nodes[i].shape for i in node.inputs)
 
     def digraph(self) -> networkx.DiGraph[int]:

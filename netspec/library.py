@@ -1,4 +1,4 @@
-"""Find specs by path or by name, read them, and say plainly why one cannot be read."""
+"""Finding and reading specs, by path or by name."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ if TYPE_CHECKING:
     from netspec.zoo import Card
 
 LARGEST = 2 * 2**20
+"""The maximum size of a spec in bytes."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where a spec lies, and the card of the zoo that it was named by."""
+    """The path of a spec, and the card of the zoo if it was found by a zoo name."""
 
     path: Path
     card: Card | None = None
 
     @property
     def arguments(self) -> Mapping[str, object]:
-        """The parameters that the card sets; others may be set beside or instead of them."""
+        """The parameters that the card sets, as defaults for those of the user."""
         return self.card.arguments if self.card else {}
 
 
 def builtin_folder() -> Path:
-    """Where the specs that come with netspec lie: inside the wheel, or beside the package in a checkout."""
+    """Return the folder of the built-in specs: inside the installed package, or beside it in a checkout."""
     inside = Path(str(files("netspec"))) / "specs"
     return inside if inside.is_dir() else Path(str(files("netspec"))).parent / "specs"
 
@@ -40,9 +41,9 @@ def builtin_names() -> list[str]:
 
 
 def locate(spec: str | Path) -> Found:
-    """Find a spec: the file at a path, else a network of the zoo, else a built-in spec by its stem."""
+    """Find a spec: an existing file, else a network of the zoo, else a built-in spec by its stem."""
     path, name = Path(spec), str(spec)
-    if holds_file(path) or path.name != name or path.suffix:
+    if file_exists(path) or path.name != name or path.suffix:
         return Found(path)
     from netspec import zoo
 
@@ -53,32 +54,32 @@ def locate(spec: str | Path) -> Found:
 
 
 def locate_recipe(recipe: str) -> Path:
-    """Find a file of a recipe: the file at a path, else one that comes with netspec, by its stem.
+    """Find a recipe: an existing file, else a built-in recipe by its stem.
 
     Raises:
-        SpecError: there is neither.
+        SpecError: neither exists.
     """
     path = Path(recipe)
-    if holds_file(path) or path.name != recipe or path.suffix:
+    if file_exists(path) or path.name != recipe or path.suffix:
         return path
     folder = builtin_folder().parent / "recipes"
     known = sorted(each.stem for each in folder.glob("*.net"))
     if recipe not in known:
-        help = did_you_mean(recipe, known) or f"there are {', '.join(known)}, or the path of a file"
-        raise refusal(recipe, f"there is no recipe {recipe}", help)
+        help = did_you_mean(recipe, known) or f"expected the path of a file, or one of {', '.join(known)}"
+        raise refusal(recipe, f"unknown recipe {recipe}", help)
     return folder / f"{recipe}.net"
 
 
 def near(name: str) -> str:
-    """The known names that are like one that is not, or where to find them all."""
+    """Return a help line that suggests names similar to an unknown one, or lists the built-in specs."""
     from netspec import zoo
 
     known = did_you_mean(name, sorted({*builtin_names(), *zoo.names()}))
-    return known or f"the built-in specs are {', '.join(builtin_names())}, and `netspec zoo` lists networks"
+    return known or f"the built-in specs are {', '.join(builtin_names())}; `netspec zoo` lists networks"
 
 
-def holds_file(path: Path) -> bool:
-    """Whether a file, or a pipe, is at a path, as far as the system can tell."""
+def file_exists(path: Path) -> bool:
+    """Whether a path is a file, a pipe or a device; False if it cannot be accessed."""
     try:
         return path.exists() and not path.is_dir()
     except (OSError, ValueError):
@@ -86,7 +87,9 @@ def holds_file(path: Path) -> bool:
 
 
 def read(path: Path, shown: str | None = None, *, regular_only: bool = False) -> Source:
-    """Read a spec; with `regular_only`, not from a pipe or a device, which may never end.
+    """Read a spec; messages call it `shown`, by default its path.
+
+    With `regular_only`, pipes and devices are refused, since reading from them may never end.
 
     Raises:
         SpecError: the file is missing, unreadable, empty, too large, or not UTF-8.
@@ -94,23 +97,23 @@ def read(path: Path, shown: str | None = None, *, regular_only: bool = False) ->
     name = shown or str(path)
     try:
         if path.is_dir():
-            raise refusal(name, f"{name} is a folder; a spec is one file", "specs end in .net")
+            raise refusal(name, f"{name} is a folder, not a file", "name a spec in it, such as one.net")
         if regular_only and not regular(path):
             raise refusal(name, f"{name} is a pipe or a device, not a file", None)
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise refusal(name, f"there is no file {name}", near(path.stem)) from None
+        raise refusal(name, f"the file {name} does not exist", near(path.stem)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise refusal(name, f"{name} cannot be read: {reason.lower()}", None) from None
     if len(raw) > LARGEST:
-        raise refusal(name, f"{name} is larger than {LARGEST // 2**20} MiB, the most that is read", None)
+        raise refusal(name, f"{name} is larger than the limit of {LARGEST // 2**20} MiB", None)
     try:
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        message = f"{name} is not UTF-8 text: byte 0x{raw[error.start]:02x} stands in line {line}"
+        message = f"{name} is not UTF-8 text: invalid byte 0x{raw[error.start]:02x} in line {line}"
         raise refusal(name, message, "save the file as UTF-8") from None
     if not text.strip():
         raise refusal(name, f"{name} is empty", "a spec begins with `network Name`, a recipe with `train {`")
@@ -122,15 +125,15 @@ def refusal(name: str, message: str, help: str | None) -> SpecError:
 
 
 def inside(root: Path, path: Path) -> bool:
-    """Whether a path, links resolved, lies in the folder `root`."""
+    """Whether a path lies in the folder `root` after resolving symbolic links."""
     try:
         return path.resolve().is_relative_to(root.resolve())
-    except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, links in a circle
+    except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, cyclic links
         return False
 
 
 def regular(path: Path) -> bool:
-    """Whether a path is no pipe or device, which could be read without end."""
+    """Whether a path is neither a pipe nor a device; reading from these may never end."""
     try:
         return path.is_file() or not path.exists() or path.is_dir()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What training a network needs in memory, estimated from its graph and recipe."""
+"""Estimating the memory for training from a network's graph and recipe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.recipe import Recipe, read
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes for weights, gradients, the optimizer's state, and the activations kept for the backward pass."""
+    """Bytes for weights, gradients, optimizer state, and the activations stored for the backward pass."""
 
     weights: int
     gradients: int
@@ -24,21 +24,22 @@ class Memory:
         return self.weights + self.gradients + self.optimizer + self.activations
 
     @property
-    def words(self) -> str:
-        parts = "weights, gradients, optimizer and kept activations, no workspace"
+    def conditions(self) -> str:
+        """The batch size and optimizer of the estimate, and the parts that it includes."""
+        parts = "weights, gradients, optimizer state and stored activations, without workspace"
         return f"batch {self.batch} and {self.rule}: {parts}"
 
 
 def recipe_of(net: Net) -> Recipe:
-    """The network's recipe, with defaults where its spec says nothing."""
+    """Return the network's recipe; settings missing from its spec have their defaults."""
     return read({name: setting.value for name, setting in net.recipe.items()})
 
 
 def estimate(net: Net, batch: int | None = None) -> Memory:
-    """Training memory in float32 for a batch, the recipe's own by default.
+    """Estimate the training memory in float32 for a batch size, by default the recipe's.
 
-    Activations that work in place, views, and identities keep no memory of their own; averaged weights are a
-    second copy, and a batch worked on in parts keeps the activations of one part.
+    In-place activations, views and identities need no memory. Averaged weights (`ema`) are a second copy,
+    and gradient accumulation stores only the activations of one part of the batch.
     """
     recipe = recipe_of(net)
     size = batch or recipe.batch

@@ -1,4 +1,4 @@
-"""A checked network as a value that people work with: counted, drawn, compiled, and shown in notebooks."""
+"""The Python API for a checked network: counting, drawing and compiling it, and showing it in notebooks."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from netspec.zoo import Card
 
 Sizes: TypeAlias = tuple[int, ...] | Mapping[str, tuple[int, ...]]
-"""A shape without the batch, such as `(3, 224, 224)`, or one for each input by its name."""
+"""A shape without the batch, such as `(3, 224, 224)`, or a mapping from input names to shapes."""
 
 
 @dataclass(frozen=True, repr=False)
 class Network:
     """A checked spec, ready to be counted, drawn, compiled and trained.
 
-    `net` is its typed graph. `card` is its entry in the zoo, if it was loaded by a zoo name. `report` is the
-    check that it comes from, and `spec` is the name or path that it was loaded by.
+    `net` is its typed graph. `card` is its card in the zoo, if it was loaded by a zoo name. `report` is the
+    result of its check, and `spec` is the name or path that was loaded.
     """
 
     net: Net
@@ -39,16 +39,16 @@ class Network:
     spec: str = ""
 
     def source(self) -> str:
-        """The network's PyTorch source, which needs torch alone."""
+        """Return the network as PyTorch source, which imports only torch."""
         from netspec.emit.torch import source
 
         return source(self.net)
 
     def module(self, *, weights: str | None = None) -> nn.Module:
-        """The network as an `nn.Module` with fresh or published weights; imports torch.
+        """Build the network as an `nn.Module`, with newly initialized or published weights; imports torch.
 
         `weights` is a name from the network's card, such as `IMAGENET1K_V2`, or `DEFAULT` for torchvision's
-        choice among them. torchvision downloads and caches them.
+        default. torchvision downloads and caches them.
 
         Raises:
             MissingPackageError: torch is not installed.
@@ -65,10 +65,10 @@ class Network:
         return module
 
     def dot(self, *, direction: Direction = "TB", depth: int | None = None) -> str:
-        """The drawing as DOT, Graphviz's language.
+        """Draw the network as DOT text, the language of Graphviz.
 
-        `direction` is where data flows: TB, LR, BT or RL. Blocks and groups nested deeper than `depth` are
-        folded into one box each.
+        `direction` is the direction of the data flow: TB (top to bottom), LR, BT or RL. Each block or group
+        nested deeper than `depth` is drawn as a single box.
         """
         from netspec.emit.dot import dot
 
@@ -86,9 +86,9 @@ class Network:
         return Path(path)
 
     def table(self, *, depth: int | None = None, ops: bool = False) -> str:
-        """The table of layers and totals, as `netspec check` prints it.
+        """Return the table of layers and totals that `netspec check` prints.
 
-        Blocks and groups nested deeper than `depth` are folded into one row each; `ops` adds the counts of
+        Each block or group nested deeper than `depth` is folded into a single row; `ops` adds the counts of
         comparisons, additions, multiplications, divisions and exponentials.
         """
         from netspec.emit.formats import Options
@@ -97,7 +97,7 @@ class Network:
         return network_table(self.net, Options(depth=depth, ops=ops))
 
     def to_dict(self) -> dict[str, object]:
-        """Everything that the check found, as plain values; `netspec check --format json` prints the same."""
+        """Return the result of the check as plain values, as printed by `netspec check --format json`."""
         from netspec.emit.formats.json import as_dict
 
         report = self.report or Report(Source(self.spec or self.net.name, ""), self.net, ())
@@ -108,7 +108,7 @@ class Network:
         return f"<Network {self.net.name}: {totals.layers} layers, {totals.params:,} parameters>"
 
     def _repr_html_(self) -> str:
-        """The table, for notebooks."""
+        """Return the table in HTML, for notebooks."""
         from netspec.emit import html
 
         return html.table(self.net)
@@ -116,7 +116,7 @@ class Network:
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> dict[str, str]:
-        """The table, and the drawing where Graphviz is installed, for notebooks."""
+        """Return the table and, if Graphviz is installed, the drawing, for notebooks."""
         from netspec.emit.picture import render
         from netspec.errors import PictureError
 
@@ -131,11 +131,11 @@ class Network:
 
 
 def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:
-    """Check a spec: a path, a name of the zoo, a built-in spec, or the text of one.
+    """Check a spec, given by its path, its name in the zoo, the name of a built-in spec, or its text.
 
-    Keywords set the network's parameters. `input` replaces the input's declared shape, without the batch; a
-    mapping does so for several inputs by name. A string with a line break is the text of a spec; its `use`
-    statements name files below the current folder.
+    Keywords set the network's parameters. `input` replaces the declared shape of the input, without the
+    batch; for several inputs, it maps their names to shapes. A string with a line break is the text of a
+    spec, whose `use` statements refer to files below the current folder.
 
     >>> check("network Tiny\\ninput image: 1x8x8\\nconv(2, 3)").net.totals.params
     20
@@ -147,10 +147,10 @@ def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) 
 
 
 def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Network:
-    """Load a spec as `check` does, and refuse one with errors.
+    """Load a spec that has no errors; the arguments are those of `check`.
 
     Raises:
-        SpecError: the file cannot be read or the spec has errors; the exception holds every diagnostic.
+        SpecError: the file cannot be read or the spec has errors; the exception contains every diagnostic.
     """
     report, card = load_report(spec, input, arguments)
     return Network(report.require(), card, report, report.source.path if card is None else card.name)
@@ -159,9 +159,9 @@ def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -
 def load_report(
     spec: str | Path, input: Sizes | None, arguments: Mapping[str, object]
 ) -> tuple[Report, Card | None]:
-    """Check a spec, and return the report with the card of the zoo whose name the spec is, if any."""
+    """Check a spec; return the report, and the zoo's card if the spec was given by a zoo name."""
     if isinstance(input, str):
-        raise TypeError(f"`input` is a tuple of sizes, such as (3, 224, 224), not the text {input!r}")
+        raise TypeError(f"`input` must be a tuple of sizes, such as (3, 224, 224), not the string {input!r}")
     given = input if isinstance(input, Mapping) else {"": input} if input else {}
     shapes = {name: Shape(sizes) for name, sizes in given.items()}
     if isinstance(spec, str) and "\n" in spec:

@@ -1,4 +1,4 @@
-"""Plug-ins: packages that add layer types, data sets and output formats by entry points."""
+"""Plug-ins: installed packages that add layer types, data sets and output formats by entry points."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUPS = ("netspec.ops", "netspec.datasets", "netspec.formats")
-"""The groups of entry points in which a package can offer members."""
+"""The entry-point groups in which a package can provide members."""
 
 
 class PluginError(NetspecError):
-    """An installed plug-in that cannot be imported."""
+    """An installed plug-in cannot be imported or compiled."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One member that an installed package offers."""
+    """A member provided by an installed package."""
 
     group: str
     name: str
@@ -41,13 +41,13 @@ _loaded: dict[Plugin, Any] = {}
 
 
 def loaded() -> tuple[Plugin, ...]:
-    """The plug-ins that this process has imported."""
+    """Return the plug-ins that this process has imported."""
     return tuple(_loaded)
 
 
 @contextmanager
 def disabled() -> Iterator[None]:
-    """Import no plug-in inside this context."""
+    """Disable the import of plug-ins inside this context."""
     token = _allowed.set(False)
     try:
         yield
@@ -56,7 +56,7 @@ def disabled() -> Iterator[None]:
 
 
 def provider(member: type) -> Plugin | None:
-    """The plug-in that `member` was loaded from, or None if it did not come from a plug-in."""
+    """Return the plug-in that provides `member`, or None if it is built in."""
     for plugin, found in _loaded.items():
         if found is member or getattr(found, "__name__", None) == member.__module__:
             return plugin
@@ -64,20 +64,20 @@ def provider(member: type) -> Plugin | None:
 
 
 def names(group: str) -> list[str]:
-    """The names that installed packages offer in a group, without importing them."""
+    """Return the names that installed packages provide in a group, without importing them."""
     return [entry.name for entry in _entry_points(group, tuple(sys.path))] if _allowed.get() else []
 
 
 @cache
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """The entry points of a group, read once for each value of `sys.path`."""
-    from importlib.metadata import entry_points  # takes 25 ms, which most commands need not spend
+    """Return the entry points of a group, cached for each value of `sys.path`."""
+    from importlib.metadata import entry_points  # takes 25 ms, which most commands do not need
 
     return tuple(entry_points(group=group))
 
 
 def load(group: str) -> Iterator[tuple[str, Any]]:
-    """Import the members of a group, and give each with its name.
+    """Import the members of a group, and yield each with its name.
 
     Raises:
         PluginError: a plug-in fails to import.
@@ -90,8 +90,8 @@ def load(group: str) -> Iterator[tuple[str, Any]]:
         if plugin not in _loaded:
             try:
                 _loaded[plugin] = entry.load()
-            except Exception as error:  # a stranger's module can raise anything
-                said = f"{type(error).__name__}: {error}"
-                message = f"the plug-in {plugin} cannot be imported ({said})"
-                raise PluginError(f"{message}: mend or uninstall {name}, or use `no_plugins`") from error
+            except Exception as error:  # another package can raise anything
+                cause = f"{type(error).__name__}: {error}"
+                message = f"the plug-in {plugin} cannot be imported ({cause})"
+                raise PluginError(f"{message}: fix or uninstall {name}, or use `no_plugins`") from error
         yield entry.name, _loaded[plugin]

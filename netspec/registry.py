@@ -1,4 +1,4 @@
-"""Registries: everything of one kind that has a name, which plug-ins can add to."""
+"""Registries: named members of one kind, such as layer types, to which plug-ins can add."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """The members of one kind by their names, in the order in which they were added.
+    """A read-only mapping from names to members, in the order in which they were added.
 
-    `noun` is what messages call a member. `group` is the entry-point group in which installed packages offer
-    more members; they are imported when `find` meets a name that is not here, or by `load_plugins`.
+    `noun` is the word for a member in messages. `group` is the entry-point group in which installed packages
+    provide more members; they are imported by `load_plugins`, or when `find` gets an unknown name.
 
     >>> pools: Registry[type] = Registry("pool")
     >>> pools.add("max", int), "max" in pools, pools.suggest("maxx")
@@ -29,18 +29,18 @@ class Registry(Mapping[str, T], Generic[T]):
         self._members: dict[str, T] = {}
 
     def add(self, name: str, member: T) -> T:
-        """Add a member and give it back.
+        """Add a member and return it.
 
         Raises:
-            ValueError: the name is taken by another member.
+            ValueError: another member has this name.
         """
         if self._members.get(name, member) is not member:
-            raise ValueError(f"there is already a {self.noun} named {name}")
+            raise ValueError(f"a {self.noun} named {name} already exists")
         self._members[name] = member
         return member
 
     def find(self, name: str) -> T | None:
-        """The member of a name, from an installed plug-in where it is not built in, or None."""
+        """Return the member with this name, importing plug-ins if it is not built in, or None."""
         if name not in self._members:
             self.load_plugins()
         return self._members.get(name)
@@ -48,7 +48,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def load_plugins(self) -> None:
         """Import the plug-ins of this kind and add their members.
 
-        An entry point names a member, or a module that adds its members when it is imported.
+        An entry point refers to a member, or to a module that adds its members when it is imported.
         """
         if self.group is not None:
             for entry, member in plugins.load(self.group):
@@ -56,8 +56,8 @@ class Registry(Mapping[str, T], Generic[T]):
                     self._members[entry] = member
 
     def suggest(self, name: str) -> str:
-        """The nearest known names as a help line, or all of them."""
-        return did_you_mean(name, self._members) or f"known are {', '.join(self._members)}"
+        """Suggest the names most similar to `name`, or list all names."""
+        return did_you_mean(name, self._members) or f"expected one of {', '.join(self._members)}"
 
     def __getitem__(self, name: str) -> T:
         return self._members[name]

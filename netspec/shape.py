@@ -1,4 +1,4 @@
-"""Shapes, counts and the arithmetic of windows."""
+"""Shapes, operation counts, and the arithmetic of sliding windows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.errors import NetspecError
 
 
 class ShapeError(NetspecError):
-    """A layer cannot take what arrives; the message is the bare fact, without a place."""
+    """A layer cannot take its input; the message states why, without the location in the spec."""
 
     def __init__(
         self, message: str, code: str = "shape-mismatch", note: str | None = None, help: str | None = None
@@ -20,14 +20,14 @@ class ShapeError(NetspecError):
         self.message, self.code, self.note, self.help = message, code, note, help
 
 
-def require(fact: bool, message: str, code: str = "shape-mismatch", help: str | None = None) -> None:
-    """Raise `ShapeError` unless the fact holds."""
-    if not fact:
+def require(condition: bool, message: str, code: str = "shape-mismatch", help: str | None = None) -> None:
+    """Raise `ShapeError` unless the condition holds."""
+    if not condition:
         raise ShapeError(message, code, help=help)
 
 
 class Shape(tuple[int, ...]):
-    """The sizes of one image's value, without the batch: `96x55x55`, `4096` or `197x768`.
+    """The shape of a value for one image, without the batch: `96x55x55`, `4096` or `197x768`.
 
     >>> x = Shape((96, 55, 55))
     >>> print(x, x.channels, x.hw, x.numbers)
@@ -41,7 +41,7 @@ class Shape(tuple[int, ...]):
 
     @property
     def numbers(self) -> int:
-        """How many numbers a value of this shape holds."""
+        """The number of elements of a value of this shape."""
         return prod(self)
 
     @property
@@ -70,14 +70,14 @@ class Shape(tuple[int, ...]):
 
     @property
     def noun(self) -> str:
-        """What a value of this shape is called: features, tokens or an image."""
+        """A description for messages: `4096 features`, `197 tokens of 768 features`, or an image's shape."""
         return {1: f"{self} features", 2: f"{self[0]} tokens of {self[-1]} features"}.get(
             len(self), f"{self}"
         )
 
 
 class Grid(Shape):
-    """An image with its channels last, `56x56x96`, as transformers take it; or windows x tokens x features.
+    """An image with its channels last, such as `56x56x96`, or windows x tokens x features.
 
     >>> x = Grid((56, 56, 96))
     >>> print(x, x.channels, x.hw)
@@ -108,7 +108,7 @@ class Grid(Shape):
 
 
 def is_image(x: Shape) -> bool:
-    """Whether a value is channels x height x width."""
+    """Whether a shape is channels x height x width."""
     return len(x) == 3 and not isinstance(x, Grid)
 
 
@@ -120,11 +120,11 @@ ATTRIBUTES = {
     "tokens": (2,),
     "numbers": (1, 2, 3),
 }
-"""The names a spec can ask of a shape, and the ranks that have them."""
+"""The attributes of a shape that a spec can use, and the ranks for which each is defined."""
 
 
 class Cost(NamedTuple):
-    """Operations for one image; `macs` are those of convolutions and matrix products alone."""
+    """Operations for one image; `macs` counts only convolutions and matrix products."""
 
     macs: int = 0
     comparisons: int = 0
@@ -135,13 +135,13 @@ class Cost(NamedTuple):
 
     @classmethod
     def sum(cls, costs: Iterable[Cost]) -> Cost:
-        """Add up costs, kind by kind."""
+        """Add up costs, separately for each kind of operation."""
         return cls(*map(sum, zip(*costs, strict=True)))
 
 
 CONVENTION = (
-    "one multiply-accumulate of a convolution or matrix product is one MAC, for one image; "
-    "biases, norms and activations are counted apart"
+    "multiply-accumulates of convolutions and matrix products, for one image; "
+    "biases, norms and activations are not included"
 )
 
 
@@ -164,7 +164,7 @@ class Axis:
 
     @property
     def reach(self) -> int:
-        """How far the window extends, dilation included."""
+        """The extent of the window, including dilation."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
@@ -172,29 +172,32 @@ class Axis:
         return self.size + 2 * self.padding - self.reach
 
     def positions(self) -> int:
-        """How many places the window takes; rounded up, the last starts inside the image or its padding."""
+        """Return the number of window positions.
+
+        With `ceil`, the last window must start inside the image or its left padding, as in PyTorch.
+        """
         if not self.ceil:
             return self.span // self.stride + 1
         count = -(-self.span // self.stride) + 1
         return count - 1 if (count - 1) * self.stride >= self.size + self.padding else count
 
     def explain(self) -> str:
-        """The arithmetic worked out, with the remainder where there is one."""
+        """Write out the arithmetic, with the fraction that rounding drops, if any."""
         reach = f"{self.reach}" if self.dilation == 1 else f"({self.dilation}*{self.kernel - 1} + 1)"
         sum_ = f"({self.size} + 2*{self.padding} - {reach})/{self.stride} + 1 = "
         count, left = self.positions(), self.span % self.stride
         if not left:
             return sum_ + str(count)
         exact = self.span / self.stride + 1
-        way = "up" if count > exact else "down"
-        short = sum_ + f"{exact:.4g}, rounded {way} to {count}"
-        if way == "up":
-            return short
-        return short + f"; {self.size + self.stride - left} would give {count + 1} exactly"
+        direction = "up" if count > exact else "down"
+        rounded = sum_ + f"{exact:.4g}, rounded {direction} to {count}"
+        if direction == "up":
+            return rounded
+        return rounded + f"; {self.size + self.stride - left} would give {count + 1} exactly"
 
 
 def slide(axes: tuple[Axis, ...], what: str) -> tuple[int, ...]:
-    """The number of window positions along each axis.
+    """Return the number of window positions along each axis; `what` names the window in messages.
 
     Raises:
         ShapeError: the window is larger than the padded image.
@@ -202,6 +205,6 @@ def slide(axes: tuple[Axis, ...], what: str) -> tuple[int, ...]:
     for name, axis in zip(("height", "width"), axes, strict=True):
         if axis.positions() < 1:
             padded = f"{axis.size} + 2*{axis.padding} = {axis.size + 2 * axis.padding}"
-            fact = f"the {what} reaches over {axis.reach}, but the {name} is {padded}, so nothing is left"
-            raise ShapeError(fact, "empty-output", note=axis.explain().partition(",")[0])
+            message = f"the {what} spans {axis.reach} pixels, but the padded {name} is only {padded}"
+            raise ShapeError(message, "empty-output", note=axis.explain().partition(",")[0])
     return tuple(axis.positions() for axis in axes)

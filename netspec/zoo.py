@@ -1,4 +1,4 @@
-"""The zoo: a card for each published network, with its spec, its paper, its figures and its weights."""
+"""The zoo: a card for each published network, with its spec, paper, published counts and weights."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ Order: TypeAlias = Literal["name", "params", "macs", "top1", "year"]
 
 IMAGENET = "ImageNet-1K validation"
 MACS = "one multiply-accumulate of a convolution or matrix product, for one image"
-"""What published MACs count; torchvision rounds them to a million."""
+"""The definition of a MAC in the zoo; torchvision rounds its counts to millions."""
 
 
 class Part(BaseModel):
-    """A part of a card; a string below a field says what it holds."""
+    """The base class of cards and their parts; the string below each field documents it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Paper(Part):
-    """Where a network was published."""
+    """The paper that published a network."""
 
     title: Line
-    """Its title."""
+    """The title."""
     authors: Line
-    """Its authors by their last names, in short."""
+    """The authors' last names, abbreviated."""
     year: Annotated[int, Field(ge=1980, le=2100)]
-    """The year in which it was first public."""
+    """The year of its first publication."""
     url: Url
-    """Where it can be read."""
+    """The web page of the paper."""
 
     @property
     def short(self) -> str:
@@ -52,75 +52,75 @@ class Paper(Part):
 
 
 class Published(Part):
-    """The figures of the network, published where somebody did in full; a spec is held against them."""
+    """The published counts of a network; the counts of its spec must agree with them."""
 
     params: PositiveInt
-    """Trainable numbers, those of auxiliary heads among them."""
+    """Trainable parameters, including those of auxiliary heads."""
     macs: PositiveInt
-    """MACs at `input`, auxiliary heads left out; see `MACS`."""
+    """MACs for one image of shape `input`, without auxiliary heads."""
     input: tuple[PositiveInt, PositiveInt, PositiveInt]
-    """Channels, height and width of one image."""
+    """Channels, height and width of the image."""
 
 
 class Evaluation(Part):
-    """How images are prepared and looked at to reach the accuracies beside it."""
+    """The data and the preprocessing with which accuracies were measured."""
 
     resize: PositiveInt
-    """The short side of an image in pixels, before the crop."""
+    """The shorter side of an image after resizing, in pixels."""
     crop: PositiveInt
-    """The side of the square that is cut out."""
+    """The side of the square crop, in pixels."""
     crops: Literal["centre crop", "ten crops"] = "centre crop"
-    """Which squares are cut; of ten, the predictions are averaged."""
+    """The crops of each image; the predictions on ten crops are averaged."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """How pixels are found in resizing."""
+    """The interpolation used for resizing."""
     mean: Three | None = (0.485, 0.456, 0.406)
-    """What is taken from each channel of values from 0 to 1; none where it is not published."""
+    """The mean to subtract from each channel, for values from 0 to 1; none if it is not published."""
     std: Three | None = (0.229, 0.224, 0.225)
-    """What each channel is divided by then; none where it is not published."""
+    """The standard deviation to divide each channel by; none if it is not published."""
     data: Line = IMAGENET
-    """The images."""
+    """The data set and its part."""
 
 
 class Result(Part):
-    """Accuracies, and the weights that reach them where those are published."""
+    """Published accuracies, and the weights that reach them if those are published too."""
 
     weights: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
-    """The name by which `module(weights=...)` takes them, torchvision's own."""
+    """The name of the weights in torchvision, as taken by `module(weights=...)`."""
     top1: Percent | None = None
-    """Top-1 accuracy in per cent; none where the weights cannot classify."""
+    """Top-1 accuracy in per cent; none if the weights do not classify."""
     top5: Percent | None = None
     """Top-5 accuracy in per cent."""
     evaluation: Evaluation
-    """How the accuracies were measured, and how the weights want their images."""
+    """The preprocessing that the weights expect, and with which the accuracies were measured."""
     origin: Line
-    """Who trained the weights and how, or where the figures stand."""
+    """Who trained the weights and how, or the source of the accuracies."""
     license: Url | None = None
-    """The licence of the weights, where they have one of their own."""
+    """The licence of the weights, if they have one of their own."""
     recipe: Url | None = None
-    """Where their training is described."""
+    """The description of their training."""
     url: Url | None = None
     """The file of the weights."""
 
 
 class Card(Part):
-    """One published network; docs/zoo.md shows a card."""
+    """The card of one published network; docs/zoo.md shows an example."""
 
     name: Word
-    """The name that commands take."""
+    """The network's name on the command line and in `load`."""
     family: Word
-    """What it is a member of."""
+    """The family of networks it belongs to."""
     spec: Word
-    """The stem of its file in `specs/`."""
+    """The stem of its spec in `specs/`."""
     arguments: dict[str, bool | int | float | str]
-    """The parameters that make the spec this member."""
+    """The parameters of the spec that select this network."""
     torchvision: Word | None = None
-    """The builder in `torchvision.models`, where there is one."""
+    """The builder in `torchvision.models`, if one exists."""
     paper: Paper
-    """Where it was published."""
+    """The paper that published it."""
     published: Published
-    """Its figures."""
+    """Its published counts."""
     results: tuple[Result, ...] = ()
-    """Its accuracies and weights."""
+    """Its published accuracies and weights."""
 
     @property
     def top1(self) -> float | None:
@@ -130,29 +130,29 @@ class Card(Part):
 
     @property
     def side(self) -> int:
-        """The side of the square images that the published figures are for."""
+        """The side of the square images for which the published counts hold, in pixels."""
         return self.published.input[1]
 
 
 def folder() -> Path:
-    """Where the cards lie: inside the wheel, or beside the package in a checkout."""
+    """Return the folder of the cards: inside the installed package, or beside it in a checkout."""
     inside = Path(str(files("netspec"))) / "cards"
     return inside if inside.is_dir() else Path(str(files("netspec"))).parent / "zoo"
 
 
 def names() -> list[str]:
-    """Every name in the zoo, without reading a card."""
+    """Return all names in the zoo, without reading the cards."""
     return sorted(p.stem for p in folder().glob("*.yaml"))
 
 
 def card(name: str) -> Card:
-    """Read one card.
+    """Read the card of a network.
 
     >>> card("alexnet_paper").arguments
     {'towers': 2}
 
     Raises:
-        ZooError: the zoo has no such network.
+        ZooError: the network is not in the zoo.
     """
     known = names()
     if name not in known:
@@ -162,7 +162,7 @@ def card(name: str) -> Card:
 
 
 def read(path: Path) -> Card:
-    """Read a file as a card; YAML's values are taken as JSON's are, so that a list can be a tuple."""
+    """Read a card from a YAML file; its values are validated as JSON, so that lists can become tuples."""
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -172,15 +172,15 @@ def read(path: Path) -> Card:
 def select(
     pattern: str = "*", family: str | None = None, max_params: float | None = None, sort: Order = "name"
 ) -> list[Card]:
-    """The cards whose names match a pattern such as `resnet*`, filtered and sorted.
+    """Return the cards whose names match a pattern such as `resnet*`, filtered and sorted.
 
     Raises:
-        ZooError: no name matches the pattern, or there is no such family.
+        ZooError: no name matches the pattern, or the family is unknown.
     """
     found = [card(n) for n in names() if fnmatchcase(n, pattern)]
     if not found:
         near = did_you_mean(pattern.strip("*"), names()) or "`netspec zoo` lists them all"
-        raise ZooError(f"no network of the zoo is called `{pattern}`: {near}")
+        raise ZooError(f"the zoo has no network `{pattern}`: {near}")
     if family is not None:
         require_family(family)
     found = [c for c in found if family in (None, c.family)]
@@ -190,15 +190,15 @@ def select(
 
 
 def require_family(family: str) -> None:
-    """Refuse a family that no card belongs to."""
+    """Raise `ZooError` if no card belongs to a family."""
     families = sorted({card(n).family for n in names()})
     if family not in families:
-        near = did_you_mean(family, families) or f"there are {', '.join(families)}"
+        near = did_you_mean(family, families) or f"expected one of {', '.join(families)}"
         raise ZooError(f"the zoo has no family `{family}`: {near}")
 
 
 def in_order(cards: Iterable[Card], sort: Order) -> list[Card]:
-    """Sort cards: the smallest, the oldest and the most accurate first; names settle ties."""
+    """Sort cards, with the smallest, oldest or most accurate network first; ties are sorted by name."""
 
     def key(c: Card) -> float:
         return {
@@ -213,7 +213,7 @@ def in_order(cards: Iterable[Card], sort: Order) -> list[Card]:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Names in the order that people count: resnet18, resnet50, resnet101.
+    """Return a sort key that orders names by the numbers in them: resnet18, resnet50, resnet101.
 
     >>> sorted(["resnet101", "resnet18"], key=natural)
     ['resnet18', 'resnet101']

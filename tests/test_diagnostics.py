@@ -32,10 +32,10 @@ def test_every_diagnostic_stands_in_its_file(path):
 
 
 UNREADABLE = [
-    ("missing.net", None, "there is no file"),
+    ("missing.net", None, "does not exist"),
     ("empty.net", b"", "is empty"),
     ("blank.net", b" \n\n", "is empty"),
-    ("latin.net", b"network Net\n# caf\xe9\n", "is not UTF-8 text: byte 0xe9 stands in line 2"),
+    ("latin.net", b"network Net\n# caf\xe9\n", "is not UTF-8 text: invalid byte 0xe9 in line 2"),
 ]
 
 

@@ -290,4 +290,4 @@ FIELDS = [
 def test_a_join_sees_what_its_widest_branch_sees_in_steps_of_its_finest(text, sizes):
     net = check(f"conv(8, 3, stride=2, padding=1)\n{text}\nrepeat 2 {{ conv(8, 3, padding=1) }}").require()
     joined = next(n for n in net.nodes if n.op.kind == "merge")
-    assert [net.nodes[i].sees[0].size for i in (joined.id, joined.id + 1, joined.id + 2)] == sizes
+    assert [net.nodes[i].receptive_field[0].size for i in (joined.id, joined.id + 1, joined.id + 2)] == sizes

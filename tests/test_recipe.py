@@ -40,7 +40,7 @@ FAULTS = {
         Fault(
             "schedule",
             "schedule has no choice named zzz",
-            "known are constant, plateau, step, multistep, exponential, inv, poly, cosine, onecycle",
+            "expected one of constant, plateau, step, multistep, exponential, inv, poly, cosine, onecycle",
         ),
     ),
     "unknown argument": (
@@ -89,7 +89,7 @@ FAULTS = {
         Fault(
             "schedule",
             "schedule takes a name, not 3",
-            "known are constant, plateau, step, multistep, exponential, inv, poly, cosine, onecycle",
+            "expected one of constant, plateau, step, multistep, exponential, inv, poly, cosine, onecycle",
         ),
     ),
     "call for a number": (

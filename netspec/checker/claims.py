@@ -30,7 +30,7 @@ COUNTS: Mapping[str, Callable[[Net], int]] = {
     "multiplications": lambda net: net.totals.cost.multiplications,
     "divisions": lambda net: net.totals.cost.divisions,
     "exponentials": lambda net: net.totals.cost.exponentials,
-    "receptive_field": lambda net: net.nodes[net.outputs[0].node].sees[0].size,
+    "receptive_field": lambda net: net.nodes[net.outputs[0].node].receptive_field[0].size,
 }
 """What `expect` can name."""
 

@@ -12,7 +12,7 @@ from netspec.diagnostics import Diagnostic, Source, SpecError
 from netspec.language import ast as t
 from netspec.language.expressions import Fault
 from netspec.language.parser import parse
-from netspec.library import holds_file, inside, read, refusal
+from netspec.library import file_exists, inside, read, refusal
 
 MOST_FILES = 64
 
@@ -65,7 +65,7 @@ class Files:
             source = self.source(path, shown)
         except SpecError as error:
             fault = error.diagnostics[0]
-            help = fault.help if holds_file(path) else None  # names of whole specs are no help here
+            help = fault.help if file_exists(path) else None  # names of whole specs are no help here
             raise Fault("bad-use", fault.message, use.span, help) from None
         self.real[shown], self.used_by[shown] = self.resolved(path), user
         self.loaded[shown], faults = parse(source)

@@ -110,8 +110,8 @@ class Layers:
         height, width = (
             Field(size + (kernel - 1) * step, step * stride)
             for axis, (kernel, stride, _) in enumerate(reach)
-            for size in [max(n.sees[axis].size for n in flows)]
-            for step in [min(n.sees[axis].step for n in flows)]
+            for size in [max(n.receptive_field[axis].size for n in flows)]
+            for step in [min(n.receptive_field[axis].step for n in flows)]
         )
         return height, width
 

@@ -95,5 +95,5 @@ def field(node: Node) -> str:
     """Write the receptive field in pixels: `11` if it is square, else `11x7`."""
     if not node.batched:
         return ""
-    height, width = (f.size for f in node.sees)
+    height, width = (f.size for f in node.receptive_field)
     return str(height) if height == width else f"{height}x{width}"

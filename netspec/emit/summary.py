@@ -30,7 +30,7 @@ def totals(net: Net, memory: Memory) -> list[str]:
         f"{t.layers} layer{'s' * (t.layers != 1)}, {t.params:,} parameters, all trainable{buffers}",
         f"{t.macs:,} MACs ({human(t.macs)}): {CONVENTION}{aside}",
         f"{weights:,.1f} MB of weights, {active:,.1f} MB of activations for one image, in float32",
-        f"about {memory.total / 1e9:,.2f} GB to train with {memory.words}",
+        f"about {memory.total / 1e9:,.2f} GB to train with {memory.conditions}",
     ]
 
 
@@ -69,7 +69,7 @@ def arithmetic(net: Net, node: Node) -> list[str]:
         how = f"{each:,} for each of {'*'.join(map(str, node.shape))} outputs = " if not rest else ""
         lines.append(f"  MACs    {how}{node.cost.macs:,}")
     if len(node.inputs) == 1 and (reach := node.op.reach(*shapes)) and reach[0][0] > 1:
-        old, new = net.nodes[node.inputs[0]].sees[0], node.sees[0]
+        old, new = net.nodes[node.inputs[0]].receptive_field[0], node.receptive_field[0]
         lines.append(
             f"  field   {old.size} + ({reach[0][0]} - 1)*{old.step} = {new.size}, every {new.step} pixels"
         )

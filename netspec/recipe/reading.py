@@ -68,7 +68,7 @@ class RecipeError(NetspecError):
 def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Suggest the known word that is nearest, or list them all."""
     near = get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
+    return f"did you mean {near[0]}?" if near else "expected one of " + ", ".join(known)
 
 
 def value_of(key: str, entry: object, faults: list[Fault]) -> object:
@@ -94,7 +94,7 @@ def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
     call = Call(entry) if isinstance(entry, str) else entry
     if not isinstance(call, Call):
         choices = ", ".join(table)
-        faults.append(Fault(key, f"{key} takes a name, not {spell(entry)}", f"known are {choices}"))
+        faults.append(Fault(key, f"{key} takes a name, not {spell(entry)}", f"expected one of {choices}"))
         return None
     if call.name not in table:
         faults.append(Fault(key, f"{key} has no choice named {call.name}", did_you_mean(call.name, table)))

@@ -254,7 +254,7 @@ def test_misfits(name: str, shape: tuple[int, ...], message: str) -> None:
 
 UNKNOWN = {
     "cifar": "unknown data set cifar: did you mean `cifar10`",
-    "weather": "unknown data set weather: known are mnist, fashion-mnist",
+    "weather": "unknown data set weather: expected one of mnist, fashion-mnist",
     "mnist:5": "unknown data set mnist:5",
     "folder": "folder lacks its path: write folder:PATH",
     "folder:": "folder: lacks its path: write folder:PATH",

@@ -189,8 +189,8 @@ def facts(net: Net, node: Node) -> Iterator[str]:
         yield f"{' and '.join(map(str, net.shapes(node)))} -> {node.shape}"
     if node.params or node.cost.macs:
         yield numbers(node.params, node.cost.macs)
-    if node.inputs and max(f.size for f in node.sees) > 1:
-        high, wide = node.sees
+    if node.inputs and max(f.size for f in node.receptive_field) > 1:
+        high, wide = node.receptive_field
         yield f"receptive field {high.size}x{wide.size}, step {high.step}x{wide.step}"
 
 

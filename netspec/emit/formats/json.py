@@ -78,7 +78,7 @@ def layer(net: Net, node: Node) -> dict[str, object]:
         "buffers": node.buffers,
         **operations(node.cost),
         "activations": node.shape.numbers if node.batched else 0,
-        "receptive_field": [f.size for f in node.sees],
+        "receptive_field": [f.size for f in node.receptive_field],
         "training_only": node.id in net.training_only,
         "shares": net.nodes[node.shares].name if node.shares is not None else None,
         "tensors": {t.name: list(t.shape) for t in node.tensors},
