@@ -11,7 +11,7 @@ SPECS := specs/*.net specs/blocks/*.net recipes/*.net examples/*/*.net
 # Tests run in this many processes, each with one thread of its own; 0 runs them in one process.
 JOBS ?= 2
 
-.PHONY: demo test check fuzz lint format bless ops clean
+.PHONY: demo test check fuzz lint format bless docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/netspec check specs/alexnet.net
@@ -45,8 +45,8 @@ format: $(VENV)/developing
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/netspec fmt $(SPECS)
 
-ops: $(VENV)/developing
-	$(BIN)/python -c 'from netspec.emit.manual import manual; print(manual(), end="")' > docs/ops.md
+docs: $(VENV)/developing
+	$(BIN)/python -m netspec.emit.manual docs
 
 fuzz: $(VENV)/developing
 	$(BIN)/python -m fuzz --minutes $(or $(MINUTES),10)

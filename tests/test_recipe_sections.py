@@ -48,7 +48,7 @@ FILES = {
     "two sections": ("train { batch: 3 }\ntrain { batch: 3 }", "holds one `train` section, and"),
     "unknown entry": ("train { bacth: 3 }", "a recipe has no entry named bacth"),
     "unknown layer": ("train { init: [start(\"fc9*\", 0)] }", "no layer with a start is called `fc9*`"),
-    "unknown start": ("train { init: [start(\"ip1\", foo(3))] }", "the start of ip1 knows no start"),
+    "unknown start": ("train { init: [start(\"ip1\", foo(3))] }", "the start of ip1 must be an initializer"),
     "cut off": ("train { batch:", "is never closed"),
 }  # fmt: skip
 

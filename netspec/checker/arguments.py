@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
 from netspec.language import ast as t
 from netspec.language.expressions import Fault, Names, Unknown, evaluate
-from netspec.language.values import Call, kind_of, spell
+from netspec.language.values import Call, described, spell
 from netspec.ops import OPS, Op
+from netspec.ops.base import WrongType
 
 SYNONYMS = {
     **dict.fromkeys(("dense", "fc", "innerproduct"), "linear"),
@@ -128,31 +129,32 @@ def build(op: type[Op], given: Mapping[str, Given], span: Span) -> Op:
         raise Faults(translate(op, given, dict(e), span) for e in error.errors()) from None
 
 
+BOUNDS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+
+
 def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], span: Span) -> Fault:
-    """A fault that pydantic found, in the user's terms."""
+    """An error of pydantic as a fault of the spec."""
     field = str(error["loc"][0])
     place = given[field].span if field in given else span
-    context, value = error.get("ctx", {}), given[field].value if field in given else None
-    whole = "whole number" if "int" in error["type"] else "number"
-    kind, code = error["type"], "argument-range"
-    if kind in ("greater_than_equal", "greater_than", "less_than_equal", "less_than"):
-        words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
-        limit = next(k for k in words if k in context)
-        said = f"must be {words[limit]} {context[limit]:g}, not {value}"
+    value = given[field].value if field in given else None
+    context, kind, help = error.get("ctx", {}), error["type"], None
+    code = "argument-range"
+    if bound := next((k for k in BOUNDS if k in context), None):
+        requirement = f" must be {BOUNDS[bound]} {context[bound]:g}, not {value}"
     elif kind == "value_error":
-        said = str(context["error"])
+        code = "wrong-type" if isinstance(context["error"], WrongType) else code
+        text = str(context["error"])
+        requirement = f" {text}" if text.startswith("must") else f": {text}"
     elif kind == "literal_error":
-        said = f"is one of {context['expected'].replace(chr(39), '')}, not {value}"
-    elif kind == "bool_type":
-        said, code = f"takes true or false, not {kind_of(value)}", "wrong-type"
+        requirement = f" must be {context['expected'].replace(chr(39), '')}, not {value}"
     else:
-        said, code = f"takes a {whole}, not {kind_of(value)}", "wrong-type"
-    colon = "" if said.startswith(("takes", "must", "knows", "is ")) else ":"
-    return Fault(
-        "wrong-type" if said.startswith("takes") else code,
-        f"`{field}` of `{op.keyword}`{colon} {said}",
-        place,
-    )
+        code = "wrong-type"
+        types = {"bool": "true or false", "int": "a whole number", "list": "a list", "string": "a text"}
+        wanted = types.get(kind.partition("_")[0], "a number")
+        requirement = f" must be {wanted}, not {described(value)}"
+        if wanted == "a whole number" and isinstance(value, float):
+            help = "`/` gives a fraction; `//` divides whole numbers"
+    return Fault(code, f"`{field}` of `{op.keyword}`{requirement}", place, help)
 
 
 def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:

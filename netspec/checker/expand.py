@@ -82,8 +82,7 @@ class Expander:
             return
         self.noted.add(key)
         if len(self.noted) > MOST_FAULTS:
-            message = f"there are more than {MOST_FAULTS} faults; those after this place are not shown"
-            raise Exhausted("too-many-faults", message, diagnostic.span)
+            raise Exhausted(diagnostic.code, diagnostic.message, diagnostic.span, diagnostic.help)
         trail = tuple(Label(span, f"called here: {name}") for name, span in reversed(ctx.calls))
         self.faults.append(replace(diagnostic, labels=(*diagnostic.labels, *trail)))
 

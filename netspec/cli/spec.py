@@ -1,4 +1,4 @@
-"""Commands on a spec alone: check, draw, export, fmt."""
+"""Commands on specs: check, draw, export, fmt, explain."""
 
 from __future__ import annotations
 
@@ -98,6 +98,23 @@ def export_command(
 
     text = TARGETS[target](examined(spec, settings, inputs).require())
     write_text(output, text) if output else click.echo(text, nl=False)
+
+
+@command("explain")
+@click.argument("code", required=False)
+def explain_command(code: str | None) -> None:
+    """Explain a diagnostic CODE such as shape-mismatch, with an example; without CODE, list all."""
+    from netspec.codes import CODES
+    from netspec.emit.manual.diagnostics import explain_code, list_codes
+    from netspec.errors import NetspecError
+
+    if code is None:
+        click.echo(list_codes())
+        return
+    found = CODES.find(code)
+    if found is None:
+        raise NetspecError(f"there is no diagnostic code `{code}`: {CODES.suggest(code)}", wrong_use=True)
+    click.echo(explain_code(found))
 
 
 @command("fmt")

@@ -81,6 +81,16 @@ def kind_of(value: object) -> str:
     return next((name for kind, name in named if isinstance(value, kind)), "nothing")
 
 
+def described(value: object) -> str:
+    """A number as it is, any other value by its kind, for messages.
+
+    >>> described(4.0), described("a")
+    ('4.0', 'a text')
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return repr(value) if number else kind_of(value)
+
+
 def python(value: object) -> str:
     """Write a value as Python, text in double quotes as formatters like it.
 

@@ -9,12 +9,12 @@ from netspec.shape import Cost, Shape, is_image
 
 
 class Activation(Op):
-    """A function of each value alone; its class says the function of PyTorch and what one value costs."""
+    """An elementwise function; a subclass gives the PyTorch module and the cost of one value."""
 
     function: ClassVar[str] = ""
     value_cost: ClassVar[Cost] = Cost()
     in_place: ClassVar[bool] = False
-    """Whether PyTorch can overwrite the input."""
+    """Whether the PyTorch module has an `inplace` option."""
 
     kind = "activation"
 
@@ -32,19 +32,26 @@ class Activation(Op):
 class Relu(Activation, keyword="relu"):
     """max(x, 0)."""
 
+    example = "64x8x8; relu -> 64x8x8"
+
     function, value_cost, in_place = "nn.ReLU", Cost(comparisons=1), True
 
 
 class Relu6(Activation, keyword="relu6"):
     """min(max(x, 0), 6)."""
 
+    example = "64x8x8; relu6 -> 64x8x8"
+
     function, value_cost, in_place = "nn.ReLU6", Cost(comparisons=2), True
 
 
 class LeakyRelu(Activation, keyword="leaky_relu"):
-    """x where it is positive, slope * x elsewhere."""
+    """x for positive values, slope * x for negative ones."""
+
+    example = "64x8x8; leaky_relu(0.2) -> 64x8x8"
 
     slope: float = 0.01
+    """Factor of negative values."""
 
     function, value_cost, in_place = "nn.LeakyReLU", Cost(comparisons=1), True
 
@@ -53,9 +60,12 @@ class LeakyRelu(Activation, keyword="leaky_relu"):
 
 
 class Elu(Activation, keyword="elu"):
-    """x where it is positive, alpha * (exp(x) - 1) elsewhere."""
+    """x for positive values, alpha * (exp(x) - 1) for negative ones (Clevert et al., 2016)."""
+
+    example = "64x8x8; elu(alpha=0.5) -> 64x8x8"
 
     alpha: float = 1.0
+    """Factor of the exponential; large negative values give -alpha."""
 
     function, value_cost = "nn.ELU", Cost(comparisons=1, additions=1, exponentials=1)
 
@@ -64,13 +74,17 @@ class Elu(Activation, keyword="elu"):
 
 
 class Selu(Activation, keyword="selu"):
-    """The self-normalising scaled ELU."""
+    """The scaled ELU of self-normalizing networks (Klambauer et al., 2017)."""
+
+    example = "4096; selu -> 4096"
 
     function, value_cost = "nn.SELU", Cost(comparisons=1, additions=1, exponentials=1)
 
 
 class Gelu(Activation, keyword="gelu"):
-    """x times the normal distribution function of x."""
+    """x times the cumulative normal distribution at x (Hendrycks and Gimpel, 2016)."""
+
+    example = "197x768; gelu -> 197x768"
 
     function, value_cost = "nn.GELU", Cost(additions=1, exponentials=1)
 
@@ -78,14 +92,23 @@ class Gelu(Activation, keyword="gelu"):
 class Sigmoid(Activation, keyword="sigmoid"):
     """1 / (1 + exp(-x))."""
 
+    example = "64x1x1; sigmoid -> 64x1x1"
+
     function, value_cost = "nn.Sigmoid", Cost(additions=1, divisions=1, exponentials=1)
 
 
 class Tanh(Activation, keyword="tanh"):
-    """The hyperbolic tangent, `scale * tanh(slope * x)`; LeCun's 1.7159 tanh(2x/3) is `tanh(1.7159, 2/3)`."""
+    """The hyperbolic tangent, `scale * tanh(slope * x)`.
+
+    LeCun et al., 1998, use 1.7159 tanh(2x/3), which is `tanh(1.7159, 2/3)`.
+    """
+
+    example = "6x28x28; tanh(1.7159, 2/3) -> 6x28x28"
 
     scale: float = 1.0
+    """Factor of the result."""
     slope: float = 1.0
+    """Factor of the argument."""
 
     function, value_cost = "nn.Tanh", Cost(additions=2, divisions=1, exponentials=1)
 
@@ -99,7 +122,9 @@ class Tanh(Activation, keyword="tanh"):
 
 
 class Silu(Activation, keyword="silu"):
-    """x times its sigmoid."""
+    """x * sigmoid(x), also called swish (Ramachandran et al., 2017)."""
+
+    example = "32x112x112; silu -> 32x112x112"
 
     function, value_cost, in_place = "nn.SiLU", Cost(additions=1, divisions=1, exponentials=1), True
 
@@ -107,11 +132,15 @@ class Silu(Activation, keyword="silu"):
 class Softplus(Activation, keyword="softplus"):
     """log(1 + exp(x))."""
 
+    example = "100; softplus -> 100"
+
     function, value_cost = "nn.Softplus", Cost(additions=1, exponentials=2)
 
 
 class Hardswish(Activation, keyword="hardswish"):
     """x * relu6(x + 3) / 6."""
+
+    example = "16x112x112; hardswish -> 16x112x112"
 
     function, value_cost, in_place = "nn.Hardswish", Cost(comparisons=2, additions=1, divisions=1), True
 
@@ -119,13 +148,18 @@ class Hardswish(Activation, keyword="hardswish"):
 class Hardsigmoid(Activation, keyword="hardsigmoid"):
     """relu6(x + 3) / 6."""
 
+    example = "64x1x1; hardsigmoid -> 64x1x1"
+
     function, value_cost, in_place = "nn.Hardsigmoid", Cost(comparisons=2, additions=1, divisions=1), True
 
 
 class Prelu(Op, keyword="prelu"):
-    """x where it is positive, a learned slope times x elsewhere (He et al., 2015)."""
+    """x for positive values, a learned slope times x for negative ones (He et al., 2015)."""
+
+    example = "64x8x8; prelu(per_channel=true) -> 64x8x8"
 
     per_channel: bool = False
+    """Whether each channel has its own slope; otherwise all share one."""
 
     kind = "activation"
 
@@ -146,7 +180,9 @@ class Prelu(Op, keyword="prelu"):
 
 
 class Softmax(Activation, keyword="softmax"):
-    """exp(x) divided by its sum over the features, or over the channels of an image."""
+    """exp(x) divided by its sum, over features or the channels of an image."""
+
+    example = "1000; softmax -> 1000"
 
     function, value_cost = "nn.Softmax", Cost(additions=1, divisions=1, exponentials=1)
 
@@ -156,5 +192,7 @@ class Softmax(Activation, keyword="softmax"):
 
 class LogSoftmax(Softmax, keyword="log_softmax"):
     """The logarithm of the softmax."""
+
+    example = "10; log_softmax -> 10"
 
     function = "nn.LogSoftmax"

@@ -15,7 +15,7 @@ from netspec.shape import Cost, Shape, require
 
 
 def matmuls(tokens: int, keys: int, features: int) -> Cost:
-    """The cost of self-attention: the four projections of each token, and two products with the keys."""
+    """The cost of self-attention: four projections of each token, and two products with the keys."""
     return Cost(macs=tokens * (4 * features**2 + 2 * keys * features), additions=4 * tokens * features)
 
 
@@ -29,7 +29,7 @@ class Attends(Weighted):
     kind = "attention"
 
     def require_heads(self, x: Shape) -> None:
-        fact = f"{x.features} features do not divide into {self.heads} heads"
+        fact = f"{x.features} features cannot be divided into {self.heads} heads"
         require(x.features % self.heads == 0, fact, "indivisible-heads")
 
     def projections(self, qkv: str, out: str, features: int) -> tuple[Tensor, ...]:
@@ -52,15 +52,18 @@ class Attends(Weighted):
 
 
 class Attention(Attends, keyword="attention"):
-    """Let every token attend to all, by nn.MultiheadAttention; `dropout` is of the attention weights."""
+    """Multi-head attention of every token to all tokens, by nn.MultiheadAttention."""
+
+    example = "197x768; attention(12, dropout=0.1) -> 197x768"
 
     heads: Positive
     dropout: Share = 0.0
+    """Probability of dropping an attention weight in training."""
 
     inner_linears = ("out_proj",)
 
     def infer(self, x: Shape) -> Shape:
-        require(len(x) == 2, f"attention takes tokens x features, but {x.noun} arrive")
+        require(len(x) == 2, f"attention takes tokens x features, but its input is {x.noun}")
         self.require_heads(x)
         return x
 
@@ -87,22 +90,25 @@ class Attention(Attends, keyword="attention"):
 
 
 class WindowAttention(Attends, keyword="window_attention"):
-    """Attention inside windows that are shifted by `shift`, biased by relative position.
+    """Attention inside shifted windows, with a bias for each relative position (Liu et al., 2021, 3.2).
 
-    It takes height x width x features; sizes that the window does not divide are padded. Liu et al., 2021,
-    section 3.2.
+    It takes height x width x features.
     """
+
+    example = "3x56x56; channels_last; window_attention(3, window=7, shift=3) -> 56x56x3"
 
     heads: Positive
     window: Annotated[int, Field(ge=2)] = 7
+    """Side of a window; sizes that it does not divide are padded."""
     shift: Annotated[int, Field(ge=0)] = 0
+    """How far the windows are shifted; less than the window's side."""
 
     inner_linears: ClassVar[tuple[str, ...]] = ("qkv", "proj")
 
     def infer(self, x: Shape) -> Shape:
         require_channels_last(x, self.keyword)
         self.require_heads(x)
-        fact = f"a shift of {self.shift} does not stay inside a window of {self.window}"
+        fact = f"`shift` must be less than `window`, {self.window}, not {self.shift}"
         require(self.shift < self.window, fact, "argument-range")
         return x
 
@@ -123,7 +129,9 @@ class WindowAttention(Attends, keyword="window_attention"):
 
 
 class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
-    """Window attention by cosine, its bias computed from the offsets (Liu et al., 2022, section 3)."""
+    """Window attention by cosine similarity, with a bias computed from the offsets (Liu et al., 2022)."""
+
+    example = "3x64x64; channels_last; cosine_window_attention(3, window=8) -> 64x64x3"
 
     inner_linears: ClassVar[tuple[str, ...]] = ("qkv", "proj", "cpb_mlp.0", "cpb_mlp.2")
 
@@ -152,7 +160,9 @@ class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
 
 
 class RelativeAttention(Attends, keyword="relative_attention"):
-    """Attention inside windows of `partition`, biased by relative position (Tu et al., 2022)."""
+    """Attention in the windows of `partition`, with a bias for each relative position (Tu et al., 2022)."""
+
+    example = "64x56x56; partition(7); relative_attention(2) -> 64x49x64"
 
     heads: Positive
 
@@ -161,7 +171,9 @@ class RelativeAttention(Attends, keyword="relative_attention"):
     def infer(self, x: Shape) -> Shape:
         require_channels_last(x, "relative_attention")
         self.require_heads(x)
-        require(self.size(x) ** 2 == x[1], f"{x[1]} tokens are no square window", "argument-range")
+        require(
+            self.size(x) ** 2 == x[1], f"the {x[1]} tokens of a window do not form a square", "argument-range"
+        )
         return x
 
     def size(self, x: Shape) -> int:

@@ -1,4 +1,4 @@
-"""What every layer type has: fields, a shape rule, tensors, a cost, and its PyTorch spelling."""
+"""The base of all layer types: arguments, shape rule, tensors, cost, and the PyTorch code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from netspec.language.values import kind_of, python
+from netspec.language.values import described, python
 from netspec.registry import Registry
 from netspec.shape import Axis, Cost, Grid, Shape, is_image, require
 
@@ -19,12 +19,12 @@ OPS: Registry[type[Op]] = Registry("layer type", "netspec.ops")
 """Every layer type by its keyword; defining the class registers it."""
 
 Reach = tuple[int, int, int]
-"""A window along one axis: how far it reaches, its stride, its padding before the image."""
+"""A window along one axis: its extent, its stride, and the padding before the image."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A weight or buffer of a layer; `name` is its last part in a state_dict."""
+    """A weight or buffer of a layer; `name` is its name inside the layer's module, as in a state_dict."""
 
     name: str
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword argument of PyTorch's, written only where it differs from PyTorch's default."""
+    """A keyword argument of a PyTorch call, written only where it differs from PyTorch's default."""
 
     value: object
     default: object
@@ -64,21 +64,34 @@ def code(function: str, *args: object, **options: tuple[object, object]) -> Code
 
 
 def single(value: object) -> object:
-    """A pair of equal numbers is written once, as PyTorch allows."""
+    """A pair of equal numbers as one number, any other value as it is."""
     return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
 
 
+class WrongType(ValueError):
+    """A value of a type that an argument cannot have; raised in validators, where pydantic catches it."""
+
+
 def to_pair(value: object) -> object:
+    """Read one number or a size such as 3x5 as a pair.
+
+    Raises:
+        ValueError: the value is neither; pydantic reports the text.
+    """
     if value == "same":
-        raise ValueError("takes numbers: half of an odd kernel keeps the size, such as 1 for kernel=3")
+        raise WrongType(
+            "must be a number: half of an odd kernel keeps the size, such as padding=1 for kernel=3"
+        )
     if isinstance(value, tuple) and len(value) != 2:
-        raise ValueError("takes one number or a size such as 3x5 (height x width)")
+        raise WrongType("must be one number or a size such as 3x5 (height x width)")
     if not isinstance(value, tuple) and (isinstance(value, bool) or not isinstance(value, int)):
-        raise ValueError(f"takes a whole number or a size such as 3x5, not {kind_of(value)}")
+        raise WrongType(f"must be a whole number or a size such as 3x5, not {described(value)}")
     return (value, value) if isinstance(value, int) else value
 
 
 def at_least(least: int) -> AfterValidator:
+    """A validator for pairs whose numbers have a lower bound."""
+
     def check(pair: tuple[int, int]) -> tuple[int, int]:
         if min(pair) < least:
             raise ValueError(f"must be at least {least}, not {min(pair)}")
@@ -88,11 +101,23 @@ def at_least(least: int) -> AfterValidator:
 
 
 def require_image(x: Shape, what: str) -> None:
-    """Refuse what is not an image."""
-    help = "`channels_first` puts them first" if isinstance(x, Grid) else None
-    fact = f"{what} takes an image (channels x height x width), but {x.noun} arrive"
+    """Raise `ShapeError` unless `x` is channels x height x width."""
+    help = "put `channels_first` before it" if isinstance(x, Grid) else None
+    fact = f"{what} takes an image (channels x height x width), but its input is {x.noun}"
     require(is_image(x), fact, help=help)
 
+
+COMMON_ARGUMENTS = {
+    "bias": "Whether a learned bias is added.",
+    "init": "How the weight is initialized, such as `normal(0.01)`; PyTorch's default if left out.",
+    "bias_init": "How the bias is initialized, such as `zeros`; PyTorch's default if left out.",
+    "eps": "Added to the variance, so that nothing is divided by zero.",
+    "affine": "Whether a learned scale and shift follow.",
+    "groups": "Groups of channels that are convolved apart; equal to the channels for a depthwise layer.",
+    "dilation": "Distance between the taps of the kernel in pixels.",
+    "heads": "Attention heads; they must divide the features.",
+}
+"""The documentation of arguments that mean the same for many ops."""
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -114,10 +139,10 @@ Kind = Literal[
 
 
 class Op(BaseModel):
-    """A layer type: its fields are the arguments a spec can give, in the order of the class.
+    """A layer type; its fields are the arguments that a spec can give, in this order.
 
-    The rules below take the inputs' shapes and, as `y`, the output's; `Any` in their signatures lets a class
-    state its own inputs, `x` or `*xs`, from which its arity is read.
+    The methods below take the shapes of the inputs and, as `y`, that of the output. A subclass declares its
+    inputs as `x` or `*xs`, and the signature of `infer` gives the number of inputs.
     """
 
     model_config = ConfigDict(
@@ -125,6 +150,11 @@ class Op(BaseModel):
     )
 
     keyword: ClassVar[str] = ""
+    """The name in a spec; a class without one is a base of other ops."""
+
+    example: ClassVar[str] = ""
+    """For the documentation: the shape of an input and statements with a claimed shape, separated by `; `."""
+
     kind: ClassVar[Kind] = "reshape"
     new_memory: ClassVar[bool] = False
     """Whether the next layer may overwrite the output: it is no view, and no backward pass reads it."""
@@ -145,7 +175,7 @@ class Op(BaseModel):
     @classmethod
     @cache
     def arity(cls) -> tuple[int, int | None]:
-        """The least and most inputs, read off the signature of `infer`; None is any number."""
+        """The least and most inputs, from the signature of `infer`; None means any number."""
         inputs = [p for name, p in signature(cls.infer).parameters.items() if name != "self"]
         if any(p.kind is Parameter.VAR_POSITIONAL for p in inputs):
             return 2, None
@@ -153,32 +183,32 @@ class Op(BaseModel):
 
     if TYPE_CHECKING:
         infer: ClassVar[Callable[..., Shape]]
-        """The output's shape from the inputs' shapes; raises `ShapeError` with the bare fact."""
+        """The shape of the output; raises `ShapeError` if the inputs do not fit."""
 
     def check_arguments(self) -> None:
         """Raise `ShapeError` for arguments that contradict each other, whatever the input."""
 
     def tensors(self, *xs: Any) -> tuple[Tensor, ...]:
-        """The weights and buffers, in PyTorch's order."""
+        """The weights and buffers in the order of PyTorch's state_dict."""
         return ()
 
     def cost(self, *xs: Any, **y: Any) -> Cost:
-        """The operations for one image."""
+        """The operations that one image takes."""
         return Cost()
 
     def axes(self, *xs: Any) -> tuple[Axis, ...]:
-        """The windows along height and width, where the layer slides one."""
+        """The sliding windows along height and width, or nothing for a layer without one."""
         return ()
 
     def reach(self, *xs: Any) -> tuple[Reach, Reach] | None:
-        """The window along height and width for the receptive field; None where all positions are seen."""
+        """The window along height and width for the receptive field, or None if it covers the whole image."""
         if not (axes := self.axes(*xs)):
             return (1, 1, 0), (1, 1, 0)
         height, width = ((a.reach, a.stride, a.padding) for a in axes)
         return height, width
 
     def explain(self, *xs: Any, **y: Any) -> tuple[str, ...]:
-        """The arithmetic of the shape, a line an axis, worked out."""
+        """The arithmetic of the output's sizes, one text for each axis."""
         axes = self.axes(xs[0]) if len(xs) == 1 and is_image(xs[0]) else ()
         return tuple(dict.fromkeys(axis.explain() for axis in axes))
 
@@ -195,7 +225,7 @@ class Op(BaseModel):
         return f"{module}({{}})"
 
     def summary(self) -> dict[str, object]:
-        """The arguments that differ from their defaults, as a spec would write them."""
+        """The arguments that differ from their defaults."""
         fields = type(self).model_fields
         given = {name: getattr(self, name) for name, f in fields.items() if getattr(self, name) != f.default}
         return {name: single(value) for name, value in given.items()}

@@ -8,9 +8,12 @@ from netspec.shape import Cost, Shape, is_image, require
 
 
 class Linear(Weighted, keyword="linear"):
-    """Map the last axis, a vector of features, to `features` learned sums."""
+    """A fully connected layer: a learned linear map of the last axis."""
+
+    example = "4096; linear(1000) -> 1000"
 
     features: Positive
+    """Size of the output's last axis."""
     bias: bool = True
     init: Init | None = None
     bias_init: Init | None = None
@@ -19,7 +22,7 @@ class Linear(Weighted, keyword="linear"):
     new_memory = True
 
     def infer(self, x: Shape) -> Shape:
-        fact = f"linear takes a feature vector, but an image of {x} arrives"
+        fact = f"linear takes a feature vector, but its input is an image of {x}"
         help = f"put `flatten` before it: {'*'.join(map(str, x))} = {x.numbers} features"
         require(not is_image(x), fact, "unflattened-image", help)
         return type(x)((*x[:-1], self.features))

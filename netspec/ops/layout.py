@@ -1,4 +1,4 @@
-"""Layers that lay an image out for attention: channels last, tokens, windows, patches."""
+"""Layouts for attention: channels last, tokens, windows, patches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from netspec.shape import Grid, Shape, require
 
 
 class ChannelsLast(Op, keyword="channels_last"):
-    """Turn channels x height x width into height x width x channels."""
+    """Permute channels x height x width to height x width x channels."""
+
+    example = "96x56x56; channels_last -> 56x56x96"
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "channels_last")
@@ -25,7 +27,9 @@ class ChannelsLast(Op, keyword="channels_last"):
 
 
 class ChannelsFirst(Op, keyword="channels_first"):
-    """Turn height x width x channels into channels x height x width."""
+    """Permute height x width x channels to channels x height x width."""
+
+    example = "96x56x56; channels_last; channels_first -> 96x56x56"
 
     def infer(self, x: Shape) -> Shape:
         require_channels_last(x, "channels_first")
@@ -39,7 +43,9 @@ class ChannelsFirst(Op, keyword="channels_first"):
 
 
 class Tokens(Op, keyword="tokens"):
-    """Lay the pixels of an image out as tokens, row by row, each with its channels as features."""
+    """Turn an image into a sequence: each pixel is a token, row by row, and its channels are the features."""
+
+    example = "768x14x14; tokens -> 196x768"
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "tokens")
@@ -53,13 +59,20 @@ class Tokens(Op, keyword="tokens"):
 
 
 class Token(Op, keyword="token"):
-    """Keep one token, the first being 0: its features are what a classifier reads."""
+    """Select one token, such as the class token that a classifier reads."""
+
+    example = "197x768; token -> 768"
 
     index: Annotated[int, Field(ge=0)] = 0
+    """Which token, counted from 0."""
 
     def infer(self, x: Shape) -> Shape:
-        require(len(x) == 2, f"token takes tokens x features, but {x.noun} arrive")
-        require(self.index < x.tokens, f"there is no token {self.index} in {x.tokens}", "argument-range")
+        require(len(x) == 2, f"token takes tokens x features, but its input is {x.noun}")
+        require(
+            self.index < x.tokens,
+            f"there is no token {self.index}: the {x.tokens} tokens are counted from 0",
+            "argument-range",
+        )
         return Shape((x.features,))
 
     def torch_expr(self, x: str) -> str:
@@ -67,7 +80,9 @@ class Token(Op, keyword="token"):
 
 
 class MergePatches(Op, keyword="merge_patches"):
-    """Stack the features of 2 x 2 neighbours, channels last, odd sizes padded (Liu et al., 2021)."""
+    """Concatenate the features of each 2 x 2 pixels; odd sizes are padded (Liu et al., 2021)."""
+
+    example = "96x56x56; channels_last; merge_patches -> 28x28x384"
 
     def infer(self, x: Shape) -> Shape:
         require_channels_last(x, "merge_patches")
@@ -81,21 +96,23 @@ class MergePatches(Op, keyword="merge_patches"):
 
 
 class Partition(Op, keyword="partition"):
-    """Cut an image into windows of size x size: windows x tokens x features.
+    """Split an image into square windows: windows x tokens x features (Tu et al., 2022, section 3.1)."""
 
-    With `grid`, a window is size x size pixels spread over the image (Tu et al., 2022, section 3.1).
-    """
+    example = "64x56x56; partition(7) -> 64x49x64"
 
     size: Positive
+    """Side of a window; it must divide height and width."""
     grid: bool = False
+    """Whether a window takes pixels spread over the whole image instead of neighbours."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "partition")
         for name, length in (("height", x.height), ("width", x.width)):
-            fact = f"a {name} of {length} does not divide into {'a grid' if self.grid else 'windows'} of"
+            fact = f"a {name} of {length} cannot be divided into {'a grid' if self.grid else 'windows'} of"
             require(length % self.size == 0, f"{fact} {self.size}", "indivisible-windows")
         require(
-            not self.grid or x.height == x.width, f"a grid partition takes a square image, but {x} arrives"
+            not self.grid or x.height == x.width,
+            f"a grid partition takes a square image, but its input is {x}",
         )
         return Grid((x.height * x.width // self.size**2, self.size**2, x.channels))
 
@@ -107,17 +124,23 @@ class Partition(Op, keyword="partition"):
 
 
 class Unpartition(Op, keyword="unpartition"):
-    """Put the windows of `partition`, of the same size and kind, together to an image of height x width."""
+    """Join the windows of `partition` to an image again."""
+
+    example = "64x56x56; partition(7); unpartition(7, 56, 56) -> 64x56x56"
 
     size: Positive
+    """Side of a window, as given to `partition`."""
     height: Positive
+    """Height of the image."""
     width: Positive
+    """Width of the image."""
     grid: bool = False
+    """Whether the windows are those of a grid, as given to `partition`."""
 
     def infer(self, x: Shape) -> Shape:
         require_channels_last(x, "unpartition")
         whole = self.height * self.width // self.size**2, self.size**2
-        fact = f"{x[0]} windows of {x[1]} tokens do not make {self.height}x{self.width} in {self.size}s"
+        fact = f"{x[0]} windows of {x[1]} tokens do not make up {self.height}x{self.width}"
         require((x[0], x[1]) == whole and self.height % self.size == self.width % self.size == 0, fact)
         return Shape((x.channels, self.height, self.width))
 
@@ -126,6 +149,6 @@ class Unpartition(Op, keyword="unpartition"):
 
 
 def require_channels_last(x: Shape, what: str) -> None:
-    """Refuse what has not its channels last."""
-    fact = f"{what} takes height x width x channels, but {x.noun} arrive"
-    require(isinstance(x, Grid), fact, help="`channels_last` puts the channels last" if len(x) == 3 else None)
+    """Raise `ShapeError` unless `x` is height x width x channels."""
+    fact = f"{what} takes height x width x channels, but its input is {x.noun}"
+    require(isinstance(x, Grid), fact, help="put `channels_last` before it" if len(x) == 3 else None)

@@ -1,15 +1,15 @@
-"""Layers that merge several values into one."""
+"""Joins of several values."""
 
 from __future__ import annotations
 
 from netspec.ops.base import Op
 from netspec.shape import Cost, Grid, Shape, ShapeError, require
 
-FIRST = "`channels_first` puts them first"
+FIRST = "put `channels_first` before it"
 
 
 class Merge(Op):
-    """Take two or more values; as `concat { ... }`, each child of the braces is one."""
+    """Join two or more values; in the form `concat { ... }`, each layer in the braces is a branch."""
 
     kind = "merge"
     new_memory = True
@@ -19,14 +19,19 @@ class Merge(Op):
 
 
 class Concat(Merge, keyword="concat"):
-    """Stack the channels of images, the features of vectors, or the tokens of sequences."""
+    """Concatenate along the channels of images, the features of vectors, or the tokens of sequences."""
+
+    example = "64x56x56; concat { conv(32, 1); identity } -> 96x56x56"
 
     def infer(self, *xs: Shape) -> Shape:
         first = xs[0]
         if any(len(x) != len(first) or x[1:] != first[1:] or type(x) is not type(first) for x in xs):
             what = {3: "height or width", 2: "features", 1: "kind"}[len(first)]
-            raise ShapeError(f"the branches of concat disagree in {what}", "branches-disagree")
-        require(not isinstance(first, Grid), "concat stacks channels, and here they come last", help=FIRST)
+            shapes = " and ".join(dict.fromkeys(map(str, xs)))
+            raise ShapeError(f"{shapes} cannot be concatenated: they differ in {what}", "branches-disagree")
+        require(
+            not isinstance(first, Grid), "concat joins along the channels, which must come first", help=FIRST
+        )
         return Shape((sum(x.channels for x in xs), *first[1:]))
 
     def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
@@ -38,7 +43,7 @@ class Concat(Merge, keyword="concat"):
 
 
 class Elementwise(Merge):
-    """Combine values of one shape; a size of 1 stretches to the others', as in PyTorch."""
+    """Combine values of one shape; a size of 1 is broadcast, as in PyTorch."""
 
     def infer(self, *xs: Shape) -> Shape:
         sizes = (
@@ -46,12 +51,16 @@ class Elementwise(Merge):
         )
         mixed = {type(x) for x in xs if len(x) == 3 and x[1:] != (1, 1)} == {Grid, Shape}
         if not sizes or mixed or any(len(s) > 1 for s in sizes):
-            raise ShapeError(f"the branches of {self.keyword} disagree in shape", "branches-disagree")
+            shapes = " and ".join(dict.fromkeys(map(str, xs)))
+            done = {"add": "added", "mul": "multiplied"}.get(self.keyword, "joined")
+            raise ShapeError(f"{shapes} cannot be {done}: they differ in shape", "branches-disagree")
         return type(max(xs, key=lambda x: isinstance(x, Grid)))(next(iter(s), 1) for s in sizes)
 
 
 class Add(Elementwise, keyword="add"):
-    """Add values of one shape; a size of 1 stretches to the others'."""
+    """Add values of one shape; a size of 1 is broadcast."""
+
+    example = "64x56x56; add { conv(64, 3, padding=1); identity } -> 64x56x56"
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(additions=(len(xs) - 1) * y.numbers)
@@ -61,7 +70,9 @@ class Add(Elementwise, keyword="add"):
 
 
 class Mul(Elementwise, keyword="mul"):
-    """Multiply values of one shape; a size of 1 stretches to the others'."""
+    """Multiply values of one shape; a size of 1 is broadcast."""
+
+    example = "64x56x56; mul { identity; { adaptive_avgpool(1); sigmoid } } -> 64x56x56"
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(multiplications=(len(xs) - 1) * y.numbers)

@@ -1,4 +1,4 @@
-"""Normalisation, and dropout beside it."""
+"""Normalization and dropout."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ Small = Annotated[float, Field(gt=0)]
 
 
 class BatchNorm(Weighted, keyword="batchnorm"):
-    """Normalise each channel over the batch, then scale and shift it (Ioffe and Szegedy, 2015)."""
+    """Normalize each channel over the batch, then scale and shift it (Ioffe and Szegedy, 2015)."""
+
+    example = "64x112x112; batchnorm(momentum=0.01) -> 64x112x112"
 
     eps: Small = 1e-5
     momentum: Share = 0.1
+    """Weight of a batch in the running mean and variance."""
     affine: bool = True
     init: Init | None = None
     bias_init: Init | None = None
@@ -27,7 +30,8 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 
     def infer(self, x: Shape) -> Shape:
         require(
-            len(x) == 1 or is_image(x), f"batchnorm takes an image or a feature vector, but {x.noun} arrive"
+            len(x) == 1 or is_image(x),
+            f"batchnorm takes an image or a feature vector, but its input is {x.noun}",
         )
         return x
 
@@ -45,23 +49,29 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 
 
 class Lrn(Op, keyword="lrn"):
-    """Divide by the energy of `size` neighbouring channels, alpha divided by size.
+    """Local response normalization: divide by (k + alpha / size * sum of squares) ** beta.
 
-    Krizhevsky et al., 2012, section 3.3, does not divide alpha: its alpha = 1e-4, n = 5 is `alpha=5e-4` here.
-    With `within`, the neighbours are size x size pixels of the same channel, which divide alpha.
+    Krizhevsky et al., 2012, section 3.3, do not divide alpha: their alpha = 1e-4, n = 5 is `alpha=5e-4` here.
     """
 
+    example = "96x55x55; lrn(5, alpha=5e-4) -> 96x55x55"
+
     size: Positive = 5
+    """Channels, or the side of the square, that are summed over."""
     alpha: float = 1e-4
+    """Factor of the sum of squares, which is divided by the count of its terms."""
     beta: float = 0.75
+    """Exponent of the divisor."""
     k: float = 1.0
+    """Added to the divisor before the exponent."""
     within: bool = False
+    """Whether to sum over a square of the same channel instead of over channels, as in Caffe."""
 
     kind = "norm"
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "lrn")
-        fact = f"an even window has no pixel in its middle: `size` must be odd, not {self.size}"
+        fact = f"`size` must be odd with `within=true`, not {self.size}"
         require(not self.within or self.size % 2 == 1, fact, "argument-range")
         return x
 
@@ -78,10 +88,12 @@ class Lrn(Op, keyword="lrn"):
 
 
 class LayerNorm(Weighted, keyword="layernorm"):
-    """Normalise the features of each token, then scale and shift them (Ba, Kiros and Hinton, 2016).
+    """Normalize the features of each token, then scale and shift them (Ba, Kiros and Hinton, 2016).
 
-    Of an image, the channels of each pixel, as ConvNeXt does (Liu et al., 2022).
+    On an image it normalizes the channels of each pixel, as ConvNeXt does (Liu et al., 2022).
     """
+
+    example = "197x768; layernorm(eps=1e-6) -> 197x768"
 
     eps: Small = 1e-5
     affine: bool = True
@@ -94,7 +106,7 @@ class LayerNorm(Weighted, keyword="layernorm"):
         return x
 
     def size(self, x: Shape) -> int:
-        """How many numbers are normalised together."""
+        """How many numbers are normalized together."""
         return x.channels if is_image(x) else x.features
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -109,9 +121,12 @@ class LayerNorm(Weighted, keyword="layernorm"):
 
 
 class GroupNorm(Weighted, keyword="groupnorm"):
-    """Normalise the channels of each of `groups` groups, then scale and shift them (Wu and He, 2018)."""
+    """Normalize each group of channels, then scale and shift them (Wu and He, 2018)."""
+
+    example = "64x56x56; groupnorm(32) -> 64x56x56"
 
     groups: Positive
+    """Groups of channels; they must divide the channels."""
     eps: Small = 1e-5
     affine: bool = True
     init: Init | None = None
@@ -120,7 +135,7 @@ class GroupNorm(Weighted, keyword="groupnorm"):
     kind = "norm"
 
     def infer(self, x: Shape) -> Shape:
-        fact = f"{x.channels} channels do not divide into {self.groups} groups"
+        fact = f"{x.channels} channels cannot be divided into {self.groups} groups"
         require(x.channels % self.groups == 0, fact, "indivisible-groups")
         require_image(x, "groupnorm")
         return x
@@ -136,9 +151,12 @@ class GroupNorm(Weighted, keyword="groupnorm"):
 
 
 class Dropout(Op, keyword="dropout"):
-    """Set a share `p` of the values to zero in training and scale up the rest (Hinton et al., 2012)."""
+    """Set random values to zero in training and scale up the rest (Hinton et al., 2012)."""
+
+    example = "4096; dropout(0.5) -> 4096"
 
     p: Share = 0.5
+    """Probability of setting a value to zero in training."""
 
     kind = "dropout"
 
@@ -150,9 +168,12 @@ class Dropout(Op, keyword="dropout"):
 
 
 class Dropout2d(Op, keyword="dropout2d"):
-    """Set a share `p` of whole channels to zero in training and scale up the rest (Tompson et al., 2015)."""
+    """Set random channels to zero in training and scale up the rest (Tompson et al., 2015)."""
+
+    example = "64x8x8; dropout2d(0.1) -> 64x8x8"
 
     p: Share = 0.5
+    """Probability of setting a channel to zero in training."""
 
     kind = "dropout"
 
@@ -165,9 +186,12 @@ class Dropout2d(Op, keyword="dropout2d"):
 
 
 class StochasticDepth(Op, keyword="stochastic_depth"):
-    """Drop a branch for a share `p` of the images in training, and scale up the rest (Huang et al., 2016)."""
+    """Drop a branch for random images in training, and scale up the rest (Huang et al., 2016)."""
+
+    example = "64x56x56; add { identity; { conv(64, 3, padding=1); stochastic_depth(0.2) } } -> 64x56x56"
 
     p: Share
+    """Probability of dropping the branch for an image in training."""
 
     kind = "dropout"
 

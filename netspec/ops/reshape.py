@@ -1,4 +1,4 @@
-"""Layers that move or resize values without learning."""
+"""Reshaping and resizing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from netspec.shape import Cost, Shape, is_image, require
 
 
 class Flatten(Op, keyword="flatten"):
-    """Lay an image out as a feature vector."""
+    """Turn any value into a feature vector."""
+
+    example = "256x6x6; flatten -> 9216"
 
     def infer(self, x: Shape) -> Shape:
         return Shape((x.numbers,))
@@ -27,7 +29,9 @@ class Flatten(Op, keyword="flatten"):
 
 
 class Identity(Op, keyword="identity"):
-    """Pass the value on: the plain branch of a residual."""
+    """Return the input unchanged, as the shortcut of a residual block does."""
+
+    example = "64x56x56; identity -> 64x56x56"
 
     def infer(self, x: Shape) -> Shape:
         return x
@@ -40,10 +44,14 @@ class Identity(Op, keyword="identity"):
 
 
 class Upsample(Op, keyword="upsample"):
-    """Enlarge an image `scale` times."""
+    """Enlarge an image by a factor."""
+
+    example = "64x28x28; upsample(2, mode=bilinear) -> 64x56x56"
 
     scale: Pair
+    """Factor of height and width; one number, or two as in `2x3`."""
     mode: Literal["nearest", "bilinear", "bicubic"] = "nearest"
+    """How new pixels are computed."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "upsample")
@@ -57,9 +65,12 @@ class Upsample(Op, keyword="upsample"):
 
 
 class ZeroPad(Op, keyword="zeropad"):
-    """Put `padding` rows and columns of zeros around an image."""
+    """Pad an image with zeros."""
+
+    example = "3x224x224; zeropad(3) -> 3x230x230"
 
     padding: Pad
+    """Rows above and below, and columns left and right; one number, or two as in `1x2`."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "zeropad")
@@ -78,14 +89,20 @@ class ZeroPad(Op, keyword="zeropad"):
 
 
 class Slice(Op, keyword="slice"):
-    """Keep the channels or features from `start` up to but not with `stop`."""
+    """Select the channels or features from `start` up to, but not including, `stop`."""
+
+    example = "96x55x55; slice(0, 48) -> 48x55x55"
 
     start: Annotated[int, Field(ge=0)]
+    """First channel or feature, counted from 0."""
     stop: Positive
+    """The channel or feature after the last."""
 
     def infer(self, x: Shape) -> Shape:
-        require(is_image(x) or len(x) == 1, f"slice takes an image or a feature vector, but {x.noun} arrive")
-        fact = f"there is nothing from {self.start} to {self.stop} in {x.channels} channels"
+        require(
+            is_image(x) or len(x) == 1, f"slice takes an image or a feature vector, but its input is {x.noun}"
+        )
+        fact = f"channels {self.start} to {self.stop} cannot be selected from {x.channels}"
         require(self.start < self.stop <= x.channels, fact, "argument-range")
         return Shape((self.stop - self.start, *x[1:]))
 
@@ -94,13 +111,16 @@ class Slice(Op, keyword="slice"):
 
 
 class ChannelShuffle(Op, keyword="channel_shuffle"):
-    """Deal the channels of `groups` groups in turn, for the next convolution to mix (Zhang et al., 2017)."""
+    """Interleave the channels of groups, so that the next grouped layer mixes them (Zhang et al., 2017)."""
+
+    example = "116x28x28; channel_shuffle(2) -> 116x28x28"
 
     groups: Positive
+    """Groups of channels; they must divide the channels."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "channel_shuffle")
-        fact = f"{x.channels} channels do not divide into {self.groups} groups"
+        fact = f"{x.channels} channels cannot be divided into {self.groups} groups"
         require(x.channels % self.groups == 0, fact, "indivisible-groups")
         return x
 
@@ -109,10 +129,14 @@ class ChannelShuffle(Op, keyword="channel_shuffle"):
 
 
 class Rescale(Op, keyword="rescale"):
-    """Multiply each channel by its number of `scale` and add its number of `shift`."""
+    """Multiply each channel by a fixed factor and add a fixed number."""
+
+    example = "3x224x224; rescale(scale=[0.5, 0.5, 0.5], shift=[0, 0, 0]) -> 3x224x224"
 
     scale: list[float]
+    """Factor of each channel, as a list."""
     shift: list[float]
+    """What is added to each channel, as a list."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "rescale")

@@ -1,4 +1,4 @@
-"""How tensors start: the spec's words for PyTorch's `torch.nn.init`, and layers that have such tensors."""
+"""Initializers: the names that specs use for the functions of `torch.nn.init`, and layers that take them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from netspec.language.values import Call, kind_of
-from netspec.ops.base import Op
+from netspec.ops.base import Op, WrongType
 
 INITS: Mapping[str, tuple[str, ...]] = {
     "zeros": (),
@@ -22,29 +22,35 @@ INITS: Mapping[str, tuple[str, ...]] = {
     "kaiming_uniform": ("a", "mode", "nonlinearity"),
     "kaiming_normal": ("a", "mode", "nonlinearity"),
 }
-"""The starts and their options; PyTorch calls them `nn.init.normal_` and so on."""
+"""The initializers and their arguments in order; `normal` is `nn.init.normal_`, and so on."""
 
 WORDS = {
     "mode": ("fan_in", "fan_out"),
     "nonlinearity": ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"),
 }
-"""The options that are words, and which."""
+"""The arguments that take one of a few names."""
 
 NEEDS_FANS = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
-"""The starts that count inputs and outputs, and so need a tensor of two axes or more."""
+"""The initializers that need fan-in or fan-out, and so a tensor of at least two axes."""
 
 
 def to_init(value: object) -> object:
-    """Read `normal(0.01)`, `zeros` or a plain number as a start."""
+    """Read `normal(0.01)`, `zeros` or a number as an initializer.
+
+    Raises:
+        ValueError: it is none; pydantic reports the text.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Call("constant", (), {"val": float(value)})
     if not isinstance(value, Call):
-        raise ValueError(f"takes a start such as normal(0.01), zeros or a number, not {kind_of(value)}")
+        raise WrongType(
+            f"must be an initializer such as normal(0.01), zeros or a number, not {kind_of(value)}"
+        )
     if value.name not in INITS:
-        raise ValueError(f"knows no start called `{value.name}`: there are {', '.join(INITS)}")
+        raise ValueError(f"must be an initializer, not `{value.name}`: one of {', '.join(INITS)}")
     known = INITS[value.name]
     if len(value.args) > len(known):
-        raise ValueError(f"`{value.name}` takes at most {len(known)} arguments, {len(value.args)} are given")
+        raise ValueError(f"`{value.name}` takes at most {len(known)} arguments, not {len(value.args)}")
     given = {**dict(zip(known, value.args, strict=False)), **value.kwargs}
     options = {name: option(value.name, name, argument) for name, argument in given.items()}
     refuse_ranges(value.name, options)
@@ -52,38 +58,38 @@ def to_init(value: object) -> object:
 
 
 def option(start: str, name: str, argument: object) -> float | str:
-    """One option of a start: a number, or one of a few words."""
+    """One argument of an initializer: a number, or one of a few names."""
     if name not in INITS[start]:
         takes = ", ".join(INITS[start]) or "none"
         raise ValueError(f"`{start}` has no argument `{name}`: it takes {takes}")
     if name in WORDS:
         if not isinstance(argument, str | Call) or str(argument) not in WORDS[name]:
-            raise ValueError(f"`{name}` of `{start}` is one of {', '.join(WORDS[name])}")
+            raise ValueError(f"`{name}` of `{start}` must be one of {', '.join(WORDS[name])}")
         return str(argument)
     if isinstance(argument, bool) or not isinstance(argument, int | float):
-        raise ValueError(f"`{name}` of `{start}` takes a number, not {kind_of(argument)}")
+        raise ValueError(f"`{name}` of `{start}` must be a number, not {kind_of(argument)}")
     return argument
 
 
 def refuse_ranges(start: str, options: Mapping[str, float | str]) -> None:
-    """Refuse the numbers that PyTorch would refuse when the network is built."""
+    """Refuse the values that PyTorch would refuse when the network is built."""
     for name in ("std", "gain"):
         if isinstance(least := options.get(name, 0), int | float) and least < 0:
             raise ValueError(f"`{name}` of `{start}` must be at least 0, not {least:g}")
     low, high = (0, 1) if start == "uniform" else (-2, 2)
     low, high = options.get("a", low), options.get("b", high)  # type: ignore[assignment]
     if start in ("uniform", "trunc_normal") and low >= high:
-        raise ValueError(f"`{start}` goes from a to b, so {low:g} must be below {high:g}")
+        raise ValueError(f"`a` of `{start}` must be less than `b`, but {low:g} is not less than {high:g}")
 
 
 Init = Annotated[Call, BeforeValidator(to_init)]
 
 
 class Weighted(Op):
-    """A layer with a weight and a bias whose start a spec can set."""
+    """A layer with a weight and a bias whose initialization a spec can set."""
 
     def starts(self) -> dict[str, Call]:
-        """How each tensor starts, where the spec says so."""
+        """The initializer of each tensor for which the spec gives one."""
         given = {"weight": getattr(self, "init", None), "bias": getattr(self, "bias_init", None)}
         if getattr(self, "bias", True) is False:
             given.pop("bias")

@@ -1,4 +1,4 @@
-"""Values that no layer makes: the network's inputs, raw parameters and buffers."""
+"""Inputs and raw tensors."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from netspec.language.values import Call
-from netspec.ops.base import Code, Op, Tensor
+from netspec.ops.base import Code, Op, Tensor, WrongType
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Shape
 
 
 def to_shape(value: object) -> object:
+    """Read a size such as `96x1x1` as a shape.
+
+    Raises:
+        ValueError: it is no size; pydantic reports the text.
+    """
     size = (value,) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(size, tuple) or not size or any(not isinstance(n, int) or n < 1 for n in size):
-        raise ValueError("takes sizes of at least 1, such as 96x1x1")
+        raise WrongType("must be sizes of at least 1, such as 96x1x1")
     return Shape(size)
 
 
@@ -23,7 +28,7 @@ Size = Annotated[Shape, BeforeValidator(to_shape)]
 
 
 class Input(Op):
-    """What the network is given, for one image."""
+    """An input of the network."""
 
     shape: Size
 
@@ -34,39 +39,43 @@ class Input(Op):
 
 
 class Param(Weighted, keyword="param"):
-    """A learned tensor, such as a layer's scale or a class token, the same for all images of a batch.
+    """A learned tensor, such as a scale or a class token, the same for all images of a batch."""
 
-    With `batch`, it is kept with a first axis of 1, as in published weights of transformers.
-    """
+    example = "64x56x56; scale: param(64x1x1, init=ones); mul(x, scale) -> 64x56x56"
 
     shape: Size
+    """Sizes of the tensor, such as `96x1x1`."""
     init: Init = Call("zeros")
+    """How the tensor is initialized."""
     batch: bool = False
+    """Whether it is stored with a first axis of 1, as in published weights of transformers."""
 
     kind = "tensor"
 
     def infer(self) -> Shape:
         return self.shape
 
-    def kept(self) -> tuple[int, ...]:
-        """The sizes of the tensor as it is saved."""
+    def stored_shape(self) -> tuple[int, ...]:
+        """The sizes of the tensor in a state_dict."""
         return (1, *self.shape) if self.batch else tuple(self.shape)
 
     def tensors(self) -> tuple[Tensor, ...]:
-        return (Tensor("", self.kept()),)
+        return (Tensor("", self.stored_shape()),)
 
     def torch_module(self) -> Code:
-        return Code("nn.Parameter", (self.kept(),))
+        return Code("nn.Parameter", (self.stored_shape(),))
 
     def starts(self) -> dict[str, Call]:
         return {"": self.init}
 
 
 class Buffer(Param, keyword="buffer"):
-    """A fixed tensor that is saved with the weights and not trained."""
+    """A fixed tensor that is saved with the weights but not trained."""
+
+    example = "3x8x8; mean: buffer(3x1x1, init=0.5); add(x, mean) -> 3x8x8"
 
     def tensors(self) -> tuple[Tensor, ...]:
-        return (Tensor("", self.kept(), trainable=False),)
+        return (Tensor("", self.stored_shape(), trainable=False),)
 
     def torch_module(self) -> Code:
-        return Code("buffer", (self.kept(),))
+        return Code("buffer", (self.stored_shape(),))

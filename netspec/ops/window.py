@@ -1,4 +1,4 @@
-"""Layers that slide a window over an image: convolutions and pools."""
+"""Convolution and pooling."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
 def windows(
     x: Shape, kernel: Pair, stride: Pair, padding: Pad, dilation: Pair = (1, 1), ceil: bool = False
 ) -> tuple[Axis, ...]:
+    """The windows along height and width."""
     return tuple(Axis(*a, ceil) for a in zip(x.hw, kernel, stride, padding, dilation, strict=True))
 
 
 class Conv(Weighted, keyword="conv"):
-    """Slide `channels` learned filters over a C x H x W image."""
+    """A 2-D convolution with learned filters."""
+
+    example = "3x227x227; conv(96, kernel=11, stride=4) -> 96x55x55"
 
     channels: Positive
+    """Channels of the output."""
     kernel: Pair
+    """Height and width of the window; one number, or two as in `3x5`."""
     stride: Pair = (1, 1)
+    """Step of the window; one number, or two as in `2x1`."""
     padding: Pad = (0, 0)
+    """Zeros on each side of the image; `(kernel - 1) / 2` keeps the size at stride 1."""
     dilation: Pair = (1, 1)
     groups: Positive = 1
     bias: bool = True
@@ -60,24 +67,31 @@ class Conv(Weighted, keyword="conv"):
 
 
 def require_groups(channels: int, which: str, groups: int, both: int) -> None:
-    """Refuse groups that do not divide the channels, and name the nearest that divide input and output."""
+    """Raise `ShapeError` unless `groups` divides `channels`; the help names near divisors of `both`."""
     if channels % groups == 0:
         return
     below = next((g for g in range(min(groups, both), 0, -1) if both % g == 0), 1)
     above = (g for g in range(groups + 1, min(both, groups + 1000) + 1) if both % g == 0)
     fits = " or ".join(f"groups={g}" for g in (below, next(above, None)) if g)
-    fact = f"{channels} {which} channels do not divide into {groups} groups"
-    raise ShapeError(fact, "indivisible-groups", help=f"{fits} would divide input and output")
+    fact = f"{channels} {which} channels cannot be divided into {groups} groups"
+    raise ShapeError(fact, "indivisible-groups", help=f"{fits} would divide the channels of input and output")
 
 
 class Deconv(Weighted, keyword="deconv"):
-    """Slide `channels` learned filters backwards: a transposed convolution, which enlarges an image."""
+    """A transposed 2-D convolution, which enlarges an image."""
+
+    example = "256x14x14; deconv(128, kernel=2, stride=2) -> 128x28x28"
 
     channels: Positive
+    """Channels of the output."""
     kernel: Pair
+    """Height and width of the window; one number, or two as in `3x5`."""
     stride: Pair = (1, 1)
+    """Factor by which the image is enlarged."""
     padding: Pad = (0, 0)
+    """Pixels cut off each side of the output."""
     output_padding: Pad = (0, 0)
+    """Pixels added at the bottom and right of the output; less than the stride."""
     dilation: Pair = (1, 1)
     groups: Positive = 1
     bias: bool = True
@@ -98,10 +112,10 @@ class Deconv(Weighted, keyword="deconv"):
             limit = max(stride, dilation)
             require(
                 extra < limit,
-                f"output_padding must be below the stride or the dilation, {limit}, not {extra}",
+                f"`output_padding` must be less than {limit}, the stride or the dilation, not {extra}",
             )
         sizes = tuple(total for total, _ in self.sums(x))
-        require(min(sizes) > 0, f"nothing is left: {self.sums(x)[0][1]}", "empty-output")
+        require(min(sizes) > 0, f"the output would be empty: {self.sums(x)[0][1]}", "empty-output")
         return Shape((self.channels, *sizes))
 
     def sums(self, x: Shape) -> list[tuple[int, str]]:
@@ -145,12 +159,16 @@ class Deconv(Weighted, keyword="deconv"):
 
 
 class Pool(Op):
-    """Reduce the values under each window to one; without a stride the windows lie side by side."""
+    """Reduce the values in each window to one."""
 
     kernel: Pair
+    """Height and width of the window; one number, or two as in `3x5`."""
     stride: Pair | None = None
+    """Step of the window; the kernel if left out."""
     padding: Pad = (0, 0)
+    """Pixels on each side of the image, at most half of the kernel."""
     ceil: bool = False
+    """Whether a last, incomplete window is kept."""
 
     kind = "pool"
 
@@ -160,8 +178,8 @@ class Pool(Op):
     def infer(self, x: Shape) -> Shape:
         require_image(x, self.keyword)
         for pad, kernel in zip(self.padding, self.kernel, strict=True):
-            limit = f"padding must be at most half of the kernel, {kernel // 2}, not {pad}"
-            fact = f"{limit}: more would pool padding alone"
+            limit = f"`padding` must be at most half of the kernel, {kernel // 2}, not {pad}"
+            fact = f"{limit}, or a window could hold nothing but padding"
             require(pad <= kernel // 2, fact, "argument-range")
         return Shape((x.channels, *slide(self.axes(x), "window")))
 
@@ -175,7 +193,9 @@ class Pool(Op):
 
 
 class MaxPool(Pool, keyword="maxpool"):
-    """Keep the largest value under each window."""
+    """The maximum of each window."""
+
+    example = "96x55x55; maxpool(3, stride=2) -> 96x27x27"
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(comparisons=y.numbers * prod(self.kernel))
@@ -185,9 +205,12 @@ class MaxPool(Pool, keyword="maxpool"):
 
 
 class AvgPool(Pool, keyword="avgpool"):
-    """Average the values under each window; padding counts as zeros where `count_padding` is true."""
+    """The average of each window."""
+
+    example = "64x56x56; avgpool(2) -> 64x28x28"
 
     count_padding: bool = True
+    """Whether padding counts as zeros in the average."""
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=y.numbers * prod(self.kernel), divisions=y.numbers)
@@ -199,9 +222,10 @@ class AvgPool(Pool, keyword="avgpool"):
 
 
 class Adaptive(Op):
-    """Pool to a given height and width, whatever arrives."""
+    """Pool to a given height and width, for any size of the input."""
 
     size: Pair = Field(...)
+    """Height and width of the output; one number, or two as in `7x1`."""
 
     kind = "pool"
 
@@ -210,7 +234,7 @@ class Adaptive(Op):
         return Shape((x.channels, *self.size))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
-        """Windows overlap by what does not divide; a 1x1 output sees the whole image."""
+        """None where windows overlap or the output is 1x1, which depends on the whole image."""
         if any(size % out for size, out in zip(x.hw, self.size, strict=True)) or self.size == (1, 1):
             return None
         height, width = ((size // out, size // out, 0) for size, out in zip(x.hw, self.size, strict=True))
@@ -218,7 +242,9 @@ class Adaptive(Op):
 
 
 class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
-    """Average to a given height and width, whatever arrives."""
+    """Average to a given height and width, for any size of the input."""
+
+    example = "512x7x7; adaptive_avgpool(1) -> 512x1x1"
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=x.numbers, divisions=y.numbers)
@@ -228,7 +254,9 @@ class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
 
 
 class AdaptiveMaxPool(Adaptive, keyword="adaptive_maxpool"):
-    """Keep the largest values for a given height and width, whatever arrives."""
+    """The maximum of each window, to a given height and width for any size of the input."""
+
+    example = "512x14x14; adaptive_maxpool(7) -> 512x7x7"
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(comparisons=x.numbers)

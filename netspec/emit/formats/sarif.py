@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from netspec.checker import Report
+from netspec.codes import CODES
+from netspec.codes.explanation import DOCUMENT
 from netspec.diagnostics import Diagnostic, Source, Span
 from netspec.emit.formats import Format, Options
+from netspec.emit.manual.diagnostics import explain_code, markdown_example
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -16,8 +19,8 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def write(reports: Sequence[Report], options: Options) -> str:
     """One run with a result for each diagnostic."""
     found = [d for r in reports for d in r.diagnostics]
-    rules = [{"id": code} for code in sorted({d.code for d in found})]
-    driver = {"name": "netspec", "rules": rules}
+    rules = [rule(code) for code in sorted({d.code for d in found})]
+    driver = {"name": "netspec", "informationUri": DOCUMENT, "rules": rules}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
@@ -26,7 +29,24 @@ def write(reports: Sequence[Report], options: Options) -> str:
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
 
 
+def rule(code: str) -> dict[str, object]:
+    """What is documented about a code."""
+    e = CODES.get(code)
+    if e is None:  # a plug-in's own
+        return {"id": code}
+    return {
+        "id": code,
+        "name": "".join(word.capitalize() for word in code.split("-")),
+        "shortDescription": {"text": f"{e.title}."},
+        "fullDescription": {"text": e.text},
+        "help": {"text": explain_code(e), "markdown": f"{e.text}\n\n{markdown_example(e)}"},
+        "helpUri": e.url,
+        "defaultConfiguration": {"level": e.severity},
+    }
+
+
 def result(d: Diagnostic) -> dict[str, object]:
+    """One diagnostic; its labels become related locations."""
     text = ". ".join([d.message, *d.notes, *([d.help] if d.help else [])])
     labels = [{**place(x.span), "message": {"text": x.text}} for x in d.labels]
     made: dict[str, object] = {

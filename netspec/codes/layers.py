@@ -1,0 +1,93 @@
+"""Codes of single layers and joins: shapes that do not fit, and references to layers."""
+
+from __future__ import annotations
+
+from netspec.codes.explanation import Explanation, add
+
+add(
+    Explanation(
+        "bad-input",
+        "The shape of an input is invalid",
+        "An input is 1 to 3 sizes of at least 1: features, tokens x features, or channels x height x "
+        "width. "
+        "The batch is never part of a shape.",
+        "network Net\ninput image: 1x3x32x32\nrelu",
+        "network Net\ninput image: 3x32x32\nrelu",
+    ),
+    Explanation(
+        "shape-mismatch",
+        "A layer cannot take its input, or a shape is not the claimed one",
+        "The notes show which layers gave the shape, with the arithmetic, and the help a change that "
+        "would fit.",
+        "conv(8, 3) -> 8x32x32",
+        "conv(8, 3, padding=1) -> 8x32x32",
+    ),
+    Explanation(
+        "empty-output",
+        "Nothing is left of the image",
+        "The kernel is larger than the padded image. Use a larger input, fewer strides, or padding.",
+        "conv(8, 64)",
+        "conv(8, 32)",
+    ),
+    Explanation(
+        "unflattened-image",
+        "A linear layer takes a feature vector, not an image",
+        "Put `flatten` or a global pool before it.",
+        "linear(10)",
+        "flatten; linear(10)",
+    ),
+    Explanation(
+        "indivisible-groups",
+        "The channels cannot be divided into this many groups",
+        "`groups` must divide the channels of the input and of the output.",
+        "conv(8, 3, groups=2)",
+        "conv(9, 3, groups=3)",
+    ),
+    Explanation(
+        "indivisible-heads",
+        "The features cannot be divided into this many heads",
+        "`heads` must divide the features of the tokens.",
+        "network Net\ninput words: 16x64\nattention(6)",
+        "network Net\ninput words: 16x64\nattention(8)",
+    ),
+    Explanation(
+        "indivisible-windows",
+        "The image cannot be divided into windows of this size",
+        "The window's size must divide height and width.",
+        "partition(7)",
+        "partition(8)",
+    ),
+    Explanation(
+        "branches-disagree",
+        "The inputs of a join have different shapes",
+        "`concat` joins values that differ only in their channels, `add` and `mul` values of one "
+        "shape. The labels "
+        "show what each branch gives.",
+        "add { conv(3, 3); identity }",
+        "add { conv(3, 3, padding=1); identity }",
+    ),
+    Explanation(
+        "wrong-arity",
+        "A layer has the wrong number of inputs",
+        "Most layers take one value; `concat`, `add` and `mul` take two or more.",
+        "a: relu\nadd(a)",
+        "a: relu\nadd(a, a)",
+    ),
+    Explanation(
+        "no-batch",
+        "A raw tensor has no batch",
+        "`param` and `buffer` are the same for every image. They can only be joined with values that "
+        "have a batch.",
+        "scale: param(3x1x1)\nrelu\nimage_: mul(image, scale)\nbad: conv(8, 3) <- scale\nadd(bad, image_)",
+        "scale: param(3x1x1)\nmul(image, scale)",
+    ),
+    Explanation(
+        "unknown-layer",
+        "There is no layer of this name above this line",
+        "A reference names a layer that comes earlier, in the same scope or in one around it; a "
+        "block sees only "
+        "its own layers and `in`.",
+        "conv1: conv(8, 3)\nadd(conv1, conv2)",
+        "conv1: conv(8, 3)\nconv2: relu\nadd(conv1, conv2)",
+    ),
+)

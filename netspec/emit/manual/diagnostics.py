@@ -1,0 +1,60 @@
+"""Explanations of diagnostic codes as text for a terminal, and as docs/diagnostics.md."""
+
+from __future__ import annotations
+
+from textwrap import fill, indent
+
+from netspec.codes import CODES, Explanation
+from netspec.language.values import spell
+from netspec.tables import align
+
+
+def diagnostics_manual() -> str:
+    """Every code with its meaning, an example and the corrected example, as Markdown."""
+    parts = [
+        "# Diagnostics",
+        "Written by `make docs` from `netspec/codes/`. `netspec explain CODE` prints one of these sections.",
+    ]
+    for code in sorted(CODES):
+        e = CODES[code]
+        parts += [f"## {code}", f"{e.title} ({e.severity}).", e.text, markdown_example(e)]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_example(e: Explanation) -> str:
+    """The example and the corrected one as fenced blocks."""
+    parts = [f"Reported for{how(e, mended=False)}:", fenced(e.failing()) if e.example else "an empty file."]
+    parts += [f"Correct{how(e, mended=True)}:", fenced(e.mended())]
+    return "\n\n".join(parts)
+
+
+def fenced(text: str) -> str:
+    return f"```\n{text.rstrip()}\n```"
+
+
+def how(e: Explanation, *, mended: bool) -> str:
+    """The settings and the data set that the example is checked with."""
+    given = e.mended_arguments if mended else e.arguments
+    settings = " and ".join(f"`--set {name}={spell(value)}`" for name, value in given.items())
+    parts = [settings, f"`--data {e.data}`" if e.data else ""]
+    return "".join(f" with {part}" for part in parts if part)
+
+
+def explain_code(e: Explanation) -> str:
+    """One code for a terminal."""
+    failing, mended = (indent(text.rstrip(), "    ") for text in (e.failing(), e.mended()))
+    parts = [
+        f"{e.severity}[{e.code}]: {e.title}",
+        fill(e.text, 90),
+        f"Reported for{how(e, mended=False)}:".replace("`", ""),
+        failing if e.example else "    an empty file",
+        f"Correct{how(e, mended=True)}:".replace("`", ""),
+        mended,
+        e.url,
+    ]
+    return "\n\n".join(parts)
+
+
+def list_codes() -> str:
+    """Every code with its title, as a table for a terminal."""
+    return align(["code", "meaning"], [[code, CODES[code].title] for code in sorted(CODES)], words=2)
