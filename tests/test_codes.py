@@ -13,7 +13,7 @@ from places import HERE
 from netspec.checker import check_file
 from netspec.cli import main
 from netspec.codes import CODES
-from netspec.datasets.info import hold_against, samples
+from netspec.datasets.info import dataset_info, with_data_warnings
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.emit.manual import diagnostics_manual
 
@@ -26,7 +26,7 @@ def checked(tmp_path, text, arguments, data) -> tuple[Diagnostic, ...]:
         report = check_file(tmp_path / "net.net", arguments)
     except SpecError as error:
         return error.diagnostics
-    return (hold_against(report, samples(data)) if data else report).diagnostics
+    return (with_data_warnings(report, dataset_info(data)) if data else report).diagnostics
 
 
 @pytest.mark.parametrize("code", CODES)
