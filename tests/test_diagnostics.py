@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from accepted import accepted
 from places import HERE
 
 from netspec import check
@@ -55,7 +56,7 @@ def test_folder_is_refused(tmp_path):
 def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path):
     text = "\ufeffnetwork Net\r\ninput image: 3x8x8\r\nflatten -> 192\r\nfc: linear(10)\r\n"
     (tmp_path / "net.net").write_bytes(text.encode())
-    assert check(tmp_path / "net.net").ok
+    assert accepted(check(tmp_path / "net.net"))
 
 
 def test_render_marks_every_place():

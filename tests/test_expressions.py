@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from accepted import accepted
 from torchvision.models._utils import _make_divisible
 
 from netspec.checker import Report, check_source
@@ -210,7 +211,7 @@ def test_expectations_hold_for_the_parameters_they_mention(text, arguments, outc
 
 def test_another_input_skips_claims_and_expectations_with_a_remark():
     report = check("conv(8, 3) -> 8x14x14\nexpect macs = 1", inputs={"": Shape((3, 8, 8))})
-    assert report.ok
+    assert accepted(report)
     assert ["8x8" in r for r in report.remarks] == [True, True]
 
 

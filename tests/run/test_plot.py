@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accepted import accepted
 from matplotlib.figure import Figure
 from PIL import Image
 from small import command
@@ -44,7 +45,7 @@ def test_every_picture_in_every_form(run, tmp_path, monkeypatch, ending, magic, 
     Image.new("L", (20, 20), 77).save("grey.png")
     for name in ("one", "two"):
         result = command("plot", run, "-o", f"{name}.{ending}", *options)
-        assert result.exit_code == 0, result.output
+        assert accepted(result)
     first = Path(f"one.{ending}").read_bytes()
     assert first.startswith(magic)
     assert first == Path(f"two.{ending}").read_bytes()  # nothing in it but what was drawn
