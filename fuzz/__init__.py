@@ -1,1 +1,1 @@
-"""A fuzzer: random and damaged input of every kind, each of which must end in a result or in one sentence."""
+"""A fuzzer: for random and damaged inputs, netspec must return a result or a one-sentence error."""

@@ -1,4 +1,4 @@
-"""`python -m fuzz`: fuzz every target for some minutes; the exit status is 1 where something was found."""
+"""`python -m fuzz`: fuzz the targets for some minutes; exits with status 1 if an input fails."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from fuzz.targets import TARGETS
 
 
 def main() -> int:
-    """Read the arguments, run the targets in turn, and print what was found."""
+    """Read the arguments, run the targets one after another, and print the failures."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     known = ", ".join(TARGETS)
     parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET", help=known)
-    parser.add_argument("--minutes", type=float, default=10.0, help="in all, shared by the targets")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="total time, divided equally among the targets"
+    )
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
-    parser.add_argument("--finds", type=Path, default=Path("fuzz/finds"), help="the folder to keep finds in")
+    parser.add_argument(
+        "--finds", type=Path, default=Path("fuzz/finds"), help="the folder for failing inputs"
+    )
     given = parser.parse_args()
     if unknown := [name for name in given.targets if name not in TARGETS]:
-        parser.error(f"unknown target {unknown[0]}: there are {known}")
+        parser.error(f"unknown target {unknown[0]}: expected one of {known}")
     total = 0
     for name in given.targets:
         until = time.monotonic() + 60 * given.minutes / len(given.targets)

@@ -1,4 +1,4 @@
-"""Runs one target in a worker process with bounds on time and memory, and keeps what it finds."""
+"""Running a target in a worker process, with limits on time and memory, and saving failing inputs."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from pathlib import Path
 from types import FrameType
 
 SECONDS = 2.0
-"""The most that one input may take."""
+"""The time limit for one input."""
 MEMORY = 500 * 2**20
-"""The most bytes that one input may add to the process."""
+"""The limit of additional memory for one input, in bytes."""
 GRACE = 10.0
-"""Seconds after which a worker that does not answer is killed."""
+"""The time after SECONDS until a hanging worker is killed, in seconds."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One kind of input: `make` draws the bytes of an input, `run` gives them to netspec.
+    """One kind of input: `make` creates a random input, and `run` passes it to netspec.
 
-    `run` returns normally where netspec accepts or refuses the input properly; anything that it raises is a
-    find. `suffix` is that of the file in which a find is kept.
+    `run` returns if netspec accepts the input or rejects it properly; any exception is a failure. Failing
+    inputs are saved in files with this `suffix`.
     """
 
     name: str
@@ -44,20 +44,20 @@ class Target:
 
 @dataclass(frozen=True)
 class Find:
-    """An input that broke a bound or raised something unexpected, and how."""
+    """An input that exceeded a limit or raised an unexpected exception, with a description."""
 
     content: bytes
     problem: str
 
 
 class TooSlow(BaseException):
-    """An input took longer than SECONDS; not an Exception, so that no handler of netspec's catches it."""
+    """An input took longer than SECONDS; not an Exception, so that netspec cannot catch it."""
 
 
 def fuzz(
     target: Target, seed: int, finds: Path, *, until: float = math.inf, most: float = math.inf
 ) -> tuple[int, list[Find]]:
-    """Run `most` inputs, or until `time.monotonic()` is `until`; returns how many ran, and what was found."""
+    """Run up to `most` inputs, until `time.monotonic()` reaches `until`; return how many ran, and the finds."""
     context = multiprocessing.get_context("fork")
     ran, found, start = 0, dict[str, Find](), seed
     while time.monotonic() < until and ran < most:
@@ -77,7 +77,7 @@ def fuzz(
 
 
 def _messages(ours: Connection, worker: BaseProcess) -> Iterator[tuple[int, Find | None]]:
-    """What a worker reports, until it ends; one that hangs or dies is a find itself."""
+    """Yield the results of a worker until it ends; a hang or a crash is a find too."""
     content = b""
     while True:
         if not ours.poll(SECONDS + GRACE):
@@ -98,7 +98,7 @@ def _messages(ours: Connection, worker: BaseProcess) -> Iterator[tuple[int, Find
 
 
 def _work(target: Target, seed: int, pipe: Connection, until: float, most: float) -> None:
-    """Run inputs one after another; a new worker goes on after a find that may have spoilt this one."""
+    """Run inputs in the worker; stop after exceeding a limit, since the process may be unusable then."""
     with contextlib.suppress(OSError), open(os.devnull, "w") as null:  # noqa: PTH123
         os.dup2(null.fileno(), 1)
         os.dup2(null.fileno(), 2)
@@ -116,7 +116,7 @@ def _work(target: Target, seed: int, pipe: Connection, until: float, most: float
 
 
 def attempt(target: Target, content: bytes) -> str:
-    """Run one input in this process; returns what is wrong, or an empty text."""
+    """Run one input in this process; return a description of the failure, or an empty string."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
@@ -138,7 +138,7 @@ def _alarm(number: int, frame: FrameType | None) -> None:
 
 
 def _limit_memory() -> None:
-    """Let this process have 4 GiB of addresses more than it has, so that a runaway ends in MemoryError."""
+    """Limit the address space to 4 GiB more than now, so that excessive allocation raises MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     if pages:
         most = pages * resource.getpagesize() + 4 * 2**30
@@ -146,7 +146,7 @@ def _limit_memory() -> None:
 
 
 def _keep(target: Target, find: Find, folder: Path) -> None:
-    """Write a find to files: the input, and what it did."""
+    """Save a find in two files: the input and the description."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"{target.name}-{hashlib.sha256(find.content).hexdigest()[:10]}"
     stem.with_suffix(target.suffix).write_bytes(find.content)

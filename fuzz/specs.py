@@ -1,4 +1,4 @@
-"""Random specs: drawn from the grammar, or made by damaging good ones."""
+"""Random specs, generated from the grammar or by damaging valid ones."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ WORDS = [
 
 @cache
 def corpus() -> tuple[str, ...]:
-    """The specs and recipes of the project, and the cases of its tests."""
+    """Return the texts of the project's specs, recipes and test cases."""
     files = [*ROOT.glob("specs/**/*.net"), *ROOT.glob("recipes/*.net"), *ROOT.glob("tests/cases/**/*.net")]
     return tuple(path.read_text("utf-8", errors="replace") for path in sorted(files))
 
 
 def make(draw: random.Random) -> bytes:
-    """A spec, at times with bytes that are no UTF-8."""
+    """Return a random spec, in 2 % of cases with random bytes inserted."""
     text = damaged(draw) if draw.random() < 0.6 else drawn(draw)
     content = text.encode("utf-8", errors="surrogatepass")
     if draw.random() < 0.02:
@@ -90,7 +90,7 @@ def make(draw: random.Random) -> bytes:
 
 
 def damaged(draw: random.Random) -> str:
-    """A good spec with some tokens removed, repeated, moved or replaced."""
+    """Return a valid spec with some tokens removed, repeated, inserted or replaced."""
     tokens = TOKEN.findall(draw.choice(corpus()))
     for _ in range(draw.choice([1, 1, 1, 2, 3, 8])):
         place = draw.randrange(len(tokens) + 1)
@@ -115,14 +115,14 @@ def damaged(draw: random.Random) -> str:
 
 
 def drawn(draw: random.Random) -> str:
-    """A spec by the grammar, which means something only by chance."""
+    """Return a spec that follows the grammar, but is rarely meaningful."""
     size = draw.choice(SIZES) if draw.random() < 0.3 else draw.choice(["3x32x32", "1x28x28", "16", "8x4"])
     lines = [f"network Net(n = {expression(draw, 1)})", f"input image: {size}"]
     return "\n".join([*lines, *(statement(draw, 2) for _ in range(draw.randint(1, 8)))]) + "\n"
 
 
 def statement(draw: random.Random, depth: int) -> str:
-    """One statement, with others inside it up to a depth."""
+    """Return a statement, with statements nested up to a depth."""
     kinds = 13 if depth else 6
     match draw.randrange(kinds):
         case 0 | 1 | 2:
@@ -158,7 +158,7 @@ def body(draw: random.Random, depth: int) -> str:
 
 
 def layer(draw: random.Random) -> str:
-    """A call of some op with arguments that need not fit."""
+    """Return a call of a random op, with possibly invalid arguments."""
     from netspec.ops import OPS
 
     op = draw.choice(list(OPS))
@@ -169,7 +169,7 @@ def layer(draw: random.Random) -> str:
 
 
 def expression(draw: random.Random, depth: int) -> str:
-    """An expression, whose kind is what may be wanted or not."""
+    """Return an expression of a random type."""
     if not depth:
         return draw.choice(
             [draw.choice(NUMBERS), draw.choice(NAMES), "true", '"text"', draw.choice(SIZES), "none"]

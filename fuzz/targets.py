@@ -1,4 +1,4 @@
-"""Every kind of input that is fuzzed."""
+"""The targets of the fuzzer: specs, settings and images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TARGETS: dict[str, Target] = {}
 
 
 def spec(content: bytes) -> None:
-    """Check a spec, and write everything that can be written of an accepted one."""
+    """Check a spec; if it is accepted, also compile, draw, tabulate and format it."""
     from netspec.checker import check_source
     from netspec.diagnostics import Source, render
     from netspec.language.formatter import format_source
@@ -41,7 +41,7 @@ def spec(content: bytes) -> None:
 
 
 def setting(content: bytes) -> None:
-    """Read `--set`, `--input` and counts from the command line."""
+    """Parse a text as the value of `--set`, of `--input`, and as a count."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_count, read_setting, read_shape
 
@@ -70,7 +70,7 @@ IMAGES = {
 
 
 def make_image(draw: random.Random) -> bytes:
-    """An image of some format and mode, with some bytes changed, dropped or repeated."""
+    """Return a damaged image file of a random format and mode."""
     from PIL import Image
 
     mode = draw.choice(["RGB", "L", "P", "CMYK", "I;16", "1", "RGBA", "F"])
@@ -79,13 +79,13 @@ def make_image(draw: random.Random) -> bytes:
     out = io.BytesIO()
     try:
         Image.new(mode, size).save(out, kind, **IMAGES[kind])
-    except (OSError, ValueError, KeyError):  # not every format holds every mode
+    except (OSError, ValueError, KeyError):  # not every format supports every mode
         Image.new("RGB", size, (200, 30, 90)).save(out, kind, **IMAGES[kind])
     return damage(draw, out.getvalue())
 
 
 def damage(draw: random.Random, content: bytes) -> bytes:
-    """Bytes with some of them changed, dropped, repeated, or large numbers put in."""
+    """Change, drop, repeat and insert some bytes."""
     changed = bytearray(content)
     for _ in range(draw.choice([0, 1, 1, 2, 5, 30])):
         place = draw.randrange(len(changed) + 1)
@@ -102,18 +102,18 @@ def damage(draw: random.Random, content: bytes) -> bytes:
 
 
 def image(content: bytes) -> None:
-    """Decode an image; whatever a decoder raises must have become a value."""
+    """Decode an image to H x W x 3; an image that cannot be decoded must have a reason."""
     from netspec.transforms.decode import TROUBLE, decode, reason
 
     try:
         pixels = decode(content)
     except TROUBLE as error:
-        said = reason(error)
+        explanation = reason(error)
     else:
-        said = "" if pixels.ndim == 3 and pixels.shape[2] == 3 else f"an image of shape {pixels.shape}"
-        assert not said, said
+        assert pixels.ndim == 3
+        assert pixels.shape[2] == 3
         return
-    assert said, "a refusal has a reason"
+    assert explanation
 
 
 for target in (

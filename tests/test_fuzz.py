@@ -1,4 +1,4 @@
-"""The fuzzer finds what it is there to find, and every target accepts a good input."""
+"""The fuzzer finds crashes, exceptions, hangs and excessive memory; its targets accept valid inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fuzz.harness import Target, fuzz
 from fuzz.targets import TARGETS
 
 
-def crash(content: bytes) -> None:
+def crashes(content: bytes) -> None:
     os.abort()
 
 
@@ -25,23 +25,23 @@ def hangs(content: bytes) -> None:
         pass
 
 
-def eats(content: bytes) -> bytes:
+def allocates(content: bytes) -> bytes:
     return b"x" * (700 * 2**20)
 
 
-def fine(content: bytes) -> None: ...
+def passes(content: bytes) -> None: ...
 
 
 @pytest.mark.parametrize(
     ("run", "problem"),
     [
-        (crash, "crashes: the process ended with -6"),
+        (crashes, "crashes: the process ended with -6"),
         (raises, "KeyError: 'a bug'"),
         (hangs, "slow: over"),
-        (eats, "memory:"),
+        (allocates, "memory:"),
     ],
 )
-def test_the_fuzzer_finds_it(run, problem, tmp_path):
+def test_a_failing_input_is_found_and_saved(run, problem, tmp_path):
     target = Target("spec", ".net", specs.make, run)
     ran, finds = fuzz(target, 1, tmp_path, most=2)
     assert ran == 2
@@ -49,18 +49,18 @@ def test_the_fuzzer_finds_it(run, problem, tmp_path):
     assert any(path.suffix == ".net" for path in tmp_path.iterdir())
 
 
-def test_what_is_fine_is_no_find(tmp_path):
-    ran, finds = fuzz(Target("spec", ".net", specs.make, fine), 1, tmp_path, most=20)
+def test_a_passing_input_is_not_reported(tmp_path):
+    ran, finds = fuzz(Target("spec", ".net", specs.make, passes), 1, tmp_path, most=20)
     assert ran == 20
     assert not finds
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_inputs_follow_from_their_seed(name):
+def test_the_same_seed_gives_the_same_input(name):
     target = TARGETS[name]
     assert target.make(random.Random("7")) == target.make(random.Random("7"))
 
 
-def test_good_specs_pass():
+def test_valid_specs_pass():
     for text in specs.corpus()[:10]:
         TARGETS["spec"].run(text.encode())

@@ -1,4 +1,4 @@
-"""What the commands share: options, reading them, and errors as sentences."""
+"""Options and helpers shared by the commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HELP = {"help_option_names": ["-h", "--help"]}
 command = partial(click.command, cls=Command)
-"""Declares a command whose errors are shown as sentences."""
+"""Declares a command that shows its errors as sentences."""
 settings = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the network."
 )
@@ -26,7 +26,7 @@ shape = click.option(
     "inputs",
     multiple=True,
     metavar="[NAME=]CxHxW",
-    help="Replace the shape of the input, or of one of several.",
+    help="Replace the declared shape of the input, or of the input NAME.",
 )
 spec = click.argument("spec")
 
@@ -34,21 +34,21 @@ spec = click.argument("spec")
 def examine(
     spec: str, settings: Sequence[str], inputs: Sequence[str], recipe: str | None = None, **more: object
 ) -> Report:
-    """Check a spec, by its own recipe or another file's; what cannot be read gives a report of that."""
+    """Check a spec with its own recipe or that of another file; an unreadable file gives a failed report."""
     from netspec.checker import Report, check_file
     from netspec.diagnostics import SpecError
     from netspec.library import locate, locate_recipe
 
     try:
-        found, told = locate(spec), locate_recipe(recipe) if recipe else None
+        found, recipe_path = locate(spec), locate_recipe(recipe) if recipe else None
         arguments = {**found.arguments, **more, **assigned(settings)}
-        return check_file(found.path, arguments, sized(inputs), recipe=told)
+        return check_file(found.path, arguments, sized(inputs), recipe=recipe_path)
     except SpecError as error:
         return Report(error.diagnostics[0].span.source, None, error.diagnostics)
 
 
 def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Report:
-    """Check a spec, and end the command where it has faults."""
+    """Check a spec, show its diagnostics, and exit if it has errors."""
     from netspec.emit.reports import show_diagnostics
 
     report = examine(spec, settings, inputs)
@@ -59,7 +59,7 @@ def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Repor
 
 
 def assigned(settings: Sequence[str]) -> dict[str, object]:
-    """Read `name=value` pairs; values are expressions of the language, other words are texts."""
+    """Parse `name=value` pairs; values are expressions of the language, or else plain text."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_setting
 
@@ -70,7 +70,7 @@ def assigned(settings: Sequence[str]) -> dict[str, object]:
 
 
 def sized(shapes: Sequence[str]) -> dict[str, Shape]:
-    """Read `3x256x256` or `image=3x256x256`."""
+    """Parse shapes such as `3x256x256` or `image=3x256x256`."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_shape
 
@@ -81,7 +81,7 @@ def sized(shapes: Sequence[str]) -> dict[str, Shape]:
 
 
 def counted(text: str | None) -> float | None:
-    """Read a count, such as `30M`."""
+    """Parse a count such as `30M`."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_count
 

@@ -1,4 +1,4 @@
-"""How commands show errors and log records: one sentence each, with flags in place of parameters."""
+"""Showing errors and log records of commands: one sentence each, with flags instead of parameters."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Any
 import click
 
 PARAMETER = re.compile(r"`([a-z_]+(?:\.[a-z_]+)*)(?:=([^`\n]*))?`")
-"""How messages write a parameter of the Python API, with or without a value."""
+"""A parameter of the Python API in a message, with or without a value."""
 TRACEBACK = "NETSPEC_TRACEBACK"
-"""Set to 1, an unexpected error keeps its traceback, as with --traceback."""
+"""The environment variable that shows tracebacks of unexpected errors if set to 1, like --traceback."""
 
 
 class Command(click.Command):
-    """A command that shows errors as one sentence, with exit status 1, or 2 for wrong use."""
+    """A command that shows an error as one sentence and exits with status 1, or 2 for wrong use."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command, and show its errors and log records."""
         from netspec.extras import needed_for
 
         flags = flags_of(self)
@@ -43,7 +43,7 @@ class Command(click.Command):
 
 
 def show_error(error: Exception, flags: Mapping[str, str]) -> int:
-    """Show an error on standard error, and return the exit status."""
+    """Print an error to standard error, and return the exit status."""
     from netspec.diagnostics import SpecError, printable
     from netspec.errors import NetspecError
 
@@ -58,7 +58,7 @@ def show_error(error: Exception, flags: Mapping[str, str]) -> int:
 
 
 def raise_unexpected(error: Exception) -> None:
-    """Raise an error that is not one of netspec's own, for its traceback."""
+    """Raise an error that is not a `NetspecError`, so that its traceback is shown."""
     from netspec.errors import NetspecError
 
     if not isinstance(error, NetspecError):
@@ -66,17 +66,17 @@ def raise_unexpected(error: Exception) -> None:
 
 
 def unexpected(error: Exception) -> str:
-    """The sentence for an error that netspec did not foresee, with its place in the code."""
+    """Describe an error that is not a `NetspecError`, with its place in the code."""
     frames = traceback.extract_tb(error.__traceback__)
     place = next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if "netspec" in f.filename), "")
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    found = f"{said}, at {place}" if place else said
+    summary = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    located = f"{summary}, at {place}" if place else summary
     report = "please report it with the output of the same command after `netspec --traceback`"
-    return f"netspec failed unexpectedly ({found}); this is a bug: {report}"
+    return f"netspec failed unexpectedly ({located}); this is a bug: {report}"
 
 
 def flags_of(command: click.Command) -> Mapping[str, str]:
-    """A command's longest flag for each of its options, by the name of the parameter that it sets."""
+    """Return the longest flag of each option of a command, by the parameter that it sets."""
     flags = {}
     for option in command.params:
         if isinstance(option, click.Option):
@@ -86,7 +86,7 @@ def flags_of(command: click.Command) -> Mapping[str, str]:
 
 
 def with_flags(text: str, flags: Mapping[str, str]) -> str:
-    """Write the command's flags in place of the parameters that a message names.
+    """Replace the parameters named in a message by the command's flags.
 
     >>> with_flags("lower `lr`, or set `classes=10`", {"lr": "--lr", "set": "--set"})
     'lower --lr, or use --set classes=10'
@@ -104,20 +104,20 @@ def with_flags(text: str, flags: Mapping[str, str]) -> str:
 
 
 def process() -> str:
-    """Which of torchrun's processes speaks, where it is not the first."""
+    """Return a prefix that names this process of a torchrun launch; empty for the first."""
     rank = os.environ.get("RANK", "0")
     return "" if rank == "0" else f"process {rank}: "
 
 
 class Lines(logging.Handler):
-    """Writes netspec's log records to standard error, a line each."""
+    """A log handler that writes each record to standard error as one line."""
 
     def __init__(self, flags: Mapping[str, str]) -> None:
         super().__init__(logging.INFO)
         self.flags = flags
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; warnings say that they are."""
+        """Write one record; warnings start with `warning:`."""
         from netspec.diagnostics import printable
 
         text = with_flags(record.getMessage(), self.flags)
@@ -127,7 +127,7 @@ class Lines(logging.Handler):
 
 @contextmanager
 def logging_shown(flags: Mapping[str, str]) -> Iterator[None]:
-    """Show what netspec logs while a command runs."""
+    """Show netspec's log records inside this context."""
     logger, handler = logging.getLogger("netspec"), Lines(flags)
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
