@@ -168,7 +168,7 @@ def test_refusals(runs, tmp_path, photo_run, photos):
         ([runs / "d1", photo_run], 2, "--data"),
         ([runs / "d1", photo_run, "--data", "digits"], 1, "1 channel"),
         ([photo_run, other], 1, "held out different images"),
-        ([runs / "d1", "--data", "nothing"], 2, "no data set"),
+        ([runs / "d1", "--data", "nothing"], 2, "unknown data set"),
         ([runs / "d1", "--ema"], 2, "averaged"),
         ([runs / "d1", "--confusion", tmp_path / "c.txt"], 2, "c.txt"),
         ([runs / "d1", "--confusion", tmp_path / "none" / "c.csv"], 1, "c.csv"),

@@ -1,0 +1,133 @@
+"""Folders of photos as people have them: which are parts, classes and images, and which are refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from image_files import photo
+
+from netspec.datasets.info import dataset_info
+from netspec.datasets.layout import class_folders, list_images
+from netspec.datasets.registry import open_data
+from netspec.errors import DataError
+
+
+def make(root: Path, *names: str) -> Path:
+    """Write photos for names in .jpg, folders for names that end in /, and texts for all others."""
+    for name in names:
+        path = root / "set" / name
+        if name.endswith("/"):
+            path.mkdir(parents=True)
+        elif name.endswith(".jpg"):
+            photo(path, (200, 60, 60), size=(4, 4))
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("text")
+    return root / "set"
+
+
+def both(*names: str) -> tuple[str, ...]:
+    """Four photos to train on and one to validate on in each folder."""
+    return tuple(f"{name}/{n}.jpg" for name in names for n in (range(4) if "train" in name.lower() else [0]))
+
+
+USABLE = {
+    "folders of a system are no classes": (
+        *both("train/cat", "train/dog", "val/cat", "val/dog"),
+        *("train/__MACOSX/x.txt", "train/.cache/x.txt", "val/__MACOSX/"),
+    ),
+    "one folder in each class": both("train/cat/images", "train/dog/images", "val/cat", "val/dog"),
+    "folders beside photos": both("train/cat", "train/dog/near", "train/dog/far", "val/cat", "val/dog"),
+    "other names of the parts": both("Training/cat", "Training/dog", "TEST/cat", "TEST/dog"),
+}
+
+
+@pytest.mark.parametrize("names", USABLE.values(), ids=USABLE)
+def test_usable_folders(names, tmp_path):
+    name = f"folder:{make(tmp_path, *names)}"
+    assert open_data(name).class_names == ("cat", "dog")
+    assert dataset_info(name).classes == 2
+
+
+# What is refused, and what the message says is probably meant; `{}` is the folder.
+REFUSED = {
+    "two levels of folders": (
+        both("a/cat", "a/dog", "b/cat", "b/dog"),
+        "{}/a holds folders (cat, dog) and no images, so {} is one level too high: use folder:{}/a",
+    ),
+    "parts with unusual names": (
+        (*both("train_set/cat", "train_set/dog", "holdout/cat", "holdout/dog"), "holdout/readme.txt"),
+        "or call the folders in {} train/ and val/",
+    ),
+    "a folder around the parts": (
+        both("photos/train/cat", "photos/train/dog", "photos/val/cat", "photos/val/dog"),
+        "{} has a single class, photos, and training needs two or more: did you mean folder:{}/photos?",
+    ),
+    "a part without the other": (both("test/cat", "test/dog"), "did you mean folder:{}/test?"),
+    "a single class": (both("train/cat", "val/cat"), "{}/train has a single class, cat"),
+    "a single class and remains": ((*both("cat"), "__MACOSX/cat/x.txt"), "{} has a single class, cat"),
+    "folders in train": (both("train/x/cat", "train/x/dog", "train/y/cat", "val/cat"), "one level too high"),
+}
+
+
+@pytest.mark.parametrize(("names", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused_folders(names, message, tmp_path):
+    root = make(tmp_path, *names)
+    for read in (open_data, dataset_info):
+        with pytest.raises(DataError) as caught:
+            read(f"folder:{root}")
+        assert message.replace("{}", str(root)) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "empty", [(), ("val/dog/",), ("val/dog/notes.txt",)], ids=["missing", "empty", "text"]
+)
+def test_a_class_without_validation_images_is_logged(empty, tmp_path, caplog):
+    caplog.set_level("INFO")
+    root = make(tmp_path, *both("train/cat", "train/dog", "train/owl", "val/cat", "val/owl"), *empty)
+    data = open_data(f"folder:{root}")
+    assert f"{root}/val has no images of dog" in caplog.text
+    assert data.val.labels.tolist() == [0, 2]
+
+
+def test_validation_images_must_exist_and_be_of_known_classes(tmp_path):
+    root = make(tmp_path, *both("train/cat", "train/dog"), "val/cat/", "val/dog/")
+    with pytest.raises(DataError, match="val holds no images: add some, or remove it"):
+        open_data(f"folder:{root}")
+    make(tmp_path, "val/fox/1.jpg")
+    with pytest.raises(DataError, match=r"val has a class folder fox, which .*train lacks"):
+        open_data(f"folder:{root}")
+
+
+def test_files_are_images_by_their_content_or_skipped_by_name(tmp_path, caplog):
+    caplog.set_level("INFO")
+    root = make(tmp_path, *both("train/cat", "train/dog", "val/cat", "val/dog"))
+    (root / "train/cat/0.jpg").rename(root / "train/cat/0.jfif")
+    (root / "train/cat/1.jpg").rename(root / "train/cat/photo")
+    make(tmp_path, *(f"train/dog/{n}.heic" for n in range(7)), "val/cat/.DS_Store")
+    data = open_data(f"folder:{root}")
+    assert (data.train_images, dataset_info(f"folder:{root}").train_images) == (8, 8)
+    names = ", ".join(f"dog/{n}.heic" for n in range(5))
+    assert f"{root}/train: skipped 7 files that are not supported images: {names} and 2 more" in caplog.text
+    assert f"{root}/val" not in caplog.text
+    (root / "train/dog/4.avif").write_bytes(b"\0\0\0\x1cftypavif")
+    for path in (root / "train/dog").glob("*.jpg"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"dog holds no images .*; 0\.heic is not in one of these formats"):
+        open_data(f"folder:{root}")
+
+
+def test_links_in_a_circle_and_pipes_are_passed_over(tmp_path):
+    root = make(tmp_path, *both("cat", "dog"))
+    (root / "cat" / "again").symlink_to(root / "cat")
+    os.mkfifo(root / "cat" / "pipe.jpg")
+    assert [os.path.basename(p) for p in list_images(root / "cat").images] == [b"0.jpg"]  # noqa: PTH119
+
+
+@pytest.mark.parametrize("name", ["gone", "file"])
+def test_what_is_no_folder(name, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=f"{name} (does not exist|cannot be read: not a directory)"):
+        class_folders(tmp_path / name)
