@@ -11,8 +11,10 @@ from netspec.cli.common import command
 
 
 @command("prepare")
-@click.option("--data", metavar="NAME", required=True, help="imagenet or folder:PATH.")
-@click.option("--root", type=click.Path(path_type=Path), help="The folder where imagenet lies.")
+@click.option(
+    "--data", metavar="NAME", required=True, help="A set of photos: imagenet, folder:PATH, food101 ..."
+)
+@click.option("--root", type=click.Path(path_type=Path), help="The folder of a named data set.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="The file to write, or its folder."
 )

@@ -1,4 +1,4 @@
-"""What every source of images offers: counts before training, batches during it."""
+"""The interface of data sets: counts before training, batches during it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ from netspec.transforms.seeds import generator
 logger = logging.getLogger(__name__)
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
+"""Images, float N x C x H x W, and their class numbers, int64 N."""
 
 
 @dataclass(frozen=True)
 class LoaderConfig:
-    """What a source must know to make batches for one network on one machine.
+    """How a data set makes batches for a network.
 
-    `input_shape` is channels, height, width; `workers` is the number of processes that read files, None for
-    as many as suit the machine. `rank` of `world` processes that train one network together gets its
-    share of every batch. A `preprocessing`, of a trained network, wins over what the recipe would measure.
+    Args:
+        input_shape: Channels, height and width of the network's input.
+        recipe: Augmentation, normalisation, batch size and seed.
+        device: Where the batches go.
+        workers: Processes that read files; None chooses a number for the machine.
+        rank, world: Which of how many processes that train one network together this one is.
+        preprocessing: That of a trained network, used instead of one that the recipe describes.
     """
 
     input_shape: tuple[int, int, int]
@@ -40,18 +45,18 @@ class LoaderConfig:
     preprocessing: Preprocessing | None = None
 
     def share(self, batch: int) -> slice:
-        """This process's rows of a batch; raises DataError where the processes cannot get as many each."""
+        """This process's rows of a batch; raises DataError where the batch cannot be divided evenly."""
         if batch % self.world:
-            message = f"a batch of {batch} images cannot be shared out evenly among {self.world} processes"
+            message = f"a batch of {batch} images cannot be divided evenly among {self.world} processes"
             down = batch - batch % self.world
             fewer = f"{batch} processes or fewer" if batch > 1 else "one process"
-            way = f"set batch to {down}" if down else f"train with {fewer}"
+            way = f"set `batch={down}`" if down else f"train with {fewer}"
             raise DataError(f"{message}: {way}")
         each = batch // self.world
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def val_share(self, images: int) -> slice:
-        """This process's images of a validation set: each image is one process's."""
+        """This process's images of a validation set, which no other process evaluates."""
         return slice(images * self.rank // self.world, images * (self.rank + 1) // self.world)
 
     @property
@@ -61,20 +66,17 @@ class LoaderConfig:
 
     @property
     def worker_count(self) -> int:
-        """The processes that read files: by default none on a CPU, where they would slow the training.
-
-        Two training threads on two cores lose most of their speed when a third process wants a core.
-        """
+        """How many processes read files: by default none on a CPU, where training needs the cores."""
         if self.workers is not None:
             return self.workers
         return 0 if self.device.type == "cpu" else max(min(8, cores() // self.world), 1)
 
 
 class Batches(Protocol):
-    """Batches of (images, labels) on the device: floats N x C x H x W, and N class numbers.
+    """Batches on the device, for training and validation.
 
-    Where several processes train together, each yields its own rows of every batch; the rows of all of them
-    are the batch that a single process would yield, to the bit.
+    Where several processes train together, each yields its own rows of every batch. Together they are
+    bit-identical to the batch that a single process yields.
     """
 
     @property
@@ -83,36 +85,36 @@ class Batches(Protocol):
 
     @property
     def batch(self) -> int:
-        """Images in one training batch of all processes: the recipe's, or all where there are fewer."""
+        """Images in one training batch of all processes: the recipe's number, or all if there are fewer."""
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What is done to every image, and prediction must repeat."""
+        """How every image is resized, cropped and normalised, which prediction must repeat."""
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Shuffled and augmented batches of an epoch from step `start` on; none before it is read.
+        """Shuffled and augmented batches of an epoch, from step `start`; earlier ones are not read.
 
-        A batch is the same for the same recipe seed, epoch and step, whatever came before it.
+        A batch depends on the recipe's seed, the epoch and the step alone.
         """
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """Every validation image once, in one of the processes; `ten_crop` gives N x 10 x C x H x W."""
+        """This process's validation images, each once; with `ten_crop`, images are N x 10 x C x H x W."""
 
 
 class Data(Protocol):
-    """A set of labelled images, known by its counts before anything large is read."""
+    """An opened data set, whose counts are available before its images are read."""
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """The name that the user gave."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """One name for each class, in the order of class numbers."""
+        """The names of the classes, in the order of their numbers."""
 
     @property
     def channels(self) -> int:
-        """Channels of every image: 1 for grey, 3 for RGB, 0 for whatever the network takes."""
+        """Channels of every image: 1 for grey, 3 for RGB, 0 for as many as the network takes."""
 
     @property
     def train_images(self) -> int:
@@ -123,11 +125,11 @@ class Data(Protocol):
         """Images to validate on."""
 
     def open(self, config: LoaderConfig) -> Batches:
-        """Read what training needs; raises DataError for what does not fit or cannot be read."""
+        """Prepare the batches; raises DataError where images do not fit the network or cannot be read."""
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -137,7 +139,7 @@ def announce(message: str) -> None:
 
 
 def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Give channels, height and width; raises DataError, with the fix, where the images cannot enter."""
+    """Return the input's channels, height and width; raises DataError where it does not take the images."""
     shape = "x".join(map(str, input_shape))
     if len(input_shape) != 3:
         raise DataError(f"{data.name} has images, but the network takes {shape}, which is not CxHxW")
@@ -145,12 +147,12 @@ def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
     if data.channels not in (0, channels):
         images = {1: "grey images with 1 channel", 3: "RGB images with 3 channels"}[data.channels]
         message = f"{data.name} has {images}, but the network takes {shape}"
-        raise DataError(f"{message}: set its input to {data.channels}x{height}x{width} with --input")
+        raise DataError(f"{message}: set its input to {data.channels}x{height}x{width} with `input`")
     return channels, height, width
 
 
 def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
-    """The class numbers to train on: drawn once, whatever the images show, where a recipe asks for that."""
+    """The class numbers to train on: random ones, drawn once, where the recipe sets `random_labels`."""
     if not recipe.random_labels:
         return labels
     drawn = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator(recipe.seed, 3))

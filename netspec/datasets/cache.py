@@ -1,4 +1,4 @@
-"""Where netspec keeps what it would otherwise fetch or measure again."""
+"""netspec's cache on the disk: downloaded sets, decoded images and measured statistics."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import Any
 
 import torch
 
+from netspec.errors import FileError
+from netspec.files import write_file
+
 
 def cache_folder(name: str) -> Path:
-    """A folder of netspec's own under XDG_CACHE_HOME, which is `~/.cache` unless it is set."""
+    """A subfolder of netspec's cache, under XDG_CACHE_HOME, which defaults to `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "netspec" / name
 
 
 def key_of(*parts: object) -> str:
-    """A name for what depends on these values, given by their texts, or themselves where they are bytes."""
+    """A key that changes with any of these values: bytes as they are, others as text."""
     digest = hashlib.sha256()
     for part in parts:
         content = part if isinstance(part, bytes) else str(part).encode()
@@ -27,22 +30,17 @@ def key_of(*parts: object) -> str:
 
 
 def recall(folder: str, key: str) -> dict[str, Any] | None:
-    """What was kept under a key, or None."""
+    """What is cached under a key, or None where nothing is or the file is damaged."""
     try:
         content = torch.load(cache_folder(folder) / f"{key}.pt", weights_only=True)
-    except Exception:  # damage raises RuntimeError, UnpicklingError, EOFError, KeyError ...: measure again
+    except Exception:  # a damaged file raises RuntimeError, UnpicklingError, EOFError, KeyError and others
         return None
     return content if isinstance(content, dict) else None
 
 
 def keep(folder: str, key: str, content: dict[str, Any]) -> None:
-    """Keep tensors and plain values under a key; where the disk refuses, they are measured anew."""
+    """Cache tensors and plain values under a key; nothing is cached where the disk cannot be written to."""
     target = cache_folder(folder) / f"{key}.pt"
-    beside = target.with_name(f".{key}.{os.getpid()}.tmp")
-    with contextlib.suppress(OSError, RuntimeError):  # torch's writer raises RuntimeError on a full disk
+    with contextlib.suppress(OSError, FileError):
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.save(content, beside)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_file(target, lambda file: torch.save(content, file))

@@ -1,4 +1,4 @@
-"""Small sets that live in memory as one tensor, and are batched and augmented as tensors."""
+"""Small sets, held in memory as tensors and augmented a batch at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from netspec.transforms.preprocessing import Normalizer, Preprocessing
 from netspec.transforms.resize import resize_whole
 from netspec.transforms.seeds import generator, stream_seed
 
-MEMORY = 2**30  # bytes that one part may take once resized, or as ready floats
+MEMORY = 2**30
+"""Bytes that one part may take after it was resized, or normalised to floats, ahead of training."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class InMemorySet:
-    """A small set of labelled images, all in memory."""
+    """A set of labelled images in memory."""
 
     name: str
     class_names: tuple[str, ...]
@@ -65,21 +66,21 @@ class InMemorySet:
         return len(self.val_part.labels)
 
     def open(self, config: LoaderConfig) -> InMemoryBatches:
-        """Resize the images to the network's input."""
+        """Resize the images to the network's input, and measure what the recipe needs."""
         return InMemoryBatches(self.train_part, self.val_part, config)
 
 
 class InMemoryBatches:
-    """Batches cut out of tensors that stay on the device, unless images are changed one by one."""
+    """Batches of images in memory. They stay on the device unless an augmentation changes them one by one."""
 
     def __init__(self, train: Labelled, val: Labelled, config: LoaderConfig) -> None:
         self.recipe, self.config, self.size = config.recipe, config, config.size
         check_augment(self.recipe, config.input_shape[0])
-        self.images = train.images  # as they are stored, for random windows
+        self.images = train.images  # at their own size, from which random windows are cut
         parts = [_resized(part, config.size).to(config.device) for part in (train, val)]
-        self.found = _statistics(parts[0].images, config)
+        self.statistics = _statistics(parts[0].images, config)
         self.preprocessing: Preprocessing = config.preprocessing or replace(
-            preprocessing(self.recipe, self.found, config.size), resize=config.size, crop=config.size
+            preprocessing(self.recipe, self.statistics, config.size), resize=config.size, crop=config.size
         )
         self.normalizer = Normalizer.of(self.preprocessing, config.device)
         self.stages = Stages.of(self.recipe, in_memory=True)
@@ -97,11 +98,11 @@ class InMemoryBatches:
 
     @property
     def steps(self) -> int:
-        """Training batches in one epoch; an incomplete last one is left out, shuffled anew each time."""
+        """Training batches in one epoch, without an incomplete last one."""
         return len(self.train_part.labels) // self.batch
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Shuffled and augmented batches of one epoch, from step `start` on."""
+        """Shuffled and augmented batches of one epoch, from step `start`."""
         part, seed, device = self.train_part, self.recipe.seed, self.config.device
         order = torch.randperm(len(part.labels), generator=generator(seed, epoch)).to(part.labels.device)
         batches = order.split(self.batch)
@@ -112,15 +113,15 @@ class InMemoryBatches:
             else:
                 images = part.images.index_select(0, chosen)
             draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
-            context = Context(draw, self.normalizer, self.found)
+            context = Context(draw, self.normalizer, self.statistics)
             ready = augment_batch(self.stages.batch, self._ready(images), context)
             yield ready, self.labels.index_select(0, chosen).to(device)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """Every validation image of this process once, whole: an image of the input's size has one crop."""
+        """This process's validation images, resized whole, which leaves one crop for every view."""
         size, share = max(self.recipe.batch, 256), self.config.val_share(len(self.val_part.labels))
         if share.start == share.stop:
-            return  # split gives one empty batch of an empty tensor
+            return  # split yields one empty batch of an empty tensor
         for images, labels in zip(
             self.val_part.images[share].split(size), self.val_part.labels[share].split(size), strict=True
         ):
@@ -138,7 +139,7 @@ class InMemoryBatches:
         return change(self.stages, crop, random).pixels.permute(2, 0, 1)
 
     def _ahead(self, part: Labelled) -> Labelled:
-        """Normalise the whole part now where the floats fit: it need not be done again each epoch."""
+        """Normalise a whole part once, ahead of training, where the floats fit in memory."""
         ready = part.images.shape[-2:] == self.size and part.images.numel() * 4 <= MEMORY
         return replace(part, images=self.normalizer(part.images)) if ready else part
 
@@ -149,16 +150,16 @@ class InMemoryBatches:
 
 
 def check_labels(part: Labelled, classes: int, where: str) -> None:
-    """Raise DataError for counts that differ, and for labels outside the classes."""
+    """Raise DataError where images and labels differ in number, or a label is not a class."""
     if len(part.images) != len(part.labels):
         message = f"{where} has {len(part.images)} images but {len(part.labels)} labels"
         raise DataError(message + ": fetch its files again")
     if len(part.labels) and int(part.labels.max()) >= classes:
-        raise DataError(f"{where} has a label {int(part.labels.max())}, but {classes} classes are known")
+        raise DataError(f"{where} has the label {int(part.labels.max())}, but only {classes} classes exist")
 
 
 def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
-    """Resize once, ahead of training, where the result fits in memory; later by batches where not."""
+    """Resize a whole part ahead of training, where it fits in memory; else leave it for later."""
     count, channels = part.images.shape[:2]
     if part.images.shape[-2:] == size or count * channels * size[0] * size[1] > MEMORY:
         return part
@@ -166,7 +167,7 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
 
 
 def _statistics(images: Tensor, config: LoaderConfig) -> Statistics:
-    """Mean and deviation, which are quickly counted; the rest where the recipe needs it."""
+    """The mean and standard deviation of a set, and whatever else the recipe needs."""
     recipe = config.recipe
     if recipe.normalize.measures == "mean image":
         return measure(resize_whole(batch, config.size) for batch in images.split(1024))

@@ -1,4 +1,4 @@
-"""Reading photos in worker processes, batch by batch, repeatably, whatever the number of workers."""
+"""Photos read batch by batch in worker processes; the result does not depend on their number."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from netspec.transforms.crops import PhotoView
 from netspec.transforms.decode import BadImage, Pixels
 from netspec.transforms.seeds import generator, stream_seed
 
-Key: TypeAlias = tuple[int, int]  # epoch and index
+Key: TypeAlias = tuple[int, int]
+"""An epoch, and the number of a photo."""
 Loaded: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Crops, uint8 N x crops x C x H x W with the channels last in memory; N x crops x 3 places; N labels."""
 
 
 class Photos(Protocol):
-    """Numbered photos and their class numbers, which worker processes get a copy of."""
+    """Numbered photos with class numbers; every worker process gets a pickled copy."""
 
     @property
     def labels(self) -> Tensor:
-        """One class number for each."""
+        """The class number of each photo, int64 N."""
 
     def __len__(self) -> int: ...
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Read one."""
+        """Read and decode one photo."""
 
 
 class Relabelled:
-    """Photos with other class numbers than their own."""
+    """Photos whose class numbers are replaced."""
 
     def __init__(self, photos: Photos, labels: Tensor) -> None:
         self.photos, self.labels = photos, labels
@@ -47,14 +48,14 @@ class Relabelled:
 
 
 class Reader(Dataset[Loaded | BadImage]):
-    """Reads the photos of a batch; each crop depends on the seed, the epoch and the photo's number alone."""
+    """Reads the photos of a batch. A crop depends on the seed, the epoch and the photo's number alone."""
 
     def __init__(self, photos: Photos, view: PhotoView, size: tuple[int, int], seed: int) -> None:
         self.photos, self.view, self.size, self.seed = photos, view, size, seed
 
     def __getitem__(self, keys: list[Key]) -> Loaded | BadImage:
         shape = (len(keys), self.view.crops, *self.size, 3)
-        # numpy's large arrays lie in huge pages; claiming torch's small ones takes longer than copying.
+        # numpy allocates large arrays in huge pages; page faults on torch's take longer than the copy itself.
         images = torch.from_numpy(np.empty(shape, np.uint8))
         places = []
         for row, (epoch, index) in zip(images, keys, strict=True):
@@ -70,9 +71,10 @@ class Reader(Dataset[Loaded | BadImage]):
 
 
 class EpochSampler(Sampler[list[Key]]):
-    """Batches of keys for the epoch that `epoch` names, from step `start` on.
+    """The keys of each batch of the epoch set by `epoch`, from step `start`.
 
-    Shuffled batches are all of one size, and `share` is the part of each that is read; others are in order.
+    With a `share`, photos are shuffled, batches have equal sizes, and the share's rows of each are read.
+    Without, all photos come in order.
     """
 
     def __init__(self, count: int, batch: int, seed: int, share: slice | None) -> None:
@@ -92,10 +94,7 @@ class EpochSampler(Sampler[list[Key]]):
 
 
 class EpochLoader:
-    """Batches of crops, places and class numbers on the device, epoch by epoch.
-
-    With a `share`, batches are shuffled, and these rows of each are read; without, all photos in order.
-    """
+    """Batches of crops, their places and class numbers on the device; `share` is as in EpochSampler."""
 
     def __init__(self, reader: Reader, batch: int, config: LoaderConfig, share: slice | None = None) -> None:
         self.device = config.device
@@ -106,15 +105,17 @@ class EpochLoader:
             sampler=self.sampler,
             batch_size=None,
             num_workers=workers,
-            collate_fn=as_it_is,
+            collate_fn=unchanged,
             pin_memory=self.device.type == "cuda",
-            generator=generator(config.recipe.seed),  # else it draws from the stream that dropout uses
-            worker_init_fn=begin_worker,
+            generator=generator(
+                config.recipe.seed
+            ),  # the default would advance the generator that dropout uses
+            worker_init_fn=start_worker,
             persistent_workers=workers > 0,
         )
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Loaded]:
-        """Read an epoch from a step on; raises DataError for an unreadable file and for a dead worker."""
+        """Read an epoch from step `start`; raises DataError for an unreadable file or a worker that died."""
         self.sampler.epoch, self.sampler.start = epoch, start
         try:
             for item in self.loader:
@@ -126,16 +127,18 @@ class EpochLoader:
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
-            message = "a process that reads images died, as happens when memory or /dev/shm runs out"
-            raise DataError(f"{message}: use fewer with --workers, or none with --workers 0") from error
+            message = "a process that reads images died, probably because memory or /dev/shm ran out"
+            raise DataError(
+                f"{message}: lower `workers`, or read in this process with `workers=0`"
+            ) from error
 
 
-def as_it_is(item: Any) -> Any:
-    """Leave a batch alone, which is made as a whole already."""
+def unchanged(item: Any) -> Any:
+    """Return a batch as it is: the reader has already collated it."""
     return item
 
 
-def begin_worker(_: int) -> None:
-    """Keep a worker to one thread, and leave Ctrl-C to its parent, which ends it."""
+def start_worker(_: int) -> None:
+    """Limit a worker to one thread, and let it ignore Ctrl-C: its parent terminates it."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""A prepared copy of a set of photos: resized once, one after another in one file, read through memory."""
+"""Prepared copies: the resized photos of a set, one after another in one memory-mapped file."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ MAGIC = b"netspec1"
 PARTS = ("train", "val")
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
-"""A row for each photo: where its bytes begin and end, its height, width and class number."""
+"""A row for each photo: the offsets at which it begins and ends, its height, width and class number."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What the end of a prepared copy says of it.
+    """The table of contents at the end of a prepared copy.
 
-    `size` is the short side in pixels; `quality` is that of the JPEGs, or None for plain pixels;
-    `source` is the set that was copied.
+    `source` is the name of the set that was copied, `size` the short side in pixels, and `quality` that of
+    the JPEGs, or None for uncompressed pixels.
     """
 
     source: str
@@ -46,7 +46,7 @@ class Contents:
 
 
 def footer(contents: Contents) -> bytes:
-    """The end of a file: the rows, a text of the rest, that text's length, and the magic bytes again."""
+    """The table of contents as bytes: the rows, JSON, the length of the JSON, and the magic bytes."""
     about = {
         "source": contents.source,
         "size": contents.size,
@@ -60,7 +60,7 @@ def footer(contents: Contents) -> bytes:
 
 
 def read_contents(path: Path) -> Contents:
-    """Read the end of a prepared copy; raises DataError where it is none, or not whole."""
+    """Read the table of contents of a prepared copy; raises DataError for any other or incomplete file."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, 2)
@@ -72,11 +72,11 @@ def read_contents(path: Path) -> Contents:
             begin = end - 16 - length - 40 * sum(counts)
             rows = np.frombuffer(_at(file, begin, 40 * sum(counts)), "<i8").reshape(-1, 5).astype(np.int64)
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: make it with netspec prepare") from error
+        raise DataError(f"{path} does not exist: make it with `netspec prepare`") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        message = f"{path} is not a prepared copy, or not whole: make it with netspec prepare"
+        message = f"{path} is not a prepared copy, or is incomplete: make it with `netspec prepare`"
         raise DataError(message) from error
     parts = {"train": rows[: counts[0]], "val": rows[counts[0] :]}
     return Contents(about["source"], about["size"], about["quality"], tuple(about["classes"]), parts)
@@ -89,7 +89,7 @@ def _at(file: Any, place: int, length: int) -> bytes:
 
 
 class Packed:
-    """The photos of one part of a prepared copy."""
+    """The photos of one part of a prepared copy, memory-mapped when the first is read."""
 
     def __init__(self, path: Path, contents: Contents, rows: Rows) -> None:
         self.path, self.contents, self.rows = path, contents, rows
@@ -100,13 +100,13 @@ class Packed:
         return len(self.rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_bytes": None}  # else a worker would get a copy of the whole file
+        return self.__dict__ | {"_bytes": None}  # or each worker would get a copy of the file
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """A photo's pixels; where they are stored as they are, a view of the file."""
+        """A photo's pixels, which are a view of the file unless it stores JPEGs."""
         if self._bytes is None:
             with self.path.open("rb") as file:
-                # A private map can be written to, which torch wants of every array; the file stays as it is.
+                # torch warns about read-only arrays; writing to this mapping does not change the file.
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             self._bytes = np.frombuffer(content, np.uint8)
         begin, end, height, width, _ = self.rows[index].tolist()
@@ -118,15 +118,15 @@ class Packed:
             return BadImage(f"photo {index} of {self.path}", reason(error))
 
     def chosen(self, mask: Tensor) -> Packed:
-        """Those where a mask is true, in the same order."""
+        """The photos where a mask is true, in the same order."""
         return Packed(self.path, self.contents, self.rows[mask.numpy()])
 
     def between(self, rows: slice) -> Packed:
-        """Those of some neighbouring rows."""
+        """The photos of a range of rows."""
         return Packed(self.path, self.contents, self.rows[rows])
 
     def identity(self) -> bytes:
-        """What tells these photos from others: the file, its size and time, and the places in it."""
+        """Bytes that change with the file's path, size or time, and with the selected photos."""
         status = self.path.stat()
         return f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns} ".encode() + self.rows.tobytes()
 
@@ -135,12 +135,12 @@ class Prepared(PhotoSet[Packed]):
     """Photos of a prepared copy."""
 
     @property
-    def known(self) -> bool:
+    def is_imagenet(self) -> bool:
         """Whether the photos are ImageNet's, whose mean and colours are published."""
         return self.train.contents.source == "imagenet"
 
     def open(self, config: LoaderConfig) -> PhotoBatches[Packed]:
-        """Get the readers ready; raises DataError where the copy is smaller than the recipe's photos."""
+        """Prepare the readers; raises DataError where the recipe needs larger photos than the copy has."""
         contents = self.train.contents
         short = short_side(config.recipe, config.size)
         if short > contents.size:
@@ -157,7 +157,7 @@ class Prepared(PhotoSet[Packed]):
 
 
 def open_prepared(row: DataSet, request: Request) -> Prepared:
-    """Open a prepared copy; only its end is read yet."""
+    """Open a prepared copy, of which only the table of contents is read now."""
     path = Path(request.argument)
     contents = read_contents(path)
     train, val = (Packed(path, contents, contents.rows[part]) for part in PARTS)

@@ -1,4 +1,4 @@
-"""Batches of photos, wherever they lie: read and cropped by workers, normalised on the device."""
+"""Batches of photos in files: read and cropped by worker processes, normalised on the device."""
 
 from __future__ import annotations
 
@@ -23,29 +23,31 @@ from netspec.transforms.seeds import generator
 
 logger = logging.getLogger(__name__)
 
-SAMPLE = 1000  # photos that a set's mean and colours are measured on
-IMAGE_SAMPLE = 10_000  # photos that a mean image is measured on: each pixel is a mean of its own
+SAMPLE = 1000
+"""How many photos a set's mean and colours are measured on."""
+IMAGE_SAMPLE = 10_000
+"""How many photos a mean image is measured on, which needs more since it averages every pixel."""
 
 
 P = TypeVar("P", bound="PhotoFiles")
 
 
 class PhotoFiles(Photos, Protocol):
-    """Photos of which some can be chosen, and that can be told from others."""
+    """Photos that can be selected, and identified for the cache."""
 
     def chosen(self: P, mask: Tensor) -> P:
-        """Those where a mask is true, in the same order."""
+        """The photos where a mask is true, in the same order."""
 
     def between(self: P, rows: slice) -> P:
-        """Those of some neighbouring rows."""
+        """The photos of a range of rows."""
 
     def identity(self) -> bytes:
-        """What tells them from others, changed ones too."""
+        """Bytes that change when a photo is added, removed or modified."""
 
 
 @dataclass(frozen=True)
 class PhotoSet(Generic[P]):
-    """Photos to train and to validate on, in classes."""
+    """Labelled photos to train and to validate on."""
 
     name: str
     class_names: tuple[str, ...]
@@ -64,17 +66,17 @@ class PhotoSet(Generic[P]):
         return len(self.val)
 
     @property
-    def known(self) -> bool:
+    def is_imagenet(self) -> bool:
         """Whether the photos are ImageNet's, whose mean and colours are published."""
         return self.name == "imagenet"
 
     def open(self, config: LoaderConfig) -> PhotoBatches[P]:
-        """Measure the mean where the recipe needs it, and get the readers ready."""
+        """Measure what the recipe needs, and prepare the readers."""
         return PhotoBatches(self, config)
 
 
 class PhotoBatches(Generic[P]):
-    """Batches read from files; normalised, and shifted in colour, on the device."""
+    """Batches of photos, augmented and normalised as the recipe says."""
 
     def __init__(self, photos: PhotoSet[P], config: LoaderConfig) -> None:
         recipe = config.recipe
@@ -82,17 +84,17 @@ class PhotoBatches(Generic[P]):
         self.photos, self.config = photos, config
         self.resize = short_side(recipe, config.size)
         self.share = config.share(self.batch)
-        self.found = statistics(photos, self.resize, config)
+        self.statistics = measured(photos, self.resize, config)
         self.preprocessing: Preprocessing = config.preprocessing or replace(
-            preprocessing(recipe, self.found, (self.resize, self.resize)),
+            preprocessing(recipe, self.statistics, (self.resize, self.resize)),
             resize=self.resize,
             crop=config.size,
         )
         view = TrainingView(recipe, self.resize, config.size)
         self.normalizer = Normalizer.of(self.preprocessing, config.device)
         self.training, self.stages = self.normalizer.padded(view.margin), view.stages
-        told = Relabelled(photos.train, training_labels(photos.train.labels, recipe))
-        self.loader = self._loader(told, view, self.batch, self.share)
+        relabelled = Relabelled(photos.train, training_labels(photos.train.labels, recipe))
+        self.loader = self._loader(relabelled, view, self.batch, self.share)
         self.val_loaders: dict[View, EpochLoader] = {}
 
     @property
@@ -102,20 +104,20 @@ class PhotoBatches(Generic[P]):
 
     @property
     def steps(self) -> int:
-        """Training batches in one epoch; an incomplete last one is left out, shuffled anew each time."""
+        """Training batches in one epoch, without an incomplete last one."""
         return len(self.loader.sampler)
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Shuffled and augmented batches of one epoch, from step `start` on."""
+        """Shuffled and augmented batches of one epoch, from step `start`."""
         seed = self.config.recipe.seed
         for step, (images, places, labels) in enumerate(self.loader.batches(epoch, start), start):
             draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
             ready = self.training(images[:, 0], places[:, 0])
-            context = Context(draw, self.normalizer, self.found)
+            context = Context(draw, self.normalizer, self.statistics)
             yield augment_batch(self.stages.batch, ready, context), labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """Every validation image of this process once."""
+        """This process's validation images, each once."""
         if view not in self.val_loaders:
             transform = FixedView(view, self.resize, self.config.size, self.preprocessing.interpolation)
             batch = max(self.config.recipe.batch // transform.crops, 1)
@@ -131,28 +133,32 @@ class PhotoBatches(Generic[P]):
 
 
 def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
-    """The short side to resize to: the recipe's, or 256 for 224 and in proportion."""
+    """The short side to resize photos to: the recipe's, or by default 256 for an input of 224, in proportion.
+
+    Raises:
+        DataError: the recipe's `resize` or `crop` does not fit the network's input.
+    """
     takes = "x".join(map(str, size))
     if recipe.crop and (recipe.crop, recipe.crop) != size:
         message = f"the recipe crops images to {recipe.crop}x{recipe.crop}, but the network takes {takes}"
-        raise DataError(message + ": make them the same, or leave crop out of the recipe")
+        raise DataError(f"{message}: set `train.crop={size[0]}`, or leave crop out of the recipe")
     short = recipe.resize or round(max(size) * 256 / 224)
     if short < max(size):
         message = f"images resized to {short} are too small for the network's {takes}"
-        raise DataError(f"{message}: set resize to {max(size)} or more")
+        raise DataError(f"{message}: set `train.resize={max(size)}` or more")
     return short
 
 
-def statistics(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statistics:
-    """A training set's mean and colours: ImageNet's are published, others are measured once, and kept."""
-    wanted, image = needs(config.recipe, photos.known)
+def measured(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statistics:
+    """A training set's mean, colours and mean image, as far as needed: published, cached or measured now."""
+    wanted, image = needs(config.recipe, photos.is_imagenet)
     if not wanted:
         return IMAGENET
     every = -(-len(photos.train) // (IMAGE_SAMPLE if image else SAMPLE))
     chosen = photos.train.chosen(torch.arange(len(photos.train)) % every == 0)
     key = key_of("center square", resize, chosen.identity())
-    if (kept := recall("statistics", key)) is not None:
-        found = Statistics(**kept)
+    if (cached := recall("statistics", key)) is not None:
+        found = Statistics(**cached)
     else:
         logger.info("measuring the mean of %s photos: this happens once", f"{len(chosen):,}")
         square = (resize, resize)
@@ -162,4 +168,4 @@ def statistics(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statis
         )
         found = measure(images[:, 0] for images, _, _ in loader.batches(0))
         keep("statistics", key, found.to_plain())
-    return replace(IMAGENET, mean_image=found.mean_image, mean=found.mean) if photos.known else found
+    return replace(IMAGENET, mean_image=found.mean_image, mean=found.mean) if photos.is_imagenet else found

@@ -1,4 +1,4 @@
-"""`netspec prepare`: resize a set's photos once, and write them into one file that training reads fast."""
+"""`netspec prepare`: resize a set's photos once, and write them into one file that is fast to read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from netspec.datasets.base import cores
 from netspec.datasets.image_folder import Files, ImageFolder
-from netspec.datasets.loader import as_it_is, begin_worker
+from netspec.datasets.loader import start_worker, unchanged
 from netspec.datasets.packed import MAGIC, PARTS, Contents, footer
 from netspec.datasets.registry import DATASETS, find_row, open_data
 from netspec.errors import DataError
@@ -27,9 +27,12 @@ from netspec.transforms.resize import LONG, Box, resized_shape, window
 
 logger = logging.getLogger(__name__)
 
-SAMPLE = 64  # photos that the size to come is estimated from
-MARGIN = 1.05  # room on the disk over that estimate
-NAMED = 10  # bad images that are named before the rest is counted
+SAMPLE = 64
+"""How many photos the size of the copy is estimated from."""
+MARGIN = 1.05
+"""Free room that is required, as a multiple of that estimate."""
+NAMED = 10
+"""How many unreadable images an error names."""
 
 Item: TypeAlias = tuple[bytes, int, int] | BadImage
 
@@ -37,10 +40,14 @@ Item: TypeAlias = tuple[bytes, int, int] | BadImage
 def prepare(
     data: str, root: Path | None, out: Path, *, size: int, quality: int | None, val_share: float
 ) -> None:
-    """Write a prepared copy of `imagenet` or `folder:PATH` to `out`, a file or the folder to put it into.
+    """Write a prepared copy of a set of photos to `out`, a file or an existing folder.
 
-    The copy takes its name only once it is whole and on the disk. Raises DataError for a set that has no
-    photos in folders, for images that cannot be read, and where the disk lacks the room.
+    The file appears under its name once it is complete. `size` is the short side in pixels; `quality` is that
+    of JPEGs, or None for uncompressed pixels.
+
+    Raises:
+        DataError: the set does not consist of photos, an image cannot be read, or the disk lacks the room.
+        FileError: the copy cannot be written.
     """
     row, argument = find_row(data)
     if not row.photos:
@@ -63,7 +70,7 @@ def prepare(
 
 
 class Packer(Dataset[Item]):
-    """Resizes photos, those to train on first; gives their bytes, height and width."""
+    """Resizes photos, those to train on first, and returns each as bytes, height and width."""
 
     def __init__(self, source: ImageFolder, size: int, quality: int | None) -> None:
         self.source, self.size, self.quality = source, size, quality
@@ -72,7 +79,7 @@ class Packer(Dataset[Item]):
         return self.source.train_images + self.source.val_images
 
     def file(self, index: int) -> tuple[Files, int]:
-        """Where a photo is: its part, and its number there."""
+        """The part of a photo, and its number in that part."""
         first = self.source.train_images
         return (self.source.train, index) if index < first else (self.source.val, index - first)
 
@@ -82,8 +89,8 @@ class Packer(Dataset[Item]):
         if isinstance(pixels, BadImage):
             return pixels
         shape = resized_shape(pixels.shape[:2], self.size)
-        # The ends of a very long photo, which the centre square is far from, could take gigabytes. An even
-        # number goes, since the square's place is rounded to an even one.
+        # The ends of a very long photo could take gigabytes, and training reads the centre square only. An
+        # even number of pixels is cut off, since the offset of the square is rounded to an even number.
         top, left = (max(side - LONG * self.size, 0) // 4 * 2 for side in shape)
         height, width = shape[0] - 2 * top, shape[1] - 2 * left
         resized = window(pixels, self.size, Box(top, left, height, width)).contiguous().numpy()
@@ -101,7 +108,7 @@ def _write(packer: Packer, file: IO[bytes]) -> None:
     for index, item in enumerate(track(_items(packer), "preparing", len(packer), console=_console())):
         if isinstance(item, BadImage):
             bad.append(item)
-        elif not bad:  # with a bad one, the rest is read only to name all that are bad
+        elif not bad:  # after an unreadable image, the rest is read only to name all such images
             content, height, width = item
             file.write(content)
             files, number = packer.file(index)
@@ -123,15 +130,15 @@ def _items(packer: Packer) -> Iterator[Item]:
         packer,
         batch_size=None,
         num_workers=min(8, cores()),
-        collate_fn=as_it_is,
-        worker_init_fn=begin_worker,
+        collate_fn=unchanged,
+        worker_init_fn=start_worker,
         generator=torch.Generator(),
     )
     yield from loader
 
 
 def _check_room(packer: Packer, out: Path) -> None:
-    """Say how large the copy will be, and refuse where the disk lacks the room."""
+    """Log the estimated size of the copy; raises DataError where the disk lacks the room."""
     chosen = range(0, len(packer), -(-len(packer) // SAMPLE))
     found = [len(item[0]) for item in (packer[i] for i in chosen) if not isinstance(item, BadImage)]
     to_come = int(len(packer) * sum(found) / max(len(found), 1))

@@ -1,4 +1,4 @@
-"""Photos in WebDataset's shards: tar archives in which an image and its class number share a name."""
+"""WebDataset shards: tar archives in which an image and its class number share a name."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ logger = logging.getLogger(__name__)
 
 LABEL = ".cls"
 WORDS = {"train": {"train", "training"}, "val": {"val", "valid", "validation"}}
-"""The words in the names of archives that say what they are for."""
-DIGITS = 6  # of a class number: a larger one is a mistake
+"""The words in the names of archives that assign them to a part."""
+DIGITS = 6
+"""The most digits of a class number; more are taken for a mistake."""
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
-"""A row for each photo: its shard, where its bytes begin and end in that, and its class number."""
+"""A row for each photo: its shard, the offsets at which it begins and ends there, and its class number."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Photos of some archives, read from their places in them, in any order."""
+    """Photos in archives, each read at its offset, in any order."""
 
     paths: tuple[Path, ...]
     rows: Rows
@@ -47,11 +48,11 @@ class Shards:
 
     @property
     def labels(self) -> Tensor:
-        """One class number for each."""
+        """The class number of each photo, int64 N."""
         return torch.from_numpy(self.rows[:, 3].copy())
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Read one."""
+        """Read and decode one photo."""
         shard, begin, end, _ = self.rows[index].tolist()
         path = self.paths[shard]
         try:
@@ -62,20 +63,20 @@ class Shards:
             return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
 
     def chosen(self, mask: Tensor) -> Shards:
-        """Those where a mask is true, in the same order."""
+        """The photos where a mask is true, in the same order."""
         return Shards(self.paths, self.rows[mask.numpy()])
 
     def between(self, rows: slice) -> Shards:
-        """Those of some neighbouring rows."""
+        """The photos of a range of rows."""
         return Shards(self.paths, self.rows[rows])
 
     def identity(self) -> bytes:
-        """What tells these photos from others: archives, their sizes and times, and places in them."""
+        """Bytes that change with the paths, sizes or times of the archives, and with the selected photos."""
         return _identity(self.paths).encode() + self.rows.tobytes()
 
 
 def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
-    """List the samples of a folder's archives, told apart by the words train and val; the list is kept.
+    """List the samples of a folder's archives, whose names have the word train or val; the list is cached.
 
     Raises:
         DataError: archives are missing or cannot be read, or a sample has no image or no class number.
@@ -93,28 +94,26 @@ def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
 def _listed(folder: Path, part: str) -> Shards:
     paths = tuple(sorted(path for path in folder.glob("*.tar") if _part(path) == part))
     if not paths:
-        what = f"has no .tar with the word {part} in its name" if folder.is_dir() else "is no folder"
-        message = f"{folder} {what}: name the folder that holds the shards of train and of val"
-        raise DataError(f"{message}, not compressed")
+        what = f"has no .tar with the word {part} in its name" if folder.is_dir() else "is not a folder"
+        message = f"{folder} {what}"
+        raise DataError(f"{message}: name a folder with uncompressed archives to train and to validate on")
     key = key_of("shards", _identity(paths))
-    if (kept := recall("shards", key)) is None:
+    if (cached := recall("shards", key)) is None:
         logger.info("listing %d shards of %s: this happens once", len(paths), folder)
         rows = [(number, *place) for number, path in enumerate(paths) for place in samples(path)]
         if not rows:
             raise DataError(f"{paths[0]} holds no samples: fetch it again")
-        kept = {"rows": torch.tensor(rows)}
-        keep("shards", key, kept)
-    return Shards(paths, kept["rows"].numpy())
+        cached = {"rows": torch.tensor(rows)}
+        keep("shards", key, cached)
+    return Shards(paths, cached["rows"].numpy())
 
 
 def _part(path: Path) -> str | None:
-    """The part that an archive belongs to, by the words of its name."""
+    """The part that an archive belongs to by the words of its name, or None."""
     words = set(re.findall("[a-z]+", path.stem.lower()))
     found = [part for part, names in WORDS.items() if words & names]
     if len(found) > 1:
-        raise DataError(
-            f"{path} names both train and val: rename it, for its part goes by a word of its name"
-        )
+        raise DataError(f"{path} has both train and val in its name: rename it, so that its part is clear")
     return found[0] if found else None
 
 
@@ -124,10 +123,10 @@ def _identity(paths: tuple[Path, ...]) -> str:
 
 
 def samples(path: Path) -> Iterator[tuple[int, int, int]]:
-    """Where each image of a shard begins and ends, and its class number.
+    """The offsets at which each image of a shard begins and ends, and its class number.
 
-    Neighbouring entries belong to one sample where their names agree up to the first dot of the last part.
-    Hidden entries are passed over, and samples with neither an image nor a class number.
+    Adjacent entries are one sample if their paths agree up to the first dot of the file name. Hidden entries
+    are skipped, and so are samples with neither an image nor a class number.
 
     Raises:
         DataError: the archive cannot be read, or a sample lacks an image or a class number.
@@ -142,7 +141,7 @@ def samples(path: Path) -> Iterator[tuple[int, int, int]]:
 
 
 def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
-    """The name of an entry's sample, and the ending from the first dot of the last part on."""
+    """The name of an entry's sample, and the rest of its path from the first dot of the file name."""
     path = PurePosixPath(entry.name)
     stem, dot, ending = path.name.partition(".")
     return str(path.with_name(stem)), dot + ending
@@ -151,23 +150,23 @@ def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
 def _sample(
     path: Path, key: str, entries: Iterable[tarfile.TarInfo], file: IO[bytes]
 ) -> Iterator[tuple[int, int, int]]:
-    """The one sample that some entries are, or none."""
+    """The sample that consists of these entries; nothing where it has no image and no class number."""
     place = label = None
-    told = False
+    labelled = False
     for entry in entries:
         ending = _split(entry)[1]
-        if (place and ending.lower() in EXTENSIONS) or (told and ending == LABEL):
+        if (place and ending.lower() in EXTENSIONS) or (labelled and ending == LABEL):
             raise DataError(f"{path} has two images or two class numbers for {key}: give each its own name")
         if ending.lower() in EXTENSIONS:
             place = entry.offset_data, entry.offset_data + entry.size
         elif ending == LABEL:
-            told, label = True, _number(file, entry)
+            labelled, label = True, _number(file, entry)
     if place is not None and label is not None:
         yield *place, label
-    elif place is not None or told:
-        lacks = "image" if place is None else f"class number in a {LABEL}"
+    elif place is not None or labelled:
+        lacks = "image" if place is None else f"class number in a {LABEL} file"
         message = f"{path} has no {lacks} for {key}"
-        raise DataError(f"{message}: a sample is an image and its {LABEL}, one after the other")
+        raise DataError(f"{message}: a sample is an image and its {LABEL} file, one after the other")
 
 
 def _number(file: IO[bytes], entry: tarfile.TarInfo) -> int | None:

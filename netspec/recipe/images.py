@@ -1,4 +1,4 @@
-"""What a recipe can do to images: augmentations and normalisations, each a class that names its function.
+"""The augmentations and normalisations of recipes, each a class that names its implementation.
 
 The functions lie in `netspec.transforms`, which imports torch. They are named as "module:function".
 """
@@ -95,7 +95,7 @@ class Flip(Augmentation):
 
 
 class Lighting(Augmentation):
-    """Shift colours along the principal components of the training set's (Krizhevsky et al., 2012, 4.1)."""
+    """Shift colours along the principal components of the set's colours (Krizhevsky et al., 2012, 4.1)."""
 
     kind: Literal["lighting"] = "lighting"
     batch = f"{BATCHES}:lighting"
@@ -104,7 +104,7 @@ class Lighting(Augmentation):
 
 
 class Crop(Augmentation):
-    """Pad with `padding` black pixels on each side and cut the input's size out anywhere: a random shift."""
+    """Pad each side with `padding` black pixels, then crop to the input's size at a random place."""
 
     kind: Literal["crop"] = "crop"
     window = f"{CROPS}:random_crop"
@@ -117,9 +117,9 @@ class Crop(Augmentation):
 
 
 class RandomResizedCrop(Augmentation):
-    """Cut a random window out of the whole image, and resize it to the input (Szegedy et al., 2015).
+    """Crop a random window of the whole image, and resize it to the input (Szegedy et al., 2015).
 
-    `scale` bounds the share of the image's area, `ratio` the window's width over its height.
+    `scale` bounds the window's share of the image's area, `ratio` its width over its height.
     """
 
     kind: Literal["random_resized_crop"] = "random_resized_crop"
@@ -146,7 +146,7 @@ class TrivialAugment(Augmentation):
 
 
 class AutoAugment(Augmentation):
-    """Apply the pairs of changes that were found for a data set (Cubuk et al., 2019)."""
+    """Apply pairs of changes that were learned on the data set `policy` (Cubuk et al., 2019)."""
 
     kind: Literal["auto_augment"] = "auto_augment"
     photo = f"{CROPS}:auto_augment"
@@ -154,9 +154,9 @@ class AutoAugment(Augmentation):
 
 
 class RandomErasing(Augmentation):
-    """Put zeros in place of a random box of the normalised image, with probability `p` (Zhong et al., 2020).
+    """Set a random box of the normalised image to zero, with probability `p` (Zhong et al., 2020).
 
-    The box takes 2 to 33 per cent of the area; its height over its width is from 0.3 to 3.3.
+    The box has 2 to 33 per cent of the area, and a height over width of 0.3 to 3.3.
     """
 
     kind: Literal["random_erasing"] = "random_erasing"
@@ -165,9 +165,9 @@ class RandomErasing(Augmentation):
 
 
 class Mixup(Augmentation):
-    """Blend each image and its label with its neighbour's, by a share (Zhang et al., 2018).
+    """Blend each image and its label with those of its neighbour in the batch (Zhang et al., 2018).
 
-    The share is drawn from Beta(alpha, alpha), once for a batch.
+    The share of each is drawn from Beta(alpha, alpha), once for a batch.
     """
 
     kind: Literal["mixup"] = "mixup"
@@ -176,7 +176,10 @@ class Mixup(Augmentation):
 
 
 class Cutmix(Augmentation):
-    """Paste a box of each image's neighbour into it, and blend the labels by its area (Yun et al., 2019)."""
+    """Paste a box of its neighbour into each image, and blend the labels by area (Yun et al., 2019).
+
+    The share of the image that is left is drawn from Beta(alpha, alpha), once for a batch.
+    """
 
     kind: Literal["cutmix"] = "cutmix"
     mix = f"{BATCHES}:cutmix"
@@ -184,14 +187,14 @@ class Cutmix(Augmentation):
 
 
 class Raw(Normalization):
-    """Leave pixel values as they are, 0 to 255."""
+    """Leave pixel values from 0 to 255 as they are."""
 
     kind: Literal["none"] = "none"
     function = f"{STATISTICS}:unchanged"
 
 
 class Scale(Normalization):
-    """Multiply pixel values, 0 to 255, by `factor`."""
+    """Multiply pixel values from 0 to 255 by `factor`."""
 
     kind: Literal["scale"] = "scale"
     function = f"{STATISTICS}:scale"
@@ -199,7 +202,7 @@ class Scale(Normalization):
 
 
 class Mean(Normalization):
-    """Subtract each channel's mean over the training set; values stay in units of 0 to 255."""
+    """Subtract each channel's mean over the training set from pixel values of 0 to 255."""
 
     kind: Literal["mean"] = "mean"
     function = f"{STATISTICS}:mean"
@@ -215,7 +218,7 @@ class MeanStd(Normalization):
 
 
 class MeanImage(Normalization):
-    """Subtract the training set's mean image pixel by pixel (Krizhevsky et al., 2012); 0 to 255."""
+    """Subtract the training set's mean image from pixel values of 0 to 255 (Krizhevsky et al., 2012)."""
 
     kind: Literal["mean_image"] = "mean_image"
     function = f"{STATISTICS}:mean_image"

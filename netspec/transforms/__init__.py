@@ -1,1 +1,1 @@
-"""What is done to images: decoding, resizing, cropping, augmentation and normalisation."""
+"""Transforms of images: decoding, resizing, cropping, augmentation and normalisation."""

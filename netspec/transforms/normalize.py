@@ -1,4 +1,4 @@
-"""What is measured on a training set, and the normalisations that a recipe can name."""
+"""Statistics of training sets, and the normalisations that recipes can name."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of pixels in units of 0 to 255: each channel's mean and deviation, and the mean image, C x H x W.
+    """Statistics of the pixels of a training set.
 
-    The principal components are columns, and those of colours in units of 0 to 1.
+    Args:
+        mean, std: Of each channel, for pixels of 0 to 255.
+        eigenvalues, eigenvectors: The principal components of the colours, for pixels of 0 to 1, in columns.
+        mean_image: The mean of every pixel of 0 to 255, C x H x W.
     """
 
     mean: Tensor
@@ -40,7 +43,7 @@ class Statistics:
     mean_image: Tensor | None = None
 
     def to_plain(self) -> dict[str, Tensor | None]:
-        """As a dict of tensors."""
+        """A dict of tensors."""
         return asdict(self)
 
 
@@ -53,9 +56,9 @@ IMAGENET = Statistics(
 
 
 def needs(recipe: Recipe, known: bool) -> tuple[bool, bool]:
-    """Whether a recipe needs a set measured at all, and whether it needs the mean image.
+    """Whether a recipe needs measurements of the training set, and whether these include the mean image.
 
-    `known` is whether the set's mean and colours are published.
+    `known` tells whether the set's mean and colours are published.
     """
     image = recipe.normalize.measures == "mean image"
     colours = recipe.normalize.measures == "colours" or any(step.uses_colours for step in recipe.augment)
@@ -63,9 +66,9 @@ def needs(recipe: Recipe, known: bool) -> tuple[bool, bool]:
 
 
 def measure(batches: Iterable[Tensor]) -> Statistics:
-    """Measure images that come in batches of uint8 N x C x H x W, all of one size.
+    """Measure batches of uint8 images, N x C x H x W, all of one size.
 
-    Eigenvalues are those of the covariance of colours in units of 0 to 1, as ImageNet's published ones are.
+    Eigenvalues are those of the covariance of colours from 0 to 1, as published for ImageNet.
     """
     count, total, products = 0, torch.zeros(0), torch.zeros(0)
     for images in batches:
@@ -87,7 +90,7 @@ def measure(batches: Iterable[Tensor]) -> Statistics:
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Each channel's mean and standard deviation over uint8 N x C x H x W, in units of 0 to 255."""
+    """The mean and standard deviation of each channel of uint8 images, N x C x H x W."""
     pixels = images.transpose(0, 1).flatten(1)
     counts = torch.stack([torch.bincount(channel, minlength=256) for channel in pixels]).double().cpu()
     values = torch.arange(256).double()

@@ -1,4 +1,4 @@
-"""What every image goes through before a network takes it, in training, validation and prediction."""
+"""The preprocessing of every image, in training, validation and prediction."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ from netspec.transforms.resize import Interpolation, resize_whole
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes what the network takes: all that prediction must repeat.
+    """How an image is turned into a network's input, which prediction must repeat.
 
-    The image is resized, antialiased, by the `interpolation`, so that its short side is `resize`, or to
-    `resize` whole where that is a height and a width; then its centre of `crop` (height, width) is cut out.
-    Pixels of 0 to 255 become (pixel - mean) * scale for each channel. A `mean_image`, C x height x width, is
-    that of the resized image, or of its centre square; its window takes the mean's place pixel by pixel.
+    Pixels of 0 to 255 become (pixel - mean) * scale for each channel.
+
+    Args:
+        mean, scale: One number for each channel.
+        resize: The length of the short side after resizing, or the height and width of the whole image.
+        crop: Height and width of the centre crop that follows.
+        interpolation: Used with antialiasing.
+        mean_image: C x H x W, of the resized image or its centre square; the part under the crop replaces
+            `mean`.
     """
 
     mean: tuple[float, ...]
@@ -32,15 +37,15 @@ class Preprocessing:
     resize: int | tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
     interpolation: Interpolation = "bilinear"
-    mean_image: Tensor | None = field(default=None, compare=False)  # tensors do not compare to a bool
+    mean_image: Tensor | None = field(default=None, compare=False)  # comparing tensors gives a tensor
 
     def to_plain(self) -> dict[str, object]:
-        """As a dict of plain values and tensors, which torch saves and loads without running code."""
+        """A dict of plain values and tensors, which can be loaded without running code."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Make what `to_plain` gave, or an older checkpoint's mean and scale alone."""
+        """Invert `to_plain`; older checkpoints have a mean and a scale only."""
         as_tuples: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()
         }
@@ -49,7 +54,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Normalizer:
-    """Apply (pixel - mean) * scale to N x C x H x W images, whole; `mean_image` is C x H x W or larger."""
+    """Computes (pixel - mean) * scale for images, N x C x H x W; `mean_image` is C x H x W or larger."""
 
     mean: Tensor
     scale: Tensor
@@ -58,23 +63,23 @@ class Normalizer:
 
     @classmethod
     def of(cls, values: Preprocessing, device: torch.device) -> Normalizer:
-        """Hold the statistics as tensors on a device, C x 1 x 1."""
+        """Move the numbers of a preprocessing to a device, as tensors C x 1 x 1."""
         mean, scale = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (values.mean, values.scale))
         return cls(mean, scale, None if values.mean_image is None else values.mean_image.to(device))
 
     @property
     def black(self) -> Tensor:
-        """A black pixel's values, C x 1 x 1; with a mean image, zeros (He et al., 2016, 4.2)."""
+        """The value of a black pixel, C x 1 x 1; zero with a mean image (He et al., 2016, section 4.2)."""
         return torch.zeros_like(self.mean) if self.mean_image is not None else -self.mean * self.scale
 
     def padded(self, padding: int) -> Normalizer:
-        """For places up to `padding` pixels outside the mean image, where images are black, and stay zero."""
+        """Accept places up to `padding` pixels outside the mean image, where black pixels become zero."""
         if self.mean_image is None or not padding:
             return self
         return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)
 
     def __call__(self, images: Tensor, places: Tensor | None = None) -> Tensor:
-        """Normalise uint8 images, laid out as they are; `places`, N x 3, say where a mean image is cut."""
+        """Normalise uint8 images in their memory format; `places`, N x 3, are those of a mean image."""
         mean = self.mean
         if self.mean_image is not None:
             mean = self.mean_image if places is None else self._windows(places, images.shape[-2:])
@@ -84,11 +89,11 @@ class Normalizer:
         return result.mul_(self.scale)
 
     def _by_rows(self, images: Tensor, mean: Tensor) -> Tensor:
-        """Normalise N x C x H x W with the channels last as N matrices of H rows.
+        """Normalise images with the channels last, one by one, as matrices of H rows.
 
-        Rows of W x C numbers are long enough for vector instructions, and one image stays in the cache over
-        the three passes: several times as fast as the whole batch by channels. numpy's large arrays lie in
-        huge pages, where torch's do not, and claiming 4 kB pages would take longer than the arithmetic.
+        This is several times as fast as the whole batch at once: rows of W x C numbers suit vector
+        instructions, and one image stays in the processor's cache over the three passes. numpy allocates
+        large arrays in huge pages; page faults on torch's would take longer than the arithmetic.
         """
         count, channels, height, width = images.shape
         shape = (count, height, width * channels)
@@ -101,7 +106,7 @@ class Normalizer:
         return result.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def _windows(self, places: Tensor, size: torch.Size) -> Tensor:
-        """The mean image's window for each place: top, left and whether it is mirrored."""
+        """The window of the mean image at each place."""
         assert self.mean_image is not None
         windows = self.mean_image.unfold(1, size[0], 1).unfold(2, size[1], 1)
         top, left, mirrored = places.to(self.mean_image.device).unbind(1)
@@ -114,10 +119,10 @@ def _channels_are_last(images: Tensor) -> bool:
 
 
 def prepare_image(pixels: Pixels, values: Preprocessing, view: View = "center_crop") -> Tensor:
-    """Prepare RGB pixels as C x H x W, or as 10 x C x H x W for the ten crops of a photo.
+    """Preprocess RGB pixels for prediction: C x H x W, or 10 x C x H x W for the ten crops of a photo.
 
-    Networks for grey images get the luma of coloured ones. Where training resized images whole to the
-    network's input, there is but one crop.
+    For a network that takes grey images, colours are converted to luma. Images that training resized whole
+    have a single crop in every view.
     """
     if len(values.mean) == 1:
         pixels = np.array(Image.fromarray(pixels).convert("L"))[:, :, None]

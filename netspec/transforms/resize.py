@@ -1,4 +1,4 @@
-"""Windows of a resized photo, worked out without resizing the rest of it."""
+"""Windows of a resized photo, computed without resizing the rest of it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from netspec.transforms.decode import Pixels
 
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 
-LONG = 8  # an image this many times as long as it is wide is read by Pillow, which needs no long buffers
+LONG = 8
+"""Images this many times as long as wide are resized by Pillow, which needs no buffer of that length."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """An antialiased interpolation: torch's operator, Pillow's number, and how many pixels off it looks."""
+    """An antialiased interpolation: torch's operator, Pillow's constant, and its radius in pixels."""
 
     operator: Callable[..., Tensor]
     pillow: Image.Resampling
@@ -28,7 +29,7 @@ class Filter:
 
 
 FILTERS: dict[Interpolation, Filter] = {
-    # torch.nn.functional.interpolate's own operators, without its checks, and with scales of their own.
+    # The operators behind torch.nn.functional.interpolate, which does not accept a scale beside a size.
     "bilinear": Filter(torch.ops.aten._upsample_bilinear2d_aa.default, Image.Resampling.BILINEAR, 1),
     "bicubic": Filter(torch.ops.aten._upsample_bicubic2d_aa.default, Image.Resampling.BICUBIC, 2),
 }
@@ -45,7 +46,7 @@ class Box:
 
 
 def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
-    """Height and width with the short side resized to `short`, as torchvision rounds the other.
+    """Height and width with the short side resized to `short`, the other rounded as in torchvision.
 
     >>> resized_shape((375, 500), 256)
     (256, 341)
@@ -57,7 +58,7 @@ def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
 
 
 def centred(shape: tuple[int, int], size: tuple[int, int]) -> Box:
-    """The window of a size in the middle, as torchvision rounds its place."""
+    """The window of a size in the middle, its place rounded as in torchvision."""
     return Box(round((shape[0] - size[0]) / 2), round((shape[1] - size[1]) / 2), *size)
 
 
@@ -88,12 +89,12 @@ def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _resized(pixels: Pixels, shape: tuple[int, int], end: tuple[int, int], by: Filter) -> Tensor:
-    """Resize pixels to a shape, of which only what lies above and left of `end` is worked out."""
+    """Resize pixels to a shape, and compute only the part above and left of `end`."""
     down, across = pixels.shape[0] / shape[0], pixels.shape[1] / shape[1]
     rows = min(pixels.shape[0], int((end[0] + by.radius) * down) + 2)
-    # torch tells channels_last, which its fast kernel takes, by the batch's stride; hence the new axis first.
+    # torch's fast kernel needs channels_last, which it recognises by the batch's stride: add that axis first.
     image = torch.from_numpy(pixels)[None, :rows].permute(0, 3, 1, 2)
-    # torch takes a side that comes out as long as it went in for one that is not to be resized.
+    # torch does not resize a side whose output is as long as its input, so ask for one pixel more.
     extra = [
         out + (out == into != whole) for out, into, whole in zip(end, image.shape[2:], shape, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Random streams that are reproducible from a seed, an epoch and an image's number."""
+"""Random streams that a seed, an epoch and an image's number reproduce."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def generator(*parts: int) -> torch.Generator:
-    """A random stream of its own for each tuple of numbers, such as (seed, epoch).
+    """A generator on the CPU with an independent stream for each tuple of numbers, such as (seed, epoch).
 
     >>> torch.rand(1, generator=generator(7, 1)) == torch.rand(1, generator=generator(7, 1))
     tensor([True])
@@ -18,7 +18,7 @@ def generator(*parts: int) -> torch.Generator:
 
 
 def stream_seed(*parts: int) -> int:
-    """Mix numbers into a seed, so that near tuples give unrelated streams (splitmix64's steps)."""
+    """Hash numbers to a seed by the steps of splitmix64, so that similar tuples give unrelated streams."""
     mixed = 0
     for part in parts:
         mixed = (mixed + part + 0x9E3779B97F4A7C15) % 2**64
@@ -30,7 +30,7 @@ def stream_seed(*parts: int) -> int:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw torch's default random numbers from a seed, and leave its stream as it was."""
+    """Seed torch's default generator inside this context, and restore its state afterwards."""
     kept = torch.default_generator.get_state()
     torch.default_generator.manual_seed(seed)
     try:

@@ -188,7 +188,7 @@ def test_a_dead_worker_is_a_sentence(parts: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("netspec.datasets.image_folder.read_photo", die)
     batches = open_data("imagenet", parts).open(setting(workers=1))
-    with pytest.raises(DataError, match=r"a process that reads images died.*--workers 0"):
+    with pytest.raises(DataError, match=r"a process that reads images died.*`workers=0`"):
         collect(batches.train(0))
 
 

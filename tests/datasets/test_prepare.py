@@ -113,12 +113,12 @@ def test_a_worker_gets_no_copy_of_the_file(source: Path, tmp_path: Path) -> None
 def test_part_of_a_copy_is_refused(length: int, source: Path, tmp_path: Path) -> None:
     path = copy(source, tmp_path / "copy")
     os.truncate(path, length if length >= 0 else path.stat().st_size + length)
-    with pytest.raises(DataError, match="copy is not a prepared copy, or not whole: make it with"):
+    with pytest.raises(DataError, match="copy is not a prepared copy, or is incomplete: make it with"):
         open_data(f"prepared:{path}")
 
 
 def test_no_copy(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist: make it with netspec prepare"):
+    with pytest.raises(DataError, match="does not exist: make it with `netspec prepare`"):
         open_data(f"prepared:{tmp_path / 'nothing'}")
 
 

@@ -67,7 +67,7 @@ def test_a_network_learns_from_shards_and_is_judged_by_them(shards, tmp_path):
 
 
 BROKEN: dict[str, tuple[list[Entry], str]] = {
-    "no class": ([("a.jpg", b"")], "has no class number in a .cls for a"),
+    "no class": ([("a.jpg", b"")], "has no class number in a .cls file for a"),
     "no image": ([("x/a.cls", b"1")], "has no image for x/a"),
     "no number": ([("a.jpg", b""), ("a.cls", b"dog")], "no class number"),
     "too large": ([("a.jpg", b""), ("a.cls", b"9999999")], "no class number"),
@@ -101,9 +101,9 @@ def test_parts_go_by_whole_words(shards, caplog):
     assert len(open_data(f"shards:{shards}").class_names) == 6
     assert "class 3, and 1 more of 6, has no image to train on" in caplog.text
     write(shards / "train-val.tar", [])
-    with pytest.raises(DataError, match="names both train and val"):
+    with pytest.raises(DataError, match="has both train and val in its name"):
         open_data(f"shards:{shards}")
-    with pytest.raises(DataError, match="nowhere is no folder"):
+    with pytest.raises(DataError, match="nowhere is not a folder"):
         open_data(f"shards:{shards / 'nowhere'}")
 
 

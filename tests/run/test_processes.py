@@ -67,7 +67,7 @@ def test_two_processes_have_the_losses_of_one(options, tmp_path):
 def test_what_two_processes_cannot_do_is_said(tmp_path):
     odd = together(tmp_path, "--batch", "63")
     assert odd.returncode != 0
-    assert "a batch of 63 images cannot be shared out evenly among 2 processes" in odd.stdout + odd.stderr
+    assert "a batch of 63 images cannot be divided evenly among 2 processes" in odd.stdout + odd.stderr
     wrong = together(tmp_path, "--data", "digit")
     assert "unknown data set digit" in wrong.stderr
     assert "processes.py" not in wrong.stderr  # of the other one, whose peer has gone

@@ -105,7 +105,7 @@ def test_every_process_measures_the_same_mean(source: Open) -> None:
     assert means[0] == means[1] == means[2]
 
 
-MISFITS = {4: "6 images cannot .* among 4 processes: set batch to 4", 7: "train with 6 processes or fewer"}
+MISFITS = {4: "6 images cannot .* among 4 processes: set `batch=4`", 7: "train with 6 processes or fewer"}
 
 
 @pytest.mark.parametrize(("world", "message"), MISFITS.items())

@@ -97,7 +97,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "half a PNG": (lambda: encoded(Image.fromarray(NOISE), "png")[:-900], "truncated|broken|incomplete"),
     "32 bits": (
         lambda: encoded(Image.fromarray(np.zeros((4, 4), np.float32)), "tiff"),
-        "numbers of 32 bits, Pillow's mode F",
+        "32-bit numbers",
     ),
 }
 

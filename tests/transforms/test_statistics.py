@@ -38,7 +38,7 @@ RANDOM = np.random.default_rng(0)
 
 def test_the_colours_of_a_set_are_its_own(photos: Callable[..., Path], cache: Path) -> None:
     data = open_data(f"folder:{photos('whole', 5)}")
-    found = data.open(setting(augment=(Lighting(),))).found  # type: ignore[attr-defined]
+    found = data.open(setting(augment=(Lighting(),))).statistics  # type: ignore[attr-defined]
     paths = [os.fsdecode(path) for path in data.train.paths]  # type: ignore[attr-defined]
     view = v2.Compose([v2.Resize(20), v2.CenterCrop(20), v2.PILToTensor()])
     images = torch.stack([view(Image.open(path)) for path in paths])
