@@ -20,8 +20,9 @@ from netspec import load
 from netspec.datasets.base import Data
 from netspec.datasets.registry import open_data
 from netspec.memory import recipe_of
-from netspec.training.progress import open_progress
-from netspec.training.trainer import train
+from netspec.training.config import RunConfig
+from netspec.training.console import console_callback
+from netspec.training.engine import fit
 
 BARS = {"cifar_alexnet": (80.0, "30 minutes"), "cifar10": (75.0, "no bar")}
 
@@ -47,10 +48,9 @@ def accuracy_of(name: str, data: Data, seed: int) -> float:
     torch.manual_seed(seed)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        summary = train(
-            net.module(), (3, 32, 32), recipe, data, Path(folder) / "run",
-            progress=open_progress(), macs=net.net.totals.macs,
-        )  # fmt: skip
+        config = RunConfig(recipe, Path(folder) / "run")
+        macs = net.net.totals.macs
+        summary = fit(net.module(), (3, 32, 32), data, config, [console_callback()], macs=macs)
     if summary.interrupted:
         raise SystemExit(128 + summary.interrupted)
     assert summary.final

@@ -31,11 +31,14 @@ from netspec import Network, load
 from netspec.build.device import keep_memory
 from netspec.checker import check_file
 from netspec.datasets.registry import open_data
+from netspec.evaluation.run import Run
 from netspec.memory import recipe_of
 from netspec.recipe import Recipe
-from netspec.training.progress import Progress, Silent, open_progress
-from netspec.training.report import EpochReport, Summary
-from netspec.training.trainer import train
+from netspec.training.callbacks import Callback, EpochReport
+from netspec.training.config import RunConfig
+from netspec.training.console import console_callback
+from netspec.training.engine import fit
+from netspec.training.state import RunState
 
 SHAPE = (1, 28, 28)
 
@@ -50,26 +53,25 @@ def recipe(epochs: int | None, seed: int) -> Recipe:
     return recipe_of(lenet().net).with_overrides(epochs=epochs, seed=seed)
 
 
-class Stopwatch(Silent):
+class Stopwatch(Callback):
     """Keeps the images/s of the last epoch."""
 
     speed = 0.0
 
-    def epoch(self, report: EpochReport) -> None:
+    def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
         """Keep its figure."""
         self.speed = report.images_per_second
 
 
-def trained(root: Path, epochs: int | None, progress: Progress, seed: int = 0) -> Summary:
+def trained(root: Path, epochs: int | None, callback: Callback, seed: int = 0) -> Run:
     """Train LeNet as a user would, into a folder that is thrown away."""
     chosen = recipe(epochs, seed)
     torch.manual_seed(chosen.seed)
     with tempfile.TemporaryDirectory() as folder:
         data = open_data("mnist", root, download=False)
         macs = lenet().net.totals.macs
-        return train(
-            lenet().module(), SHAPE, chosen, data, Path(folder) / "run", progress=progress, macs=macs
-        )
+        config = RunConfig(chosen, Path(folder) / "run")
+        return fit(lenet().module(), SHAPE, data, config, [callback], macs=macs)
 
 
 def our_speed(root: Path) -> float:
@@ -110,13 +112,13 @@ def fast() -> Recipe:
     return recipe_of(report.require())
 
 
-class Goal(Silent):
+class Goal(Callback):
     """Notes when the accuracy is reached."""
 
     def __init__(self) -> None:
         self.started, self.seconds, self.epochs = time.perf_counter(), 0.0, 0
 
-    def epoch(self, report: EpochReport) -> None:
+    def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
         """Look at the epoch's score."""
         if not self.seconds and report.val.top1_error <= 0.01:
             self.seconds, self.epochs = time.perf_counter() - self.started, report.epoch
@@ -158,7 +160,7 @@ def race(root: Path, rounds: int) -> None:
             module, data = lenet().module(), open_data("mnist", root, download=False)
             recipe = fast().with_overrides(seed=seed)
             macs = lenet().net.totals.macs
-            train(module, SHAPE, recipe, data, Path(folder) / f"run{seed}", progress=goal, macs=macs)
+            fit(module, SHAPE, data, RunConfig(recipe, Path(folder) / f"run{seed}"), [goal], macs=macs)
             theirs, epochs = plain_to_goal(images, test, seed)
             ratios.append(goal.seconds / theirs if goal.seconds else float("inf"))
             print(
@@ -224,7 +226,7 @@ def main() -> None:
     if options.rounds:
         compare(options.root, options.rounds, options.workers)
     for seed in range(options.seeds):
-        progress = open_progress()
+        progress = console_callback()
         summary = trained(options.root, None, progress, seed)
         progress.summary(summary)
         if summary.final:

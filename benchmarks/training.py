@@ -23,15 +23,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from netspec import load
-from netspec.build.device import keep_memory, place
+from netspec.build.device import Execution, choose_execution, keep_memory
 from netspec.datasets.synthetic import Synthetic
 from netspec.recipe import Recipe
 from netspec.recipe.optimizers import Sgd
+from netspec.training.callbacks import Callback, EpochReport
+from netspec.training.config import RunConfig
+from netspec.training.engine import fit
 from netspec.training.optim import make_optimizer
-from netspec.training.precision import Machine, choose
-from netspec.training.progress import Silent
-from netspec.training.report import EpochReport
-from netspec.training.trainer import Means, train
+from netspec.training.state import RunState
 
 SHAPE = (3, 224, 224)
 CPU = torch.device("cpu")
@@ -39,31 +39,31 @@ SGD = Sgd(lr=0.01, momentum=0.9, weight_decay=1e-4)
 BATCHES = {"alexnet": 64, "resnet18": 32}
 BARS = {"alexnet": 1.6, "resnet18": 2.2}
 MIXES = {
-    "float32, channels_last": Machine(CPU, "float32", "channels_last"),
-    "bfloat16": Machine(CPU, "bfloat16", "contiguous"),
-    "bfloat16, channels_last": Machine(CPU, "bfloat16", "channels_last"),
-    "bfloat16, channels_last, compiled": Machine(CPU, "bfloat16", "channels_last", compile=True),
+    "float32, channels_last": Execution(CPU, "float32", "channels_last"),
+    "bfloat16": Execution(CPU, "bfloat16", "contiguous"),
+    "bfloat16, channels_last": Execution(CPU, "bfloat16", "channels_last"),
+    "bfloat16, channels_last, compiled": Execution(CPU, "bfloat16", "channels_last", compile=True),
 }
 
 
 class Loop:
     """The loop that everyone writes, around one batch that never changes."""
 
-    def __init__(self, module: nn.Module, machine: Machine, batch: int, *, ours: bool) -> None:
-        self.machine, self.module = machine, module.train()
-        place(module, machine.device, channels_last=machine.memory_format == "channels_last")
-        self.trained = torch.compile(module) if machine.compile else module
+    def __init__(self, module: nn.Module, execution: Execution, batch: int, *, ours: bool) -> None:
+        self.execution, self.module = execution, module.train()
+        execution.place(module)
+        self.trained = torch.compile(module) if execution.compile else module
         make = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
         self.optimizer = make_optimizer(module, SGD) if ours else make
         images = torch.rand(batch, *SHAPE)
-        last = machine.memory_format == "channels_last"
+        last = execution.memory_format == "channels_last"
         self.images = images.to(memory_format=torch.channels_last) if last else images
         self.labels = torch.randint(1000, (batch,))
 
     def step(self) -> None:
         """One update of the weights."""
         self.optimizer.zero_grad()
-        with self.machine.autocast():
+        with self.execution.autocast():
             logits: Tensor = self.trained(self.images)
         cross_entropy(logits.float(), self.labels).backward()
         self.optimizer.step()
@@ -77,13 +77,13 @@ class Loop:
 
 
 @dataclass
-class Stopwatch(Silent):
+class Stopwatch(Callback):
     """Keeps the images/s of every epoch."""
 
     between: Callable[[], None]
     speeds: list[float]
 
-    def epoch(self, report: EpochReport) -> None:
+    def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
         """Keep one, and let the others have their turn."""
         self.speeds.append(report.images_per_second)
         self.between()
@@ -93,11 +93,11 @@ def measure(name: str, batch: int, rounds: int, steps: int, compiled: bool) -> N
     """Print the medians of one network, and the ratios of the trainer's to the others'."""
     torch.manual_seed(0)
     net = load(name).net
-    chosen = choose(Recipe(), CPU, net.totals.macs)
-    loops = {"torchvision, eager float32": Loop(peer(name), Machine(CPU), batch, ours=False)}
-    for words, machine in MIXES.items():
-        if compiled or not machine.compile:
-            loops[words] = Loop(peer(name), machine, batch, ours=False)
+    chosen = choose_execution(Recipe(), CPU, net.totals.macs)
+    loops = {"torchvision, eager float32": Loop(peer(name), Execution(CPU), batch, ours=False)}
+    for words, execution in MIXES.items():
+        if compiled or not execution.compile:
+            loops[words] = Loop(peer(name), execution, batch, ours=False)
     loops["bare loop at the trainer's settings"] = Loop(load(name).module(), chosen, batch, ours=True)
     for loop in loops.values():
         loop.speed(2)
@@ -112,12 +112,10 @@ def measure(name: str, batch: int, rounds: int, steps: int, compiled: bool) -> N
     data = Synthetic("synthetic", classes, train_images=batch * steps, val_images=batch)
     recipe = Recipe(batch=batch, epochs=rounds + 1, optimizer=SGD)
     with tempfile.TemporaryDirectory() as folder:
-        train(
-            load(name).module(), SHAPE, recipe, data, Path(folder) / "run",
-            progress=watch, means=Means("cpu"), macs=net.totals.macs,
-        )  # fmt: skip
+        config = RunConfig(recipe, Path(folder) / "run", device="cpu")
+        fit(load(name).module(), SHAPE, data, config, [watch], macs=net.totals.macs)
     ours = watch.speeds[1:]  # the first epoch warms up
-    print(f"{name}, batches of {batch}: the trainer on {chosen.words}: {median(ours):.1f} images/s")
+    print(f"{name}, batches of {batch}: the trainer on {chosen}: {median(ours):.1f} images/s")
     for words, values in speeds.items():
         ratios = [a / b for a, b in zip(ours, values[:-1], strict=True)]
         spread = f"{median(ratios):.2f} times, {min(ratios):.2f} to {max(ratios):.2f}"

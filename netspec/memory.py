@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from netspec.graph import Net
 from netspec.recipe import Recipe, read
+from netspec.recipe.parts import kind_of
 
 
 @dataclass(frozen=True)
@@ -51,5 +52,10 @@ def estimate(net: Net, batch: int | None = None) -> Memory:
     activations = 4 * -(-size // recipe.accumulate) * sum(n.shape.numbers for n in kept)
     copies = 1 if recipe.ema is None else 2
     return Memory(
-        copies * (weights + 4 * net.totals.buffers), weights, state, activations, size, recipe.optimizer.kind
+        copies * (weights + 4 * net.totals.buffers),
+        weights,
+        state,
+        activations,
+        size,
+        kind_of(type(recipe.optimizer)),
     )

@@ -103,8 +103,8 @@ WRONG_USE = [
     ("digits.net --data digits --device nonsense", "nonsense"),
     ("digits.net --data digits --lr -1", "--lr"),
     ("digits.net --data digits --root .", "leave --root out"),
-    ("digits.net --data digits --set train.epochs=3", "leave one of them out"),
-    ("digits.net --data digits --lr 1 --set train.optimizer.lr=2", "leave one of them out"),
+    ("digits.net --data digits --set train.epochs=3", "leave one out"),
+    ("digits.net --data digits --lr 1 --set train.optimizer.lr=2", "leave one out"),
     ("digits.net", "--data"),
 ]
 
@@ -118,7 +118,7 @@ def test_wrong_use_has_a_status_of_its_own(line, message):
 
 def test_a_share_that_is_not_held_out_is_told():
     run = train("digits.net", "--data", "digits", "--epochs", 1, "--out", "run", "--val-share", 0.5)
-    assert "it changes nothing for digits" in run.stdout
+    assert "it has no effect on digits" in run.stderr
 
 
 def test_a_run_is_not_overwritten():

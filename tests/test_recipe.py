@@ -11,7 +11,7 @@ from netspec.language.values import Call
 from netspec.recipe import Fault, Recipe, RecipeError, read
 from netspec.recipe.images import Flip, Lighting, Mean
 from netspec.recipe.optimizers import Sgd
-from netspec.recipe.schedules import Constant, Cosine, Inv, Moment, Multistep, Plateau, Policy, Poly, Step
+from netspec.recipe.schedules import Constant, Cosine, Inv, Moment, Multistep, Plateau, Poly, Schedule, Step
 
 ALEXNET = {
     "data": Call("imagenet"),
@@ -49,11 +49,11 @@ FAULTS = {
     ),
     "argument of none": (
         {"normalize": Call("mean_image", (), {"p": 0.5})},
-        Fault("normalize", "mean_image has no argument named p", "write mean_image alone"),
+        Fault("normalize", "mean_image has no argument named p", "write mean_image without arguments"),
     ),
     "too many arguments": (
         {"normalize": Call("scale", (1.0, 2.0))},
-        Fault("normalize", "scale takes at most 1 argument, and 2 are given"),
+        Fault("normalize", "scale takes at most 1 argument, found 2"),
     ),
     "given twice": (
         {"optimizer": Call("sgd", (0.1,), {"lr": 0.1})},
@@ -70,46 +70,46 @@ FAULTS = {
     ),
     "out of range": (
         {"optimizer": Call("sgd", (-0.1,))},
-        Fault("optimizer", "lr of sgd must be above 0, and is -0.1"),
+        Fault("optimizer", "lr of sgd must be above 0, found -0.1"),
     ),
     "momentum of one": (
         {"optimizer": Call("sgd", (0.1, 1.0))},
-        Fault("optimizer", "momentum of sgd must be below 1, and is 1"),
+        Fault("optimizer", "momentum of sgd must be below 1, found 1"),
     ),
     "infinite": (
         {"optimizer": Call("sgd", (math.inf,))},
-        Fault("optimizer", "lr of sgd must be a finite number, and is inf"),
+        Fault("optimizer", "lr of sgd must be a finite number, found inf"),
     ),
-    "text for a number": ({"batch": "64"}, Fault("batch", 'batch must be a whole number, and is "64"')),
-    "fraction of a batch": ({"batch": 0.5}, Fault("batch", "batch must be a whole number, and is 0.5")),
-    "truth for a number": ({"epochs": True}, Fault("epochs", "epochs must be a whole number, and is true")),
-    "no epochs": ({"epochs": 0}, Fault("epochs", "epochs must be above 0, and is 0")),
+    "text for a number": ({"batch": "64"}, Fault("batch", 'batch must be a whole number, found "64"')),
+    "fraction of a batch": ({"batch": 0.5}, Fault("batch", "batch must be a whole number, found 0.5")),
+    "truth for a number": ({"epochs": True}, Fault("epochs", "epochs must be a whole number, found true")),
+    "no epochs": ({"epochs": 0}, Fault("epochs", "epochs must be above 0, found 0")),
     "number for a name": (
         {"schedule": 3},
         Fault(
             "schedule",
-            "schedule takes a name, not 3",
+            "schedule takes a name, found 3",
             "expected one of constant, plateau, step, multistep, exponential, inv, poly, cosine, onecycle",
         ),
     ),
     "call for a number": (
         {"batch": Call("auto", (3,))},
-        Fault("batch", "batch takes a plain value, not auto(3)"),
+        Fault("batch", "batch takes a plain value, found auto(3)"),
     ),
     "unknown evaluation": (
         {"evaluate": Call("two_crop")},
-        Fault("evaluate", "evaluate must be 'center_crop' or 'ten_crop', and is \"two_crop\""),
+        Fault("evaluate", "evaluate must be 'center_crop' or 'ten_crop', found \"two_crop\""),
     ),
     "crop larger than the image": (
         {"resize": 100, "crop": 227},
         Fault(
-            "crop", "crops of 227 pixels cannot be cut from images resized to 100", "resize to 227 or more"
+            "crop", "a crop of 227 pixels does not fit into images resized to 100", "resize to at least 227"
         ),
     ),
 }
 
 # Rates by hand for 10 epochs of 100 steps: schedule, steps done, expected share of the base rate.
-SCHEDULES: list[tuple[Policy, int, float]] = [
+SCHEDULES: list[tuple[Schedule, int, float]] = [
     (Constant(), 500, 1.0),
     (Step(size=3, factor=0.5), 299, 1.0),
     (Step(size=3, factor=0.5), 300, 0.5),
@@ -167,7 +167,7 @@ def test_all_faults_come_at_once() -> None:
 
 
 @pytest.mark.parametrize(("schedule", "step", "share"), SCHEDULES, ids=lambda value: str(value))
-def test_schedules(schedule: Policy, step: int, share: float) -> None:
+def test_schedules(schedule: Schedule, step: int, share: float) -> None:
     assert schedule.scale(Moment(step, 100, 10)) == pytest.approx(share, abs=1e-12)
 
 
@@ -194,8 +194,8 @@ def test_overrides_report_all_faults() -> None:
     with pytest.raises(RecipeError) as caught:
         Recipe().with_overrides(batch=0, lr=-1.0)
     assert [fault.message for fault in caught.value.faults] == [
-        "lr of sgd must be above 0, and is -1",
-        "batch must be above 0, and is 0",
+        "lr of sgd must be above 0, found -1",
+        "batch must be above 0, found 0",
     ]
 
 

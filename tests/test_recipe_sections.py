@@ -37,11 +37,11 @@ CALLS = {
 }
 REFUSED = {
     "train.bach": (3, "a recipe has no entry named bach"),
-    "train.batch": (-3, "batch must be above 0, and is -3"),
+    "train.batch": (-3, "batch must be above 0, found -3"),
     "train.batch.x": (3, "batch of a recipe has no arguments"),
-    "train.optimizer": (3, "optimizer takes a name, not 3"),
+    "train.optimizer": (3, "optimizer takes a name, found 3"),
     "train.optimizer.lrr": (3, "sgd has no argument named lrr"),
-    "train.precision": ("half", "precision must be 'auto', 'float32', 'bfloat16' or 'float16', and is"),
+    "train.precision": ("half", "precision must be 'auto', 'float32', 'bfloat16' or 'float16', found"),
 }
 FILES = {
     "other statements": ("network X\ntrain { batch: 3 }", "a recipe's file holds a `train` section alone"),
@@ -171,7 +171,7 @@ def test_caffes_recipe_says_what_its_files_say():
 
 
 def test_texts_that_the_language_cannot_hold_are_refused():
-    with pytest.raises(ValueError, match="cannot hold quotes"):
+    with pytest.raises(ValueError, match="cannot contain quotes"):
         write(Recipe(data='folder:a"b'))
 
 

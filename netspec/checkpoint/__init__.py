@@ -1,1 +1,1 @@
-"""The files of a run: checkpoints, logs, and the spec that a checkpoint carries."""
+"""The files of a training run: checkpoints, the spec that they carry, and logs."""

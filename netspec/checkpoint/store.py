@@ -1,11 +1,11 @@
-"""Saving and loading, so that a file is either the old one or the new one, whole."""
+"""Reading and writing the files of a run; files are replaced whole, never left half written."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,26 +15,38 @@ from filelock import FileLock, Timeout
 from netspec.errors import FileError, TrainError
 from netspec.files import reason, write_file
 
+CHECKPOINT, WEIGHTS, BEST, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "recipe.net"
+LOG, LOG_TABLE, EVENTS = "log.jsonl", "log.csv", "tensorboard"
 LOCK = ".lock"
 
 
 def save(path: Path, content: object) -> None:
-    """Write tensors and plain values with torch, atomically; raises TrainError where it cannot."""
+    """Write tensors and plain values with `torch.save`; raises TrainError when the write fails."""
     replace(path, lambda file: torch.save(content, file))
 
 
 def save_text(path: Path, text: str) -> None:
-    """Write a text, atomically; raises TrainError where it cannot."""
+    """Write a UTF-8 text file; raises TrainError when the write fails."""
     replace(path, lambda file: file.write(text.encode()))
 
 
 def save_json(path: Path, content: object) -> None:
-    """Write plain values as JSON, atomically; raises TrainError where it cannot."""
+    """Write plain values as a JSON file; raises TrainError when the write fails."""
     save_text(path, json.dumps(content, indent=2) + "\n")
 
 
+def append_line(path: Path, content: object) -> None:
+    """Append one line of JSON to a log; raises TrainError when the write fails."""
+    with write_errors(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(content) + "\n")
+
+
 def load(path: Path) -> dict[str, Any]:
-    """Read what `save` wrote, on the CPU, running no code from the file; raises TrainError."""
+    """Load a dictionary written by `save` onto the CPU, without running code from the file.
+
+    Raises:
+        TrainError: the file is missing, unreadable, damaged, or not a dictionary.
+    """
     try:
         with path.open("rb") as file:
             file.read(1)
@@ -42,23 +54,57 @@ def load(path: Path) -> dict[str, Any]:
         raise TrainError(f"{path} cannot be read: {error.strerror}") from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's doubts of files that are refused below
+            warnings.simplefilter("ignore")  # torch warns about some files that it then refuses
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damage raises RuntimeError, UnpicklingError, EOFError, KeyError ...
+    except Exception as error:  # damaged files raise RuntimeError, UnpicklingError, EOFError, KeyError ...
         raise TrainError(f"{path} is not a checkpoint, or damaged") from error
     if not isinstance(content, dict):
         raise TrainError(f"{path} is not a checkpoint")
     return content
 
 
-def append_line(path: Path, content: object) -> None:
-    """Add one line of JSON to a log; raises TrainError where it cannot."""
-    with explained(path), path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(content) + "\n")
+def read_log(folder: Path, *, strict: bool = True) -> list[dict[str, Any]]:
+    """The rows of a run's log, one per epoch; an incomplete last line is ignored.
+
+    Returns an empty list when there is no log. With `strict=False`, every damaged line is ignored.
+
+    Raises:
+        TrainError: the log cannot be read, or a line other than the last is damaged.
+    """
+    path = folder / LOG
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise TrainError(f"{path} cannot be read: {error.strerror}") from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        row = _parse_row(line)
+        if row is not None:
+            rows.append(row)
+        elif strict and line.strip() and number < len(lines):
+            raise TrainError(f"{path} is damaged: line {number} is not a row of a log")
+    return rows
 
 
-def fresh_folder(base: Path) -> Path:
-    """The first of base, base-2, base-3 ... that is not there yet, for a run of its own."""
+def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten nested mappings into one, joining keys with an underscore.
+
+    >>> flatten({"loss": 1.5, "val": {"loss": 2.0}})
+    {'loss': 1.5, 'val_loss': 2.0}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}_{key}": inner for key, inner in flatten(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def new_folder(base: Path) -> Path:
+    """The first of `base`, `base-2`, `base-3` ... that does not exist."""
     candidate, number = base, 1
     while candidate.exists():
         number += 1
@@ -67,36 +113,37 @@ def fresh_folder(base: Path) -> Path:
 
 
 @contextlib.contextmanager
-def claimed(folder: Path, marker: str, *, taken: bool = False) -> Iterator[None]:
-    """Hold the folder of a run, made where it is not there, or that the run has `taken` before.
+def lock_run(folder: Path, *, resume: bool = False) -> Iterator[None]:
+    """Create the folder of a run and lock it against other processes.
 
-    Meanwhile no other process can hold it. One that is left empty is removed.
+    `resume=True` reopens the folder of an existing run. A folder that is still empty at the end is removed.
 
     Raises:
-        TrainError: it holds another run, or none where it should, is held by another process, or cannot be
-            written.
+        TrainError: the folder already holds a run, or holds none to resume; another process has locked it;
+            or it cannot be written.
     """
-    if taken and not (folder / marker).exists():
-        raise TrainError(f"{folder} holds no run to go on with: it has no {marker}")
+    checkpoint = folder / CHECKPOINT
+    if resume and not checkpoint.exists():
+        raise TrainError(f"{folder} holds no run to resume: it has no {CHECKPOINT}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        what = "is a file" if folder.is_file() else f"cannot be made ({error.strerror})"
-        raise TrainError(f"the folder {folder} {what}: name another with --out") from error
+        problem = "is a file" if folder.is_file() else f"cannot be created ({error.strerror})"
+        raise TrainError(f"the folder {folder} {problem}: choose another `out`") from error
     path = folder / LOCK
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         message = f"another process is writing a run to {folder}"
-        raise TrainError(f"{message}: wait for its end, or name a new folder with --out") from error
+        raise TrainError(f"{message}: wait for it to end, or choose another `out`") from error
     except OSError as error:
         raise TrainError(f"the folder {folder} cannot be written ({error.strerror})") from error
     except NotImplementedError:
         pass  # some network file systems have no locks
     try:
-        if (folder / marker).exists() and not taken:
-            raise TrainError(f"{folder} holds another run already: name a new folder with --out")
+        if checkpoint.exists() and not resume:
+            raise TrainError(f"{folder} already holds a run: choose another `out`")
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -107,18 +154,25 @@ def claimed(folder: Path, marker: str, *, taken: bool = False) -> Iterator[None]
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file whole, as `write_file` does; raises TrainError where it cannot."""
+    """Replace a file as `write_file` does; raises TrainError when the write fails."""
     try:
         write_file(path, write)
     except FileError as error:
-        raise TrainError(f"{error}; what was saved before is still there") from error
+        raise TrainError(f"{error}; the previous version of the file is unchanged") from error
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn a failed write into a sentence; torch's writer raises RuntimeError where the disk is full."""
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn a failed write into a TrainError; torch's writer raises RuntimeError when the disk is full."""
     try:
         yield
     except (OSError, RuntimeError) as error:
-        message = f"{path} cannot be written: {reason(error)}; what was saved before is still there"
-        raise TrainError(message) from error
+        raise TrainError(f"{path} cannot be written: {reason(error)}") from error
+
+
+def _parse_row(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("steps", 0), int) else None

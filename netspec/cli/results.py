@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from netspec.cli.common import command
+from netspec.cli.formats import EVALUATION_FORMATS, PREDICTION_FORMATS
 
-ema = click.option("--ema", is_flag=True, help="Use the averaged weights that the checkpoint keeps.")
+ema = click.option("--ema", is_flag=True, help="Use the averaged weights of the checkpoint.")
 published = click.option("--weights", metavar="NAME", help="Published weights, for a network of the zoo.")
-device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps")
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 workers = click.option("--workers", type=click.IntRange(0), help="Processes that read image files.")
-batch = click.option("--batch", type=click.IntRange(1), help="Images in a batch; the recipe's by default.")
+batch = click.option("--batch", type=click.IntRange(1), help="Images in a batch; by default the recipe's.")
 crops = click.option(
-    "--crops", type=click.Choice(["1", "10"]), help="The centre crop, or ten; the recipe's by default."
+    "--crops",
+    type=click.Choice(["1", "10"]),
+    callback=lambda context, option, value: value and int(value),
+    help="The centre crop, or ten crops; by default the recipe's.",
 )
+
+
+def format_option(formats: Iterable[str]) -> Callable[[Any], Any]:
+    """The option --format, whose choices are the names of a mapping of formats."""
+    choice = click.Choice(list(formats))
+    return click.option("--format", "form", type=choice, default="table", show_default=True)
 
 
 @command("eval")
 @click.argument("networks", nargs=-1, required=True, metavar="CHECKPOINT...")
-@click.option("--data", metavar="NAME", help="What to judge by; the data it was trained on by default.")
-@click.option("--root", type=click.Path(path_type=Path), help="The folder where the data set lies.")
+@click.option("--data", metavar="NAME", help="The data set; by default the one that was trained on.")
+@click.option("--root", type=click.Path(path_type=Path), help="The folder of the data set.")
 @crops
 @click.option("--per-class", is_flag=True, help="Show the errors of every class.")
 @click.option(
@@ -36,34 +46,72 @@ crops = click.option(
 )
 @ema
 @published
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@format_option(EVALUATION_FORMATS)
 @device
 @workers
 @batch
-def eval_command(networks: Sequence[str], **options: Any) -> None:
-    """Judge trained networks, and the vote of several, by their errors on a data set."""
-    from netspec.evaluation.eval_command import eval_networks
+def eval_command(
+    networks: Sequence[str], per_class: bool, confusion: Path | None, form: str, **options: Any
+) -> None:
+    """Evaluate trained networks on a data set, one by one and as an ensemble."""
+    from netspec.evaluation import evaluate
+    from netspec.evaluation.plots.confusion import check_confusion_format, write_confusion
 
-    click.echo(eval_networks(networks, **options))
+    if confusion is not None:
+        check_confusion_format(confusion)
+    with progress_bar() as on_batch:
+        evaluation = evaluate(networks, on_batch=on_batch, **options)
+    if confusion is not None:
+        write_confusion(confusion, evaluation.confusion, evaluation.class_names)
+    click.echo(EVALUATION_FORMATS[form](evaluation, per_class, confusion is not None))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], object]]:
+    """A bar on standard error, if that is a terminal, for the images of each network."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress, TaskID
+
+    console = Console(stderr=True)
+    tasks: dict[str, TaskID] = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+
+        def on_batch(title: str, done: int, total: int) -> None:
+            if title not in tasks:
+                tasks[title] = bar.add_task(escape(title), total=total)
+            bar.update(tasks[title], completed=done)
+
+        yield on_batch
 
 
 @command("predict")
 @click.argument("network", metavar="CHECKPOINT")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes to name.")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes per image.")
 @crops
 @ema
 @published
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
-)
+@format_option(PREDICTION_FORMATS)
 @device
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Images in a batch.")
-def predict_command(network: str, images: Sequence[str], **options: Any) -> None:
-    """Name the classes of image files, of folders of them, and of patterns such as 'photos/*.jpg'."""
-    from netspec.evaluation.predict_command import predict_images
+def predict_command(network: str, images: Sequence[str], form: str, **options: Any) -> None:
+    """Predict the classes of image files, of folders of them, and of patterns such as 'photos/*.jpg'."""
+    from netspec.diagnostics import printable
+    from netspec.evaluation import predict
 
-    sys.exit(predict_images(network, images, say=click.echo, warn=partial(click.echo, err=True), **options))
+    predictions = predict(network, images, **options)
+    if text := PREDICTION_FORMATS[form](predictions):
+        click.echo(text)
+    changed = [p for p in predictions if p.change]
+    if changed:
+        first = printable(f"{changed[0].path} was {changed[0].change}")
+        others = f", and so were {len(changed) - 1} more" if len(changed) > 1 else ""
+        click.echo(f"note: {first}, to match the training images{others}", err=True)
+    failed = [p for p in predictions if p.error]
+    for prediction in failed:
+        click.echo(f"error: {printable(f'{prediction.path} cannot be read: {prediction.error}')}", err=True)
+    sys.exit(1 if failed else 0)
 
 
 @command("plot")
@@ -77,13 +125,42 @@ def predict_command(network: str, images: Sequence[str], **options: Any) -> None
 )
 @click.option("--filters", is_flag=True, help="Draw the filters of the first convolution.")
 @click.option(
-    "--features", type=click.Path(path_type=Path), metavar="IMAGE", help="Draw what a layer makes of it."
+    "--features",
+    type=click.Path(path_type=Path),
+    metavar="IMAGE",
+    help="Draw the feature maps of a layer for an image.",
 )
-@click.option("--layer", metavar="NAME", help="The layer for --features; the first convolution by default.")
+@click.option("--layer", metavar="NAME", help="The layer for --features; by default the first convolution.")
 @ema
 @published
-def plot_command(runs: Sequence[str], output: Path, **options: Any) -> None:
-    """Draw loss, error and learning rate of runs; or the filters or feature maps of one network."""
-    from netspec.evaluation.plots.command import plot
+def plot_command(
+    runs: Sequence[str],
+    output: Path,
+    filters: bool,
+    features: Path | None,
+    layer: str | None,
+    ema: bool,
+    weights: str | None,
+) -> None:
+    """Draw the loss, error and learning rate of runs; or the filters or feature maps of one network."""
+    if filters and features:
+        raise click.UsageError("--filters and --features draw two pictures: choose one at a time")
+    if layer and not features:
+        raise click.UsageError("--layer needs an image: give one with --features")
+    if not filters and not features:
+        if ema or weights:
+            raise click.UsageError("curves do not depend on weights: leave out --ema and --weights")
+        from netspec.evaluation.plots.curves import draw_curves
 
-    click.echo(plot(runs, output, **options))
+        folders = [path.parent if path.is_file() else path for path in map(Path, runs)]
+        draw_curves(folders, output)
+        click.echo(f"{output}: {len(runs)} run{'s' * (len(runs) != 1)}")
+        return
+    if len(runs) != 1:
+        raise click.UsageError(f"--filters and --features draw one network, found {len(runs)}")
+    from netspec.evaluation.load import open_model
+    from netspec.evaluation.plots.maps import draw_features, draw_filters
+
+    model = open_model(runs[0], weights, ema=ema)
+    drawn = draw_filters(model, output) if features is None else draw_features(model, features, layer, output)
+    click.echo(f"{output}: {drawn}")

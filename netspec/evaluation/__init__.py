@@ -1,1 +1,7 @@
-"""Judging: trained networks from their checkpoints, on labelled images and on single ones."""
+"""Evaluation: trained models scored on labelled images, predictions for image files, plots."""
+
+from netspec.evaluation.evaluation import Evaluation, evaluate
+from netspec.evaluation.prediction import Prediction, predict
+from netspec.evaluation.run import Run
+
+__all__ = ["Evaluation", "Prediction", "Run", "evaluate", "predict"]

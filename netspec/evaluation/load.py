@@ -1,35 +1,39 @@
-"""A checkpoint back to a network with its weights, without the files of its spec."""
+"""Loading trained networks: from checkpoints, without the files of their specs, or with published weights."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 
+from netspec import zoo
 from netspec.build.compile import build
-from netspec.build.weights import refuse_unfit
-from netspec.checkpoint.spec import entry, restore
-from netspec.checkpoint.store import load
+from netspec.build.weights import check_state, find, load_weights
+from netspec.checker import check_file
+from netspec.checkpoint.spec import entry, read_recipe, restore
+from netspec.checkpoint.store import BEST, CHECKPOINT, load
 from netspec.errors import TrainError, WeightsError
+from netspec.evaluation.run import Run
 from netspec.graph import Net
+from netspec.library import locate
 from netspec.recipe import Recipe
+from netspec.shape import Shape
+from netspec.transforms.crops import View
 from netspec.transforms.preprocessing import Preprocessing
 from netspec.transforms.resize import Interpolation
 
-CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
-
 
 @dataclass(frozen=True)
-class Saved:
-    """A trained network, in evaluation mode on the CPU, and what is known of its training.
+class LoadedModel:
+    """A trained network in evaluation mode on the CPU, and how it was trained.
 
-    `weights` says which of a run's weights these are; `class_names` has a name for each output, and
-    `known_classes` counts those that had images; `input_shape` is channels, height, width.
+    `path` is the checkpoint, run or zoo name that was opened; `weights` describes which of its weights were
+    loaded. `class_names` has a name for each output; the first `known_classes` of them had training images.
+    `input_shape` is channels, height, width.
     """
 
     path: Path
@@ -45,25 +49,74 @@ class Saved:
     root: Path | None
     val_share: float
 
+    @property
+    def crops_photos(self) -> bool:
+        """Whether images are resized by their short side and cropped, rather than resized to the input."""
+        return isinstance(self.preprocessing.resize, int)
 
-def open_saved(path: Path, *, ema: bool = False) -> Saved:
-    """Open a checkpoint, the folder of a run, or the weights beside its checkpoint.
 
-    Of a folder the best weights are taken, or the last where there are none; with `ema` the averaged weights
-    of the checkpoint. The spec's texts are checked again from memory: no code and no other file is read.
+Model: TypeAlias = str | Path | Run | LoadedModel
+"""A checkpoint or the folder of a run, a name of the zoo where `weights` are given, or a loaded model."""
+
+
+def as_model(model: Model, weights: str | None, *, ema: bool = False) -> LoadedModel:
+    """Open a model that is not loaded yet, as `open_model` does."""
+    if isinstance(model, LoadedModel):
+        return model
+    return open_model(model.folder if isinstance(model, Run) else model, weights, ema=ema)
+
+
+def choose_view(model: LoadedModel, crops: int | None) -> View:
+    """The view with 1 or 10 crops, by default the recipe's; raises TrainError for another number."""
+    if crops not in (None, 1, 10):
+        raise TrainError(f"`crops` must be 1 or 10, found {crops}", wrong_use=True)
+    ten = crops == 10 if crops else model.recipe.evaluate == "ten_crop"
+    return "ten_crop" if ten else "center_crop"
+
+
+def open_model(name: str | Path, weights: str | None = None, *, ema: bool = False) -> LoadedModel:
+    """Open a checkpoint or the folder of a run; or, with `weights`, a network of the zoo by its name.
+
+    `ema=True` loads the averaged weights of a checkpoint.
 
     Raises:
-        TrainError: the file cannot be read, is no checkpoint, or does not hold together.
+        TrainError: the file is missing or damaged, or no such weights are published.
+    """
+    if weights is not None:
+        if ema:
+            raise TrainError("published weights have no averaged version: leave out `ema`", wrong_use=True)
+        return load_published(str(name), weights)
+    if not Path(name).exists():
+        message = f"there is no checkpoint {name}"
+        if str(name) in zoo.names():
+            message += f"; for the network of the zoo, name published weights with `weights`: {_listed(name)}"
+        raise TrainError(message)
+    return load_checkpoint(Path(name), ema=ema)
+
+
+def _listed(name: str | Path) -> str:
+    return f"`netspec zoo show {name}` lists them"
+
+
+def load_checkpoint(path: Path, *, ema: bool = False) -> LoadedModel:
+    """Load a checkpoint, the folder of a run, or a file of weights beside its checkpoint.
+
+    From a folder the best weights are loaded, or the last ones where there are no best; with `ema=True`, the
+    averaged weights of the checkpoint. The spec's text is checked again from memory: no code in the file is
+    run, and no other file is read.
+
+    Raises:
+        TrainError: the file cannot be read, is not a checkpoint, or is damaged.
     """
     content, state, which = _read(path, ema)
     net = restore(entry(content, "about", dict, path), path)
     names, outputs = _class_names(content, path), _count_outputs(net, path)
     if len(names) > outputs:
-        raise TrainError(f"{path} names {len(names)} classes, but its network tells {outputs} apart")
+        raise TrainError(f"{path} names {len(names)} classes, but its network has {outputs} outputs")
     shape = _input_shape(net, entry(content, "input_shape", list, path), path)
     about = content["about"]
     root, share = about.get("root"), about.get("val_share")
-    return Saved(
+    return LoadedModel(
         path=path,
         weights=which,
         net=net,
@@ -80,31 +133,32 @@ def open_saved(path: Path, *, ema: bool = False) -> Saved:
 
 
 def _read(path: Path, ema: bool) -> tuple[dict[str, Any], Mapping[str, Any], str]:
-    """What a checkpoint holds, the state_dict to use, and which that is."""
+    """The content of a checkpoint, the state_dict to load, and a description of its weights."""
     if path.is_dir():
-        content = _checkpoint(path / CHECKPOINT, f"{path} is not the folder of a run: it has no {CHECKPOINT}")
+        missing = f"{path} is not the folder of a run: it has no {CHECKPOINT}"
+        content = _checkpoint(path / CHECKPOINT, missing)
         if not ema and (path / BEST).is_file():
-            return content, load(path / BEST), f"the best, {_epoch(content, best=True)}"
+            return content, load(path / BEST), f"best, {_epoch(content, best=True)}"
     else:
         content = load(path)
         if content and all(isinstance(value, Tensor) for value in content.values()):
-            return _bare(path, content, ema)
+            return _bare_weights(path, content, ema)
     if "model" not in content or "about" not in content:
-        raise TrainError(f"{path} is not a checkpoint of netspec: it names no network")
+        raise TrainError(f"{path} is not a checkpoint of netspec: it describes no network")
     if not ema:
-        return content, entry(content, "model", dict, path), f"the last, {_epoch(content)}"
+        return content, entry(content, "model", dict, path), f"last, {_epoch(content)}"
     if not content.get("ema"):
-        message = f"{path} keeps no averaged weights: its recipe averages none"
-        raise TrainError(f"{message}; leave --ema out", wrong_use=True)
+        message = f"{path} has no averaged weights, because its recipe has no entry ema"
+        raise TrainError(f"{message}: leave out `ema`", wrong_use=True)
     return content, entry(content, "ema", dict, path), f"averaged, {_epoch(content)}"
 
 
-def _bare(path: Path, state: dict[str, Any], ema: bool) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """Weights alone, whose network the checkpoint beside them describes."""
+def _bare_weights(path: Path, state: dict[str, Any], ema: bool) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """A file with weights alone, whose network is described by the checkpoint beside it."""
     if ema:
-        message = f"{path} holds one set of weights: name the checkpoint or the run's folder with --ema"
-        raise TrainError(message, wrong_use=True)
-    missing = f"{path} holds weights alone, and beside it lies no {CHECKPOINT} that says of which network"
+        message = f"{path} holds a single set of weights"
+        raise TrainError(f"{message}: open the checkpoint or the run's folder to use `ema`", wrong_use=True)
+    missing = f"{path} holds weights alone, and there is no {CHECKPOINT} beside it to describe the network"
     return _checkpoint(path.with_name(CHECKPOINT), missing), state, path.name
 
 
@@ -117,73 +171,122 @@ def _checkpoint(path: Path, missing: str) -> dict[str, Any]:
 def _epoch(content: Mapping[str, Any], best: bool = False) -> str:
     values = content.get("best") if best else content
     epoch = values.get("epoch") if isinstance(values, Mapping) else None
-    return f"epoch {epoch}" if isinstance(epoch, int) else "of an unknown epoch"
+    return f"epoch {epoch}" if isinstance(epoch, int) else "unknown epoch"
 
 
 def _class_names(content: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     names = entry(content, "class_names", list, path)
     if not names or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
-        raise TrainError(f"{path} is damaged: its class names are missing, no texts, or given twice")
+        raise TrainError(f"{path} is damaged: its class names are missing, repeated, or not text")
     return tuple(names)
 
 
 def _count_outputs(net: Net, path: Path) -> int:
-    """How many classes a network tells apart; what it gives in training alone does not count."""
+    """The number of classes that a network scores; auxiliary outputs are ignored."""
     shapes = [net.nodes[o.node].shape for o in net.outputs if not o.training]
     if len(net.inputs) != 1 or len(shapes) != 1 or len(shapes[0]) != 1:
-        raise TrainError(f"{path} holds {net.name}, which does not give one row of scores for one image")
+        raise TrainError(f"{path} holds {net.name}, which is not a classifier with one input and one output")
     return shapes[0].features
 
 
-def _input_shape(net: Net, told: list[Any], path: Path) -> tuple[int, int, int]:
+def _input_shape(net: Net, saved: list[Any], path: Path) -> tuple[int, int, int]:
     shape = net.inputs[0].shape
-    if list(shape) != told or len(shape) != 3:
+    if list(shape) != saved or len(shape) != 3:
         message = f"{path} is damaged: its network takes {shape}"
-        raise TrainError(f"{message}, and it was trained on {'x'.join(map(str, told))[:60]}")
+        raise TrainError(f"{message}, but it was trained on {'x'.join(map(str, saved))[:60]}")
     return shape[0], shape[1], shape[2]
 
 
-def read_recipe(content: Mapping[str, Any], path: Path) -> Recipe:
-    """The recipe that a checkpoint keeps; raises TrainError."""
-    try:
-        return Recipe.model_validate_json(json.dumps(entry(content, "recipe", dict, path)))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise TrainError(f"{path} keeps a recipe that this netspec cannot read") from error
-
-
 def _preprocessing(values: Mapping[str, Any], channels: int, path: Path) -> Preprocessing:
-    """The normalisation of the images, which evaluation and prediction repeat."""
+    """The preprocessing of the training images; raises TrainError when it is damaged."""
     for key in ("mean", "scale"):
         numbers = values.get(key)
-        whole = isinstance(numbers, list | tuple) and all(type(n) in (int, float) for n in numbers)
-        if not isinstance(numbers, list | tuple) or not whole or len(numbers) != channels:
+        valid = isinstance(numbers, list | tuple) and all(type(n) in (int, float) for n in numbers)
+        if not isinstance(numbers, list | tuple) or not valid or len(numbers) != channels:
             raise TrainError(f"{path} is damaged: its preprocessing has no {key} for {channels} channels")
     resize, crop, image = (values.get(key) for key in ("resize", "crop", "mean_image"))
     sizes = [crop] if isinstance(resize, int) else [resize, crop]
-    plain = all(isinstance(s, list | tuple) and len(s) == 2 and all(type(n) is int for n in s) for s in sizes)
+    valid = all(isinstance(s, list | tuple) and len(s) == 2 and all(type(n) is int for n in s) for s in sizes)
     shaped = image is None or (isinstance(image, Tensor) and image.dim() == 3 and image.shape[0] == channels)
-    known_way = values.get("interpolation", "bilinear") in get_args(Interpolation)
-    if not plain or not shaped or not known_way:
-        raise TrainError(f"{path} is damaged: its preprocessing does not say how images are resized and cut")
+    if not valid or not shaped or values.get("interpolation", "bilinear") not in get_args(Interpolation):
+        raise TrainError(f"{path} is damaged: its preprocessing has no valid resize and crop")
     known = {field.name for field in fields(Preprocessing)}
     return Preprocessing.from_plain({key: value for key, value in values.items() if key in known})
 
 
 def _module(net: Net, state: Mapping[str, Any], path: Path) -> nn.Module:
-    """Build a network and load weights that fit it in every name, shape and kind of number.
+    """Build a network and load its weights, after checking every name, shape and number type.
 
-    They are held against the network first as `meta` tensors, which take no memory: a spec in a damaged file
-    may describe one of any size.
+    The check uses `meta` tensors, which take no memory: the spec in a damaged file may describe a network of
+    any size.
     """
     what = f"the weights in {path}"
     if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise TrainError(f"{what} are damaged: they are not tensors by their names")
+        raise TrainError(f"{what} are damaged: they are not named tensors")
     with torch.device("meta"):
         expected = build(net)
     try:
-        refuse_unfit(expected, state, what)
+        check_state(expected, state, what)
     except WeightsError as error:
         raise TrainError(str(error)) from error
     module = build(net)
     module.load_state_dict(state, strict=True)
     return module.eval()
+
+
+# Published weights
+
+
+def load_published(name: str, weights: str) -> LoadedModel:
+    """Load a network of the zoo with torchvision's published weights and the preprocessing of its card.
+
+    Raises:
+        TrainError: the network is not in the zoo, or has no such weights.
+    """
+    found = locate(name)
+    if found.card is None:
+        message = f"{name} is not a network of the zoo, and only those have published weights"
+        raise TrainError(f"{message}: leave out `weights` to open a checkpoint", wrong_use=True)
+    try:
+        entry = find(found.card, weights)
+        images = _published_images(found.card, weights)
+        shape = (3, images.crop, images.crop)
+        net = check_file(found.path, found.arguments, {"": Shape(shape)}).require()
+        module = build(net)
+        load_weights(module, found.card, weights)
+    except WeightsError as error:
+        raise TrainError(str(error)) from error
+    return LoadedModel(
+        path=Path(name),
+        weights=weights,
+        net=net,
+        module=module.eval(),
+        recipe=Recipe(resize=images.resize, crop=images.crop, batch=32),
+        class_names=tuple(entry.meta["categories"]),
+        known_classes=0,
+        preprocessing=published_preprocessing(images),
+        input_shape=shape,
+        data="imagenet",
+        root=None,
+        val_share=0.2,
+    )
+
+
+def published_preprocessing(images: zoo.Evaluation) -> Preprocessing:
+    """The preprocessing of a card's evaluation, for pixel values from 0 to 255."""
+    return Preprocessing(
+        tuple(255 * m for m in images.mean or ()),
+        tuple(1 / (255 * s) for s in images.std or ()),
+        resize=images.resize,
+        crop=(images.crop, images.crop),
+        interpolation=images.interpolation,
+    )
+
+
+def _published_images(card: zoo.Card, weights: str) -> zoo.Evaluation:
+    """The image size and normalisation for published weights; raises WeightsError when the card has none."""
+    images = next((r.evaluation for r in card.results if r.weights == weights), None)
+    if images is None or images.mean is None or images.std is None:
+        message = f"the card of {card.name} gives no preprocessing for the weights {weights}"
+        raise WeightsError(f"{message}: name weights that it lists; {_listed(card.name)}")
+    return images

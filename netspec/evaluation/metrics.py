@@ -1,125 +1,188 @@
-"""Figures of merit from log-probabilities: errors, loss, confusions, and the vote of several networks."""
+"""Classification metrics: loss, top-1 and top-5 error, per-class errors, confusion matrices, ensembles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import nll_loss
-
-from netspec.evaluation.scoring import Score, predict
+from torch.nn.functional import log_softmax, nll_loss, softmax
 
 
 @dataclass(frozen=True)
-class Votes:
-    """What a network says of N images: log-probabilities, N x classes, and the N true classes.
+class Score:
+    """Mean loss and error rates over `images` images; errors are fractions from 0 to 1.
 
-    `crops` is how many crops of each image it saw.
+    The top-5 error counts an image as wrong when its class is not among the five most likely.
     """
 
-    scores: Tensor
+    images: int
+    loss: float
+    top1_error: float
+    top5_error: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A model's outputs on N labelled images.
+
+    `log_probs` are log-probabilities, N x classes; `labels` are the N true classes; `crops` is the number of
+    crops averaged for each image.
+    """
+
+    log_probs: Tensor
     labels: Tensor
     crops: int = 1
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is told apart: its images, the shares missed, and the class taken for it most.
+    """The errors on the images of one class.
 
-    `taken_for` is the number of the class that its missed images are given most often, `times` how often;
-    None where none is missed.
+    `confused_with` is the wrong class predicted most often for them, `times` how often; it is None when
+    every image is classified correctly.
     """
 
     label: int
     images: int
     top1_error: float
     top5_error: float
-    taken_for: int | None
+    confused_with: int | None
     times: int
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """`count` of the images of class `true` are taken for class `guess`; `share` is that of the class's."""
+    """`count` images of class `true`, a fraction `share` of the class, are predicted as class `predicted`."""
 
     true: int
-    guess: int
+    predicted: int
     count: int
     share: float
 
 
-@torch.inference_mode()
-def collect(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Votes:
-    """Hear a module, in evaluation mode, on batches of images, N x C x H x W or N x crops x C x H x W.
+def log_probabilities(module: nn.Module, images: Tensor) -> Tensor:
+    """Log-probabilities, N x classes, for images N x C x H x W or N x crops x C x H x W.
 
-    The crops of an image vote with the mean of their probabilities (Krizhevsky et al., 2012, 4.1).
+    The probabilities of the crops of an image are averaged (Krizhevsky et al., 2012, section 4.1).
+    """
+    if images.dim() == 4:
+        return log_softmax(module(images).float(), dim=1)
+    count, crops = images.shape[:2]
+    probabilities = softmax(module(images.flatten(0, 1)).float(), dim=1).view(count, crops, -1)
+    return probabilities.mean(1).log()
+
+
+@torch.inference_mode()
+def score_batches(
+    module: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    reduce: Callable[[Tensor], Tensor] = lambda sums: sums,
+) -> Score:
+    """Score a module in evaluation mode on batches of (images, labels), keeping only sums.
+
+    `reduce` adds up a tensor over the processes that share the images, so that every process returns the
+    score of all of them.
+
+    Raises:
+        ValueError: there are no images.
+    """
+    training = module.training
+    module.eval()
+    sums = torch.zeros(4, device=next((p.device for p in module.parameters()), None))
+    sums = sums if sums.device.type == "mps" else sums.double()
+    try:
+        for images, labels in batches:
+            sums += _batch_sums(log_probabilities(module, images), labels).to(sums)
+    finally:
+        module.train(training)
+    loss, top1, top5, count = reduce(sums).tolist()
+    if not count:
+        raise ValueError("there are no images to evaluate")
+    return Score(int(count), loss / count, 1 - top1 / count, 1 - top5 / count)
+
+
+@torch.inference_mode()
+def collect_predictions(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Predictions:
+    """Collect a model's predictions on batches of (images, labels), in evaluation mode.
+
+    Raises:
+        ValueError: there are no images.
     """
     module.eval()
-    heard, crops = [], 1
+    collected, crops = [], 1
     for images, labels in batches:
         crops = images.shape[1] if images.dim() == 5 else 1
-        heard.append((predict(module, images).float().cpu(), labels.cpu()))
-    if not heard:
+        collected.append((log_probabilities(module, images).float().cpu(), labels.cpu()))
+    if not collected:
         raise ValueError("there are no images to evaluate")
-    return Votes(
-        torch.cat([scores for scores, _ in heard]), torch.cat([labels for _, labels in heard]), crops
-    )
+    log_probs, labels = (torch.cat(part) for part in zip(*collected, strict=True))
+    return Predictions(log_probs, labels, crops)
 
 
-def ensemble(members: Sequence[Votes]) -> Votes:
-    """Several networks' vote: the mean of their probabilities (Krizhevsky et al., 2012, section 6)."""
-    total = torch.zeros_like(members[0].scores, dtype=torch.double)
+def ensemble(members: Sequence[Predictions]) -> Predictions:
+    """Average the probabilities of several models (Krizhevsky et al., 2012, section 6)."""
+    total = torch.zeros_like(members[0].log_probs, dtype=torch.double)
     for member in members:
-        total += member.scores.double().exp()
-    return Votes((total / len(members)).log().float(), members[0].labels, members[0].crops)
+        total += member.log_probs.double().exp()
+    return Predictions((total / len(members)).log().float(), members[0].labels, members[0].crops)
 
 
-def score(votes: Votes) -> Score:
-    """Mean loss and the shares of images that are missed, as training's validation has them."""
-    count = len(votes.labels)
-    hits = _hits(votes)
-    loss = nll_loss(votes.scores.double(), votes.labels, reduction="sum").item()
-    top1, top5 = (int(hits[:, :k].sum()) for k in (1, hits.shape[1]))
+def score(predictions: Predictions) -> Score:
+    """Mean loss, top-1 and top-5 error, computed as validation during training does."""
+    count = len(predictions.labels)
+    correct = _correct(predictions)
+    loss = nll_loss(predictions.log_probs.double(), predictions.labels, reduction="sum").item()
+    top1, top5 = (int(correct[:, :k].sum()) for k in (1, correct.shape[1]))
     return Score(count, loss / count, 1 - top1 / count, 1 - top5 / count)
 
 
-def confusion_matrix(votes: Votes) -> Tensor:
-    """How many images of each class (row) are given each class (column), classes x classes."""
-    classes = votes.scores.shape[1]
-    pairs = votes.labels * classes + _ranked(votes)[:, 0]
+def confusion_matrix(predictions: Predictions) -> Tensor:
+    """Count the images of each true class (row) by predicted class (column), classes x classes."""
+    classes = predictions.log_probs.shape[1]
+    pairs = predictions.labels * classes + _ranked(predictions)[:, 0]
     return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
 
 
-def by_class(votes: Votes) -> Iterator[ClassScore]:
-    """The figures of every class that has images, in the order of class numbers."""
-    hits, matrix = _hits(votes), confusion_matrix(votes)
-    for label in torch.unique(votes.labels).tolist():
-        own = hits[votes.labels == label]
-        missed = matrix[label].clone()
-        missed[label] = 0
-        times, guess = missed.max(0)
+def per_class(predictions: Predictions) -> Iterator[ClassScore]:
+    """The errors of every class that has images, in the order of class numbers."""
+    correct, matrix = _correct(predictions), confusion_matrix(predictions)
+    for label in torch.unique(predictions.labels).tolist():
+        own = correct[predictions.labels == label]
+        wrong = matrix[label].clone()
+        wrong[label] = 0
+        times, predicted = wrong.max(0)
         top1, top5 = (1 - int(own[:, :k].sum()) / len(own) for k in (1, own.shape[1]))
-        taken = int(guess) if times else None
-        yield ClassScore(label, len(own), top1, top5, taken, int(times))
+        confused_with = int(predicted) if times else None
+        yield ClassScore(label, len(own), top1, top5, confused_with, int(times))
 
 
-def worst(matrix: Tensor, count: int = 10) -> list[Confusion]:
-    """The most frequent confusions, the most frequent first; class numbers settle ties."""
-    off = matrix - torch.diag(matrix.diagonal())
+def worst_confusions(matrix: Tensor, count: int = 10) -> list[Confusion]:
+    """The most frequent confusions of a matrix, most frequent first; ties keep the order of class numbers."""
+    errors = matrix - torch.diag(matrix.diagonal())
     totals = matrix.sum(1)
-    order = off.flatten().argsort(descending=True, stable=True)[:count]
+    order = errors.flatten().argsort(descending=True, stable=True)[:count]
     pairs = [divmod(int(k), len(matrix)) for k in order]
-    found = [Confusion(t, g, int(off[t, g]), int(off[t, g]) / max(int(totals[t]), 1)) for t, g in pairs]
-    return [c for c in found if c.count]
+    return [
+        Confusion(true, predicted, n, n / max(int(totals[true]), 1))
+        for true, predicted in pairs
+        if (n := int(errors[true, predicted]))
+    ]
 
 
-def _hits(votes: Votes) -> Tensor:
-    """Whether the first, second ... fifth guess is right, N x min(5, classes)."""
-    return _ranked(votes) == votes.labels.unsqueeze(1)
+def _batch_sums(log_probs: Tensor, labels: Tensor) -> Tensor:
+    """Sums over a batch: loss, images correct at top 1 and at top 5, and images."""
+    correct = log_probs.topk(min(5, log_probs.shape[1]), dim=1).indices == labels.unsqueeze(1)
+    loss = nll_loss(log_probs, labels, reduction="sum")
+    return torch.stack([loss, correct[:, 0].sum(), correct.sum(), loss.new_tensor(len(labels))])
 
 
-def _ranked(votes: Votes) -> Tensor:
-    """The five most likely classes, or all where there are fewer, the most likely first."""
-    return votes.scores.topk(min(5, votes.scores.shape[1]), dim=1).indices
+def _correct(predictions: Predictions) -> Tensor:
+    """Whether each of the five most likely classes is the true one, N x min(5, classes)."""
+    return _ranked(predictions) == predictions.labels.unsqueeze(1)
+
+
+def _ranked(predictions: Predictions) -> Tensor:
+    """The five most likely classes of each image, or all where there are fewer, most likely first."""
+    return predictions.log_probs.topk(min(5, predictions.log_probs.shape[1]), dim=1).indices

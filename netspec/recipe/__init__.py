@@ -1,6 +1,6 @@
-"""The training recipe: what the `train { ... }` section of a spec says, as one frozen value.
+"""The training recipe: the `train { ... }` section of a spec as one frozen value.
 
-Nothing here needs torch: the checker reads recipes too, and must start fast.
+Nothing here imports torch, because the checker reads recipes too and must start fast.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, SerializeAsAny
 
 from netspec.language.values import Call
 from netspec.recipe.images import Augment, MeanStd, Normalize
-from netspec.recipe.objective import CrossEntropy, Start
-from netspec.recipe.optimizers import Optimizer, Sgd
-from netspec.recipe.parts import Factor, Part, Positive
+from netspec.recipe.objective import LOSSES, CrossEntropy, Loss, Start
+from netspec.recipe.optimizers import OPTIMIZERS, Optimizer, Sgd
+from netspec.recipe.parts import Factor, Part, Positive, one_of
 from netspec.recipe.reading import (
     PARTS,
     Fault,
@@ -24,19 +24,20 @@ from netspec.recipe.reading import (
     validated,
     value_of,
 )
-from netspec.recipe.schedules import Constant, Schedule
+from netspec.recipe.schedules import SCHEDULES, Constant, Schedule
 from netspec.recipe.writing import as_call, write
 
 
 class Recipe(Part):
     """How a network is trained; every field has a default, so an empty `train {}` is a recipe.
 
-    `resize` is the short side in pixels; `resize` and `crop` concern folders of photos, since small sets are
-    resized to the network's input. `val_share` is what a folder without `val/` holds out. `batch` is in
-    images over all devices, worked on in `accumulate` parts; `optimizer.lr` is the rate before the schedule.
-    `ema` is the decay of an exponential moving average of the weights, taken every `ema_every` steps.
-    `random_labels` gives each training image a class drawn once (Zhang et al., 2017). `precision`,
-    `memory_format` and `compile` follow the machine where they are `auto`.
+    `resize` is the length of the short side in pixels; `resize` and `crop` apply to folders of photos, since
+    images of small data sets are resized to the network's input. `val_share` is the fraction that is held out
+    of a folder without `val/`. `batch` counts images over all devices, processed in `accumulate` parts;
+    `optimizer.lr` is the learning rate before the schedule. `ema` is the decay of an exponential moving
+    average of the weights, updated every `ema_every` steps. `random_labels` gives each training image a class
+    drawn once (Zhang et al., 2017). `precision`, `memory_format` and `compile` depend on the device where
+    they are `auto`.
     """
 
     data: str | None = None
@@ -48,9 +49,9 @@ class Recipe(Part):
     batch: PositiveInt = 64
     epochs: PositiveInt = 10
     accumulate: PositiveInt = 1
-    optimizer: Optimizer = Sgd(lr=0.01, momentum=0.9)
-    schedule: Schedule = Constant()
-    loss: CrossEntropy = CrossEntropy()
+    optimizer: Annotated[SerializeAsAny[Optimizer], one_of(OPTIMIZERS)] = Sgd(lr=0.01, momentum=0.9)
+    schedule: Annotated[SerializeAsAny[Schedule], one_of(SCHEDULES)] = Constant()
+    loss: Annotated[SerializeAsAny[Loss], one_of(LOSSES)] = CrossEntropy()
     init: tuple[Start, ...] = ()
     clip_grad_norm: Positive | None = None
     ema: Factor | None = None
@@ -72,7 +73,7 @@ class Recipe(Part):
         seed: int | None = None,
         val_share: float | None = None,
     ) -> Recipe:
-        """Replace what is given; raises RecipeError for values out of range."""
+        """A copy with the given entries replaced; raises RecipeError for values out of range."""
         faults: list[Fault] = []
         given = {"data": data, "epochs": epochs, "batch": batch, "seed": seed, "val_share": val_share}
         values = dict(self) | {key: value for key, value in given.items() if value is not None}
@@ -84,7 +85,7 @@ class Recipe(Part):
 
 
 def read(entries: Mapping[str, object]) -> Recipe:
-    """Make a recipe of the entries of a train section; raises RecipeError with all faults at once.
+    """Create a recipe from the entries of a train section; raises RecipeError with every fault.
 
     >>> read({"batch": 128, "optimizer": Call("sgd", (), {"lr": 0.1})}).optimizer.lr
     0.1
@@ -99,13 +100,13 @@ def read(entries: Mapping[str, object]) -> Recipe:
             values[key] = value
     recipe = validated(Recipe, values, None, faults)
     if recipe and recipe.resize and recipe.crop and recipe.resize < recipe.crop:
-        message = f"crops of {recipe.crop} pixels cannot be cut from images resized to {recipe.resize}"
-        faults.append(Fault("crop", message, f"resize to {recipe.crop} or more"))
+        message = f"a crop of {recipe.crop} pixels does not fit into images resized to {recipe.resize}"
+        faults.append(Fault("crop", message, f"resize to at least {recipe.crop}"))
     return complete(recipe, faults)
 
 
 def with_argument(key: str, present: object, name: str, value: object) -> object:
-    """An entry with one argument of its call replaced; `present` is None where the recipe is silent."""
+    """Replace one argument of an entry's call; `present` is None when the recipe has no such entry."""
     default = Recipe.model_fields[key].default
     if present is None and isinstance(default, Part):
         present = as_call(default)
@@ -114,6 +115,7 @@ def with_argument(key: str, present: object, name: str, value: object) -> object
 
 
 def complete(recipe: Recipe | None, faults: list[Fault], *, wrong_use: bool = False) -> Recipe:
+    """The recipe; raises RecipeError when there are faults."""
     if recipe is None or faults:
         raise RecipeError(tuple(faults), wrong_use=wrong_use)
     return recipe

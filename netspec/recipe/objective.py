@@ -1,43 +1,63 @@
-"""What a recipe minimises, and from where: losses, and how layers start."""
+"""The losses that a recipe can name, and how it initialises layers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from netspec.language.values import Call, spell
-from netspec.recipe.parts import Part
+from netspec.recipe.parts import Part, kind_of
+from netspec.registry import Registry
+
+LOSSES: Registry[type[Loss]] = Registry("loss")
 
 
-class CrossEntropy(Part):
-    """Cross-entropy with the true classes, `label_smoothing` of each target spread over all classes.
+class Loss(Part):
+    """What training minimises; the fields of a subclass are arguments of its torch function.
 
-    Auxiliary heads add their own, each times the weight that the spec gives its output.
+    Auxiliary heads add their own loss, multiplied by the weight of their output in the spec. Defining a
+    subclass with a `kind` registers it.
     """
 
+    torch: ClassVar[str]
+    """The dotted name of the torch function, called with the logits and the targets."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        LOSSES.add(kind_of(cls), cls)
+
+
+class CrossEntropy(Loss):
+    """Cross-entropy, with the fraction `label_smoothing` of each target spread evenly over all classes."""
+
+    torch: ClassVar[str] = "torch.nn.functional.cross_entropy"
     kind: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-def spelled(value: object) -> object:
-    """A start as text, as the spec's language writes it."""
-    return (
-        str(value) if isinstance(value, Call) else spell(value) if isinstance(value, int | float) else value
-    )
+def _as_text(value: object) -> object:
+    """An initializer as text in the language of specs."""
+    if isinstance(value, Call):
+        return str(value)
+    return spell(value) if isinstance(value, int | float) else value
 
 
-Spelled = Annotated[str | None, BeforeValidator(spelled)]
+Initializer = Annotated[str | None, BeforeValidator(_as_text)]
 
 
 class Start(Part):
-    """How the layers that match a pattern start, in place of what the spec says.
+    """Initialise the layers that match a pattern, in place of what the spec says.
 
-    As in `start("fc*", normal(0.01), bias=0.1)`. Patterns are the shell's, over dotted
-    names; a later start wins over an earlier one.
+    As in `start("fc*", normal(0.01), bias=0.1)`. `layers` is a shell pattern over the dotted names of layers.
+    Where several match, the last one applies.
     """
 
     kind: Literal["start"] = "start"
     layers: str
-    weight: Spelled = None
-    bias: Spelled = None
+    weight: Initializer = None
+    bias: Initializer = None
+
+
+INITIALIZERS: Registry[type[Part]] = Registry("initializer")
+INITIALIZERS.add(kind_of(Start), Start)

@@ -1,39 +1,54 @@
-"""The optimizers that a recipe can name."""
+"""The optimizers that a recipe can name, each with the torch class that it stands for."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
-
-from netspec.recipe.parts import Momentum, NonNegative, Part, Positive
+from netspec.recipe.parts import Momentum, NonNegative, Part, Positive, kind_of
+from netspec.registry import Registry
 
 Betas: TypeAlias = tuple[Momentum, Momentum]
 
+OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer")
 
-class Update(Part):
-    """What every optimizer takes: weight decay and rates that differ by the kind of parameter.
 
-    `weight_decay` holds for all parameters, but for those that another entry names: the affine parameters of
-    normalisations, biases, and raw tensors such as position embeddings and class tokens. `bias_lr` multiplies
-    the learning rate of biases, as Caffe's `lr_mult: 2` does.
+class Optimizer(Part):
+    """What every optimizer takes: a learning rate, and weight decay by the kind of parameter.
+
+    `weight_decay` applies to all parameters, except where another field sets it for a kind: the affine
+    parameters of normalisation layers, biases, and parameters outside layers' weights, such as position
+    embeddings and class tokens. `bias_lr` multiplies the learning rate of biases, as Caffe's `lr_mult: 2`
+    does. The fields of a subclass are
+    further arguments of its torch class; defining a subclass with a `kind` registers it.
     """
+
+    torch: ClassVar[str]
+    """The dotted name of the torch class."""
+    fused: ClassVar[bool] = False
+    """Whether the torch class has a fused kernel on every device."""
 
     weight_decay: NonNegative = 0.0
     norm_weight_decay: NonNegative | None = None
     bias_weight_decay: NonNegative | None = None
     embedding_weight_decay: NonNegative | None = None
     bias_lr: Positive = 1.0
+    lr: Positive
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        OPTIMIZERS.add(kind_of(cls), cls)
 
     @property
     def state_per_parameter(self) -> int:
-        """How many floats the optimizer keeps for each parameter."""
+        """The number of floats that the optimizer stores for each parameter."""
         return 2
 
 
-class Sgd(Update):
-    """Stochastic gradient descent with momentum, as Krizhevsky et al. (2012), section 5, write it."""
+class Sgd(Optimizer):
+    """Stochastic gradient descent with momentum (Krizhevsky et al., 2012, section 5)."""
 
+    torch: ClassVar[str] = "netspec.training.optim.Momentum"
+    fused: ClassVar[bool] = True
     kind: Literal["sgd"] = "sgd"
     lr: Positive
     momentum: Momentum = 0.0
@@ -45,9 +60,11 @@ class Sgd(Update):
         return 1 if self.momentum else 0
 
 
-class Adam(Update):
-    """Adam (Kingma and Ba, 2015); the decay is added to the gradient."""
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015), with weight decay added to the gradient."""
 
+    torch: ClassVar[str] = "torch.optim.Adam"
+    fused: ClassVar[bool] = True
     kind: Literal["adam"] = "adam"
     lr: Positive = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -59,9 +76,11 @@ class Adam(Update):
         return 3 if self.amsgrad else 2
 
 
-class AdamW(Update):
-    """Adam whose decay acts on the weights themselves (Loshchilov and Hutter, 2019)."""
+class AdamW(Optimizer):
+    """Adam with weight decay applied to the weights themselves (Loshchilov and Hutter, 2019)."""
 
+    torch: ClassVar[str] = "torch.optim.AdamW"
+    fused: ClassVar[bool] = True
     kind: Literal["adamw"] = "adamw"
     lr: Positive = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -69,27 +88,30 @@ class AdamW(Update):
     weight_decay: NonNegative = 1e-2
 
 
-class NAdam(Update):
-    """Adam with Nesterov's momentum (Dozat, 2016)."""
+class NAdam(Optimizer):
+    """Adam with Nesterov momentum (Dozat, 2016)."""
 
+    torch: ClassVar[str] = "torch.optim.NAdam"
     kind: Literal["nadam"] = "nadam"
     lr: Positive = 2e-3
     betas: Betas = (0.9, 0.999)
     eps: Positive = 1e-8
 
 
-class RAdam(Update):
-    """Adam with a rectified start (Liu et al., 2020)."""
+class RAdam(Optimizer):
+    """Adam with a rectified adaptive learning rate (Liu et al., 2020)."""
 
+    torch: ClassVar[str] = "torch.optim.RAdam"
     kind: Literal["radam"] = "radam"
     lr: Positive = 1e-3
     betas: Betas = (0.9, 0.999)
     eps: Positive = 1e-8
 
 
-class RmsProp(Update):
-    """RMSProp (Hinton, 2012), `eps` added to the root, as PyTorch does."""
+class RmsProp(Optimizer):
+    """RMSProp (Hinton, 2012), with `eps` added to the square root, as in PyTorch."""
 
+    torch: ClassVar[str] = "torch.optim.RMSprop"
     kind: Literal["rmsprop"] = "rmsprop"
     lr: Positive = 1e-2
     alpha: Momentum = 0.99
@@ -101,9 +123,10 @@ class RmsProp(Update):
         return 2 if self.momentum else 1
 
 
-class AdaGrad(Update):
+class AdaGrad(Optimizer):
     """AdaGrad (Duchi, Hazan and Singer, 2011)."""
 
+    torch: ClassVar[str] = "torch.optim.Adagrad"
     kind: Literal["adagrad"] = "adagrad"
     lr: Positive = 1e-2
     eps: Positive = 1e-10
@@ -111,8 +134,3 @@ class AdaGrad(Update):
     @property
     def state_per_parameter(self) -> int:
         return 1
-
-
-Optimizer: TypeAlias = Annotated[
-    Sgd | Adam | AdamW | NAdam | RAdam | RmsProp | AdaGrad, Field(discriminator="kind")
-]

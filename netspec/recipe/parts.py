@@ -1,10 +1,14 @@
-"""What every part of a recipe is: one frozen value whose fields are its arguments, in order."""
+"""The base of every part of a recipe, and the registries that hold the parts by name."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from netspec.registry import Registry
 
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
@@ -13,6 +17,26 @@ Factor: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Part(BaseModel):
-    """One named choice of a recipe, such as `sgd(lr=0.01)`; its fields are the arguments, in order."""
+    """One named choice in a recipe, such as `sgd(lr=0.01)`; its fields are the arguments, in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def kind_of(part: type[Part]) -> str:
+    """The name of a part in a recipe: the default of its field `kind`."""
+    name: str = part.model_fields["kind"].default
+    return name
+
+
+def one_of(registry: Registry[Any]) -> BeforeValidator:
+    """Validate a field as the member of a registry that its `kind` names."""
+
+    def find(value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        part = registry.find(str(value.get("kind")))
+        if part is None:
+            raise ValueError(f"there is no {registry.noun} named {value.get('kind')}")
+        return part.model_validate_json(json.dumps(value)) if info.mode == "json" else part(**value)
+
+    return BeforeValidator(find)

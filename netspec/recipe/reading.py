@@ -1,4 +1,4 @@
-"""Entries of a recipe to values: names looked up, arguments bound, and every fault as a sentence."""
+"""Reading the entries of a recipe: names are looked up, arguments bound, and every fault collected."""
 
 from __future__ import annotations
 
@@ -12,42 +12,28 @@ from pydantic import ValidationError
 from netspec.errors import NetspecError
 from netspec.language.values import Call, spell
 from netspec.recipe.images import AUGMENTATIONS, NORMALIZATIONS
-from netspec.recipe.objective import CrossEntropy, Start
-from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd
-from netspec.recipe.parts import Part
-from netspec.recipe.schedules import (
-    Constant,
-    Cosine,
-    Exponential,
-    Inv,
-    Multistep,
-    OneCycle,
-    Plateau,
-    Poly,
-    Step,
-)
-
-
-def _named(*parts: type[Part]) -> dict[str, type[Part]]:
-    return {part.model_fields["kind"].default: part for part in parts}
-
+from netspec.recipe.objective import INITIALIZERS, LOSSES
+from netspec.recipe.optimizers import OPTIMIZERS
+from netspec.recipe.parts import Part, kind_of
+from netspec.recipe.schedules import SCHEDULES
 
 PARTS: Mapping[str, Mapping[str, type[Part]]] = {
     "augment": AUGMENTATIONS,
     "normalize": NORMALIZATIONS,
-    "init": _named(Start),
-    "loss": _named(CrossEntropy),
-    "optimizer": _named(Sgd, Adam, AdamW, NAdam, RAdam, RmsProp, AdaGrad),
-    "schedule": _named(Constant, Plateau, Step, Multistep, Exponential, Inv, Poly, Cosine, OneCycle),
+    "init": INITIALIZERS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
 }
+"""The entries whose values are parts, and the parts that each can name."""
 
 LISTS = ("augment", "init")
-"""The entries that take several parts."""
+"""The entries that take a list of parts."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one entry of a recipe: its key, a sentence, and how to put it right."""
+    """An error in one entry of a recipe: its key, a message, and how to fix it."""
 
     key: str
     message: str
@@ -55,9 +41,9 @@ class Fault:
 
 
 class RecipeError(NetspecError):
-    """A recipe that cannot be used; `faults` holds everything that is wrong with it.
+    """An invalid recipe; `faults` lists everything that is wrong with it.
 
-    With `wrong_use`, it is the command that asked for it.
+    `wrong_use` is true when the fault is in the arguments of a call or a command, not in a recipe's text.
     """
 
     def __init__(self, faults: tuple[Fault, ...], *, wrong_use: bool = False) -> None:
@@ -66,13 +52,13 @@ class RecipeError(NetspecError):
 
 
 def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
-    """Suggest the known word that is nearest, or list them all."""
+    """Suggest the known word closest to an unknown one, or list them all."""
     near = get_close_matches(word, list(known), n=1)
     return f"did you mean {near[0]}?" if near else "expected one of " + ", ".join(known)
 
 
 def value_of(key: str, entry: object, faults: list[Fault]) -> object:
-    """Turn one entry into what its field takes, or None where a fault was found."""
+    """Convert an entry to the value of its field; returns None after adding to `faults`."""
     if key in LISTS:
         calls = entry if isinstance(entry, list | tuple) else [] if entry in (None, Call("none")) else [entry]
         parts = [part_of(key, call, faults) for call in calls]
@@ -82,61 +68,63 @@ def value_of(key: str, entry: object, faults: list[Fault]) -> object:
     if isinstance(entry, Call) and not entry.args and not entry.kwargs:
         return entry.name
     if isinstance(entry, Call):
-        faults.append(Fault(key, f"{key} takes a plain value, not {entry}"))
+        faults.append(Fault(key, f"{key} takes a plain value, found {entry}"))
         return None
     return entry
 
 
 def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
+    """Convert the value of an entry to the part that it names; returns None after adding to `faults`."""
     table = PARTS[key]
     if entry is None:
-        entry = "none"  # which the language has as a value of its own
+        entry = "none"  # in specs, `none` is the value None
     call = Call(entry) if isinstance(entry, str) else entry
     if not isinstance(call, Call):
-        choices = ", ".join(table)
-        faults.append(Fault(key, f"{key} takes a name, not {spell(entry)}", f"expected one of {choices}"))
+        known = f"expected one of {', '.join(table)}"
+        faults.append(Fault(key, f"{key} takes a name, found {spell(entry)}", known))
         return None
     if call.name not in table:
         faults.append(Fault(key, f"{key} has no choice named {call.name}", did_you_mean(call.name, table)))
         return None
     part = table[call.name]
-    arguments = bound(key, call, parameters(part), faults)
+    arguments = _bound(key, call, parameters(part), faults)
     return None if arguments is None else validated(part, arguments, key, faults)
 
 
 def bind(key: str, call: Call) -> dict[str, object]:
-    """The arguments of a call by name, as far as they have one."""
+    """The arguments of a call by name; positional arguments beyond the parameters are dropped."""
     part = PARTS[key].get(call.name)
     names = parameters(part) if part else []
     return {**dict(zip(names, call.args, strict=False)), **call.kwargs}
 
 
 def parameters(part: type[Part]) -> list[str]:
-    """The arguments of a part in order: its own first, then those that all of its kind take."""
-    return [n for n in dict.fromkeys([*part.__annotations__, *part.model_fields]) if n != "kind"]
+    """The parameters of a part in order: its own first, then those that it inherits."""
+    own = [name for name in part.__annotations__ if name in part.model_fields]
+    return [name for name in dict.fromkeys([*own, *part.model_fields]) if name != "kind"]
 
 
-def bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[str, object] | None:
-    """Bind a call's arguments to parameter names, or None where that fails."""
+def _bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[str, object] | None:
+    """Bind the arguments of a call to parameters; returns None after adding to `faults`."""
     before = len(faults)
     if len(call.args) > len(names):
         takes = f"at most {len(names)} argument{'s' * (len(names) != 1)}" if names else "no arguments"
-        faults.append(Fault(key, f"{call.name} takes {takes}, and {len(call.args)} are given"))
+        faults.append(Fault(key, f"{call.name} takes {takes}, found {len(call.args)}"))
     bound = dict(zip(names, call.args, strict=False))
     for name, value in call.kwargs.items():
         if name not in names:
-            help = did_you_mean(name, names) if names else f"write {call.name} alone"
+            help = did_you_mean(name, names) if names else f"write {call.name} without arguments"
             faults.append(Fault(key, f"{call.name} has no argument named {name}", help))
         elif name in bound:
             faults.append(Fault(key, f"{name} of {call.name} is given twice"))
         bound[name] = value
     if len(faults) > before:
         return None
-    return {name: plain(value) for name, value in bound.items()}
+    return {name: _argument(value) for name, value in bound.items()}
 
 
-def plain(value: object) -> object:
-    """An argument as fields take it: a list as a tuple, a bare word as a text."""
+def _argument(value: object) -> object:
+    """An argument as the type of a field: a list becomes a tuple, a bare word a string."""
     if isinstance(value, Call) and not value.args and not value.kwargs:
         return value.name
     return tuple(value) if isinstance(value, list) else value
@@ -146,13 +134,16 @@ P = TypeVar("P", bound=Part)
 
 
 def validated(part: type[P], values: Mapping[str, object], key: str | None, faults: list[Fault]) -> P | None:
-    """Make a part of its values; faults go under `key`, or under the field's own name."""
+    """Create a part from its values; returns None after adding to `faults`.
+
+    Faults are reported for the entry `key`, or where that is None for the field itself.
+    """
     try:
         return part(**values)
     except ValidationError as error:
         for detail in error.errors():
             field = str(detail["loc"][0])
-            owner = "" if key is None else f" of {part.model_fields['kind'].default}"
+            owner = "" if key is None else f" of {kind_of(part)}"
             faults.append(Fault(key or field, sentence(f"{field}{owner}", detail)))
         return None
 
@@ -172,14 +163,15 @@ REQUIREMENTS = {
     "order": "must have its lower bound first",
     "literal_error": "must be {expected}",
 }
+"""What each kind of pydantic error requires of a value."""
 
 
 def sentence(what: str, detail: Any) -> str:
-    """Say a pydantic error as a sentence about the recipe."""
+    """Describe a pydantic error as a sentence about the recipe."""
     if detail["type"] == "missing":
         return f"{what} has too few values" if len(detail["loc"]) > 1 else f"{what} is missing"
     if detail["type"] == "too_long":
         return f"{what} has too many values"
     template = REQUIREMENTS.get(detail["type"])
-    requirement = template.format(**detail.get("ctx", {})) if template else f"is refused ({detail['msg']})"
-    return f"{what} {requirement}, and is {spell(detail['input'])}"
+    requirement = template.format(**detail.get("ctx", {})) if template else f"is invalid ({detail['msg']})"
+    return f"{what} {requirement}, found {spell(detail['input'])}"

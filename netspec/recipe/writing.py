@@ -1,4 +1,4 @@
-"""A recipe as text: the `train` section that says all of it, which reads back as the same recipe."""
+"""Writing a recipe as a `train` section, which reads back as the same recipe."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from netspec.recipe.parts import Part
 
 
 def write(recipe: Part, citation: str | None = None) -> str:
-    """Write every entry of a recipe, defaults too.
+    """Write every entry of a recipe, including defaults.
 
     Raises:
-        ValueError: a text holds a quote or a newline, which texts of the language cannot.
+        ValueError: a string contains a quote or a newline, which strings in specs cannot.
     """
     entries = ((name, getattr(recipe, name)) for name in type(recipe).model_fields if name != "kind")
     lines = [f"  {name}: {text(value)}" for name, value in entries if value is not None]
@@ -20,7 +20,7 @@ def write(recipe: Part, citation: str | None = None) -> str:
 
 
 def text(value: object) -> str:
-    """One value as the language writes it, numbers to their last digit."""
+    """A value in the language of specs; numbers are written in full precision."""
     match value:
         case Part():
             return part(value)
@@ -36,8 +36,9 @@ def text(value: object) -> str:
 
 
 def quoted(value: str) -> str:
+    """A string in quotes; raises ValueError for one with quotes or newlines."""
     if '"' in value or "\n" in value:
-        raise ValueError(f"a text cannot hold quotes and newlines, as {value!r} does")
+        raise ValueError(f"a string in a spec cannot contain quotes or newlines: {value!r}")
     return f'"{value}"'
 
 
@@ -49,11 +50,11 @@ def part(value: Part) -> str:
 
 
 class Raw(str):
-    """A text that is in the language already."""
+    """Text that is already in the language of specs."""
 
 
 def as_call(value: Part) -> Call:
-    """A part of a recipe as the call that makes it."""
+    """The call that creates a part of a recipe."""
     given = {n: getattr(value, n) for n in type(value).model_fields if n != "kind"}
     given = {n: v for n, v in given.items() if v is not None}
     if isinstance(value, Start):

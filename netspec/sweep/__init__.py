@@ -1,1 +1,5 @@
-"""Sweeps: a training for every combination of settings."""
+"""Sweeps: a training run for every combination of settings and seeds."""
+
+from netspec.sweep.runs import Result, Row, SweepInterrupted, run_sweep
+
+__all__ = ["Result", "Row", "SweepInterrupted", "run_sweep"]

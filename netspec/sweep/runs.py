@@ -1,9 +1,10 @@
-"""`netspec sweep`: a training for every combination of settings and seeds, and a table of how they ended."""
+"""The runs of a sweep: each is trained in its own process and folder, and resumed if it was interrupted."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -13,152 +14,168 @@ from pathlib import Path
 from typing import Any
 
 from netspec.checker import Report
-from netspec.checkpoint.log import flat, read_log
 from netspec.checkpoint.spec import entry, restore
-from netspec.checkpoint.store import explained, load, save_json
-from netspec.errors import TrainError
+from netspec.checkpoint.store import CHECKPOINT, flatten, load, read_log, save_json, write_errors
+from netspec.errors import NetspecError, TrainError
 from netspec.sweep.grid import Point
-from netspec.training.interrupt import interrupts
+from netspec.training.callbacks import stop_signals
 
-STATE, OUTPUT, CHECKPOINT = "sweep.json", "output.txt", "checkpoint.pt"
-ENDED_BY = {128 + number: number for number in (signal.SIGINT, signal.SIGTERM)}
-"""The exit statuses of runs that a signal ended."""
+STATE, OUTPUT = "sweep.json", "output.txt"
+SIGNAL_STATUS = {128 + number: number for number in (signal.SIGINT, signal.SIGTERM)}
+"""The exit statuses of runs that were ended by a signal."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Result:
-    """How one run ended: its parameters, its last and best top-1 error, and its time; or what went wrong."""
+    """The result of one run: parameters, last and best top-1 error (0 to 1), and seconds; or its error."""
 
     point: Point
     params: int = 0
     final: float = 0.0
     best: float = 0.0
     seconds: float = 0.0
-    fault: str = ""
+    error: str = ""
 
 
-class Interrupted(Exception):
-    """A signal ended the sweep, Ctrl-C's or `kill`'s; runs that were finished stay finished."""
+@dataclass(frozen=True)
+class Row:
+    """The results of one combination of settings, one for each seed; `failed` counts the failed runs."""
 
-    def __init__(self, signal: int) -> None:
-        super().__init__(signal)
+    settings: tuple[str, ...]
+    label: str
+    results: tuple[Result, ...]
+    failed: int
+
+
+class SweepInterrupted(NetspecError):
+    """A sweep that was ended by the signal `signal`; the same sweep continues it."""
+
+    def __init__(self, folder: Path, signal: int) -> None:
+        super().__init__(f"interrupted: run the same command again to continue the sweep in {folder}")
         self.signal = signal
 
 
-def run_all(
+def run_sweep(
     spec: str,
     points: Sequence[Point],
     options: Sequence[str],
     out: Path,
     check: Callable[[Point], Report],
-    say: Callable[[str], object],
-) -> list[Result]:
-    """Train every point in a process and a folder of its own; those that were finished before are not run,
-    and one that was cut off goes on.
+) -> list[Row]:
+    """Train every point of a grid with `netspec train`, and combine the results of each over seeds.
 
-    `options` go to `netspec train` as they are; `say` hears a line about each run. A run that fails does not
-    end the others.
+    `options` are further arguments of the command. Finished runs are not repeated, and an interrupted one is
+    resumed. A failed run does not stop the sweep.
 
     Raises:
-        TrainError: a folder holds a run of other options or of another spec, or cannot be written.
-        Interrupted: Ctrl-C or SIGTERM; the run under way was saved by it.
+        TrainError: a folder belongs to a run with other options or another spec, or cannot be written.
+        SweepInterrupted: Ctrl-C or SIGTERM; the current run has saved a checkpoint.
     """
-    results = []
+    results: dict[tuple[str, ...], list[Result]] = {}
     for number, point in enumerate(points, 1):
         folder = out / point.folder
-        line = _line(spec, point, options)
-        state = {"arguments": line, "spec": _fingerprint(check(point))}
+        command = _arguments(spec, point, options)
+        state = {"arguments": command, "spec": _hash(check(point))}
         name = f"{number}/{len(points)} {point.folder}"
-        before = _state(folder, state)
-        if before.get("finished"):
-            results.append(_result(point, folder, before))
-            say(f"{name}: {results[-1].fault or 'finished before'}")
-            continue
-        say(f"{name}: training")
-        results.append(_train(point, folder, line, state))
-        fault = results[-1].fault
-        say(f"{name}: {fault}" if fault else f"{name}: top-1 error {results[-1].final:.2%}")
-    return results
+        previous = _read_state(folder, state)
+        if previous.get("finished"):
+            result = _read_result(point, folder, previous)
+            logger.info("%s: %s", name, result.error or "already finished")
+        else:
+            logger.info("%s: training", name)
+            result = _train(point, folder, command, state, out)
+            logger.info("%s: %s", name, result.error or f"top-1 error {result.final:.2%}")
+        results.setdefault(point.settings, []).append(result)
+    return [combine(own) for own in results.values()]
 
 
-def _line(spec: str, point: Point, options: Sequence[str]) -> list[str]:
-    """What stands behind `netspec train`, but for the folder."""
+def combine(results: Sequence[Result]) -> Row:
+    """Combine the results of one combination of settings."""
+    finished = tuple(r for r in results if not r.error)
+    point = results[0].point
+    return Row(point.settings, point.label, finished, len(results) - len(finished))
+
+
+def _arguments(spec: str, point: Point, options: Sequence[str]) -> list[str]:
+    """The arguments of `netspec train`, without the folder."""
     seed = [] if point.seed is None else ["--seed", str(point.seed)]
     return [spec, *(word for setting in point.settings for word in ("--set", setting)), *seed, *options]
 
 
-def _fingerprint(report: Report) -> str:
-    """A hash of the texts of a spec and the files that it uses."""
+def _hash(report: Report) -> str:
+    """A hash of the text of a spec and of the files that it uses."""
     texts = [source.text for source in (report.source, *report.used)]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
-def _state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """What an earlier sweep noted of a run, nothing where there was none."""
+def _read_state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """The recorded state of a run, empty for a new one; raises TrainError when it is another run's."""
     if not folder.exists():
         return {}
     try:
-        before = json.loads((folder / STATE).read_text("utf-8"))
+        previous = json.loads((folder / STATE).read_text("utf-8"))
     except (OSError, ValueError):
-        before = None
-    if not isinstance(before, dict):
-        message = f"{folder} is not of a sweep"
-        raise TrainError(f"{message}: name another folder with --out, or remove it")
-    if before.get("arguments") != state["arguments"]:
-        told = " ".join(map(str, before.get("arguments") or ["none"]))
-        raise TrainError(f"{folder} was run with other options ({told}): name another folder with --out")
-    if before.get("spec") != state["spec"]:
-        raise TrainError(f"{folder} was run with another text of the spec: name another folder with --out")
-    return before
+        previous = None
+    if not isinstance(previous, dict):
+        raise TrainError(f"{folder} does not belong to a sweep: choose another `out`, or remove it")
+    if previous.get("arguments") != state["arguments"]:
+        options = " ".join(map(str, previous.get("arguments") or ["none"]))
+        raise TrainError(f"{folder} was trained with other options ({options}): choose another `out`")
+    if previous.get("spec") != state["spec"]:
+        raise TrainError(f"the spec has changed since {folder} was trained: choose another `out`")
+    return previous
 
 
-def _train(point: Point, folder: Path, line: Sequence[str], state: dict[str, Any]) -> Result:
-    """Run `netspec train` in a process of its own, from its checkpoint where it has one, and note its end."""
-    command = [sys.executable, "-m", "netspec", "train", *line, "--out", str(folder)]
+def _train(point: Point, folder: Path, arguments: Sequence[str], state: dict[str, Any], out: Path) -> Result:
+    """Train or resume a run in a process of its own, and record that it is finished."""
+    command = [sys.executable, "-m", "netspec", "train", *arguments, "--out", str(folder)]
     if (folder / CHECKPOINT).exists():
         command = [sys.executable, "-m", "netspec", "train", "--resume", str(folder)]
-    with explained(folder):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     save_json(folder / STATE, state | {"finished": False})
-    with explained(folder / OUTPUT), (folder / OUTPUT).open("ab") as file:
-        status = _wait(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT))
+    with write_errors(folder / OUTPUT), (folder / OUTPUT).open("ab") as file:
+        status = _wait(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT), out)
     if status:
-        return Result(point, fault=f"failed with status {status}: {_last_words(folder / OUTPUT)}")
+        return Result(point, error=f"failed with status {status}: {_last_error(folder / OUTPUT)}")
     state |= {"finished": True, "seconds": sum(row.get("seconds", 0.0) for row in read_log(folder))}
-    result = _result(point, folder, state)
-    if not result.fault:
+    result = _read_result(point, folder, state)
+    if not result.error:
         save_json(folder / STATE, state)
     return result
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a run; a signal reaches it too, it ends with a checkpoint, and Interrupted is raised."""
+def _wait(process: subprocess.Popen[bytes], out: Path) -> int:
+    """Wait for a run and return its status; a signal is passed on to it, and raises SweepInterrupted."""
+    received: list[int] = []
 
     def pass_on(number: int) -> None:
+        received.append(number)
         if number == signal.SIGTERM:  # a terminal sends Ctrl-C to the run itself
             process.terminate()
 
-    with interrupts(pass_on) as interrupt:
+    with stop_signals(pass_on):
         status = process.wait()
-    if interrupt.requested or status in ENDED_BY:
-        raise Interrupted(interrupt.signal or ENDED_BY[status])
+    if received or status in SIGNAL_STATUS:
+        raise SweepInterrupted(out, received[0] if received else SIGNAL_STATUS[status])
     return status
 
 
-def _last_words(path: Path) -> str:
-    """The error that a run ended with, or its last line."""
+def _last_error(path: Path) -> str:
+    """The last error in the output of a run, or its last line."""
     lines = [line for line in path.read_text("utf-8", errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("error", "Error"))]
-    return ([*lines[-1:], *errors] or ["it said nothing"])[-1]
+    return ([*lines[-1:], *errors] or ["no output"])[-1]
 
 
-def _result(point: Point, folder: Path, state: dict[str, Any]) -> Result:
-    """Read how a finished run ended out of its files."""
+def _read_result(point: Point, folder: Path, state: dict[str, Any]) -> Result:
+    """The result of a finished run, from its files."""
     try:
-        errors = [float(flat(row)["val_top1_error"]) for row in read_log(folder)]
+        errors = [float(flatten(row)["val_top1_error"]) for row in read_log(folder)]
         path = folder / CHECKPOINT
         params = restore(entry(load(path), "about", dict, path), path).totals.params
         return Result(point, params, errors[-1], min(errors), float(state["seconds"]))
     except (TrainError, KeyError, IndexError, TypeError, ValueError) as error:
-        told = error if isinstance(error, TrainError) else f"{folder} has no whole log"
-        return Result(point, fault=f"{told}: remove {folder} to train it again")
+        reason = error if isinstance(error, TrainError) else f"the log in {folder} is incomplete"
+        return Result(point, error=f"{reason}: remove {folder} to train it again")

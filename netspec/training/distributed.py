@@ -1,4 +1,4 @@
-"""Several processes that train one network together, each with its share of every batch (torchrun)."""
+"""Training in several processes that torchrun starts: communication, and sharded weights (FSDP2)."""
 
 from __future__ import annotations
 
@@ -6,62 +6,72 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from netspec.errors import TrainError
 
 T = TypeVar("T")
-LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
-"""What torch.distributed says on a CPU where another process is gone."""
+PEER_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+"""What torch.distributed's errors say on a CPU when another process has ended."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all; alone, every method gives back what it takes."""
+    """This process among `world` processes; with one, every method returns its argument."""
 
     rank: int = 0
     world: int = 1
     local_rank: int = 0
 
     @property
-    def first(self) -> bool:
-        """Whether this is the process that writes files and tells the user."""
+    def is_first(self) -> bool:
+        """Whether this process writes the files and reports to the user."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """Add up tensors of one shape over all processes."""
+        """The sum of a tensor over all processes."""
         if self.world > 1:
             values = values.clone()
             dist.all_reduce(values)
         return values
 
     def any(self, *flags: bool) -> list[bool]:
-        """For each flag, whether any process raises it."""
+        """For each flag, whether it is true in any process."""
         if self.world == 1:
             return list(flags)
         raised = torch.tensor([float(flag) for flag in flags])
-        dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=_control())
+        dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=_cpu_group())
         return [bool(value) for value in raised.tolist()]
 
-    def same(self, value: T) -> T:
-        """The first process's value, a plain one, in all."""
+    def broadcast(self, value: T) -> T:
+        """The first process's value, of built-in types, in all processes."""
         if self.world == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, group=_control())
+        dist.broadcast_object_list(box, src=0, group=_cpu_group())
         return box[0]
 
     def wait(self) -> None:
-        """Go on when all processes are here."""
+        """Wait until every process calls this."""
         if self.world > 1:
-            dist.barrier(group=_control())
+            dist.barrier(group=_cpu_group())
 
-    def share_buffers(self, module: nn.Module) -> None:
-        """Give every process the first one's buffers, such as the averages of batch normalisation."""
+    @contextlib.contextmanager
+    def first_goes_first(self) -> Iterator[None]:
+        """Run a block in the first process before the others, which then find its downloads in the cache."""
+        if not self.is_first:
+            self.wait()
+        yield
+        if self.is_first:
+            self.wait()
+
+    def broadcast_buffers(self, module: nn.Module) -> None:
+        """Copy the first process's buffers, such as batch norm's running averages, to all processes."""
         if self.world > 1:
             for buffer in module.buffers():
                 dist.broadcast(buffer, src=0)
@@ -70,17 +80,17 @@ class Processes:
 _groups: dict[str, dist.ProcessGroup] = {}
 
 
-def _control() -> dist.ProcessGroup:
-    """The processes as they talk over the CPU, so that a word costs no wait for the devices."""
-    return _groups["control"]
+def _cpu_group() -> dist.ProcessGroup:
+    """All processes, communicating over the CPU without waiting for the devices."""
+    return _groups["cpu"]
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[Processes]:
-    """Join the processes that torchrun started, or be alone where it did not.
+def join_processes(device: str) -> Iterator[Processes]:
+    """Join the processes that torchrun started; outside torchrun, this process is the only one.
 
     Raises:
-        TrainError: the processes cannot reach each other, or one of them has ended.
+        TrainError: the processes cannot reach each other, or another one has ended.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield Processes()
@@ -92,18 +102,72 @@ def joined(device: str) -> Iterator[Processes]:
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
         group = dist.new_group(backend="gloo")
-        assert isinstance(group, dist.ProcessGroup), "every process is in the group of all"
-        _groups["control"] = group
+        assert isinstance(group, dist.ProcessGroup), "every process belongs to the group"
+        _groups["cpu"] = group
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise TrainError(f"process {rank} of {world} cannot reach the others: {reason}") from error
     try:
         yield Processes(rank, world, local)
     except RuntimeError as error:
-        if not any(sign in str(error) for sign in LOST):
+        if not any(text in str(error) for text in PEER_LOST):
             raise
-        message = f"process {rank} of {world} has lost another one, which says why it ended"
+        message = f"process {rank} of {world} stopped because another process ended: see its error"
         raise TrainError(message) from error
     finally:
         _groups.clear()
         dist.destroy_process_group()
+
+
+# Weights on several devices
+
+
+def parallelize(module: nn.Module, processes: Processes, *, shard: bool) -> nn.Module:
+    """The module as all processes train it: replicated in each (DDP), or with `shard` split (FSDP2)."""
+    if processes.world == 1:
+        return module
+    if not shard:
+        device = next(module.parameters()).device
+        return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None)
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh(next(module.parameters()).device.type, (dist.get_world_size(),))
+    for child in module.children():
+        if any(True for _ in child.parameters()):
+            fully_shard(child, mesh=mesh)
+    fully_shard(module, mesh=mesh)
+    return module
+
+
+def is_sharded(module: nn.Module) -> bool:
+    """Whether the weights of a module are split over processes."""
+    if not dist.is_available() or not dist.is_initialized():
+        return False
+    from torch.distributed.fsdp import FSDPModule
+
+    return isinstance(module, FSDPModule)
+
+
+def gather_states(
+    module: nn.Module, optimizer: torch.optim.Optimizer | None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The complete weights and optimizer state on the CPU of the first process; every process calls this."""
+    from torch.distributed.checkpoint import state_dict as dcp
+
+    options = dcp.StateDictOptions(full_state_dict=True, cpu_offload=True)
+    found = dcp.get_model_state_dict(module, options=options)
+    weights = {name: value for name, value in found.items() if isinstance(value, Tensor)}
+    state = {} if optimizer is None else dcp.get_optimizer_state_dict(module, optimizer, options=options)
+    return weights, dict(state)
+
+
+def scatter_states(
+    module: nn.Module, optimizer: torch.optim.Optimizer, weights: dict[str, Tensor], state: dict[str, Any]
+) -> None:
+    """Load complete weights and optimizer state into the shards of this process."""
+    from torch.distributed.checkpoint import state_dict as dcp
+
+    options = dcp.StateDictOptions(full_state_dict=True)
+    dcp.set_model_state_dict(module, {**weights}, options=options)
+    dcp.set_optimizer_state_dict(module, optimizer, state, options=options)

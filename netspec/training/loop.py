@@ -1,4 +1,4 @@
-"""The steps of a training run, and its epochs."""
+"""The epochs and steps of a training run, its validation, and when its files are written."""
 
 from __future__ import annotations
 
@@ -10,190 +10,187 @@ from contextlib import nullcontext
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from netspec.checkpoint.store import save
+from netspec.checkpoint.store import BEST, CHECKPOINT, save
 from netspec.datasets.base import Batch
 from netspec.errors import TrainError
-from netspec.evaluation.scoring import Score, evaluate
-from netspec.training import state
-from netspec.training.divergence import exploded
-from netspec.training.interrupt import Interrupt
-from netspec.training.meter import Meter
-from netspec.training.report import EpochReport, Tick
-from netspec.training.sharding import sharded
-from netspec.training.state import Run
+from netspec.evaluation.metrics import Score, score_batches
+from netspec.training.callbacks import EpochReport, Progress
+from netspec.training.distributed import is_sharded
+from netspec.training.loss import Meter, divergence_warning
+from netspec.training.state import RunState, checkpoint_content, evaluated_weights
 from netspec.transforms.augment import mixed, mixes
 from netspec.transforms.crops import View
 from netspec.transforms.seeds import generator, stream_seed
 
-CHECKPOINT, WEIGHTS, BEST, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "recipe.net"
 
-
-def train_epoch(run: Run, epoch: int, interrupt: Interrupt) -> bool:
-    """Train from where the run stands to the end of an epoch; False where it was interrupted."""
-    done = run.step - epoch * run.batches.steps
+def train_epoch(state: RunState, epoch: int) -> bool:
+    """Train up to the end of an epoch, counted from 0; returns False when the run is stopped before it."""
+    done = state.step - epoch * state.batches.steps
     if not done:
-        run.meter = Meter(run.machine.device, run.processes.sum)
-    run.trained.train()
-    for images, labels in run.meter.wait_for(run.batches.train(epoch, done)):
-        _step(run, epoch, images, labels)
-        look = run.meter.due()
-        if look:
-            _show(run)
-        overdue = look and time.perf_counter() - run.saved > run.save_every
-        ends, saves = run.processes.any(interrupt.requested, overdue)
-        if ends:
-            interrupt.signal = interrupt.signal or 15
-            _show(run)
+        state.meter = Meter(state.execution.device, state.processes.sum)
+    state.trained.train()
+    for images, labels in state.meter.timed(state.batches.train(epoch, done)):
+        train_step(state, epoch, images, labels)
+        due = state.meter.due()
+        if due:
+            report_progress(state)
+        overdue = due and time.perf_counter() - state.saved > state.config.save_seconds
+        stops, saves = state.processes.any(bool(state.stop_signal), overdue)
+        if stops:
+            state.stop()
+            report_progress(state)
             return False
         if saves:
-            save_checkpoint(run)
-    run.meter.stop()
-    _show(run)
-    run.training_seconds += run.meter.seconds
+            save_checkpoint(state)
+    state.meter.stop()
+    report_progress(state)
+    state.training_seconds += state.meter.seconds
     return True
 
 
-def _step(run: Run, epoch: int, images: Tensor, labels: Tensor) -> None:
-    """Update the weights by one batch, worked on in as many parts as the recipe says."""
-    run.rate.before_step(run.step)
-    run.machine.seed(stream_seed(run.recipe.seed, epoch, run.step, 2 + run.processes.rank))
-    images, targets = _mixed(run, epoch, images, labels)
-    size = -(-len(labels) // run.recipe.accumulate)
+def train_step(state: RunState, epoch: int, images: Tensor, labels: Tensor) -> None:
+    """Update the weights with one batch, processed in as many parts as the recipe's `accumulate`."""
+    state.schedule.before_step(state.step)
+    state.execution.seed(stream_seed(state.recipe.seed, epoch, state.step, 2 + state.processes.rank))
+    images, targets = _mix(state, epoch, images, labels)
+    size = -(-len(labels) // state.recipe.accumulate)
     parts = list(zip(images.split(size), labels.split(size), targets.split(size), strict=True))
-    run.optimizer.zero_grad()
-    for k, (some, classes, wanted) in enumerate(parts):
-        last = k == len(parts) - 1
-        alone = isinstance(run.trained, DistributedDataParallel) and not last
-        with run.trained.no_sync() if alone else nullcontext():  # type: ignore[operator]
-            with run.machine.autocast():
-                outputs = run.trained(some)
-            loss, logits = run.objective(outputs, wanted)
-            run.scaler.scale(loss * (len(some) / len(labels))).backward()
-        run.meter.count(loss.detach(), logits.detach(), classes)
-    if run.recipe.clip_grad_norm is not None:
-        run.scaler.unscale_(run.optimizer)
-        nn.utils.clip_grad_norm_(run.module.parameters(), run.recipe.clip_grad_norm)
-    run.scaler.step(run.optimizer)
-    run.scaler.update()
-    run.step += 1
-    if run.average:
-        run.average.see(run.module, run.step)
-    if warning := run.watch.see(run.step, loss.detach() / run.objective.weight):
-        run.progress.warn(warning)
+    state.optimizer.zero_grad()
+    for number, (part_images, part_labels, part_targets) in enumerate(parts, 1):
+        unsynchronised = isinstance(state.trained, DistributedDataParallel) and number < len(parts)
+        with state.trained.no_sync() if unsynchronised else nullcontext():  # type: ignore[operator]
+            with state.execution.autocast():
+                outputs = state.trained(part_images)
+            loss, logits = state.objective(outputs, part_targets)
+            state.scaler.scale(loss * (len(part_images) / len(labels))).backward()
+        state.meter.add(loss.detach(), logits.detach(), part_labels)
+    if state.recipe.clip_grad_norm is not None:
+        state.scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.module.parameters(), state.recipe.clip_grad_norm)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.step += 1
+    if state.average:
+        state.average.update(state.module, state.step)
+    if warning := state.dead_loss.update(state.step, loss.detach() / state.objective.total_weight):
+        state.warn(warning)
 
 
-def _mixed(run: Run, epoch: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The batch with its targets, blended where the recipe blends images."""
-    if not mixes(run.recipe):
+def _mix(state: RunState, epoch: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """A batch and its targets, mixed when the recipe has MixUp or CutMix."""
+    if not mixes(state.recipe):
         return images, labels
-    stream = generator(run.recipe.seed, epoch, 2, run.step)
-    return mixed(images, labels, run.classes, run.recipe, stream)
+    stream = generator(state.recipe.seed, epoch, 2, state.step)
+    return mixed(images, labels, state.classes, state.recipe, stream)
 
 
-def _show(run: Run) -> None:
-    """Report where the epoch stands; raises TrainError where the loss is no longer a number."""
-    meter = run.meter
-    check_number(run, meter.loss)
-    epochs_left = run.recipe.epochs - run.epochs
-    step = run.step - run.epochs * run.batches.steps
-    seconds_left = (epochs_left * run.batches.steps - step) * meter.seconds / max(step, 1)
-    seconds_left += epochs_left * run.validation_seconds / max(run.epochs, 1)
-    speed = meter.speed * (1 if meter.stopped else run.processes.world)
-    run.progress.tick(
-        Tick(run.epochs + 1, step, meter.loss, meter.accuracy, speed, seconds_left, meter.waiting)
-    )
+def report_progress(state: RunState) -> None:
+    """Call `on_progress` of the callbacks; raises TrainError when the loss is not finite."""
+    meter = state.meter
+    check_finite(state, meter.loss)
+    epochs_left = state.recipe.epochs - state.epoch
+    step = state.step - state.epoch * state.batches.steps
+    seconds_left = (epochs_left * state.batches.steps - step) * meter.seconds / max(step, 1)
+    seconds_left += epochs_left * state.validation_seconds / max(state.epoch, 1)
+    speed = meter.speed * (1 if meter.stopped else state.processes.world)
+    progress = Progress(state.epoch + 1, step, meter.loss, meter.accuracy, speed, seconds_left, meter.waiting)
+    for callback in state.callbacks:
+        callback.on_progress(state, progress)
 
 
-def validate(run: Run, interrupt: Interrupt) -> Score | None:
-    """Score the network on the centre crops, or nothing after an interrupt."""
+def validate(state: RunState) -> Score | None:
+    """Score the network on the centre crops; returns None when the run is stopped meanwhile."""
     started = time.perf_counter()
-    score = scored(run, interrupt, "center_crop")
-    run.validation_seconds += time.perf_counter() - started
+    score = score_view(state, "center_crop")
+    state.validation_seconds += time.perf_counter() - started
     if score is not None:
-        check_number(run, score.loss)
+        check_finite(state, score.loss)
     return score
 
 
-def scored(run: Run, interrupt: Interrupt, view: View) -> Score | None:
-    """Score the network by a view, or nothing after an interrupt in any process."""
-    run.processes.share_buffers(run.scored)
-    batches = run.batches.validate(view)
-    watched = in_step(run, batches, interrupt) if sharded(run.module) else interrupt.until(batches)
-    with run.machine.autocast():
-        score = evaluate(run.scored, watched, run.processes)
-    (ends,) = run.processes.any(interrupt.requested)
-    if ends:
-        interrupt.signal = interrupt.signal or 15
+def score_view(state: RunState, view: View) -> Score | None:
+    """Score the network on the validation images; returns None when any process is stopped meanwhile."""
+    state.processes.broadcast_buffers(state.evaluated)
+    batches = state.batches.validate(view)
+    watched = in_lockstep(state, batches) if is_sharded(state.module) else state.until_stopped(batches)
+    with state.execution.autocast():
+        score = score_batches(state.evaluated, watched, state.processes.sum)
+    (stops,) = state.processes.any(bool(state.stop_signal))
+    if stops:
+        state.stop()
         return None
     return score
 
 
-def in_step(run: Run, batches: Iterable[Batch], interrupt: Interrupt) -> Iterator[Batch]:
-    """As many batches in every process, empty ones at the end, since all gather sharded weights together."""
+def in_lockstep(state: RunState, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same number of batches in every process, because all gather sharded weights together.
+
+    A process that runs out of images gets empty batches.
+
+    Raises:
+        TrainError: a process has no image at all.
+    """
     iterator, last = iter(batches), None
     while True:
         item = next(iterator, None)
-        more, ends = run.processes.any(item is not None, interrupt.requested)
-        if not more or ends:
+        more, stops = state.processes.any(item is not None, bool(state.stop_signal))
+        if not more or stops:
             return
         if item is None and last is None:
-            raise TrainError("a process has no image to validate on: train with fewer processes")
+            raise TrainError("a process has no validation image: train with fewer processes")
         last = item or last
         if last is not None:
             yield item or (last[0][:0], last[1][:0])
 
 
-def finish_epoch(run: Run, score: Score) -> None:
-    """Log, save and show one epoch; the checkpoint comes last, since going on repeats what follows it."""
-    run.epochs += 1
-    run.final = score
-    rate = run.rate.now
-    run.rate.after_epoch(score.top1_error)
-    improved = run.best is None or score.top1_error < run.best.top1_error
+def finish_epoch(state: RunState, score: Score) -> None:
+    """Record one epoch and write its checkpoint, last of its files: a killed run repeats what follows it."""
+    state.epoch += 1
+    state.final = score
+    rate = state.schedule.current
+    state.schedule.after_epoch(score.top1_error)
+    improved = state.best is None or score.top1_error < state.best.top1_error
     report = EpochReport(
-        epoch=run.epochs,
+        epoch=state.epoch,
         lr=rate,
-        loss=run.meter.loss,
-        accuracy=run.meter.accuracy,
+        loss=state.meter.loss,
+        accuracy=state.meter.accuracy,
         val=score,
         improved=improved,
-        images_per_second=run.meter.speed,
-        seconds=time.perf_counter() - run.meter.started + run.meter.before,
-        waiting=run.meter.waiting,
+        images_per_second=state.meter.speed,
+        seconds=time.perf_counter() - state.meter.started + state.meter.before,
+        waiting=state.meter.waiting,
     )
     if improved:
-        run.best, run.best_epoch = score, run.epochs
-        save_weights(run, BEST)
-    if run.log:
-        run.log.epoch(report, run.step)
-    save_checkpoint(run)
-    run.progress.epoch(report)
-    if warning := exploded(run.meter.loss / run.objective.weight, run.classes, rate):
-        run.progress.warn(warning)
+        state.best, state.best_epoch = score, state.epoch
+        save_weights(state, BEST)
+    for callback in state.callbacks:
+        callback.on_epoch_end(state, report)
+    save_checkpoint(state)
+    for callback in state.callbacks:
+        callback.on_epoch_saved(state, report)
+    if warning := divergence_warning(state.meter.loss / state.objective.total_weight, state.classes, rate):
+        state.warn(warning)
 
 
-def save_checkpoint(run: Run) -> None:
-    """Write the checkpoint; all processes call this together."""
-    content = state.content(run)
-    if run.processes.first:
-        save(run.out / CHECKPOINT, content)
-    run.saved = time.perf_counter()
+def save_checkpoint(state: RunState) -> None:
+    """Write the checkpoint; every process must call this."""
+    content = checkpoint_content(state)
+    if state.processes.is_first:
+        save(state.out / CHECKPOINT, content)
+    state.saved = time.perf_counter()
 
 
-def save_weights(run: Run, name: str) -> None:
-    """Write the weights that are validated; all processes call this together."""
-    weights = state.weights_of(run)
-    if run.processes.first:
-        save(run.out / name, weights)
+def save_weights(state: RunState, name: str) -> None:
+    """Write the weights that are validated; every process must call this."""
+    weights = evaluated_weights(state)
+    if state.processes.is_first:
+        save(state.out / name, weights)
 
 
-def check_number(run: Run, loss: float) -> None:
-    """Raise TrainError, with what was kept, where the loss is no number."""
+def check_finite(state: RunState, loss: float) -> None:
+    """Raise TrainError, naming the last checkpoint, when the loss is not finite."""
     if not math.isfinite(loss):
-        kept = f"step {run.epochs * run.batches.steps:,} is kept in {run.out / CHECKPOINT}"
-        if run.epochs:
-            kept = f"epoch {run.epochs} is kept in {run.out / CHECKPOINT}"
-        message = (
-            f"the loss is no longer a number in epoch {run.epochs + 1}, at learning rate {run.rate.now:.3g}"
-        )
-        raise TrainError(f"{message}: lower it with --lr ({kept})")
+        where = f"in epoch {state.epoch + 1}, at learning rate {state.schedule.current:.3g}"
+        kept = f"the last checkpoint is {state.out / CHECKPOINT}"
+        raise TrainError(f"the loss is not finite {where}: use a smaller `lr` ({kept})")

@@ -1,47 +1,207 @@
-"""What training minimises: the loss of the main output, and those of auxiliary heads by their weights."""
+"""The loss: the function that training minimises, its averages over an epoch, and warnings about it."""
 
 from __future__ import annotations
 
+import math
+import pkgutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from netspec.graph import Net
+from netspec.recipe.objective import CrossEntropy, Loss
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Cross-entropy over a network's outputs in training, in their order, each with its weight.
-
-    `main` is the output that stays in evaluation.
-    """
+    """The weighted sum of a loss over a network's outputs; `main` is the index of the one evaluated."""
 
     weights: tuple[float, ...] = (1.0,)
     main: int = 0
-    label_smoothing: float = 0.0
+    loss: Loss = CrossEntropy()  # noqa: RUF009, a frozen value
 
     @classmethod
-    def of(cls, net: Net, label_smoothing: float) -> Objective:
-        """The objective of a network whose auxiliary heads are outputs in training."""
+    def of(cls, net: Net, loss: Loss) -> Objective:
+        """The objective of a network, whose auxiliary heads are outputs during training."""
         main = next(k for k, output in enumerate(net.outputs) if not output.training)
-        return cls(tuple(o.weight for o in net.outputs), main, label_smoothing)
+        return cls(tuple(o.weight for o in net.outputs), main, loss)
 
     @property
-    def weight(self) -> float:
-        """The weights of all outputs together: guessing gives that many times ln(classes)."""
+    def total_weight(self) -> float:
+        """The sum of the weights: guessing has that many times the loss ln(classes)."""
         return sum(self.weights)
 
     def __call__(self, outputs: Tensor | tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor]:
         """The loss, and the main output's logits, N x classes, in float32.
 
-        `targets` are class numbers, N, or shares of classes, N x classes, which may be fewer than the logits.
+        `targets` are N class numbers, or N x classes probabilities; there may be more logits than classes.
         """
-        given = (outputs,) if isinstance(outputs, Tensor) else outputs
-        logits = [output.float() for output in given]
-        loss = sum(
-            weight * cross_entropy(values, targets, label_smoothing=self.label_smoothing)
-            for weight, values in zip(self.weights, logits, strict=True)
-        )
-        assert isinstance(loss, Tensor)
-        return loss, logits[self.main]
+        logits = [o.float() for o in ((outputs,) if isinstance(outputs, Tensor) else outputs)]
+        losses = [w * self._function(x, targets) for w, x in zip(self.weights, logits, strict=True)]
+        return sum(losses[1:], losses[0]), logits[self.main]
+
+    @cached_property
+    def _function(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The torch function of the loss, with its options."""
+        return partial(pkgutil.resolve_name(self.loss.torch), **self.loss.model_dump(exclude={"kind"}))
+
+
+# Averages over an epoch
+
+READ_EVERY = 0.5
+"""Seconds between readings of the sums, because each reading waits for the device."""
+
+
+class Meter:
+    """Averages over one epoch of training: loss, accuracy, speed, and the time spent waiting for images.
+
+    Sums stay on the device until they are read. `reduce` adds a tensor up over the processes; within an epoch
+    the averages are those of this process alone.
+    """
+
+    def __init__(
+        self, device: torch.device, reduce: Callable[[Tensor], Tensor] = lambda values: values
+    ) -> None:
+        self.sums = torch.zeros(2, device=device)  # of losses times images, and of correct images
+        self.images = 0
+        self.waited = 0.0
+        self.reduce = reduce
+        self.before = 0.0
+        self.started = time.perf_counter()
+        self.stopped = 0.0
+        self.next_reading = self.started + READ_EVERY
+
+    def timed(self, batches: Iterable[T]) -> Iterator[T]:
+        """Pass batches on, counting the time spent waiting for each."""
+        iterator = iter(batches)
+        while True:
+            asked = time.perf_counter()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.waited += time.perf_counter() - asked
+            yield batch
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add the mean loss and the predictions of a step, or of a part of one."""
+        correct = (logits.argmax(1) == labels).sum()
+        self.sums += torch.stack([loss * len(labels), correct])
+        self.images += len(labels)
+
+    def due(self) -> bool:
+        """Whether it is time for the next reading."""
+        now = time.perf_counter()
+        if now < self.next_reading:
+            return False
+        self.next_reading = now + READ_EVERY
+        return True
+
+    @property
+    def loss(self) -> float:
+        """The mean loss so far; waits for the device."""
+        return self.sums[0].item() / max(self.images, 1)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of images classified correctly so far; waits for the device."""
+        return self.sums[1].item() / max(self.images, 1)
+
+    @property
+    def seconds(self) -> float:
+        """The time spent training in this epoch, including before an interruption."""
+        return self.before + (self.stopped or time.perf_counter()) - self.started
+
+    @property
+    def waiting(self) -> float:
+        """The fraction of that time spent waiting for images."""
+        return min(self.waited / max(self.seconds, 1e-9), 1.0)
+
+    @property
+    def speed(self) -> float:
+        """Training images per second."""
+        return self.images / max(self.seconds, 1e-9)
+
+    def stop(self) -> None:
+        """End the epoch: add up the sums of all processes, and stop the clock."""
+        self.sums, self.images = self._reduced()
+        self.stopped = time.perf_counter()
+
+    def _reduced(self) -> tuple[Tensor, int]:
+        values = self.reduce(torch.cat([self.sums, self.sums.new_tensor([self.images])]))
+        return values[:2], round(values[2].item())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state for a checkpoint; every process must call this."""
+        sums, images = (self.sums, self.images) if self.stopped else self._reduced()
+        return {"images": images, "sums": sums.cpu(), "waited": self.waited, "seconds": self.seconds}
+
+    def load_state_dict(self, state: Mapping[str, Any], first: bool = True) -> None:
+        """Restore the state of a checkpoint; the sums of all processes are restored in the first one."""
+        self.waited, self.before = state["waited"], state["seconds"]
+        if first:
+            self.sums.copy_(state["sums"])
+            self.images = state["images"]
+
+
+# Divergence
+
+DEAD_AFTER, DEAD_WINDOW = 2000, 500
+"""Steps before the first check for a network that learns nothing, and steps that each check averages."""
+EXPLODED = 20
+"""The multiple of the loss of guessing beyond which training has diverged."""
+
+
+def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
+    """A warning when an epoch's mean loss per output is far above that of guessing, else None.
+
+    >>> divergence_warning(2.0, 10, 0.1), divergence_warning(3e8, 10, 1e3)[:46]
+    (None, 'the loss is 3e+08, while guessing gives ln(10)')
+    """
+    guessing = math.log(max(classes, 2))
+    if loss < EXPLODED * guessing:
+        return None
+    message = f"the loss is {loss:.3g}, while guessing gives ln({classes}) = {guessing:.3f}"
+    return f"{message}: training diverged at learning rate {rate:.3g}; use a smaller `lr`"
+
+
+class DeadLossCheck:
+    """Detects a loss that stays at that of guessing, ln(classes), long after the start."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.window: Tensor | float = 0.0
+        self.done = classes < 2
+
+    def update(self, step: int, loss: Tensor) -> str | None:
+        """Add the loss of a step, counted from 1; returns a warning once, when one is due."""
+        if self.done or step <= DEAD_AFTER:
+            return None
+        self.window = self.window + loss
+        if (step - DEAD_AFTER) % DEAD_WINDOW:
+            return None
+        mean, guessing = float(self.window) / DEAD_WINDOW, math.log(self.classes)
+        self.window = 0.0
+        if abs(mean - guessing) > 0.01 * guessing:
+            return None
+        self.done = True
+        reference = f"guessing gives ln({self.classes}) = {guessing:.3f}"
+        remedy = "try another learning rate, initialisation or normalisation"
+        found = f"after {step:,} steps the loss is {mean:.3f}, and {reference}"
+        return f"{found}: the network learns nothing; {remedy}"
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state for a checkpoint."""
+        return {"window": float(self.window), "done": self.done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state of a checkpoint."""
+        self.window, self.done = state["window"], state["done"]

@@ -1,28 +1,31 @@
-"""A recipe's optimizer, over groups of parameters that share rates and decays, as torch runs it."""
+"""Optimizers over groups of parameters, the learning rate of each step, and averaged weights."""
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd, Update
-from netspec.training.sharding import sharded
+from netspec.recipe import Recipe
+from netspec.recipe.optimizers import Optimizer
+from netspec.recipe.schedules import Moment, Plateau
+from netspec.training.distributed import is_sharded
 
-FUSED = ("cpu", "cuda", "mps")
+FUSED_DEVICES = {"cpu", "cuda", "mps"}
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 
 
 class Momentum(torch.optim.SGD):
-    """Krizhevsky et al.'s update (2012, section 5): v := m v - d e w - e g; w := w + v.
+    """The update of Krizhevsky et al. (2012, section 5): v := m v - d e w - e g; w := w + v.
 
-    `torch.optim.SGD` keeps the velocity without the rate e, so that a lower rate shrinks the steps already
-    under way; here they keep their size, as in the paper and in Caffe. At a constant rate the two agree. The
-    velocity is kept as torch keeps it, divided by -e, and follows when the rate moves.
+    `torch.optim.SGD` stores the velocity without the learning rate e, so that a change of e rescales the
+    steps already accumulated; in the paper and in Caffe they keep their size. At a constant rate the two
+    agree. The velocity is stored as torch stores it, divided by -e, and rescaled when e changes.
     """
 
     def __init__(self, parameters: Iterable[Any], lr: float, **options: Any) -> None:
@@ -42,15 +45,15 @@ class Momentum(torch.optim.SGD):
         for group in self.param_groups:
             before, rate = group["velocity_lr"], group["lr"]
             if rate > 0 and rate != before:
-                self._follow(group, before / rate)
+                self._rescale(group, before / rate)
                 group["velocity_lr"] = rate
         loss: float | None = super().step(closure)
         for group, momentum in zip(self.param_groups, momenta, strict=True):
             group["momentum"] = momentum
         return loss
 
-    def _follow(self, group: dict[str, Any], scale: float) -> None:
-        """Scale the velocities: for one step by the momentum itself, which costs no pass over them."""
+    def _rescale(self, group: dict[str, Any], scale: float) -> None:
+        """Rescale the velocities; without Nesterov momentum through the momentum of one step, at no cost."""
         if not group["nesterov"]:
             group["momentum"] *= scale
             return
@@ -60,58 +63,103 @@ class Momentum(torch.optim.SGD):
             torch._foreach_mul_(velocities, scale)
 
 
-TORCH: dict[type[Update], type[Optimizer]] = {
-    Sgd: Momentum,
-    Adam: torch.optim.Adam,
-    AdamW: torch.optim.AdamW,
-    NAdam: torch.optim.NAdam,
-    RAdam: torch.optim.RAdam,
-    RmsProp: torch.optim.RMSprop,
-    AdaGrad: torch.optim.Adagrad,
-}
-
-
-FUSING = (Momentum, torch.optim.Adam, torch.optim.AdamW)
-
-
-def make_optimizer(module: nn.Module, recipe: Update) -> Optimizer:
-    """The recipe's optimizer over every parameter that learns, fused into one kernel where torch can.
-
-    A parameter group holds those of one kind: weights, biases, affine parameters of normalisations, and raw
-    tensors.
-    """
-    shared = set(Update.model_fields)
-    options = recipe.model_dump(exclude={"kind", *shared})
-    make = TORCH[type(recipe)]
+def make_optimizer(module: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
+    """Create the optimizer of a recipe over all trainable parameters, fused where torch has such a kernel."""
+    options = recipe.model_dump(exclude={"kind", *Optimizer.model_fields} - {"lr"})
+    make = pkgutil.resolve_name(recipe.torch)
     devices = {p.device.type for p in module.parameters()}
-    able = (torch.optim.Adam, torch.optim.AdamW) if sharded(module) else FUSING
-    if make in able and devices <= {*FUSED}:
-        options["fused"] = True
-    return make(list(groups(module, recipe)), **options)
+    if recipe.fused and devices <= FUSED_DEVICES and not (is_sharded(module) and make is Momentum):
+        options["fused"] = True  # SGD's fused kernel does not support sharded weights
+    optimizer: torch.optim.Optimizer = make(list(parameter_groups(module, recipe)), **options)
+    return optimizer
 
 
-def groups(module: nn.Module, recipe: Update) -> Iterator[dict[str, Any]]:
-    """The parameter groups of a module, those that would be alike as one."""
-    kinds: dict[tuple[float, float], list[Tensor]] = {}
+def parameter_groups(module: nn.Module, recipe: Optimizer) -> Iterator[dict[str, Any]]:
+    """Group a module's trainable parameters by weight decay and learning rate."""
+    groups: dict[tuple[float, float], list[Tensor]] = {}
     seen: set[Tensor] = set()
     for owner in module.modules():
         for name, parameter in owner.named_parameters(recurse=False):
             if parameter.requires_grad and parameter not in seen:
                 seen.add(parameter)
-                kinds.setdefault(treatment(owner, name, recipe), []).append(parameter)
-    for (decay, rate), parameters in kinds.items():
-        yield {"params": parameters, "weight_decay": decay, "lr": recipe.lr * rate}  # type: ignore[attr-defined]
+                groups.setdefault(decay_and_scale(owner, name, recipe), []).append(parameter)
+    for (decay, scale), parameters in groups.items():
+        yield {"params": parameters, "weight_decay": decay, "lr": recipe.lr * scale}
 
 
-def treatment(owner: nn.Module, name: str, recipe: Update) -> tuple[float, float]:
-    """The weight decay of a parameter, and by what its learning rate is multiplied."""
+def decay_and_scale(owner: nn.Module, name: str, recipe: Optimizer) -> tuple[float, float]:
+    """The weight decay of a parameter, and the factor by which its learning rate is multiplied."""
     bias = name.endswith("bias")
     if isinstance(owner, NORMS) or "Norm" in type(owner).__name__:
-        chosen = recipe.norm_weight_decay
+        decay = recipe.norm_weight_decay
     elif bias:
-        chosen = recipe.bias_weight_decay
+        decay = recipe.bias_weight_decay
     elif not name.endswith("weight"):
-        chosen = recipe.embedding_weight_decay
+        decay = recipe.embedding_weight_decay
     else:
-        chosen = None
-    return recipe.weight_decay if chosen is None else chosen, recipe.bias_lr if bias else 1.0
+        decay = None
+    return recipe.weight_decay if decay is None else decay, recipe.bias_lr if bias else 1.0
+
+
+class LearningRate:
+    """Sets the optimizer's learning rate before each step, by the recipe's schedule and validation errors."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> None:
+        self.optimizer, self.recipe, self.steps_per_epoch = optimizer, recipe, steps_per_epoch
+        self.base = [group["lr"] for group in optimizer.param_groups]
+        self.best, self.waited, self.drops = float("inf"), 0, 0
+
+    def before_step(self, step: int) -> None:
+        """Set the rate for a step, counted from 0 over the whole run."""
+        scale = self.recipe.schedule.scale(Moment(step, self.steps_per_epoch, self.recipe.epochs, self.drops))
+        for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
+            group["lr"] = base * scale
+
+    def after_epoch(self, error: float) -> None:
+        """Record an epoch's validation error, by which the schedule `plateau` lowers the rate."""
+        plateau = self.recipe.schedule
+        if not isinstance(plateau, Plateau):
+            return
+        if error < self.best:
+            self.best, self.waited = error, 0
+            return
+        self.waited += 1
+        if self.waited >= plateau.patience and self.drops < plateau.drops:
+            self.drops, self.waited = self.drops + 1, 0
+
+    @property
+    def current(self) -> float:
+        """The rate of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def state_dict(self) -> dict[str, float]:
+        """The state for a checkpoint."""
+        return {"best": self.best, "waited": self.waited, "drops": self.drops}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state of a checkpoint."""
+        self.best, self.waited, self.drops = state["best"], state["waited"], state["drops"]
+
+
+class WeightAverage:
+    """The exponential moving average w' := d w' + (1 - d) w of weights and buffers, every few steps."""
+
+    def __init__(self, module: nn.Module, decay: float, every: int) -> None:
+        self.every = every
+        self.averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+    @classmethod
+    def of(cls, module: nn.Module, recipe: Recipe) -> WeightAverage | None:
+        """The average that a recipe asks for, if any."""
+        return None if recipe.ema is None else cls(module, recipe.ema, recipe.ema_every)
+
+    @property
+    def module(self) -> nn.Module:
+        """The module with the averaged weights."""
+        module: nn.Module = self.averaged.module
+        return module
+
+    def update(self, module: nn.Module, step: int) -> None:
+        """Update the average after a step, counted from 1, if it is due."""
+        if step % self.every == 0:
+            self.averaged.update_parameters(module)

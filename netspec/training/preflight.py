@@ -1,18 +1,111 @@
-"""What is said of a run before its first step: what it repeats, and what it cannot mean."""
+"""Checks before the first step: networks that cannot be trained, and settings without effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import torch
+from torch import Tensor, nn
+
+from netspec.build.device import Execution
+from netspec.datasets.base import Data, check_fit
 from netspec.datasets.layout import find_parts
+from netspec.errors import DataError, TrainError
+from netspec.graph import Net
 from netspec.language.values import spell
 from netspec.recipe import Recipe
-from netspec.training.state import Run
+from netspec.training.config import RunConfig
+from netspec.training.distributed import Processes
+from netspec.training.state import RunState
 
 
-def heading(about: Mapping[str, object]) -> str:
-    """A comment that says which network the recipe trained, so that the whole run can be repeated."""
+def check_network(net: Net, data: Data) -> None:
+    """Check that a network can be trained on a data set.
+
+    Raises:
+        DataError: it has several inputs or outputs, or its shapes do not fit the images and classes.
+    """
+    if len(net.inputs) != 1:
+        raise DataError(f"{net.name} has {len(net.inputs)} inputs; training needs a network with one")
+    outputs = [o for o in net.outputs if not o.training]
+    if len(outputs) != 1:
+        names = ", ".join(o.name for o in outputs)
+        message = f"{net.name} has the outputs {names}"
+        raise DataError(f"{message}; training needs one, besides those marked `when training`")
+    check_fit(data, net.inputs[0].shape)
+    classes = len(data.class_names)
+    for output in net.outputs:
+        shape = net.nodes[output.node].shape
+        if len(shape) != 1:
+            message = f"{output.name} has shape {shape}, expected one number for each of {classes} classes"
+            raise DataError(f"{message}: flatten it first")
+        if shape.features != classes:
+            remedy = (
+                f"set `classes={classes}`" if "classes" in net.arguments else f"its layer needs {classes}"
+            )
+            message = f"{data.name} has {classes} classes, but {output.name} has {shape.features} outputs"
+            raise DataError(f"{message}: {remedy}")
+
+
+def check_config(config: RunConfig, processes: Processes) -> None:
+    """Check that the settings of a run are possible together; raises TrainError."""
+    if config.shard and processes.world == 1:
+        message = "one process cannot shard weights: start several with torchrun"
+        raise TrainError(message, wrong_use=True)
+    if config.shard and config.recipe.ema is not None:
+        raise TrainError("sharded weights cannot be averaged: leave out `shard`, or `ema` in the recipe")
+
+
+def check_accumulate(recipe: Recipe, batch: int, processes: Processes) -> None:
+    """Check that a batch can be split as the recipe's `accumulate` says; raises TrainError."""
+    if recipe.accumulate > (each := batch // processes.world):
+        message = f"{each} images cannot be processed in {recipe.accumulate} parts"
+        raise TrainError(f"{message}: use a smaller `train.accumulate`")
+
+
+def count_outputs(module: nn.Module, input_shape: tuple[int, int, int], execution: Execution) -> int:
+    """The number of logits that a module computes for a black image.
+
+    Raises:
+        TrainError: its output is not one row of logits per image.
+    """
+    training = module.training
+    with torch.no_grad(), execution.autocast():
+        logits = module.eval()(torch.zeros(1, *input_shape, device=execution.device))
+    module.train(training)
+    if isinstance(logits, Tensor) and logits.dim() == 2:
+        return logits.shape[1]
+    found = "x".join(map(str, logits.shape[1:])) if isinstance(logits, Tensor) else "several outputs"
+    raise TrainError(f"training needs a network whose output is one score for each class, found {found}")
+
+
+def preflight_warnings(state: RunState) -> Iterator[str]:
+    """Warnings about settings of the recipe that have no effect on this run."""
+    recipe, data = state.recipe, state.data
+    if recipe.schedule.warmup >= recipe.epochs:
+        warmup = f"the warmup takes {recipe.schedule.warmup:g} epochs"
+        yield f"{warmup}, and the run has {recipe.epochs}: the learning rate never reaches its full value"
+    if recipe.batch > state.batches.batch:
+        images = f"{data.name} has {data.train_images:,} training images"
+        yield f"{images}: each step uses all of them, not {recipe.batch:,}"
+    unused = [name for name in ("resize", "crop") if getattr(recipe, name)]
+    unused += ["evaluate: ten_crop"] * (recipe.evaluate == "ten_crop")
+    if state.sees_whole_images and unused:
+        resized = f"images of {data.name} are resized to the network's input"
+        yield f"{resized}: {' and '.join(unused)} ha{'s' if len(unused) == 1 else 've'} no effect"
+    if recipe.val_share != Recipe().val_share and not _holds_out(data.name):
+        yield f"val_share applies to folders of photos without val/: it has no effect on {data.name}"
+
+
+def _holds_out(data: str) -> bool:
+    """Whether a data set is a folder of which a fraction is held out for validation."""
+    kind, _, path = data.partition(":")
+    return kind == "folder" and find_parts(Path(path)) is None
+
+
+def recipe_heading(about: Mapping[str, object]) -> str:
+    """A comment with the command that repeats a run, for the file of its recipe."""
     arguments, inputs = about.get("arguments"), about.get("inputs")
     words = [f"--set {n}={spell(v)}" for n, v in arguments.items()] if isinstance(arguments, dict) else []
     words += [f"--input {n}={spell(tuple(s))}" for n, s in inputs.items()] if isinstance(inputs, dict) else []
@@ -23,32 +116,3 @@ def heading(about: Mapping[str, object]) -> str:
 
 def _one_line(text: object) -> str:
     return " ".join(str(text).split())
-
-
-def doubts(run: Run) -> Iterator[str]:
-    """What a recipe asks for that this run cannot mean."""
-    recipe, data = run.recipe, run.data
-    if recipe.schedule.warmup >= recipe.epochs:
-        rise = f"the learning rate rises over {recipe.schedule.warmup:g} epochs"
-        yield f"{rise}, and the run has {recipe.epochs}: it ends before the rise does"
-    if recipe.batch > run.batches.batch:
-        every = f"{data.name} has {data.train_images:,} images to train on"
-        yield f"{every}: a step takes them all, not {recipe.batch:,}"
-    asked = [n for n in ("resize", "crop") if getattr(recipe, n)]
-    asked += ["evaluate: ten_crop"] * (recipe.evaluate == "ten_crop")
-    if seen_whole(run) and asked:
-        whole = f"images of {data.name} are seen whole, in the size of the input"
-        yield f"{whole}: {' and '.join(asked)} change{'s' * (len(asked) == 1)} nothing"
-    if recipe.val_share != Recipe().val_share and not holds_out(data.name):
-        yield f"val_share is for folders of photos without val/: it changes nothing for {data.name}"
-
-
-def holds_out(data: str) -> bool:
-    """Whether a set is a folder of which a share is held out for validation."""
-    kind, _, path = data.partition(":")
-    return kind == "folder" and find_parts(Path(path)) is None
-
-
-def seen_whole(run: Run) -> bool:
-    """Whether images are resized to the network's input, with no crops to take."""
-    return isinstance(run.batches.preprocessing.resize, tuple)

@@ -1,69 +1,72 @@
-"""What a run holds, what a checkpoint holds of it, and a run set back to where one was written."""
+"""The state of a training run, and how a checkpoint saves and restores it."""
 
 from __future__ import annotations
 
-import math
+import logging
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from netspec.checkpoint.log import RunLog
-from netspec.datasets.base import Batches, Data, LoaderConfig
+from netspec.build.device import Execution
+from netspec.checkpoint.spec import read_recipe
+from netspec.checkpoint.store import CHECKPOINT
+from netspec.datasets.base import Batches, Data
 from netspec.errors import TrainError
-from netspec.evaluation.scoring import Score
+from netspec.evaluation.metrics import Score
 from netspec.recipe import Recipe
-from netspec.training.distributed import Processes
-from netspec.training.divergence import DeadLossWatch
-from netspec.training.ema import Average
-from netspec.training.loss import Objective
-from netspec.training.meter import Meter
-from netspec.training.precision import Machine
-from netspec.training.progress import Progress
-from netspec.training.schedule import LearningRate
-from netspec.training.sharding import full_states, set_full_states, sharded
+from netspec.training.callbacks import Callback
+from netspec.training.config import RunConfig
+from netspec.training.distributed import Processes, gather_states, is_sharded, scatter_states
+from netspec.training.loss import DeadLossCheck, Meter, Objective
+from netspec.training.optim import LearningRate, WeightAverage
 
+T = TypeVar("T")
 FORMAT = 2
+logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Run:
+class RunState:
     """Everything that a training run holds and changes.
 
-    `trained` is the module as it is called in training: itself, or compiled, or spread over processes.
+    `trained` is the module as training calls it: `module` itself, compiled, or replicated over processes.
+    `step` and `epoch` count finished ones. `about` describes the network in every checkpoint, and `citation`
+    is the source of its recipe.
     """
 
+    config: RunConfig
     module: nn.Module
     trained: nn.Module
-    machine: Machine
-    processes: Processes
-    setting: LoaderConfig
-    objective: Objective
+    input_shape: tuple[int, int, int]
     classes: int
     data: Data
     batches: Batches
+    execution: Execution
+    processes: Processes
+    objective: Objective
     optimizer: Optimizer
+    schedule: LearningRate
     scaler: torch.amp.GradScaler
-    average: Average | None
-    rate: LearningRate
-    out: Path
-    progress: Progress
-    about: Mapping[str, object]
-    watch: DeadLossWatch
+    average: WeightAverage | None
     meter: Meter
-    log: RunLog | None = None
-    save_every: float = math.inf
+    dead_loss: DeadLossCheck
+    callbacks: Sequence[Callback]
+    about: Mapping[str, object]
+    citation: str | None = None
     step: int = 0
-    epochs: int = 0
+    epoch: int = 0
     final: Score | None = None
     final_view: str = "centre crop"
     best: Score | None = None
     best_epoch: int = 0
+    stop_signal: int = 0
     started: float = field(default_factory=time.perf_counter)
     saved: float = field(default_factory=time.perf_counter)
     training_seconds: float = 0.0
@@ -71,102 +74,152 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that runs."""
-        return self.setting.recipe
+        """The recipe of the run, with every choice made for the device."""
+        return self.config.recipe
 
     @property
-    def scored(self) -> nn.Module:
-        """The module that is validated: the averaged weights where the recipe averages."""
+    def out(self) -> Path:
+        """The folder of the run."""
+        return self.config.out
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters of the network."""
+        return sum(p.numel() for p in self.module.parameters())
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The module that is validated and saved as the result: with averaged weights, if there are any."""
         return self.average.module if self.average else self.module
 
+    @property
+    def sees_whole_images(self) -> bool:
+        """Whether images are resized to the network's input, so that no crops are taken."""
+        return isinstance(self.batches.preprocessing.resize, tuple)
 
-def content(run: Run) -> dict[str, object]:
-    """What a checkpoint holds: tensors and plain values only, so that loading it runs no code.
+    def stop(self, signal: int = signal.SIGTERM) -> None:
+        """End the run after the current step, with a checkpoint, as the signal would."""
+        self.stop_signal = self.stop_signal or int(signal)
 
-    Random streams need no state: every draw follows from the seed, the epoch and the step. All processes call
-    this together, and the first one's content is whole.
+    def until_stopped(self, items: Iterable[T]) -> Iterator[T]:
+        """Pass items on until the run is to stop."""
+        for item in items:
+            yield item
+            if self.stop_signal:
+                return
+
+    def warn(self, message: str) -> None:
+        """Log a warning, in the first process."""
+        if self.processes.is_first:
+            logger.warning(message)
+
+
+def checkpoint_content(state: RunState) -> dict[str, object]:
+    """The content of a checkpoint: tensors and plain values only, so that loading it runs no code.
+
+    Random streams are not saved, since every draw follows from the seed, the epoch and the step. All
+    processes must call this; the first one's content is complete.
     """
-    model, optimizer = states(run.module, run.optimizer)
+    model, optimizer = _states(state.module, state.optimizer)
+    average = state.average
     return {
         "format": FORMAT,
         "model": model,
         "optimizer": optimizer,
-        "schedule": run.rate.state_dict(),
-        "scaler": run.scaler.state_dict(),
-        "ema": None if run.average is None else plain(run.average.module.state_dict()),
-        "ema_updates": None if run.average is None else int(run.average.averaged.n_averaged),
-        "epoch": run.epochs,
-        "step": run.step,
-        "meter": run.meter.state_dict(),
-        "watch": run.watch.state_dict(),
-        "recipe": run.recipe.model_dump(mode="json"),
-        "machine": run.machine.words,
-        "processes": run.processes.world,
-        "data": run.data.name,
-        "classes": run.classes,
-        "class_names": list(run.data.class_names),
-        "input_shape": list(run.setting.input_shape),
-        "preprocessing": run.batches.preprocessing.to_plain(),
-        "best": None if run.best is None else asdict(run.best) | {"epoch": run.best_epoch},
-        "final": None if run.final is None else asdict(run.final),
-        "seconds": {"training": run.training_seconds, "validation": run.validation_seconds},
-        "about": dict(run.about),
+        "schedule": state.schedule.state_dict(),
+        "scaler": state.scaler.state_dict(),
+        "ema": None if average is None else contiguous(average.module.state_dict()),
+        "ema_updates": None if average is None else int(average.averaged.n_averaged),
+        "epoch": state.epoch,
+        "step": state.step,
+        "meter": state.meter.state_dict(),
+        "watch": state.dead_loss.state_dict(),
+        "recipe": state.recipe.model_dump(mode="json"),
+        "machine": str(state.execution),
+        "processes": state.processes.world,
+        "data": state.data.name,
+        "classes": state.classes,
+        "class_names": list(state.data.class_names),
+        "input_shape": list(state.input_shape),
+        "preprocessing": state.batches.preprocessing.to_plain(),
+        "best": None if state.best is None else asdict(state.best) | {"epoch": state.best_epoch},
+        "final": None if state.final is None else asdict(state.final),
+        "seconds": {"training": state.training_seconds, "validation": state.validation_seconds},
+        "about": dict(state.about),
     }
 
 
-def restore(run: Run, saved: Mapping[str, Any]) -> None:
-    """Set a run back to a checkpoint; raises TrainError for one that is not this run's."""
-    if saved.get("format") != FORMAT:
-        raise TrainError(f"the checkpoint has format {saved.get('format')}, and this netspec reads {FORMAT}")
-    if saved["recipe"] != run.recipe.model_dump(mode="json"):
-        raise TrainError("the checkpoint was written by another recipe: a run goes on by its own")
-    there, here = (
-        f"{words}, {count} process{'es' * (count != 1)}"
-        for words, count in (
-            (saved["machine"], saved["processes"]),
-            (run.machine.words, run.processes.world),
-        )
-    )
-    if there != here:
-        run.progress.warn(f"the run began with {there}, and goes on with {here}: its numbers will differ")
+def restore(state: RunState, content: Mapping[str, Any]) -> None:
+    """Restore the state of a run from a checkpoint's content.
+
+    Raises:
+        TrainError: the checkpoint has another format, recipe or network.
+    """
+    if content.get("format") != FORMAT:
+        found = content.get("format")
+        raise TrainError(f"the checkpoint has format {found}, and this version of netspec reads {FORMAT}")
+    if read_recipe(content, state.out / CHECKPOINT) != state.recipe:
+        raise TrainError("cannot resume: the checkpoint used a different recipe")
+    _warn_of_changes(state, content)
     try:
-        set_states(run.module, run.optimizer, saved["model"], saved["optimizer"])
-        if run.average is not None:
-            run.average.module.load_state_dict(saved["ema"])
-            run.average.averaged.n_averaged.fill_(saved["ema_updates"])
+        _load_states(state.module, state.optimizer, content["model"], content["optimizer"])
+        if state.average is not None:
+            state.average.module.load_state_dict(content["ema"])
+            state.average.averaged.n_averaged.fill_(content["ema_updates"])
     except (KeyError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise TrainError(f"the checkpoint does not fit this network: {reason}") from error
-    run.rate.load_state_dict(saved["schedule"])
-    run.scaler.load_state_dict(saved["scaler"])
-    run.meter.load_state_dict(saved["meter"], run.processes.first)
-    run.watch.load_state_dict(saved["watch"])
-    run.epochs, run.step = saved["epoch"], saved["step"]
-    if best := saved["best"]:
-        run.best_epoch = best["epoch"]
-        run.best = Score(**{key: value for key, value in best.items() if key != "epoch"})
-    run.final = Score(**saved["final"]) if saved["final"] else None
-    run.training_seconds = saved["seconds"]["training"]
-    run.validation_seconds = saved["seconds"]["validation"]
+    state.schedule.load_state_dict(content["schedule"])
+    state.scaler.load_state_dict(content["scaler"])
+    state.meter.load_state_dict(content["meter"], state.processes.is_first)
+    state.dead_loss.load_state_dict(content["watch"])
+    state.epoch, state.step = content["epoch"], content["step"]
+    if best := content["best"]:
+        state.best_epoch = best["epoch"]
+        state.best = Score(**{key: value for key, value in best.items() if key != "epoch"})
+    state.final = Score(**content["final"]) if content["final"] else None
+    state.training_seconds = content["seconds"]["training"]
+    state.validation_seconds = content["seconds"]["validation"]
 
 
-def states(module: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights and optimizer state, whole and on the CPU where they are sharded."""
-    if sharded(module):
-        return full_states(module, optimizer)
-    return plain(module.state_dict()), optimizer.state_dict()
+def _warn_of_changes(state: RunState, content: Mapping[str, Any]) -> None:
+    """Warn when a run resumes in other circumstances, which change the results of floating-point sums."""
+    then, now = (
+        f"{execution}, {count} process{'es' * (count != 1)}"
+        for execution, count in (
+            (content["machine"], content["processes"]),
+            (state.execution, state.processes.world),
+        )
+    )
+    if then != now:
+        state.warn(f"the run started with {then} and resumes with {now}: its results will differ slightly")
 
 
-def set_states(
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    weights: dict[str, Tensor],
-    state: dict[str, Any],
+def evaluated_weights(state: RunState) -> dict[str, Tensor]:
+    """The weights that are validated and saved as the result; every process must call this."""
+    module = state.evaluated
+    return gather_states(module, None)[0] if is_sharded(module) else contiguous(module.state_dict())
+
+
+def contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state_dict whose tensors are contiguous, whatever memory format the device prefers."""
+    return {name: value.contiguous() for name, value in state.items()}
+
+
+def _states(module: nn.Module, optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and optimizer state, gathered on the CPU where they are sharded."""
+    if is_sharded(module):
+        return gather_states(module, optimizer)
+    return contiguous(module.state_dict()), optimizer.state_dict()
+
+
+def _load_states(
+    module: nn.Module, optimizer: Optimizer, weights: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
-    """Take weights and optimizer state back, each tensor laid out as the parameter that it belongs to."""
+    """Load weights and optimizer state, each tensor in the memory format of its parameter."""
     check_optimizer_state(module, optimizer, state)
-    if sharded(module):
-        set_full_states(module, optimizer, weights, state)
+    if is_sharded(module):
+        scatter_states(module, optimizer, weights, state)
         return
     module.load_state_dict(weights)
     optimizer.load_state_dict(state)
@@ -177,35 +230,32 @@ def set_states(
 
 
 def check_optimizer_state(module: nn.Module, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
-    """Raise ValueError unless each saved tensor is whole and has the shape and kind of its parameter's.
+    """Check that each tensor of a saved state is complete and has the shape and type of its parameter.
 
-    Fused kernels do not check: a shorter tensor is read and written past its end. Sharded state goes by the
-    names of parameters, other state by their numbers.
+    Fused kernels do not check this, and read and write past the end of a shorter tensor. The state of
+    sharded weights is keyed by parameter names, other state by parameter numbers.
+
+    Raises:
+        ValueError: a tensor does not match, or has no parameter.
     """
     ordered = [p for group in optimizer.param_groups for p in group["params"]]
     parameters: dict[object, Tensor] = {**dict(enumerate(ordered)), **dict(module.named_parameters())}
     for key, values in state["state"].items():
         parameter = parameters.get(key)
         if parameter is None or not isinstance(values, dict):
-            raise ValueError(f"the optimizer's state names a parameter {key!r} that is not there")
+            raise ValueError(f"the optimizer's state is for a parameter {key!r} that does not exist")
         for name, value in values.items():
             if not isinstance(value, Tensor):
                 continue
-            wanted = (torch.Size(),) if name == "step" else (parameter.shape,)
-            whole = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
-            whole = whole and value.is_floating_point()
-            whole = whole and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
-            if value.shape not in wanted or not whole:
-                takes = "x".join(map(str, parameter.shape)) or "1"
-                raise ValueError(f"the optimizer's {name} of a parameter of {takes} is {tuple(value.shape)}")
+            expected = torch.Size() if name == "step" else parameter.shape
+            if value.shape != expected or not _is_dense_float(value):
+                size = "x".join(map(str, parameter.shape)) or "1"
+                found = tuple(value.shape)
+                raise ValueError(f"the optimizer's {name} has shape {found} for a parameter of {size}")
 
 
-def weights_of(run: Run) -> dict[str, Tensor]:
-    """The weights that are validated and saved as the result: the average where there is one."""
-    module = run.scored
-    return full_states(module, None)[0] if sharded(module) else plain(module.state_dict())
-
-
-def plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state_dict laid out plainly, whatever layout the device likes."""
-    return {name: value.contiguous() for name, value in state.items()}
+def _is_dense_float(value: Tensor) -> bool:
+    """Whether a tensor is dense, on the CPU, of floating-point numbers, and stored in full."""
+    dense = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+    complete = dense and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    return complete and value.is_floating_point()

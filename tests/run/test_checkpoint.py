@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from netspec.checkpoint.store import append_line, claimed, fresh_folder, load, save, save_text
+from netspec.checkpoint.store import append_line, load, lock_run, new_folder, save, save_text
 from netspec.errors import TrainError
 
 
@@ -69,8 +69,8 @@ def test_a_place_that_cannot_be_written(write: Callable[[Path, object], None], t
     with pytest.raises(TrainError, match=r"cannot be written: not a directory"):
         write(tmp_path / "file" / "a", {})
     with (
-        pytest.raises(TrainError, match=r"cannot be made \(Not a directory\)"),
-        claimed(tmp_path / "file" / "run", "checkpoint.pt"),
+        pytest.raises(TrainError, match=r"cannot be created \(Not a directory\)"),
+        lock_run(tmp_path / "file" / "run"),
     ):
         pass
 
@@ -102,8 +102,8 @@ def test_missing_and_foreign_files(tmp_path: Path) -> None:
 def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     names = []
     for _ in range(3):
-        folder = fresh_folder(tmp_path / "runs" / "lenet")
-        with claimed(folder, "checkpoint.pt"):
+        folder = new_folder(tmp_path / "runs" / "lenet")
+        with lock_run(folder):
             save_text(folder / "log", "")
         names.append(folder.name)
         assert [path.name for path in folder.iterdir()] == ["log"]
@@ -114,16 +114,16 @@ def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
     """Held again when that ended, even by SIGKILL; nothing is left of a folder that stayed empty."""
     folder = tmp_path / "run"
     holds = "from netspec.checkpoint.store import *; from sys import argv"
-    holds += "\nwith claimed(Path(argv[1]), 'x'): print(1, flush=True); input()"
+    holds += "\nwith lock_run(Path(argv[1])): print(1, flush=True); input()"
     command = [sys.executable, "-c", holds, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         other.stdout.readline()
-        refused = pytest.raises(TrainError, match=r"another process is writing a run to .*--out")
-        with refused, claimed(folder, "x"):
+        refused = pytest.raises(TrainError, match=r"another process is writing a run to .*`out`")
+        with refused, lock_run(folder):
             pass
         other.kill()
-    with claimed(folder, "x"):
+    with lock_run(folder):
         assert folder.is_dir()
     assert not folder.exists()
 
@@ -131,7 +131,7 @@ def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
 def test_another_run_is_not_overwritten(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint.pt", {})
     with (
-        pytest.raises(TrainError, match="holds another run already: name a new folder with --out"),
-        claimed(tmp_path, "checkpoint.pt"),
+        pytest.raises(TrainError, match="already holds a run: choose another `out`"),
+        lock_run(tmp_path),
     ):
         pass

@@ -21,8 +21,7 @@ from netspec.build import weights
 from netspec.checkpoint.store import load, save
 from netspec.datasets.base import LoaderConfig
 from netspec.datasets.registry import open_data
-from netspec.evaluation import published
-from netspec.evaluation.load import open_saved
+from netspec.evaluation.load import load_checkpoint, open_model
 
 
 def evaluated(*arguments: object) -> dict:
@@ -81,7 +80,7 @@ def test_photos_are_those_that_training_held_out(photo_run):
 def test_other_images_are_prepared_as_in_training(photo_run, photos):
     """A set of other colours must not be normalised by its own mean."""
     other = photos("dark", count=2, classes=1)
-    saved = open_saved(photo_run)
+    saved = load_checkpoint(photo_run)
     pixels = []
     for path in sorted((other / "class0").iterdir()):
         image = Image.open(path).resize((24, 18), Image.Resampling.BILINEAR).crop((4, 1, 20, 17))
@@ -100,7 +99,7 @@ def test_an_ensemble_against_torch_by_hand(runs):
     data = open_data("digits")
     chances, alone = [], []
     for seed in (1, 2):
-        saved = open_saved(runs / f"d{seed}")
+        saved = load_checkpoint(runs / f"d{seed}")
         batches = data.open(LoaderConfig((1, 10, 10), saved.recipe, torch.device("cpu")))
         images, labels = (torch.cat(part) for part in zip(*batches.validate(), strict=True))
         with torch.no_grad():
@@ -116,10 +115,10 @@ def test_an_ensemble_against_torch_by_hand(runs):
 def test_confusions_are_scikit_learn_s(runs, tmp_path):
     run = command("eval", runs / "d1", "--confusion", tmp_path / "c.csv", "--per-class")
     assert accepted(run)
-    assert "taken for" in run.stdout
+    assert "predicted as" in run.stdout
     head, *rows = csv.reader((tmp_path / "c.csv").read_text().splitlines())
     assert head[1:] == [row[0] for row in rows] == list("0123456789")
-    saved = open_saved(runs / "d1")
+    saved = load_checkpoint(runs / "d1")
     batches = open_data("digits").open(LoaderConfig((1, 10, 10), saved.recipe, torch.device("cpu")))
     images, labels = (torch.cat(part) for part in zip(*batches.validate(), strict=True))
     expected = metrics.confusion_matrix(labels, saved.module(images).argmax(1))
@@ -219,7 +218,7 @@ def test_published_weights_by_the_card(tmp_path, photos, monkeypatch):
     from netspec import load as load_spec
 
     built = load_spec("squeezenet1_1").module()
-    saved = published.open_network("squeezenet1_1", "IMAGENET1K_V1")
+    saved = open_model("squeezenet1_1", "IMAGENET1K_V1")
     looks = zoo.card("squeezenet1_1").results[0].evaluation
     assert saved.input_shape == (3, looks.crop, looks.crop)
     assert (saved.recipe.resize, saved.recipe.crop) == (looks.resize, looks.crop)

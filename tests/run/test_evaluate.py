@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from netspec.evaluation.scoring import evaluate
+from netspec.evaluation.metrics import score_batches
 
 
 class Picked(nn.Module):
@@ -30,7 +30,7 @@ def test_errors_and_loss_are_those_of_sorting(classes: int) -> None:
     images = torch.randn(50, 1, 4, 4, generator=stream)
     labels = torch.randint(classes, (50,), generator=stream)
     module = Picked(classes)
-    score = evaluate(module, zip(images.split(16), labels.split(16), strict=True))
+    score = score_batches(module, zip(images.split(16), labels.split(16), strict=True))
     logits = images.flatten(1)[:, :classes].tolist()
     ranks = [
         sorted(range(classes), key=lambda c: -row[c]).index(y) for row, y in zip(logits, labels, strict=True)
@@ -46,7 +46,7 @@ def test_crops_vote_with_their_mean_probability() -> None:
     images = torch.randn(7, 10, 1, 2, 3, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(7) % 6
     votes = images.flatten(2).softmax(2).mean(1)
-    score = evaluate(Picked(6), [(images, labels)])
+    score = score_batches(Picked(6), [(images, labels)])
     assert score.top1_error == pytest.approx(float((votes.argmax(1) != labels).float().mean()))
     losses = [-math.log(float(vote[label])) for vote, label in zip(votes, labels, strict=True)]
     assert score.loss == pytest.approx(sum(losses) / 7, rel=1e-5)
@@ -55,5 +55,5 @@ def test_crops_vote_with_their_mean_probability() -> None:
 def test_no_images_is_an_error_and_the_mode_stays() -> None:
     module = Picked(3).eval()
     with pytest.raises(ValueError, match="no images"):
-        evaluate(module, [])
+        score_batches(module, [])
     assert not module.training

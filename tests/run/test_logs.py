@@ -7,13 +7,15 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from netspec.checkpoint.log import RunLog, read_log
+from netspec.checkpoint.store import read_log
 from netspec.errors import TrainError
-from netspec.evaluation.scoring import Score
-from netspec.training.report import EpochReport
+from netspec.evaluation.metrics import Score
+from netspec.training.callbacks import EpochReport, RunLog, TensorBoard
 
 
 def report(epoch: int, loss: float = 1.0) -> EpochReport:
@@ -30,30 +32,43 @@ def report(epoch: int, loss: float = 1.0) -> EpochReport:
     )
 
 
+def at(out: Path, step: int = 0) -> Any:
+    """What the log reads of a run's state."""
+    return SimpleNamespace(out=out, step=step)
+
+
+def write(out: Path, reports: list[EpochReport], step: int = 0) -> None:
+    """Log epochs of ten steps, as one run does after `step` steps."""
+    state, callbacks = at(out, step), (RunLog(), TensorBoard())
+    for callback in callbacks:
+        callback.on_start(state)
+    for each in reports:
+        state.step += 10
+        for callback in callbacks:
+            callback.on_epoch_end(state, each)
+    for callback in callbacks:
+        callback.close()
+
+
 def table(out: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((out / "log.csv").read_text().splitlines()))
 
 
 def test_lines_and_table_tell_the_same(tmp_path):
-    with RunLog(tmp_path) as log:
-        for epoch in (1, 2, 3):
-            log.epoch(report(epoch), 10 * epoch)
+    write(tmp_path, [report(epoch) for epoch in (1, 2, 3)])
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows == read_log(tmp_path)
     assert [r["steps"] for r in rows] == [10, 20, 30]
     assert [float(r["val_loss"]) for r in table(tmp_path)] == [r["val"]["loss"] for r in rows]
     assert [r["lr"] for r in table(tmp_path)] == [str(r["lr"]) for r in rows]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["log.csv", "log.jsonl"]
+    assert {p.name for p in tmp_path.iterdir()} == {"log.csv", "log.jsonl", "tensorboard"}
 
 
 def test_going_on_drops_what_lies_beyond_the_checkpoint(tmp_path):
-    with RunLog(tmp_path, tensorboard=True) as log:
-        for epoch in (1, 2, 3):
-            log.epoch(report(epoch), 10 * epoch)
+    write(tmp_path, [report(epoch) for epoch in (1, 2, 3)])
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"epoch": 4, "ste')  # killed while writing
-    with RunLog(tmp_path, step=20, tensorboard=True) as log:
-        log.epoch(report(3, loss=7.0), 30)
+    write(tmp_path, [report(3, loss=7.0)], step=20)
     for rows in (read_log(tmp_path), table(tmp_path)):
         assert [int(r["epoch"]) for r in rows] == [1, 2, 3]
     assert read_log(tmp_path)[-1]["val"]["loss"] == 8.0
@@ -69,10 +84,13 @@ def values(out: Path, tag: str) -> list[tuple[int, float]]:
 
 
 def test_tensorboard_reads_its_events(tmp_path):
-    with RunLog(tmp_path, tensorboard=True) as log:
-        log.epoch(report(1), 10)
-        assert values(tmp_path, "loss/train") == [(10, 1.0)]  # there before the run ends
-        log.epoch(report(2), 20)
+    board, state = TensorBoard(), at(tmp_path)
+    board.on_start(state)
+    for epoch in (1, 2):
+        state.step += 10
+        board.on_epoch_end(state, report(epoch))
+        assert len(values(tmp_path, "loss/train")) == epoch  # before the run ends
+    board.close()
     assert values(tmp_path, "error/top-1") == [(10, 0.5), (20, 0.5)]
     assert values(tmp_path, "learning rate") == [(10, pytest.approx(0.1)), (20, pytest.approx(0.05))]
 
@@ -80,7 +98,7 @@ def test_tensorboard_reads_its_events(tmp_path):
 def test_tensorboard_missing_is_wrong_use(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(TrainError, match=r"netspec\[tensorboard\]") as error:
-        RunLog(tmp_path, tensorboard=True)
+        TensorBoard().on_start(at(tmp_path))
     assert error.value.wrong_use
     assert not list(tmp_path.iterdir())
 
@@ -91,28 +109,28 @@ def test_a_damaged_log_does_not_stop_going_on(tmp_path):
     )
     with pytest.raises(TrainError, match="line 2"):
         read_log(tmp_path)
-    with RunLog(tmp_path, step=10):
-        assert [r["epoch"] for r in read_log(tmp_path)] == [1, 2]
+    RunLog().on_start(at(tmp_path, step=10))
+    assert [r["epoch"] for r in read_log(tmp_path)] == [1, 2]
 
 
 def test_columns_that_came_later(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"epoch": 1, "steps": 5}\n')
-    with RunLog(tmp_path, step=5) as log:
-        log.epoch(report(2), 10)
+    write(tmp_path, [report(2)], step=5)
     assert [r["val_loss"] for r in table(tmp_path)] == ["", "2.0"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to stand for a full disk")
 @pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
 def test_a_full_disk_is_a_sentence(tmp_path, name):
-    log = RunLog(tmp_path)
+    log, state = RunLog(), at(tmp_path)
+    log.on_start(state)
     (tmp_path / name).symlink_to("/dev/full")
     with pytest.raises(TrainError, match="no space left on device"):
-        log.epoch(report(1), 10)
+        log.on_epoch_end(state, report(1))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(TrainError, match="cannot be written"):
-        RunLog(tmp_path, tensorboard=True)
+        TensorBoard().on_start(at(tmp_path))

@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 import netspec
 from netspec.build.compile import build
+from netspec.build.device import choose_execution
 from netspec.checker import check_source
 from netspec.checkpoint.store import load
 from netspec.datasets.base import Data, LoaderConfig
@@ -25,10 +26,9 @@ from netspec.recipe.images import Mixup, Raw
 from netspec.recipe.objective import CrossEntropy
 from netspec.recipe.optimizers import Sgd
 from netspec.recipe.schedules import Cosine
+from netspec.training.config import RunConfig
+from netspec.training.engine import fit
 from netspec.training.loss import Objective
-from netspec.training.precision import choose
-from netspec.training.progress import Silent
-from netspec.training.trainer import Means, train
 from netspec.transforms.augment import mixed
 from netspec.transforms.seeds import generator
 
@@ -58,7 +58,7 @@ def batches(data: Data, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def run(module: nn.Module, recipe: Recipe, data: Data, out: Path, **more: object) -> None:
-    train(module, SHAPE, recipe, data, out, means=Means("cpu"), progress=Silent(), **more)  # type: ignore[arg-type]
+    fit(module, SHAPE, data, RunConfig(recipe, out, device="cpu"), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -117,7 +117,7 @@ def test_auxiliary_heads_count_by_their_weights(digits, tmp_path):
     torch.manual_seed(0)
     ours = build(net)
     theirs = copy.deepcopy(ours)
-    run(ours, PLAIN, digits, tmp_path, objective=Objective.of(net, 0.0))
+    run(ours, PLAIN, digits, tmp_path, objective=Objective.of(net, CrossEntropy()))
     optimizer = torch.optim.SGD(theirs.parameters(), lr=1e-4, momentum=0.9)
     for images, labels in batches(digits, PLAIN):
         main, side = theirs(images)
@@ -128,9 +128,9 @@ def test_auxiliary_heads_count_by_their_weights(digits, tmp_path):
 
 
 def test_googlenets_heads_have_the_papers_weight():
-    objective = Objective.of(netspec.load("googlenet_paper").net, 0.0)
+    objective = Objective.of(netspec.load("googlenet_paper").net, CrossEntropy())
     assert (objective.weights, objective.main) == ((1.0, 0.3, 0.3), 0)
-    assert objective.weight == pytest.approx(1.6)
+    assert objective.total_weight == pytest.approx(1.6)
 
 
 def test_random_labels_are_drawn_once_for_each_image(digits):
@@ -152,51 +152,32 @@ def test_the_machine_fills_in_what_a_recipe_leaves_open():
     cpu = torch.device("cpu")
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     assert (
-        choose(Recipe(), cpu, macs=10**9).words
+        str(choose_execution(Recipe(), cpu, macs=10**9))
         == ("cpu, bfloat16" if fast else "cpu, float32") + ", channels_last"
     )
-    assert choose(Recipe(), cpu, macs=1000).words == "cpu, float32, channels_last"
+    assert str(choose_execution(Recipe(), cpu, macs=1000)) == "cpu, float32, channels_last"
     set_all = Recipe(precision="bfloat16", memory_format="contiguous", compile=False)
-    assert choose(set_all, cpu).words == "cpu, bfloat16, contiguous"
-    assert not choose(Recipe(), cpu, 10**9, 10**9).compile
-    with pytest.raises(TrainError, match="cannot be cut into shards"):
-        choose(Recipe(memory_format="channels_last"), cpu, shard=True)
+    assert str(choose_execution(set_all, cpu)) == "cpu, bfloat16, contiguous"
+    assert not choose_execution(Recipe(), cpu, 10**9, 10**9).compile
+    with pytest.raises(TrainError, match="cannot be sharded"):
+        choose_execution(Recipe(memory_format="channels_last"), cpu, shard=True)
 
 
 def test_a_compiled_run_needs_a_compiler(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(TrainError, match=r"needs a C\+\+ compiler"):
-        choose(Recipe(compile=True), torch.device("cpu"))
+        choose_execution(Recipe(compile=True), torch.device("cpu"))
 
 
-class Warned(Silent):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
-
-
-def test_what_a_recipe_cannot_mean_is_said(digits, tmp_path):
+def test_settings_without_effect_are_warned_of(digits, tmp_path, caplog):
     update = {"batch": 9999, "schedule": Cosine(warmup=7), "evaluate": "ten_crop", "resize": 20}
-    heard = Warned()
-    train(
-        network(),
-        SHAPE,
-        PLAIN.model_copy(update=update),
-        digits,
-        tmp_path,
-        means=Means("cpu"),
-        progress=heard,
-    )
-    assert [warning.split(":")[0] for warning in heard.warnings] == [
-        "the learning rate rises over 7 epochs, and the run has 1",
-        "digits has 1,442 images to train on",
-        "images of digits are seen whole, in the size of the input",
+    run(network(), PLAIN.model_copy(update=update), digits, tmp_path)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "the warmup takes 7 epochs, and the run has 1",
+        "digits has 1,442 training images",
+        "images of digits are resized to the network's input",
     ]
-    with pytest.raises(TrainError, match="100 images cannot be worked on in 101 parts"):
+    with pytest.raises(TrainError, match="100 images cannot be processed in 101 parts"):
         run(network(), PLAIN.model_copy(update={"accumulate": 101}), digits, tmp_path / "other")
 
 
@@ -204,6 +185,6 @@ def test_what_a_recipe_cannot_mean_is_said(digits, tmp_path):
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 def test_a_gpu_learns_in_every_precision(precision, digits, tmp_path):
     recipe = Recipe(batch=32, epochs=3, optimizer=Sgd(lr=0.05, momentum=0.9), precision=precision)
-    summary = train(network(), SHAPE, recipe, digits, tmp_path, means=Means("cuda"), progress=Silent())
-    assert isinstance(summary.final and summary.final.top1_error, float)
-    assert summary.final.top1_error < 0.2
+    result = fit(network(), SHAPE, digits, RunConfig(recipe, tmp_path, device="cuda"))
+    assert result.final
+    assert result.final.top1_error < 0.2

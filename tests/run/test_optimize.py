@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from netspec.recipe import Recipe
-from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, RAdam, RmsProp, Sgd, Update
+from netspec.recipe.optimizers import AdaGrad, Adam, AdamW, NAdam, Optimizer, RAdam, RmsProp, Sgd
 from netspec.recipe.schedules import (
     Cosine,
     Exponential,
@@ -30,10 +30,9 @@ from netspec.recipe.schedules import (
     Schedule,
     Step,
 )
-from netspec.training.optim import make_optimizer, treatment
-from netspec.training.schedule import LearningRate
+from netspec.training.optim import LearningRate, decay_and_scale, make_optimizer
 
-UPDATE = {*Update.model_fields} - {"weight_decay"}
+UPDATE = {*Optimizer.model_fields} - {"weight_decay", "lr"}
 RATES = [0.1, 0.1, 0.1, 0.01, 0.01, 0.3, 0.3]
 RECIPES = {
     "momentum and decay": Sgd(lr=0.1, momentum=0.9, weight_decay=0.01),
@@ -146,7 +145,7 @@ def test_schedules_are_torchs(schedule: Schedule, make: object) -> None:
     theirs = make(other)
     for step in range(12):
         rate.before_step(step)
-        assert rate.now == pytest.approx(other.param_groups[0]["lr"], abs=1e-9)
+        assert rate.current == pytest.approx(other.param_groups[0]["lr"], abs=1e-9)
         other.step()
         theirs.step()
 
@@ -159,7 +158,7 @@ def test_a_plateau_drops_when_torchs_does_and_no_more_than_it_may() -> None:
     theirs = ReduceLROnPlateau(other, patience=1, threshold=0.0, min_lr=0.01)
     for step, error in enumerate(errors):
         rate.before_step(step)
-        assert rate.now == pytest.approx(other.param_groups[0]["lr"])
+        assert rate.current == pytest.approx(other.param_groups[0]["lr"])
         rate.after_epoch(error)
         theirs.step(error)
     assert rate.drops == 2
@@ -172,7 +171,7 @@ def test_a_schedules_state_saves_and_loads() -> None:
     rates[0].after_epoch(0.5)
     rates[1].load_state_dict(rates[0].state_dict())
     rates[1].before_step(2)
-    assert rates[1].now == pytest.approx(0.1)
+    assert rates[1].current == pytest.approx(0.1)
 
 
 OTHERS = {
@@ -186,7 +185,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("recipe", "make"), OTHERS.values(), ids=OTHERS)
-def test_other_optimizers_are_torchs(recipe: Update, make: type[torch.optim.Optimizer]) -> None:
+def test_other_optimizers_are_torchs(recipe: Optimizer, make: type[torch.optim.Optimizer]) -> None:
     ours, theirs = network(), network()
     options = recipe.model_dump(exclude={"kind", *UPDATE}) | {"weight_decay": recipe.weight_decay}
     optimizers = (make_optimizer(ours, recipe), make(theirs.parameters(), **options))  # type: ignore[call-arg]
@@ -226,7 +225,7 @@ def test_parameters_are_treated_by_their_kind() -> None:
         "attention.out_proj.weight": (0.5, 0.1),
         "attention.out_proj.bias": (0.2, 0.2),
     }
-    assert treatment(module.norm, "bias", Sgd(lr=0.1, weight_decay=0.5)) == (0.5, 1.0)
+    assert decay_and_scale(module.norm, "bias", Sgd(lr=0.1, weight_decay=0.5)) == (0.5, 1.0)
 
 
 def test_a_rise_is_linear_and_steps_count_as_well_as_epochs() -> None:

@@ -15,11 +15,10 @@ from PIL import Image
 from small import command
 from torch import nn
 
-from netspec.evaluation.load import open_saved
+from netspec.evaluation.load import load_checkpoint
 from netspec.evaluation.plots import curves
 from netspec.evaluation.plots.confusion import draw_confusion
-from netspec.evaluation.plots.features import layer_output
-from netspec.evaluation.plots.maps import mosaic
+from netspec.evaluation.plots.maps import layer_output, mosaic
 
 DIGITS = """network Digits(classes = 3)
 input image: 1x10x10
@@ -72,7 +71,7 @@ def figures(monkeypatch) -> list[Figure]:
         drawn.append(Figure(figsize=(width, height), layout="constrained"))
         yield drawn[-1]
 
-    monkeypatch.setattr(curves, "sheet", keep)
+    monkeypatch.setattr(curves, "new_figure", keep)
     return drawn
 
 
@@ -116,8 +115,12 @@ def test_refusals(run, tmp_path):
         ([run, "-o", picture, "--filters", "--features", photo], 2, "one at a time"),
         ([run, "-o", picture, "--layer", "c1"], 2, "--features"),
         ([run, "-o", picture, "--ema"], 2, "--ema"),
-        ([run, "-o", picture, "--features", photo, "--layer", "c2"], 2, "there are c1, relu1, pool, fc\n"),
-        ([run, "-o", picture, "--features", photo, "--layer", "fc"], 1, "no maps"),
+        (
+            [run, "-o", picture, "--features", photo, "--layer", "c2"],
+            2,
+            "available are c1, relu1, pool, fc\n",
+        ),
+        ([run, "-o", picture, "--features", photo, "--layer", "fc"], 1, "no feature maps"),
         ([run, "-o", picture, "--features", flat], 1, "cannot be read"),
         ([tmp_path / "flat", "-o", picture, "--filters"], 1, "no convolution"),
     ]
@@ -131,7 +134,7 @@ def test_maps_are_the_layer_s(run, tmp_path):
     """Those of the convolution, though the relu behind it works in place."""
     pixels = np.random.default_rng(0).integers(0, 256, (10, 10), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "x.png")
-    saved = open_saved(run)
+    saved = load_checkpoint(run)
     mean, scale = saved.preprocessing.mean[0], saved.preprocessing.scale[0]
     image = (torch.from_numpy(pixels).float()[None, None] - mean) * scale
     state = saved.module.state_dict()

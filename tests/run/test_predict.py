@@ -16,11 +16,10 @@ from torch import nn
 
 from netspec.datasets.base import LoaderConfig
 from netspec.datasets.registry import open_data
-from netspec.evaluation.images import see
-from netspec.evaluation.inference import Runtime, hear, open_images
-from netspec.evaluation.load import open_saved
-from netspec.evaluation.metrics import collect
-from netspec.evaluation.scoring import predict
+from netspec.evaluation.evaluation import open_images, predict_images
+from netspec.evaluation.load import load_checkpoint
+from netspec.evaluation.metrics import collect_predictions, log_probabilities
+from netspec.evaluation.prediction import read_images
 
 
 def answers(*arguments: object) -> list[dict]:
@@ -48,38 +47,38 @@ def photo_run(tmp_path, photos) -> Path:
 
 @pytest.mark.parametrize(("crops", "view"), [("1", "center_crop"), ("10", "ten_crop")])
 def test_photos_are_seen_as_in_validation(photo_run, crops, view):
-    saved = open_saved(photo_run)
-    images = open_images(saved, None, None)
+    model = load_checkpoint(photo_run)
+    images = open_images(model, None, None)
     files = images.data.val
     paths = [Path(files[k][0]) for k in range(len(files))]
-    recipe = saved.recipe.model_copy(update={"augment": ()})
+    recipe = model.recipe.model_copy(update={"augment": ()})
     batches = images.data.open(LoaderConfig((3, 16, 16), recipe, torch.device("cpu")))
-    assert batches.preprocessing == saved.preprocessing
+    assert batches.preprocessing == model.preprocessing
     validated = torch.cat([pixels for pixels, _ in batches.validate(view)])
-    seen = torch.stack([one.pixels for one in see(saved, paths, view)])
+    seen = torch.stack([one.pixels for one in read_images(model, paths, view)])
     assert torch.equal(seen, validated)
-    heard = hear(saved, images, view, Runtime(torch.device("cpu")))
+    predictions = predict_images(model, images, view, torch.device("cpu"))
     found = answers(photo_run, *paths, "--crops", crops, "--top", 3)
-    for row, chances in zip(found, heard.scores.exp(), strict=True):
+    for row, chances in zip(found, predictions.log_probs.exp(), strict=True):
         order = chances.argsort(descending=True)
-        assert [c["class"] for c in row["classes"]] == [saved.class_names[k] for k in order]
+        assert [c["class"] for c in row["classes"]] == [model.class_names[k] for k in order]
         assert [c["probability"] for c in row["classes"]] == pytest.approx(chances[order].tolist(), rel=1e-5)
 
 
 def test_small_images_are_seen_as_in_validation(digits, tmp_path):
     """The digits' validation images as files; a few as RGB, which does not change them."""
-    saved, data = open_saved(digits), open_data("digits")
+    model, data = load_checkpoint(digits), open_data("digits")
     paths = []
     for number, image in enumerate(data.val_part.images[:20, 0]):
         paths.append(tmp_path / f"{number:02}.png")
         picture = Image.fromarray(image.numpy())
         (picture.convert("RGB") if number % 2 else picture).save(paths[-1])
-    batches = data.open(LoaderConfig((1, 10, 10), saved.recipe, torch.device("cpu")))
+    batches = data.open(LoaderConfig((1, 10, 10), model.recipe, torch.device("cpu")))
     validated = next(iter(batches.validate()))[0][:20]
-    seen = list(see(saved, paths, "center_crop"))
+    seen = list(read_images(model, paths, "center_crop"))
     assert torch.equal(torch.stack([s.pixels for s in seen]), validated)
     assert {s.change for s in seen} == {"resized from 8x8 to 10x10"}
-    chances = predict(saved.module, validated).exp()
+    chances = log_probabilities(model.module, validated).exp()
     found = answers(digits, tmp_path, "--top", 10)
     assert [row["classes"][0]["class"] for row in found] == [str(k) for k in chances.argmax(1).tolist()]
     assert all(sum(c["probability"] for c in row["classes"]) == pytest.approx(1, abs=1e-5) for row in found)
@@ -90,12 +89,12 @@ def test_a_photo_for_a_network_of_grey_digits(digits, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     run = command("predict", digits, tmp_path / "photo.png", "--device", "cpu")
     assert accepted(run)
-    assert "turned grey and resized from 40x30 to 10x10" in run.stderr
+    assert "converted to greyscale and resized from 40x30 to 10x10" in run.stderr
     grey = torch.from_numpy(np.array(Image.open(tmp_path / "photo.png").convert("L")))[None, None]
     small = nn.functional.interpolate(grey, size=(10, 10), mode="bilinear", antialias=True)
-    saved = open_saved(digits)
-    ready = (small.float() - saved.preprocessing.mean[0]) * saved.preprocessing.scale[0]
-    chance, best = collect(saved.module, [(ready, torch.zeros(1).long())]).scores.exp().max(1)
+    model = load_checkpoint(digits)
+    ready = (small.float() - model.preprocessing.mean[0]) * model.preprocessing.scale[0]
+    chance, best = collect_predictions(model.module, [(ready, torch.zeros(1).long())]).log_probs.exp().max(1)
     first = run.stdout.splitlines()[2].split()
     assert first[1:3] == [str(int(best)), f"{chance.item():.2%}".rstrip("%")]
 

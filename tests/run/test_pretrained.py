@@ -57,7 +57,7 @@ def test_other_classes_start_anew(trained, photos):
     Path("photos.net").write_text(PHOTOS)
     train("photos.net", "--data", f"folder:{few}", "--out", "two", "--seed", 1)
     told = train("photos.net", "--data", f"folder:{more}", "--weights", "two", "--out", "three", *STILL)
-    assert "fc.weight and fc.bias start anew, for 3 classes" in told
+    assert "fc.weight and fc.bias are newly initialised, for 3 classes" in told
     two, three = start(Path("two")), start(Path("three"))
     assert two["conv.weight"].equal(three["conv.weight"])
     assert three["fc.weight"].shape[0] == 3
@@ -69,10 +69,10 @@ BROKEN = {
     "list.pt": ({"model": [1]}, "holds no weights"),
     "more.pt": ({"more": torch.ones(2)}, "it has no more"),
     "less.pt": ({"fc.bias": None}, "they have no fc.bias"),
-    "inner.pt": ({"conv.weight": torch.ones(5, 1, 3, 3)}, "conv.weight is 4x1x3x3 here and 5x1x3x3 there"),
-    "wide.pt": ({"fc.weight": torch.ones(10, 9)}, "fc.weight is 10x256 here and 10x9 there"),
-    "nan.pt": ({"fc.bias": torch.full((10,), math.nan)}, "hold values that are no numbers, in fc.bias"),
-    "odd.pt": ({"fc.weight": torch.ones(10, 256, dtype=torch.int32)}, "another kind"),
+    "inner.pt": ({"conv.weight": torch.ones(5, 1, 3, 3)}, "conv.weight is 5x1x3x3, expected 4x1x3x3"),
+    "wide.pt": ({"fc.weight": torch.ones(10, 9)}, "fc.weight is 10x9, expected 10x256"),
+    "nan.pt": ({"fc.bias": torch.full((10,), math.nan)}, "contain values that are not finite, in fc.bias"),
+    "odd.pt": ({"fc.weight": torch.ones(10, 256, dtype=torch.int32)}, "the wrong number type"),
 }
 
 
@@ -97,7 +97,7 @@ def test_published_weights(tmp_path, photos, monkeypatch):
     monkeypatch.setattr(pretrained, "fetch", lambda card, entry: theirs.state_dict())
     line = ["squeezenet1_1", "--data", f"folder:{photos('set')}", "--weights", "IMAGENET1K_V1", *STILL]
     told = train(*line, "--out", "one")
-    assert "classifier.1.weight and classifier.1.bias start anew, for 3 classes" in told
+    assert "classifier.1.weight and classifier.1.bias are newly initialised, for 3 classes" in told
     assert "warning: the weights IMAGENET1K_V1" in told
     assert "--set train.normalize=imagenet" in told
     ours = start(tmp_path / "one")
@@ -107,10 +107,10 @@ def test_published_weights(tmp_path, photos, monkeypatch):
 
 
 REFUSED = [
-    (["digits.net", "--weights", ""], 2, "names nothing"),
+    (["digits.net", "--weights", ""], 2, "--weights is empty"),
     (["digits.net", "--weights", "IMAGENET1K_V1"], 2, "only those have published weights"),
     (["resnet18", "--weights", "IMAGENET1K_V9"], 1, "has no weights `IMAGENET1K_V9`"),
-    (["--resume", "first", "--weights", "first"], 2, "--weights was settled when the run began"),
+    (["--resume", "first", "--weights", "first"], 2, "--weights cannot change when a run is resumed"),
 ]
 
 

@@ -61,7 +61,7 @@ def test_two_processes_have_the_losses_of_one(options, tmp_path):
     assert "2 processes" in run.stdout
     again = together(tmp_path, "--resume", "two", *options)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "going on after" in again.stdout
+    assert "resuming after" in again.stdout
 
 
 def test_what_two_processes_cannot_do_is_said(tmp_path):

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from places import SPECS
 from torch import Tensor, nn
 
-from netspec.checkpoint.store import load
+from netspec.checkpoint.store import load, save
 from netspec.datasets.base import Data
 from netspec.datasets.registry import open_data
 from netspec.errors import TrainError
@@ -23,9 +24,9 @@ from netspec.recipe import Recipe
 from netspec.recipe.images import Crop
 from netspec.recipe.optimizers import AdamW, RmsProp, Sgd
 from netspec.recipe.schedules import Cosine, Plateau
-from netspec.training import meter
-from netspec.training.progress import Silent
-from netspec.training.trainer import Means, train
+from netspec.training import loss
+from netspec.training.config import RunConfig
+from netspec.training.engine import fit
 
 SHAPE = (1, 8, 8)
 SGD = Sgd(lr=0.05, momentum=0.9, weight_decay=1e-3)
@@ -74,14 +75,19 @@ def network(dies: int = -1) -> nn.Module:
 
 
 def go(recipe: Recipe, data: Data, out: Path, dies: int = -1, resume: bool = False) -> None:
-    content = load(out / "checkpoint.pt") if resume else None
-    means = Means("cpu", save_every=0.0, resume=content)
-    train(network(dies), SHAPE, recipe, data, out, means=means, progress=Silent())
+    fit(network(dies), SHAPE, data, RunConfig(recipe, out, device="cpu", save_every=1e-9, resume=resume))
+
+
+def go_on(content: dict[str, Any], data: Data, out: Path) -> None:
+    """Resume from the content of a checkpoint."""
+    save(out / "checkpoint.pt", content)
+    recipe = Recipe.model_validate_json(json.dumps(content["recipe"]))
+    fit(network(), SHAPE, data, RunConfig(recipe, out, device="cpu", resume=True))
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_killed_and_resumed_is_as_never_killed(recipe, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(meter, "LOOK", 0.0)  # a checkpoint after every step
+    monkeypatch.setattr(loss, "READ_EVERY", 0.0)  # a checkpoint after every step
     recipe = recipe.model_copy(update={"batch": 64, "epochs": 3})
     go(recipe, digits, tmp_path / "whole")
     for number in range(3):
@@ -158,17 +164,17 @@ def test_signals_save_and_say_how_to_go_on(number, status, tmp_path):
     run.send_signal(number)
     output, _ = run.communicate(timeout=100)
     assert run.returncode == status
-    assert f"go on with: netspec train --resume {tmp_path / 'run'}" in output
+    assert f"resume with: netspec train --resume {tmp_path / 'run'}" in output
     assert load(tmp_path / "run" / "checkpoint.pt")["step"] > 0
     assert "Traceback" not in output
 
 
 WRONG = {
-    "no run": (["--resume", "."], 1, "holds no run to go on with"),
-    "a spec beside it": (["lenet", "--resume", "."], 2, "name a SPEC to train, or with --resume a run"),
-    "neither": ([], 2, "name a SPEC to train"),
-    "a recipe's option": (["--resume", ".", "--lr", "0.1"], 2, "--lr was settled when the run began"),
-    "a setting": (["--resume", ".", "--set", "train.lr=1"], 2, "--set was settled when the run began"),
+    "no run": (["--resume", "."], 1, "holds no run to resume"),
+    "a spec beside it": (["lenet", "--resume", "."], 2, "give either a SPEC to train"),
+    "neither": ([], 2, "give either a SPEC to train"),
+    "a recipe's option": (["--resume", ".", "--lr", "0.1"], 2, "--lr cannot change when a run is resumed"),
+    "a setting": (["--resume", ".", "--set", "train.lr=1"], 2, "--set cannot change when a run is resumed"),
 }
 
 
@@ -184,20 +190,22 @@ def test_wrong_uses_of_resume(arguments, status, message, tmp_path, monkeypatch)
     assert message in " ".join(result.output.split())
 
 
-def test_a_checkpoint_of_something_else_is_refused(digits, tmp_path):
-    recipe = Recipe(epochs=1, optimizer=SGD)
-    go(recipe, digits, tmp_path / "run")
+def test_a_checkpoint_of_another_format_or_network_is_refused(digits, tmp_path):
+    go(Recipe(epochs=1, optimizer=SGD), digits, tmp_path / "run")
     content = load(tmp_path / "run" / "checkpoint.pt")
     broken = {
-        "by another recipe": content | {"recipe": content["recipe"] | {"batch": 3}},
-        "format 1, and this netspec reads 2": content | {"format": 1},
+        "format 1, and this version of netspec reads 2": content | {"format": 1},
         "does not fit this network": content | {"model": {"x": torch.zeros(1)}},
     }
-    chosen = Recipe.model_validate_json(json.dumps(content["recipe"]))
     for message, damaged in broken.items():
-        means = Means("cpu", resume=damaged)
         with pytest.raises(TrainError, match=message):
-            train(network(), SHAPE, chosen, digits, tmp_path / "run", means=means, progress=Silent())
+            go_on(damaged, digits, tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(digits, tmp_path):
+    go(Recipe(epochs=1, optimizer=SGD), digits, tmp_path / "run")
+    with pytest.raises(TrainError, match="used a different recipe"):
+        go(Recipe(epochs=1, batch=3), digits, tmp_path / "run", resume=True)
 
 
 # One tensor of the optimizer's state spoilt, which a fused kernel would read past its end.
@@ -217,17 +225,13 @@ def test_optimizer_state_that_does_not_fit_is_refused(spoil, optimizer, digits, 
     first = content["optimizer"]["state"][0]
     name = next(name for name in first if name != "step")
     first[name] = spoil(first[name])
-    chosen = Recipe.model_validate_json(json.dumps(content["recipe"]))
-    means = Means("cpu", resume=content)
     with pytest.raises(TrainError, match="does not fit this network: the optimizer's"):
-        train(network(), SHAPE, chosen, digits, tmp_path / "run", means=means, progress=Silent())
+        go_on(content, digits, tmp_path / "run")
 
 
 def test_the_step_count_of_an_optimizer_is_one_number(digits, tmp_path):
     go(Recipe(epochs=1, optimizer=AdamW()), digits, tmp_path / "run")
     content = load(tmp_path / "run" / "checkpoint.pt")
     content["optimizer"]["state"][0]["step"] = torch.zeros(7)
-    means = Means("cpu", resume=content)
-    chosen = Recipe.model_validate_json(json.dumps(content["recipe"]))
     with pytest.raises(TrainError, match="the optimizer's step"):
-        train(network(), SHAPE, chosen, digits, tmp_path / "run", means=means, progress=Silent())
+        go_on(content, digits, tmp_path / "run")

@@ -22,7 +22,7 @@ from netspec.cli import main
 from netspec.datasets.registry import open_data
 from netspec.diagnostics import Source
 from netspec.errors import TrainError
-from netspec.evaluation.load import Saved, open_saved
+from netspec.evaluation.load import LoadedModel, load_checkpoint
 from netspec.shape import Shape
 
 SPEC = """use "lib/parts.net"
@@ -52,15 +52,15 @@ def run(tmp_path_factory) -> Path:
     return folder / "run"
 
 
-def same(saved: Saved, state: dict[str, torch.Tensor]) -> bool:
+def same(saved: LoadedModel, state: dict[str, torch.Tensor]) -> bool:
     own = saved.module.state_dict()
     return own.keys() == state.keys() and all(torch.equal(own[k], state[k]) for k in own)
 
 
 def test_a_run_comes_back_without_its_spec(run):
-    saved = open_saved(run)
+    saved = load_checkpoint(run)
     assert same(saved, torch.load(run / "best.pt", weights_only=True))
-    assert saved.weights.startswith("the best, epoch ")
+    assert saved.weights.startswith("best, epoch ")
     assert (saved.input_shape, saved.data, saved.class_names) == ((1, 14, 14), "digits", tuple("0123456789"))
     assert dict(saved.net.arguments) == {"classes": 10, "width": 4, "kernels": [3, 3]}
     assert not saved.module.training
@@ -69,15 +69,15 @@ def test_a_run_comes_back_without_its_spec(run):
 
 
 def test_which_weights(run):
-    assert same(open_saved(run / "checkpoint.pt"), load(run / "checkpoint.pt")["model"])
-    assert same(open_saved(run / "weights.pt"), load(run / "weights.pt"))
+    assert same(load_checkpoint(run / "checkpoint.pt"), load(run / "checkpoint.pt")["model"])
+    assert same(load_checkpoint(run / "weights.pt"), load(run / "weights.pt"))
     content = load(run / "checkpoint.pt")
     averaged = {k: v * 2 for k, v in content["model"].items()}
     save(run / "averaged.pt", content | {"ema": averaged})
-    assert same(open_saved(run / "averaged.pt", ema=True), averaged)
+    assert same(load_checkpoint(run / "averaged.pt", ema=True), averaged)
     for path in (run / "checkpoint.pt", run, run / "weights.pt"):
-        with pytest.raises(TrainError, match="--ema"):
-            open_saved(path, ema=True)
+        with pytest.raises(TrainError, match="`ema`"):
+            load_checkpoint(path, ema=True)
 
 
 @pytest.mark.parametrize(
@@ -135,17 +135,17 @@ HEAD = "network Net(classes = 10, width = 4, kernels = [1])\ninput image: 1x14x1
 HUGE = HEAD + "flatten; linear(900_000_000); linear(10)"
 SEEN = {"mean": (0.0,), "scale": (1.0,), "resize": 16, "crop": (14, 14)}
 DAMAGE = [
-    ("about", ..., "names no network"),
-    ("model", ..., "names no network"),
+    ("about", ..., "describes no network"),
+    ("model", ..., "describes no network"),
     ("about", 3, "`about`"),
     ("about.spec", ..., "`spec`"),
     ("about.spec", b"network", "`spec`"),
-    ("about.spec", "", "refuses: line"),
-    ("about.spec", HEAD + "conv(3", "refuses: line 3"),
+    ("about.spec", "", "invalid spec: line"),
+    ("about.spec", HEAD + "conv(3", "invalid spec: line 3"),
     ("about.spec", HUGE, "do not fit"),
     ("about.spec", "network Net\ninput image: 1x14x14\nrelu", "no parameter `classes`"),
     ("about.used", {}, "not among those"),
-    ("about.used", {"lib/parts.net": 3}, "no texts"),
+    ("about.used", {"lib/parts.net": 3}, "not text"),
     ("about.arguments", {}, "10 classes"),
     ("about.arguments", {"classes": 10}, "do not fit"),
     ("about.arguments", {"width": torch.ones(2)}, "width"),
@@ -162,12 +162,12 @@ DAMAGE = [
     ("recipe", ..., "`recipe`"),
     ("preprocessing", {"mean": (0.0,), "scale": (1.0, 2.0)}, "scale"),
     ("preprocessing", {"mean": "a", "scale": (1.0,)}, "mean"),
-    ("preprocessing", {**SEEN, "interpolation": "lanczos"}, "resized and cut"),
-    ("preprocessing", {**SEEN, "crop": (14, "14")}, "resized and cut"),
+    ("preprocessing", {**SEEN, "interpolation": "lanczos"}, "no valid resize and crop"),
+    ("preprocessing", {**SEEN, "crop": (14, "14")}, "no valid resize and crop"),
     ("data", 4, "`data`"),
     ("model", {}, "do not fit"),
-    ("model", {3: torch.ones(1)}, "not tensors"),
-    ("model", {"fc.weight": "text"}, "not tensors"),
+    ("model", {3: torch.ones(1)}, "not named tensors"),
+    ("model", {"fc.weight": "text"}, "not named tensors"),
 ]
 
 
@@ -175,7 +175,7 @@ DAMAGE = [
 def test_damage_is_a_sentence(run, tmp_path, key, value, message):
     save(tmp_path / "x.pt", changed(load(run / "checkpoint.pt"), key, value))
     with pytest.raises(TrainError, match=message) as error:
-        open_saved(tmp_path / "x.pt")
+        load_checkpoint(tmp_path / "x.pt")
     assert "\n" not in str(error.value)
 
 
@@ -195,7 +195,7 @@ def test_odd_tensors_are_refused(run, tmp_path, kind):
     content["model"]["fc.weight"] = ODD[kind](content["model"]["fc.weight"])
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(TrainError, match=r"fc\.weight|not a checkpoint"):  # torch refuses some by itself
-        open_saved(tmp_path / "x.pt")
+        load_checkpoint(tmp_path / "x.pt")
 
 
 FOREIGN = {
@@ -220,7 +220,7 @@ def test_other_files_are_refused(run, tmp_path, kind):
         content = {"list": [1], "tensor": torch.ones(2), "code": build(netspec.load("lenet").net)}
         torch.save(content.get(kind, load(run / "weights.pt")), path)
     with pytest.raises(TrainError, match=r"x\.pt"):
-        open_saved(path)
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -231,7 +231,7 @@ def test_flipped_bytes_never_crash(run, tmp_path, seed):
         raw[place] ^= 0x55
     (tmp_path / "x.pt").write_bytes(raw)
     with contextlib.suppress(TrainError):
-        open_saved(tmp_path / "x.pt")
+        load_checkpoint(tmp_path / "x.pt")
 
 
 def test_old_checkpoints_of_this_format_open(run, tmp_path):
@@ -242,5 +242,5 @@ def test_old_checkpoints_of_this_format_open(run, tmp_path):
     module = build(report.require())
     content = load(run / "checkpoint.pt") | {"about": about, "model": module.state_dict()}
     save(tmp_path / "x.pt", content | {"input_shape": [1, 8, 8]})
-    assert open_saved(tmp_path / "x.pt").net == report.net
-    assert open_data("digits").class_names == open_saved(tmp_path / "x.pt").class_names
+    assert load_checkpoint(tmp_path / "x.pt").net == report.net
+    assert open_data("digits").class_names == load_checkpoint(tmp_path / "x.pt").class_names

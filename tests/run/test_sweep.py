@@ -16,13 +16,14 @@ import pytest
 from accepted import accepted
 from click.testing import CliRunner, Result
 
-from netspec.checkpoint.store import claimed
+from netspec.checkpoint.store import lock_run
 from netspec.cli import main
+from netspec.cli.formats import sweep_csv, sweep_json, sweep_table
 from netspec.errors import TrainError
-from netspec.evaluation.load import open_saved
-from netspec.sweep.command import as_csv, as_json, as_text, rows
+from netspec.evaluation.load import load_checkpoint
 from netspec.sweep.grid import Point, grid, split
 from netspec.sweep.runs import Result as RunResult
+from netspec.sweep.runs import combine
 
 SPEC = """network Digits(classes = 3, pool = 2)
 input image: 1x10x10
@@ -84,13 +85,13 @@ def test_a_sweep_goes_on_where_it_was(folder):
     assert first.exit_code == 1
     assert "pool=90,seed=5: failed with status 1: error" in first.stderr
     done = folder / "out" / "pool=2,seed=5"
-    saved = open_saved(done)
+    saved = load_checkpoint(done)
     assert saved.recipe.seed == 5
     assert dict(saved.net.arguments) == {"classes": 10, "pool": 2}
     stamp = (done / "checkpoint.pt").stat().st_mtime_ns
     again = command(*line, "--out", "out", "--seed", 5, "--format", "json")
     assert again.exit_code == 1
-    assert "pool=2,seed=5: finished before" in again.stderr
+    assert "pool=2,seed=5: already finished" in again.stderr
     assert (done / "checkpoint.pt").stat().st_mtime_ns == stamp
     good, bad = json.loads(again.stdout)
     last = json.loads((done / "log.jsonl").read_text())["val"]["top1_error"]
@@ -150,7 +151,7 @@ def test_an_interrupted_run_goes_on(trained, folder):
     trained.status = 130
     first = command(*line)
     assert (first.exit_code, trained.started) == (130, 1)
-    assert "goes on" in first.stderr
+    assert "to continue the sweep" in first.stderr
     trained.status = 0
     (folder / "o" / "seed=0" / "checkpoint.pt").write_bytes(b"half")
     assert command(*line).exit_code == 0
@@ -169,9 +170,9 @@ def test_sigterm_ends_the_run_under_way_too(folder):
             time.sleep(0.1)
         sweep.terminate()
         assert sweep.wait(60) == 143
-    assert "go on with: netspec train --resume o/pool=2" in output.read_text()
+    assert "resume with: netspec train --resume o/pool=2" in output.read_text()
     assert not (folder / "o" / "pool=3").exists()
-    with claimed(folder / "o" / "pool=2", "checkpoint.pt", taken=True):
+    with lock_run(folder / "o" / "pool=2", resume=True):
         pass  # no process holds it any more
 
 
@@ -182,11 +183,11 @@ def test_folders_of_other_runs_are_left_alone(trained, folder):
     assert (other.exit_code, "--epochs 1" in other.stderr) == (1, True)
     Path("digits.net").write_text(SPEC.replace("conv(4", "conv(5"))
     changed = command(*line, "--epochs", 1)
-    assert (changed.exit_code, "another text" in changed.stderr) == (1, True)
+    assert (changed.exit_code, "the spec has changed" in changed.stderr) == (1, True)
     (folder / "p" / "seed=1").mkdir(parents=True)
     (folder / "p" / "seed=1" / "precious").write_text("mine")
     foreign = command(*line[:-1], "p")
-    assert (foreign.exit_code, "not of a sweep" in foreign.stderr) == (1, True)
+    assert (foreign.exit_code, "does not belong to a sweep" in foreign.stderr) == (1, True)
     assert (folder / "p" / "seed=1" / "precious").exists()
     assert trained.started == 1
 
@@ -234,11 +235,11 @@ def test_settings_of_the_recipe_go_to_train_as_they_are(trained, folder):
 
 def test_tables():
     point = Point(("a=1", "b=2"), ("a=1",), 0)
-    results = [RunResult(point, 1234, 0.5, 0.25, 60.0), RunResult(point, fault="lost")]
-    table = rows(results)
-    cells = re.split(r" {2,}", as_text(table).splitlines()[2])
+    results = [RunResult(point, 1234, 0.5, 0.25, 60.0), RunResult(point, error="lost")]
+    table = [combine(results)]
+    cells = re.split(r" {2,}", sweep_table(table).splitlines()[2])
     assert cells == ["a=1", "1, 1 failed", "1,234", "50.00 %", "25.00 %", "1m00s"]
-    [head, row] = csv.reader(as_csv(table).splitlines())
+    [head, row] = csv.reader(sweep_csv(table).splitlines())
     assert dict(zip(head, row, strict=True))["best_top1_error"] == "0.25"
     assert row[:3] == ["1", "2", "0"]
-    assert json.loads(as_json(table))[0]["failed"] == 1
+    assert json.loads(sweep_json(table))[0]["failed"] == 1

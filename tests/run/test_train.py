@@ -17,44 +17,55 @@ from netspec.checkpoint.store import load
 from netspec.datasets.base import Data, LoaderConfig
 from netspec.datasets.registry import open_data
 from netspec.errors import DataError, TrainError
+from netspec.evaluation.run import Run
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, Mean, Raw
 from netspec.recipe.optimizers import Sgd
-from netspec.training.divergence import DeadLossWatch
-from netspec.training.progress import Progress, Silent
-from netspec.training.report import EpochReport, Plan, Summary, Tick
-from netspec.training.trainer import Means, train
+from netspec.training.callbacks import Callback, EpochReport, Progress
+from netspec.training.config import RunConfig
+from netspec.training.engine import fit
+from netspec.training.loss import DeadLossCheck
+from netspec.training.state import RunState
 
 SHAPE = (1, 8, 8)
 RECIPE = Recipe(batch=32, epochs=2, optimizer=Sgd(lr=0.05, momentum=0.9), seed=3)
 
 
-class Heard(Silent):
-    """Keeps what a run tells, and may act on a tick."""
+class Recorder(Callback):
+    """Records the calls of a run, and may act on progress."""
 
-    def __init__(self, act: Callable[[Tick], object] = lambda tick: None) -> None:
-        self.plans: list[Plan] = []
-        self.ticks: list[Tick] = []
+    def __init__(self, act: Callable[[Progress], object] = lambda progress: None) -> None:
+        self.calls: list[str] = []
+        self.steps_per_epoch = 0
+        self.progress: list[Progress] = []
         self.epochs: list[EpochReport] = []
-        self.warnings: list[str] = []
-        self.ends = 0
         self.act = act
 
-    def begin(self, plan: Plan) -> None:
-        self.plans.append(plan)
+    def on_start(self, state: RunState) -> None:
+        self.calls.append("start")
+        self.steps_per_epoch = state.batches.steps
 
-    def tick(self, tick: Tick) -> None:
-        self.ticks.append(tick)
-        self.act(tick)
+    def on_progress(self, state: RunState, progress: Progress) -> None:
+        if self.calls[-1] != "progress":
+            self.calls.append("progress")
+        self.progress.append(progress)
+        self.act(progress)
 
-    def epoch(self, report: EpochReport) -> None:
+    def on_epoch_end(self, state: RunState, report: EpochReport) -> None:
+        self.calls.append("epoch end")
+        assert load(state.out / "checkpoint.pt")["epoch"] == report.epoch - 1
+
+    def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
+        self.calls.append("epoch saved")
         self.epochs.append(report)
+        assert load(state.out / "checkpoint.pt")["epoch"] == report.epoch
 
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+    def on_end(self, state: RunState, run: Run) -> None:
+        self.calls.append("end")
+        assert run.weights.exists()
 
-    def end(self) -> None:
-        self.ends += 1
+    def close(self) -> None:
+        self.calls.append("close")
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +91,36 @@ def run(
     out: Path,
     module: nn.Module | None = None,
     recipe: Recipe = RECIPE,
-    heard: Progress | None = None,
-) -> Summary:
-    return train(module or network(), SHAPE, recipe, data, out, means=Means("cpu"), progress=heard or Heard())
+    callback: Callback | None = None,
+) -> Run:
+    config = RunConfig(recipe, out, device="cpu")
+    return fit(module or network(), SHAPE, data, config, [callback or Recorder()])
+
+
+def test_callbacks_are_called_in_the_documented_order(digits: Data, tmp_path: Path) -> None:
+    recorder = Recorder()
+    run(digits, tmp_path, callback=recorder)
+    epoch = ["progress", "epoch end", "epoch saved"]
+    assert recorder.calls == ["start", *epoch, *epoch, "end", "close"]
+
+
+def test_a_callback_can_stop_a_run(digits: Data, tmp_path: Path) -> None:
+    class Stop(Callback):
+        def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
+            state.stop()
+
+    summary = run(digits, tmp_path, recipe=RECIPE.with_overrides(epochs=9), callback=Stop())
+    assert (summary.epochs, summary.interrupted) == (1, signal.SIGTERM)
+    assert load(summary.checkpoint)["step"] == summary.steps
 
 
 def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None:
-    heard, module = Heard(), network()
-    summary = run(digits, tmp_path / "run", module, RECIPE.with_overrides(epochs=4), heard)
+    recorder, module = Recorder(), network()
+    summary = run(digits, tmp_path / "run", module, RECIPE.with_overrides(epochs=4), recorder)
     assert summary.final is not None
     assert summary.final.top1_error < 0.2
     assert (summary.epochs, summary.steps, summary.interrupted) == (4, 4 * (1442 // 32), False)
-    assert heard.ends == 1
+    assert recorder.calls.count("close") == 1
     names = {"best.pt", "checkpoint.pt", "log.csv", "log.jsonl", "recipe.net", "weights.pt"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -107,16 +136,8 @@ def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None
 
 def test_a_checkpoint_holds_what_going_on_needs(digits: Data, tmp_path: Path) -> None:
     module = network()
-    summary = train(
-        module,
-        SHAPE,
-        RECIPE,
-        digits,
-        tmp_path,
-        means=Means("cpu"),
-        progress=Heard(),
-        about={"spec": "network X"},
-    )
+    config = RunConfig(RECIPE, tmp_path, device="cpu")
+    summary = fit(module, SHAPE, digits, config, about={"spec": "network X"})
     content = load(summary.checkpoint)
     chosen = {"data": "digits", "precision": "float32", "memory_format": "channels_last", "compile": False}
     assert Recipe.model_validate_json(json.dumps(content["recipe"])) == RECIPE.model_copy(update=chosen)
@@ -160,20 +181,20 @@ def test_a_run_is_the_plain_loop(digits: Data, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["training", "validation"])
 def test_ctrl_c_ends_with_a_checkpoint(place: str, digits: Data, tmp_path: Path) -> None:
-    pressed: list[Tick] = []
+    pressed: list[Progress] = []
 
-    def press(tick: Tick) -> None:
-        if tick.epoch == 2 and not pressed:
-            pressed.append(tick)
+    def press(progress: Progress) -> None:
+        if progress.epoch == 2 and not pressed:
+            pressed.append(progress)
             os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
     module: nn.Module = network()
-    heard: Progress = Heard(press)
+    recorder: Recorder = Recorder(press)
     if place == "validation":
-        heard = Heard()
+        recorder = Recorder()
         module = Pressing(module)
-    summary = run(digits, tmp_path, module, RECIPE.with_overrides(epochs=5), heard)
+    summary = run(digits, tmp_path, module, RECIPE.with_overrides(epochs=5), recorder)
     assert summary.interrupted
     assert signal.getsignal(signal.SIGINT) == before
     content = load(summary.checkpoint)
@@ -202,21 +223,21 @@ class Pressing(nn.Module):
 
 @pytest.mark.parametrize("accumulate", [1, 4])
 def test_the_time_left_is_counted_in_steps(digits: Data, tmp_path: Path, accumulate: int) -> None:
-    heard = Heard()
-    run(digits, tmp_path, recipe=RECIPE.model_copy(update={"accumulate": accumulate}), heard=heard)
-    at_ends = [tick.seconds_left for tick in heard.ticks if tick.step == 45]
+    recorder = Recorder()
+    run(digits, tmp_path, recipe=RECIPE.model_copy(update={"accumulate": accumulate}), callback=recorder)
+    at_ends = [p.seconds_left for p in recorder.progress if p.step == 45]
     assert len(at_ends) == 2
-    assert all(0 < left <= heard.epochs[0].seconds for left in at_ends)  # an epoch, and a validation
+    assert all(0 < left <= recorder.epochs[0].seconds for left in at_ends)  # an epoch, and a validation
 
 
 def test_a_second_ctrl_c_does_not_wait(digits: Data, tmp_path: Path) -> None:
-    def press(tick: Tick) -> None:
+    def press(progress: Progress) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        run(digits, tmp_path, heard=Heard(press))
+        run(digits, tmp_path, callback=Recorder(press))
     assert signal.getsignal(signal.SIGINT) == before
 
 
@@ -229,17 +250,17 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
     recipe = RECIPE.with_overrides(epochs=3)
     module = network()
 
-    class Spoils(Heard):
-        def epoch(self, report: EpochReport) -> None:
+    class Spoils(Recorder):
+        def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
             module.get_parameter("6.bias").data.fill_(math.nan)
             then()
 
-    heard = Spoils()
+    recorder = Spoils()
     with pytest.raises(
-        TrainError, match=r"no longer a number in epoch 2, .*--lr \(epoch 1 is kept in .*checkpoint"
+        TrainError, match=r"not finite in epoch 2, .*`lr` \(the last checkpoint is .*checkpoint"
     ):
-        run(digits, tmp_path, module, recipe, heard)
-    assert heard.ends == 1
+        run(digits, tmp_path, module, recipe, recorder)
+    assert recorder.calls.count("close") == 1
     model = load(tmp_path / "checkpoint.pt")["model"]
     assert all(value.isfinite().all() for value in model.values())
 
@@ -248,8 +269,8 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
     ("outputs", "mean", "warns"), [(1000, 6.9, True), (1000, 6.0, False), (1, 0.0, False)]
 )
 def test_a_loss_that_stays_at_guessing_is_told_once(outputs: int, mean: float, warns: bool) -> None:
-    watch = DeadLossWatch(outputs)
-    warnings = [watch.see(step, torch.tensor(mean)) for step in range(1, 5001)]
+    watch = DeadLossCheck(outputs)
+    warnings = [watch.update(step, torch.tensor(mean)) for step in range(1, 5001)]
     told = [(step, message) for step, message in enumerate(warnings, 1) if message]
     assert [step for step, _ in told] == ([2500] if warns else [])
     if warns:
@@ -259,9 +280,9 @@ def test_a_loss_that_stays_at_guessing_is_told_once(outputs: int, mean: float, w
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], type[Exception], str]] = {
-    "too few classes": (lambda: network(classes=7), TrainError, "10 classes, but the network tells 7 apart"),
-    "an image": (lambda: nn.Conv2d(1, 10, 3), TrainError, "one score for each class, and this gives 10x6x6"),
-    "two outputs": (lambda: nn.LSTM(8, 4), TrainError, "one score for each class, and this gives several"),
+    "too few classes": (lambda: network(classes=7), DataError, "10 classes, but the network has 7 outputs"),
+    "an image": (lambda: nn.Conv2d(1, 10, 3), TrainError, "one score for each class, found 10x6x6"),
+    "two outputs": (lambda: nn.LSTM(8, 4), TrainError, "one score for each class, found several"),
 }
 
 
@@ -278,15 +299,15 @@ def test_networks_that_cannot_classify(
 
 def test_a_channel_mismatch_is_refused_before_anything_is_made(digits: Data, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="set its input to 1x8x8"):
-        train(network(), (3, 8, 8), RECIPE, digits, tmp_path / "run", progress=Heard())
+        fit(network(), (3, 8, 8), digits, RunConfig(RECIPE, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_device_and_a_taken_folder(digits: Data, tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="there is no device abacus here"):
-        train(network(), SHAPE, RECIPE, digits, tmp_path, means=Means("abacus"), progress=Heard())
+        fit(network(), SHAPE, digits, RunConfig(RECIPE, tmp_path, device="abacus"))
     (tmp_path / "checkpoint.pt").write_text("")
-    with pytest.raises(TrainError, match="holds another run"):
+    with pytest.raises(TrainError, match="already holds a run"):
         run(digits, tmp_path)
 
 
@@ -300,19 +321,12 @@ def test_photos_train_end_to_end_by_ten_crops(photos: Callable[..., Path], tmp_p
     recipe = Recipe(batch=8, epochs=2, augment=(Flip(),), normalize=Mean(), resize=20, evaluate="ten_crop",
                     optimizer=Sgd(lr=0.001, momentum=0.9))  # fmt: skip
     data = open_data("imagenet", tmp_path / "set")
-    heard = Heard()
-    summary = train(
-        network(channels=3, classes=3),
-        (3, 16, 16),
-        recipe,
-        data,
-        tmp_path / "run",
-        means=Means(workers=1),
-        progress=heard,
-    )
+    recorder = Recorder()
+    config = RunConfig(recipe, tmp_path / "run", workers=1)
+    summary = fit(network(channels=3, classes=3), (3, 16, 16), data, config, [recorder])
     assert summary.steps == 6
     assert summary.final is not None
-    assert (summary.final.images, heard.plans[0].steps_per_epoch) == (6, 3)
+    assert (summary.final.images, recorder.steps_per_epoch) == (6, 3)
 
 
 def test_a_broken_photo_keeps_the_training_so_far(photos: Callable[..., Path], tmp_path: Path) -> None:
@@ -322,17 +336,9 @@ def test_a_broken_photo_keeps_the_training_so_far(photos: Callable[..., Path], t
     recipe = Recipe(batch=8, epochs=2, resize=20)
     data = open_data("imagenet", tmp_path / "set")
     with pytest.raises(
-        DataError, match=r"class1/1.jpg cannot be read.*\(training so far, 3 steps, is kept in"
+        DataError, match=r"class1/1.jpg cannot be read.*\(the 3 steps trained so far are saved in"
     ):
-        train(
-            network(channels=3),
-            (3, 16, 16),
-            recipe,
-            data,
-            tmp_path / "run",
-            means=Means(workers=0),
-            progress=Heard(),
-        )
+        fit(network(channels=3), (3, 16, 16), data, RunConfig(recipe, tmp_path / "run", workers=0))
     assert load(tmp_path / "run/checkpoint.pt")["step"] == 3
 
 
@@ -341,14 +347,14 @@ def test_running_out_of_memory_is_a_sentence(digits: Data, tmp_path: Path) -> No
         def forward(self, images: Tensor) -> Tensor:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(TrainError, match=r"a batch of 32 does not fit .*: try a smaller --batch"):
+    with pytest.raises(TrainError, match=r"a batch of 32 does not fit .*: use a smaller `batch`"):
         run(digits, tmp_path, Greedy())
 
 
 def test_progress_is_told_where_the_run_stands(digits: Data, tmp_path: Path) -> None:
-    heard = Heard()
-    run(digits, tmp_path, heard=heard)
-    last = heard.ticks[-1]
+    recorder = Recorder()
+    run(digits, tmp_path, callback=recorder)
+    last = recorder.progress[-1]
     assert (last.epoch, last.step) == (2, 45)
     assert last.seconds_left < 5
-    assert heard.epochs[-1].loss == pytest.approx(last.loss)
+    assert recorder.epochs[-1].loss == pytest.approx(last.loss)

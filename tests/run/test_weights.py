@@ -116,7 +116,7 @@ def test_weights_go_by_name_or_by_torchvision_s_entry(served, name):
         load_weights(ours, CARDS["resnet18"], name)
         assert torch.equal(ours.state_dict()["fc.weight"], state["fc.weight"])
     else:
-        with pytest.raises(WeightsError, match="by their names"):
+        with pytest.raises(WeightsError, match="named by a string"):
             load_weights(ours, CARDS["resnet18"], name)
 
 
@@ -136,12 +136,12 @@ def squeezenet(**options: object) -> nn.Module:
 
 BROKEN = [
     (URLError("no route to host"), "from https://download.pytorch.org/.*: no route to host; is there"),
-    (HTTPError("", 404, "Not Found", None, None), "the server answers 404 Not Found"),
+    (HTTPError("", 404, "Not Found", None, None), "the server answered 404 Not Found"),
     (RuntimeError('invalid hash value (expected "1", got "2")'), "invalid hash value"),
     (PermissionError(13, "Permission denied"), "Permission denied"),
     ({}, "do not fit this network: they have no features.0.weight"),
     ({"x": torch.zeros(1), **squeezenet().state_dict()}, "do not fit this network: it has no x"),
-    (squeezenet(num_classes=10).state_dict(), "1.weight is 1000x512x1x1 here and 10x512x1x1 there"),
+    (squeezenet(num_classes=10).state_dict(), "1.weight is 10x512x1x1, expected 1000x512x1x1"),
 ]  # fmt: skip
 
 
@@ -158,7 +158,7 @@ REFUSED = [
     (None, "DEFAULT", "this one was loaded from a file"),
     ("alexnet_paper", "DEFAULT", "no weights are published for alexnet_paper"),
     ("squeezenet1_1", "IMAGENET1K_V2", "has no weights `IMAGENET1K_V2`: did you mean `IMAGENET1K_V1`"),
-    ("squeezenet1_1", "x", "there are IMAGENET1K_V1, DEFAULT"),
+    ("squeezenet1_1", "x", "available are IMAGENET1K_V1, DEFAULT"),
 ]  # fmt: skip
 
 
@@ -174,9 +174,7 @@ def test_weights_for_larger_images_say_so(served):
     with torch.device("meta"):
         larger, ours = models.vit_b_16(image_size=384), plain(models.vit_b_16())
     served(larger.state_dict())
-    with pytest.raises(
-        WeightsError, match="1x197x768 here and 1x577x768 there; they are for images of 384x384"
-    ):
+    with pytest.raises(WeightsError, match="1x577x768, expected 1x197x768; they are for images of 384x384"):
         load_weights(ours, CARDS["vit_b_16"], "IMAGENET1K_SWAG_E2E_V1")
 
 

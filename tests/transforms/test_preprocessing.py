@@ -16,7 +16,7 @@ from netspec import zoo
 from netspec.datasets.base import LoaderConfig
 from netspec.datasets.in_memory import InMemoryBatches, Labelled
 from netspec.datasets.registry import open_data
-from netspec.evaluation.published import preprocessing
+from netspec.evaluation.load import published_preprocessing
 from netspec.recipe import Recipe
 from netspec.recipe.images import Mean, MeanImage, MeanStd, Normalize
 from netspec.transforms.crops import View
@@ -60,7 +60,7 @@ PUBLISHED = [
 @pytest.mark.parametrize(("name", "result"), PUBLISHED, ids=[f"{n}-{r.weights}" for n, r in PUBLISHED])
 def test_images_are_prepared_as_published_weights_want_them(name, result, shape):
     pixels = PHOTO[: shape[0], : shape[1]].copy()
-    values = preprocessing(result.evaluation)
+    values = published_preprocessing(result.evaluation)
     theirs = models.get_model_weights(name)[result.weights].transforms()(Image.fromarray(pixels))
     difference = (prepare_image(pixels, values) - theirs).abs() / torch.tensor(values.scale).view(-1, 1, 1)
     assert difference.max() <= 2.01

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture."""
+"""Confusion matrices as CSV or as images."""
 
 from __future__ import annotations
 
@@ -8,39 +8,69 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from netspec.evaluation.plots.sheet import sheet
+from netspec.errors import FileError, TrainError
+from netspec.evaluation.plots import FORMATS, new_figure
+from netspec.files import write_text
+from netspec.tables import comma_separated
 
-NUMBERED, NAMED = 20, 60
-"""Classes up to which cells show their counts, and up to which the sides show the names."""
+MAX_NUMBERED, MAX_NAMED = 20, 60
+"""The number of classes up to which cells show counts, and up to which the axes show class names."""
+
+
+def check_confusion_format(path: Path) -> None:
+    """Check that a confusion matrix can be written to a file of this ending; raises TrainError."""
+    if path.suffix.lower() not in (".csv", *FORMATS):
+        message = f"a confusion matrix cannot be written to {path}"
+        raise TrainError(f"{message}: use .csv, {', '.join(FORMATS)}", wrong_use=True)
+
+
+def write_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:
+    """Write a confusion matrix, classes x classes, as .csv, or as an image by `draw_confusion`.
+
+    Raises:
+        TrainError: the file cannot be written.
+    """
+    check_confusion_format(path)
+    if path.suffix.lower() != ".csv":
+        draw_confusion(path, matrix, names)
+        return
+    rows = ([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))
+    try:
+        write_text(path, comma_separated(["true \\ predicted", *names], rows) + "\n")
+    except FileError as error:
+        raise TrainError(str(error)) from error
 
 
 def draw_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:
-    """Draw classes x classes counts: true classes in rows, each cell dark by its share of its row.
+    """Draw a confusion matrix: true classes in rows, each cell shaded by its share of the row.
 
-    Classes without images and guesses are left out. Raises TrainError where the file cannot be written.
+    Classes without images and predictions are left out.
+
+    Raises:
+        TrainError: the file cannot be written.
     """
-    seen = ((matrix.sum(0) + matrix.sum(1)) > 0).nonzero().flatten()
-    shown, labels = matrix[seen][:, seen], [names[int(k)] for k in seen]
-    shares = shown / shown.sum(1, keepdim=True).clamp(min=1)
+    used = ((matrix.sum(0) + matrix.sum(1)) > 0).nonzero().flatten()
+    counts, labels = matrix[used][:, used], [names[int(k)] for k in used]
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
     side = min(max(2.6 + 0.32 * len(labels), 3.6), 10.0)
-    with sheet(path, side + 0.5, side) as figure:
+    with new_figure(path, side + 0.5, side) as figure:
         axes = figure.add_subplot()
         axes.grid(False)
         image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-        axes.set(xlabel="taken for", ylabel="true class")
-        _name_sides(axes, labels)
-        if len(labels) <= NUMBERED:
-            _number_cells(axes, shown, shares)
+        axes.set(xlabel="predicted class", ylabel="true class")
+        _label_axes(axes, labels)
+        if len(labels) <= MAX_NUMBERED:
+            _number_cells(axes, counts, shares)
         figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class's images")
 
 
-def _name_sides(axes: Axes, labels: Sequence[str]) -> None:
-    if len(labels) > NAMED:
+def _label_axes(axes: Axes, labels: Sequence[str]) -> None:
+    if len(labels) > MAX_NAMED:
         axes.set(xticks=[], yticks=[])
         return
-    size = 8 if len(labels) <= NUMBERED else 6
-    upright = max(map(len, labels)) > 3
-    axes.set_xticks(range(len(labels)), labels, rotation=90 if upright else 0, fontsize=size)
+    size = 8 if len(labels) <= MAX_NUMBERED else 6
+    vertical = max(map(len, labels)) > 3
+    axes.set_xticks(range(len(labels)), labels, rotation=90 if vertical else 0, fontsize=size)
     axes.set_yticks(range(len(labels)), labels, fontsize=size)
     axes.tick_params(length=0)
 
@@ -49,13 +79,5 @@ def _number_cells(axes: Axes, counts: Tensor, shares: Tensor) -> None:
     for row, values in enumerate(counts.tolist()):
         for column, count in enumerate(values):
             if count:
-                dark = float(shares[row, column]) > 0.5
-                axes.text(
-                    column,
-                    row,
-                    f"{count}",
-                    ha="center",
-                    va="center",
-                    fontsize=7,
-                    color="white" if dark else "black",
-                )
+                colour = "white" if float(shares[row, column]) > 0.5 else "black"
+                axes.text(column, row, f"{count}", fontsize=7, color=colour, ha="center", va="center")

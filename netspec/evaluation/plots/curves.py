@@ -1,11 +1,12 @@
-"""Loss, error and learning rate of runs, epoch by epoch, in one picture."""
+"""Curves of loss, error and learning rate by epoch."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,61 +14,77 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from netspec.checkpoint.log import flat, read_log
 from netspec.errors import TrainError
-from netspec.evaluation.plots.sheet import COLOURS, check_ending, sheet
+from netspec.evaluation.plots import COLOURS, check_format, figure_in, new_figure
+from netspec.evaluation.run import history
 
-TRAINED, VALIDATED, TOP5 = (0, (3, 1.5)), "-", (0, (1, 1.2))
-"""How lines are broken: those of training, of validation, and validation's top-5 error."""
-Points = list[tuple[float, float]]
+TRAINING, VALIDATION, TOP5 = (0, (3, 1.5)), "-", (0, (1, 1.2))
+"""Line styles: of training, of validation, and of validation's top-5 error."""
+WIDTH, HEIGHT = 7.4, 2.5
+"""The size of a figure in inches, without the legend of several runs."""
+Points: TypeAlias = list[tuple[float, float]]
+History: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 def draw_curves(runs: Sequence[Path], path: Path) -> None:
-    """Draw the logs of runs, a colour for each, beside each other: loss, error, learning rate.
+    """Draw the loss, error and learning rate of runs side by side, in one colour per run.
 
     Raises:
-        TrainError: a run has no log, or the picture cannot be written.
+        TrainError: a run has no finished epoch or is named twice, or the file cannot be written.
     """
-    check_ending(path)
-    logs = {name: _rows(run) for name, run in zip(_names(runs), runs, strict=True)}
-    several = len(logs) > 1
-    with sheet(path, 7.4, 2.5 + (0.2 * math.ceil(len(logs) / 3) if several else 0)) as figure:
-        loss, error, rate = figure.subplots(1, 3)
-        for number, rows in enumerate(logs.values()):
-            colour = COLOURS[number % len(COLOURS)]
-            _line(loss, _points(rows, "loss"), colour, TRAINED)
-            _line(loss, _points(rows, "val_loss"), colour, VALIDATED)
-            _line(error, [(x, 1 - y) for x, y in _points(rows, "accuracy")], colour, TRAINED)
-            _line(error, _points(rows, "val_top1_error"), colour, VALIDATED)
-            _line(error, _points(rows, "val_top5_error"), colour, TOP5)
-            _line(rate, _points(rows, "lr"), colour, VALIDATED)
-        _dress(loss, error, rate)
-        if several:
-            _name_runs(figure, list(logs))
+    check_format(path)
+    histories = {name: _history(run) for name, run in zip(_names(runs), runs, strict=True)}
+    legend = 0.2 * math.ceil(len(histories) / 3) if len(histories) > 1 else 0
+    with new_figure(path, WIDTH, HEIGHT + legend) as figure:
+        _draw(figure, histories)
 
 
-def _rows(run: Path) -> list[dict[str, Any]]:
-    rows = [flat(row) for row in read_log(run)]
+def curves_svg(rows: History) -> str:
+    """The curves of one run as SVG; `rows` are those of its log, flattened."""
+    content = io.BytesIO()
+    with figure_in(content, "svg", WIDTH, HEIGHT) as figure:
+        _draw(figure, {"": rows})
+    return content.getvalue().decode()
+
+
+def _draw(figure: Figure, histories: Mapping[str, History]) -> None:
+    loss, error, rate = figure.subplots(1, 3)
+    for number, rows in enumerate(histories.values()):
+        colour = COLOURS[number % len(COLOURS)]
+        _line(loss, _points(rows, "loss"), colour, TRAINING)
+        _line(loss, _points(rows, "val_loss"), colour, VALIDATION)
+        _line(error, [(x, 1 - y) for x, y in _points(rows, "accuracy")], colour, TRAINING)
+        _line(error, _points(rows, "val_top1_error"), colour, VALIDATION)
+        _line(error, _points(rows, "val_top5_error"), colour, TOP5)
+        _line(rate, _points(rows, "lr"), colour, VALIDATION)
+    _format_axes(loss, error, rate)
+    if len(histories) > 1:
+        lines = [_legend_line(COLOURS[k % len(COLOURS)], VALIDATION) for k in range(len(histories))]
+        names, columns = list(histories), min(len(histories), 3)
+        figure.legend(lines, names, loc="outside lower center", ncols=columns, fontsize=8)
+
+
+def _history(run: Path) -> History:
+    rows = history(run)
     if not rows:
-        way = "name the folder of a run that has finished an epoch"
-        raise TrainError(f"{run} has no log to draw: {way}")
+        raise TrainError(f"{run} has no log: name the folder of a run that has finished an epoch")
     return rows
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
-    """The runs' folders, with as much of their paths as tells them apart."""
-    whole = list(dict.fromkeys(run.resolve() for run in runs))
-    if len(whole) < len(runs):
+    """A name for each run: its folder, with as many parent folders as are needed to make names unique."""
+    paths = list(dict.fromkeys(run.resolve() for run in runs))
+    if len(paths) < len(runs):
         raise TrainError("a run is named twice: name each once", wrong_use=True)
-    for depth in range(1, max(len(p.parts) for p in whole) + 1):
-        short = ["/".join(p.parts[-depth:]) for p in whole]
-        if len(set(short)) == len(whole):
+    for depth in range(1, max(len(p.parts) for p in paths) + 1):
+        short = ["/".join(p.parts[-depth:]) for p in paths]
+        if len(set(short)) == len(paths):
             return short
-    return [str(p) for p in whole]
+    return [str(p) for p in paths]
 
 
-def _points(rows: Sequence[Mapping[str, Any]], name: str) -> Points:
-    """Epochs and values, as far as rows have them."""
+def _points(rows: History, name: str) -> Points:
+    """Epochs and values of a column, skipping rows without a finite value."""
     pairs = [(row.get("epoch"), row.get(name)) for row in rows]
     return [
         (float(x), float(y))
@@ -78,44 +95,43 @@ def _points(rows: Sequence[Mapping[str, Any]], name: str) -> Points:
 
 def _line(axes: Axes, points: Points, colour: str, style: Any) -> None:
     if points:
-        few = len(points) < 3
-        axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, marker="o" if few else "", ms=3)
+        marker = "o" if len(points) < 3 else ""
+        axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, marker=marker, ms=3)
 
 
-def _dress(loss: Axes, error: Axes, rate: Axes) -> None:
-    """Titles, scales and what the kinds of line mean."""
+def _format_axes(loss: Axes, error: Axes, rate: Axes) -> None:
+    """Set titles, scales, ticks and the legends of line styles."""
     loss.set_title("loss")
     error.set_title("error")
     rate.set_title("learning rate")
     error.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    low, high = _range(rate)
+    low, high = _positive_range(rate)
     if low > 0 and high / low >= 8:
         rate.set_yscale("log")
         rate.yaxis.set_minor_formatter(NullFormatter())
     rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for axes in (loss, error, *([] if rate.get_yscale() == "log" else [rate])):
-        axes.set_ylim(0, 1.06 * _range(axes)[1] or 1)
+        axes.set_ylim(0, 1.06 * _positive_range(axes)[1] or 1)
     for axes in (loss, error, rate):
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-    kinds = {"training": TRAINED, "validation": VALIDATED}
-    _explain(loss, kinds)
-    _explain(error, {"training, top-1": TRAINED, "validation, top-1": VALIDATED, "validation, top-5": TOP5})
+    _style_legend(loss, {"training": TRAINING, "validation": VALIDATION})
+    styles = {"training, top-1": TRAINING, "validation, top-1": VALIDATION, "validation, top-5": TOP5}
+    _style_legend(error, styles)
 
 
-def _range(axes: Axes) -> tuple[float, float]:
-    """The least and the greatest value of an axes' lines above zero."""
+def _positive_range(axes: Axes) -> tuple[float, float]:
+    """The smallest and the largest positive value of the lines on an axes; zeros where there is none."""
     drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
     values = np.concatenate([*drawn, np.zeros(0)])
     values = values[values > 0]
     return (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
 
 
-def _explain(axes: Axes, kinds: Mapping[str, Any]) -> None:
-    lines = [Line2D([], [], color="#444444", linestyle=style) for style in kinds.values()]
-    axes.legend(lines, list(kinds), fontsize=7, handlelength=2.4, loc="best")
+def _style_legend(axes: Axes, styles: Mapping[str, Any]) -> None:
+    lines = [_legend_line("#444444", style) for style in styles.values()]
+    axes.legend(lines, list(styles), fontsize=7, handlelength=2.4, loc="best")
 
 
-def _name_runs(figure: Figure, names: Sequence[str]) -> None:
-    lines = [Line2D([], [], color=COLOURS[k % len(COLOURS)], linewidth=2) for k in range(len(names))]
-    figure.legend(lines, list(names), loc="outside lower center", ncols=min(len(names), 3), fontsize=8)
+def _legend_line(colour: str, style: Any) -> Line2D:
+    return Line2D([], [], color=colour, linestyle=style)

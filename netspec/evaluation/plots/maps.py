@@ -1,60 +1,64 @@
-"""Pictures of what a network has learnt: its first filters, and what a layer makes of an image."""
+"""Images of what a network has learned: its first filters, and the feature maps of a layer."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from netspec.evaluation.load import Saved
-from netspec.evaluation.plots.features import first_convolution, layer_output
-from netspec.evaluation.plots.sheet import check_ending, sheet
+from netspec.diagnostics import did_you_mean
+from netspec.errors import TrainError
+from netspec.evaluation.load import LoadedModel
+from netspec.evaluation.plots import check_format, new_figure
+from netspec.evaluation.prediction import read_images
 
-INCH = 7.0
-"""The width of a sheet."""
+WIDTH = 7.0
+"""The largest width of a figure in inches."""
 
 
-def draw_filters(saved: Saved, path: Path) -> str:
-    """Draw the first convolution's kernels as figure 3 of Krizhevsky et al. (2012) does; say which they are.
+def draw_filters(model: LoadedModel, path: Path) -> str:
+    """Draw the filters of the first convolution, as figure 3 of Krizhevsky et al. (2012), and describe them.
 
-    Each is stretched on its own to the whole range from black to white; three channels make its colours,
-    other numbers of them a grey tile each.
+    Each filter is scaled to the full range from black to white. Filters of three channels are drawn in
+    colour; of others, each channel is a grey tile.
 
     Raises:
-        TrainError: the network has no convolution, or the picture cannot be written.
+        TrainError: the network has no convolution, or the file cannot be written.
     """
-    check_ending(path)
-    name = first_convolution(saved)
-    weight = saved.module.state_dict()[f"{name}.weight"].float()
+    check_format(path)
+    name = first_convolution(model)
+    weight = model.module.state_dict()[f"{name}.weight"].float()
     count, channels, height, width = weight.shape
     tiles = weight if channels in (1, 3) else weight.flatten(0, 1).unsqueeze(1)
-    with sheet(path, *_size(tiles)) as figure:
+    with new_figure(path, *_mosaic_size(tiles, WIDTH)) as figure:
         axes = figure.subplots()
         axes.imshow(mosaic(tiles, 1), interpolation="nearest", cmap="gray", vmin=0, vmax=1)
         axes.set_axis_off()
     return f"{count} filters of {name}, {channels}x{height}x{width}"
 
 
-def draw_features(saved: Saved, image: Path, layer: str | None, path: Path) -> str:
-    """Draw what a layer, the first convolution by default, makes of an image, and say what was drawn.
+def draw_features(model: LoadedModel, image: Path, layer: str | None, path: Path) -> str:
+    """Draw an image beside the feature maps of a layer, by default the first convolution; describe them.
 
-    The image stands to the left as the network takes it; each map is stretched on its own to the whole range.
+    The image is drawn as the network's input, without normalisation. Each map is scaled to the full range.
 
     Raises:
-        TrainError: the image or the layer is none, or gives no maps, or the file cannot be written.
+        TrainError: the image cannot be read, the layer does not exist or has no feature maps, or the file
+            cannot be written.
     """
-    check_ending(path)
-    name = layer or first_convolution(saved)
-    pixels, maps = layer_output(saved, image, name)
+    check_format(path)
+    name = layer or first_convolution(model)
+    pixels, maps = layer_output(model, image, name)
     tiles = maps.unsqueeze(1)
-    width, height = _size(tiles, INCH - 2)
-    with sheet(path, INCH, max(height, 2.0) + 0.3) as figure:
+    width, height = _mosaic_size(tiles, WIDTH - 2)
+    with new_figure(path, WIDTH, max(height, 2.0) + 0.3) as figure:
         left, right = figure.subplots(1, 2, width_ratios=[2, width])
-        shown = pixels.permute(1, 2, 0).squeeze(2).numpy() / 255
-        left.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        picture = pixels.permute(1, 2, 0).squeeze(2).numpy() / 255
+        left.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         left.set_title("input")
         gap = max(1, round(maps.shape[-1] / 16))
         right.imshow(mosaic(tiles, gap), interpolation="nearest", cmap="gray", vmin=0, vmax=1)
@@ -64,38 +68,91 @@ def draw_features(saved: Saved, image: Path, layer: str | None, path: Path) -> s
     return f"{len(maps)} maps of {name}, {maps.shape[1]}x{maps.shape[2]}"
 
 
-def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """N x C x H x W tiles, C of 1 or 3, beside and below each other on white, `gap` pixels apart.
+def first_convolution(model: LoadedModel) -> str:
+    """The name of a network's first convolution; raises TrainError when it has none."""
+    found = next((n.name for n in model.net.layers if n.op.keyword == "conv"), None)
+    if found is None:
+        raise TrainError(f"{model.net.name} in {model.path} has no convolution")
+    return found
 
-    Each tile's least value becomes 0 and its greatest 1; one that is all alike becomes 0.5.
+
+@torch.inference_mode()
+def layer_output(model: LoadedModel, image: Path, layer: str) -> tuple[Tensor, Tensor]:
+    """The centre crop of an image, C x H x W from 0 to 255, and a layer's output for it, K x H x W.
+
+    Of a layer that is used several times this is the first output.
+
+    Raises:
+        TrainError: the image cannot be read, there is no such layer, or its output has no feature maps.
+    """
+    [prepared] = read_images(model, [image], "center_crop")
+    if prepared.pixels is None:
+        raise TrainError(f"{image} cannot be read: {prepared.error}")
+    modules = dict(model.module.named_modules())
+    if layer not in modules or not layer:
+        names = [name for name in modules if name]
+        some = f"available are {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+        suggestion = did_you_mean(layer, names) or some
+        raise TrainError(f"{model.net.name} has no layer {layer}: {suggestion}", wrong_use=True)
+    outputs: list[object] = []
+
+    def keep(module: nn.Module, inputs: object, output: object) -> None:
+        outputs.append(
+            output.clone() if isinstance(output, Tensor) else output
+        )  # relu may change it in place
+
+    handle = modules[layer].register_forward_hook(keep)
+    try:
+        model.module(prepared.pixels.unsqueeze(0))
+    finally:
+        handle.remove()
+    maps = outputs[0] if outputs else None
+    if not isinstance(maps, Tensor) or maps.dim() != 4:
+        message = f"the output of {layer} in {model.net.name} has no feature maps"
+        raise TrainError(f"{message}: name a layer before `flatten`")
+    return _without_normalisation(model, image), maps[0].float()
+
+
+def _without_normalisation(model: LoadedModel, image: Path) -> Tensor:
+    """The pixels of a network's input before normalisation."""
+    channels = model.input_shape[0]
+    neutral = replace(model.preprocessing, mean=(0.0,) * channels, scale=(1.0,) * channels, mean_image=None)
+    [prepared] = read_images(replace(model, preprocessing=neutral), [image], "center_crop")
+    assert prepared.pixels is not None
+    return prepared.pixels
+
+
+def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Arrange N x C x H x W tiles, C of 1 or 3, in rows on white, `gap` pixels apart.
+
+    The values of each tile are scaled to 0 to 1; a constant tile becomes 0.5.
     """
     low, high = tiles.amin((1, 2, 3), keepdim=True), tiles.amax((1, 2, 3), keepdim=True)
     scaled = torch.where(high > low, (tiles - low) / (high - low).clamp(min=1e-30), 0.5)
     count, channels, height, width = tiles.shape
-    columns = columns_for(count)
+    columns = mosaic_columns(count)
     rows = -(-count // columns)
-    sheet = torch.ones(channels, rows * (height + gap) + gap, columns * (width + gap) + gap)
+    canvas = torch.ones(channels, rows * (height + gap) + gap, columns * (width + gap) + gap)
     for number, tile in enumerate(scaled):
-        top, left = (
-            gap + k * (s + gap) for k, s in zip(divmod(number, columns), (height, width), strict=True)
-        )
-        sheet[:, top : top + height, left : left + width] = tile
-    shown: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = sheet.permute(1, 2, 0).squeeze(2).numpy()
-    return shown
+        row, column = divmod(number, columns)
+        top, left = gap + row * (height + gap), gap + column * (width + gap)
+        canvas[:, top : top + height, left : left + width] = tile
+    image: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = canvas.permute(1, 2, 0).squeeze(2).numpy()
+    return image
 
 
-def columns_for(count: int) -> int:
-    """How many tiles stand in a row: 16 for the paper's 96, a number that fills the rows where there is one.
+def mosaic_columns(count: int) -> int:
+    """The number of tiles in a row: 16 for AlexNet's 96 filters, and one that fills every row if possible.
 
-    >>> [columns_for(n) for n in (6, 20, 64, 96, 97)]
+    >>> [mosaic_columns(n) for n in (6, 20, 64, 96, 97)]
     [6, 10, 16, 16, 17]
     """
     least = min(count, max(8, math.ceil(math.sqrt(count * 8 / 3))))
     return next((c for c in range(least, 2 * least) if count % c == 0), least)
 
 
-def _size(tiles: Tensor, inches: float = INCH) -> tuple[float, float]:
+def _mosaic_size(tiles: Tensor, max_width: float) -> tuple[float, float]:
     """Width and height of a mosaic in inches; a few tiles do not fill the width."""
-    columns = columns_for(len(tiles))
-    width = min(inches, 0.8 * columns)
+    columns = mosaic_columns(len(tiles))
+    width = min(max_width, 0.8 * columns)
     return width, width * -(-len(tiles) // columns) / columns * tiles.shape[2] / tiles.shape[3]

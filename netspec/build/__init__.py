@@ -1,0 +1,1 @@
+"""Modules from networks: compiled from their source, with published weights, on a device."""

@@ -1,0 +1,144 @@
+"""The record of a training run: its log, scores and files, shown as curves in a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from netspec.checkpoint.spec import entry, read_recipe
+from netspec.checkpoint.store import BEST, CHECKPOINT, WEIGHTS, flatten, load, read_log
+from netspec.errors import TrainError
+from netspec.evaluation.metrics import Score
+from netspec.recipe import Recipe
+from netspec.tables import percent
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run and the folder that holds it.
+
+    `history` has a row for each epoch, as `log.csv` does. `final` is the score after the last epoch by
+    `final_view`, the recipe's kind of evaluation; `best` is the lowest top-1 error of an epoch by the centre
+    crop. Both are None before the first epoch ends. `seconds` is the time spent; `interrupted` is the number
+    of the signal that ended the run early, or 0.
+    """
+
+    folder: Path
+    history: tuple[Mapping[str, Any], ...]
+    epochs: int
+    steps: int
+    final: Score | None
+    best: Score | None
+    best_epoch: int
+    seconds: float
+    images_per_second: float = 0.0
+    final_view: str = "centre crop"
+    interrupted: int = 0
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Read the record of the run in a folder.
+
+        Raises:
+            TrainError: the folder holds no run, or its files are damaged.
+        """
+        folder = Path(folder)
+        path = folder / CHECKPOINT
+        if not path.is_file():
+            raise TrainError(f"{folder} is not the folder of a run: it has no {CHECKPOINT}")
+        content = load(path)
+        best, final = content.get("best"), content.get("final")
+        try:
+            return cls(
+                folder=folder,
+                history=history(folder),
+                epochs=entry(content, "epoch", int, path),
+                steps=entry(content, "step", int, path),
+                final=Score(**final) if final else None,
+                best=Score(**{k: v for k, v in best.items() if k != "epoch"}) if best else None,
+                best_epoch=best["epoch"] if best else 0,
+                seconds=sum(entry(content, "seconds", dict, path).values()),
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise TrainError(f"{path} is damaged: its scores cannot be read") from error
+
+    @property
+    def weights(self) -> Path:
+        """The weights after the last epoch, a state_dict."""
+        return self.folder / WEIGHTS
+
+    @property
+    def best_weights(self) -> Path | None:
+        """The weights of the best epoch, a state_dict; None before the first epoch ends."""
+        return self.folder / BEST if self.best else None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint, from which the run can be resumed."""
+        return self.folder / CHECKPOINT
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of the run, with every default and every choice made for the device."""
+        return read_recipe(load(self.checkpoint), self.checkpoint)
+
+    def plot(self, path: str | Path) -> None:
+        """Draw loss, error and learning rate by epoch to a .svg, .png or .pdf file.
+
+        Raises:
+            TrainError: no epoch is finished, or the file cannot be written.
+        """
+        from netspec.evaluation.plots.curves import draw_curves
+
+        draw_curves([self.folder], Path(path))
+
+    def _repr_html_(self) -> str:
+        """The curves and a table of the epochs, for notebooks."""
+        title = f"<p>{html.escape(str(self))}</p>"
+        return f"<div>{title}{self._svg() if self.history else ''}{self._table()}</div>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """The representations of the run for notebooks, by media type."""
+        bundle = {"text/plain": str(self), "text/html": self._repr_html_()}
+        return bundle | ({"image/svg+xml": self._svg()} if self.history else {})
+
+    def __str__(self) -> str:
+        epochs = f"{self.epochs} epoch{'s' * (self.epochs != 1)}"
+        error = f", best top-1 error {percent(self.best.top1_error)}" if self.best else ""
+        return f"run in {self.folder}: {epochs}{error}"
+
+    def _svg(self) -> str:
+        from netspec.evaluation.plots.curves import curves_svg
+
+        return curves_svg(self.history)
+
+    def _table(self) -> str:
+        columns = (
+            "epoch",
+            "lr",
+            "loss",
+            "accuracy",
+            "val_loss",
+            "val_top1_error",
+            "val_top5_error",
+            "seconds",
+        )
+        head = "".join(f"<th>{name}</th>" for name in columns)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{_number(row.get(name))}</td>" for name in columns) + "</tr>"
+            for row in self.history
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def history(folder: Path) -> tuple[dict[str, Any], ...]:
+    """The rows of a run's log as flat dictionaries, one per epoch."""
+    return tuple(flatten(row) for row in read_log(folder))
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else html.escape(str("" if value is None else value))

@@ -1,0 +1,26 @@
+"""The kinds of device that networks run on, each with the torch function that says whether one is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netspec.registry import Registry
+
+
+@dataclass(frozen=True)
+class Device:
+    """A kind of device; `torch` is the dotted name of a function that returns whether it is available."""
+
+    name: str
+    doc: str
+    torch: str
+
+
+DEVICES: Registry[Device] = Registry("device")
+"""In order of preference: `auto` chooses the first that is available."""
+for _device in (
+    Device("cuda", "An NVIDIA or AMD GPU; cuda:1 is the second one.", "torch.cuda.is_available"),
+    Device("mps", "The GPU of an Apple computer.", "torch.backends.mps.is_available"),
+    Device("cpu", "The processor.", "torch.cpu.is_available"),
+):
+    DEVICES.add(_device.name, _device)

@@ -1,0 +1,189 @@
+"""Callbacks of a training run, and those that every run has: its log, TensorBoard, stopping by signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from netspec.checkpoint.store import (
+    EVENTS,
+    LOG,
+    LOG_TABLE,
+    append_line,
+    flatten,
+    read_log,
+    save_text,
+    write_errors,
+)
+from netspec.errors import TrainError
+from netspec.evaluation.metrics import Score
+from netspec.evaluation.run import Run
+from netspec.tables import comma_separated
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+    from netspec.training.state import RunState
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The progress within an epoch, counted from 1: `loss` and `accuracy` are means over its steps so far.
+
+    `accuracy` and `waiting`, the fraction of the time spent waiting for images, are from 0 to 1.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+    images_per_second: float
+    seconds_left: float
+    waiting: float = 0.0
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch, counted from 1: `loss` and `accuracy` are those of training, `val` of validation.
+
+    `improved` is true for the lowest top-1 error so far. `seconds` includes validation; `images_per_second`
+    does not.
+    """
+
+    epoch: int
+    lr: float
+    loss: float
+    accuracy: float
+    val: Score
+    improved: bool
+    images_per_second: float
+    seconds: float
+    waiting: float = 0.0
+
+
+class Callback:
+    """The base class of callbacks: override any of its methods, which all do nothing.
+
+    A run calls the methods of all callbacks in this order, in the first process only: `on_start`; for each
+    epoch several `on_progress`, then `on_epoch_end` and `on_epoch_saved`; at last `on_end`. `close` is always
+    called, even after an error. A callback may call `state.stop()` to end the run after the current step.
+    """
+
+    def on_start(self, state: RunState) -> None:
+        """The run starts or resumes; the first step follows."""
+
+    def on_progress(self, state: RunState, progress: Progress) -> None:
+        """Some steps of an epoch are done; called about twice a second, and at the end of the epoch."""
+
+    def on_epoch_end(self, state: RunState, report: EpochReport) -> None:
+        """An epoch is trained and validated. Record it here: if the run is killed before its checkpoint is
+        written, the epoch is repeated."""
+
+    def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
+        """The checkpoint of an epoch is written."""
+
+    def on_end(self, state: RunState, run: Run) -> None:
+        """The run ended, by itself or by a signal, and its files are written."""
+
+    def close(self) -> None:
+        """The run is over, successful or not: release resources."""
+
+
+class RunLog(Callback):
+    """Writes the log of a run: a row for each epoch, in `log.jsonl` and `log.csv`.
+
+    When a run resumes, the rows of epochs after its checkpoint are dropped, since they are trained again.
+    """
+
+    def on_start(self, state: RunState) -> None:
+        """Read the rows of a run that resumes; raises TrainError when a file cannot be written."""
+        self.rows = [row for row in read_log(state.out, strict=False) if row.get("steps", 0) <= state.step]
+        if (state.out / LOG).exists():
+            save_text(state.out / LOG, "".join(json.dumps(row) + "\n" for row in self.rows))
+            save_text(state.out / LOG_TABLE, log_csv(self.rows))
+
+    def on_epoch_end(self, state: RunState, report: EpochReport) -> None:
+        """Append a row; raises TrainError when a file cannot be written."""
+        row = asdict(report) | {"steps": state.step}
+        append_line(state.out / LOG, row)
+        self.rows.append(row)
+        save_text(state.out / LOG_TABLE, log_csv(self.rows))
+
+
+def log_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of a log as CSV, with a column for every value that any row has."""
+    flat = [flatten(row) for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    return comma_separated(names, ([row.get(name, "") for name in names] for row in flat)) + "\n"
+
+
+TAGS = {
+    "loss": "loss/train",
+    "val_loss": "loss/validation",
+    "accuracy": "accuracy/train",
+    "val_top1_error": "error/top-1",
+    "val_top5_error": "error/top-5",
+    "lr": "learning rate",
+    "images_per_second": "images per second",
+    "seconds": "seconds",
+}
+"""TensorBoard's tag for each column of the log that it shows."""
+
+
+class TensorBoard(Callback):
+    """Writes TensorBoard event files to the folder `tensorboard` of a run, one point per epoch."""
+
+    writer: SummaryWriter | None = None
+
+    def on_start(self, state: RunState) -> None:
+        """Open the event file; raises TrainError when it cannot be written or TensorBoard is missing."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            message = "event files need TensorBoard, which is not installed"
+            raise TrainError(f"{message}: pip install 'netspec[tensorboard]'", wrong_use=True) from error
+        folder = state.out / EVENTS
+        with write_errors(folder):
+            self.writer = SummaryWriter(str(folder), purge_step=state.step + 1 if state.step else None)
+
+    def on_epoch_end(self, state: RunState, report: EpochReport) -> None:
+        """Write the values of an epoch; raises TrainError when the write fails."""
+        assert self.writer
+        with write_errors(state.out / EVENTS):
+            for name, value in flatten(asdict(report)).items():
+                if name in TAGS:
+                    self.writer.add_scalar(TAGS[name], value, state.step)
+            self.writer.flush()
+
+    def close(self) -> None:
+        """Close the event file."""
+        if self.writer:
+            self.writer.close()
+
+
+@contextmanager
+def stop_signals(on_signal: Callable[[int], object]) -> Iterator[None]:
+    """Call a function on Ctrl-C or SIGTERM instead of ending the process; a second Ctrl-C interrupts it.
+
+    Outside the main thread, where Python delivers no signals, nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        on_signal(number)
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,37 @@
+"""The configuration of a training run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How a run executes: its recipe, its files and the device. Only the recipe affects the result.
+
+    `root` is the folder of the data set, where its name alone does not say. `workers` is the number of
+    processes that read image files; None chooses one. `save_every` is the time in minutes between checkpoints
+    within an epoch; 0 writes them only after epochs. `shard` splits the weights over the processes (FSDP).
+    `tensorboard` also writes TensorBoard event files. `weights` are those that the run starts from.
+    `resume` continues the run in the folder `out` from its checkpoint.
+    """
+
+    recipe: Recipe
+    out: Path
+    root: Path | None = None
+    device: str = "auto"
+    workers: int | None = None
+    save_every: float = 10.0
+    shard: bool = False
+    tensorboard: bool = False
+    weights: str | None = None
+    resume: bool = False
+
+    @property
+    def save_seconds(self) -> float:
+        """The time between checkpoints within an epoch, in seconds."""
+        return self.save_every * 60 or math.inf

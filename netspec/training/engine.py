@@ -1,0 +1,209 @@
+"""Running a training: the state of a run is prepared, trained epoch by epoch, and saved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from netspec.build.device import choose_device, choose_execution, keep_memory, memory_errors
+from netspec.checkpoint.store import CHECKPOINT, RECIPE, WEIGHTS, load, lock_run, save_text
+from netspec.datasets.base import Data, LoaderConfig, check_fit
+from netspec.errors import DataError
+from netspec.evaluation.run import Run, history
+from netspec.recipe import write
+from netspec.training.callbacks import Callback, RunLog, TensorBoard, stop_signals
+from netspec.training.config import RunConfig
+from netspec.training.distributed import Processes, parallelize
+from netspec.training.loop import (
+    finish_epoch,
+    save_checkpoint,
+    save_weights,
+    score_view,
+    train_epoch,
+    validate,
+)
+from netspec.training.loss import DeadLossCheck, Meter, Objective
+from netspec.training.optim import LearningRate, WeightAverage, make_optimizer
+from netspec.training.preflight import (
+    check_accumulate,
+    check_config,
+    count_outputs,
+    preflight_warnings,
+    recipe_heading,
+)
+from netspec.training.state import RunState, restore
+
+
+def fit(
+    module: nn.Module,
+    input_shape: tuple[int, ...],
+    data: Data,
+    config: RunConfig,
+    callbacks: Sequence[Callback] = (),
+    *,
+    objective: Objective | None = None,
+    processes: Processes | None = None,
+    macs: int = 0,
+    about: Mapping[str, object] | None = None,
+    citation: str | None = None,
+) -> Run:
+    """Train a module on open data and write the files of the run.
+
+    `input_shape` is channels, height, width. In evaluation the module returns logits, N x classes, and in
+    training what `objective` takes. With a module built after `torch.manual_seed(config.recipe.seed)`, the
+    same seed, thread count and precision give the same weights on a CPU. `macs`, of one image, decide the
+    precision when the recipe leaves it open. `about` is stored in every checkpoint. Ctrl-C and SIGTERM end
+    the run with a checkpoint.
+
+    Raises:
+        DataError: the images do not fit the network, or cannot be read.
+        TrainError: the configuration is impossible, the loss is not finite, or a file cannot be written.
+    """
+    processes = processes or Processes()
+    device = choose_device(config.device, processes.local_rank)
+    shape = check_fit(data, input_shape)
+    loader = LoaderConfig(shape, config.recipe, device, config.workers, processes.rank, processes.world)
+    if device.type == "cpu":
+        keep_memory()
+    own = [RunLog(), *([TensorBoard()] if config.tensorboard else [])]
+    active = [*own, *callbacks] if processes.is_first else []
+    with ExitStack() as stack:
+        if processes.is_first:
+            stack.enter_context(lock_run(config.out, resume=config.resume))
+        for callback in active:
+            stack.callback(callback.close)
+        stack.enter_context(memory_errors(config.recipe.batch))
+        objective = objective or Objective(loss=config.recipe.loss)
+        state = prepare(module, data, loader, config, active, objective, processes, macs)
+        state.about, state.citation = about or {}, citation
+        stack.enter_context(stop_signals(state.stop))
+        start(state)
+        return run_epochs(state)
+
+
+def prepare(
+    module: nn.Module,
+    data: Data,
+    loader: LoaderConfig,
+    config: RunConfig,
+    callbacks: Sequence[Callback],
+    objective: Objective,
+    processes: Processes,
+    macs: int,
+) -> RunState:
+    """Create the state of a run that has done no step; raises DataError and TrainError as `fit` does."""
+    recipe = config.recipe
+    check_config(config, processes)
+    batches = data.open(loader)
+    check_accumulate(recipe, batches.batch, processes)
+    steps = recipe.epochs * batches.steps
+    execution = choose_execution(recipe, loader.device, macs, steps, shard=config.shard)
+    recipe = execution.resolve(recipe).model_copy(update={"data": data.name})
+    execution.place(module)
+    classes = count_outputs(module, loader.input_shape, execution)
+    if classes < len(data.class_names):
+        needed = len(data.class_names)
+        message = f"{data.name} has {needed} classes, but the network has {classes} outputs"
+        raise DataError(f"{message}: set `classes={needed}`")
+    trained = parallelize(module, processes, shard=True) if config.shard else module
+    if execution.compile:
+        trained = torch.compile(trained)  # type: ignore[assignment]
+    if not config.shard:
+        trained = parallelize(trained, processes, shard=False)
+    optimizer = make_optimizer(module, recipe.optimizer)
+    return RunState(
+        config=replace(config, recipe=recipe),
+        module=module,
+        trained=trained,
+        input_shape=loader.input_shape,
+        classes=classes,
+        data=data,
+        batches=batches,
+        execution=execution,
+        processes=processes,
+        objective=objective,
+        optimizer=optimizer,
+        schedule=LearningRate(optimizer, recipe, batches.steps),
+        scaler=execution.grad_scaler(),
+        average=WeightAverage.of(module, recipe),
+        meter=Meter(loader.device, processes.sum),
+        dead_loss=DeadLossCheck(classes),
+        callbacks=callbacks,
+        about={},
+    )
+
+
+def start(state: RunState) -> None:
+    """Restore the checkpoint, or write the first one, so that a run can always be resumed."""
+    resume = state.config.resume
+    if resume:
+        restore(state, load(state.out / CHECKPOINT))
+    for callback in state.callbacks:
+        callback.on_start(state)
+    for warning in preflight_warnings(state):
+        state.warn(warning)
+    if not resume:
+        if state.processes.is_first:
+            save_text(state.out / RECIPE, recipe_heading(state.about) + write(state.recipe, state.citation))
+        save_checkpoint(state)
+
+
+def run_epochs(state: RunState) -> Run:
+    """Train the remaining epochs, unless the run is stopped, and return its record."""
+    for epoch in range(state.epoch, state.recipe.epochs):
+        try:
+            score = validate(state) if train_epoch(state, epoch) else None
+        except DataError as error:
+            raise DataError(f"{error}{_save_progress(state)}") from error
+        if score is None:
+            break
+        finish_epoch(state, score)
+    finished = state.epoch == state.recipe.epochs
+    if finished and state.recipe.evaluate == "ten_crop" and not state.sees_whole_images:
+        score = score_view(state, "ten_crop")
+        if score is not None:
+            state.final, state.final_view = score, "ten crops"
+    return finish(state)
+
+
+def finish(state: RunState) -> Run:
+    """Save the weights, and a checkpoint when the run is stopped early; return the record of the run."""
+    stopped_early = bool(state.stop_signal) and state.epoch < state.recipe.epochs
+    if stopped_early:
+        save_checkpoint(state)
+    save_weights(state, WEIGHTS)
+    run = Run(
+        folder=state.out,
+        history=history(state.out),
+        epochs=state.epoch,
+        steps=state.step,
+        final=state.final,
+        best=state.best,
+        best_epoch=state.best_epoch,
+        seconds=time.perf_counter() - state.started,
+        images_per_second=state.step * state.batches.batch / max(_training_seconds(state), 1e-9),
+        final_view=state.final_view,
+        interrupted=state.stop_signal if stopped_early else 0,
+    )
+    for callback in state.callbacks:
+        callback.on_end(state, run)
+    return run
+
+
+def _training_seconds(state: RunState) -> float:
+    """The time spent training, including an unfinished epoch."""
+    unfinished = state.step > state.epoch * state.batches.steps
+    return state.training_seconds + (state.meter.seconds if unfinished and not state.meter.stopped else 0.0)
+
+
+def _save_progress(state: RunState) -> str:
+    """Save what an unreadable image would lose, and return a note that says where."""
+    if not state.step or state.processes.world > 1:
+        return ""
+    save_checkpoint(state)
+    return f" (the {state.step:,} steps trained so far are saved in {state.out / CHECKPOINT})"
