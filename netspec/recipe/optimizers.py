@@ -18,8 +18,8 @@ class Optimizer(Part):
     `weight_decay` applies to all parameters, except where another field sets it for a kind: the affine
     parameters of normalisation layers, biases, and parameters outside layers' weights, such as position
     embeddings and class tokens. `bias_lr` multiplies the learning rate of biases, as Caffe's `lr_mult: 2`
-    does. The fields of a subclass are
-    further arguments of its torch class; defining a subclass with a `kind` registers it.
+    does. The fields of a subclass are further arguments of its torch class. Defining a subclass with a `kind`
+    registers it.
     """
 
     torch: ClassVar[str]
