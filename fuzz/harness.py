@@ -57,7 +57,7 @@ class TooSlow(BaseException):
 def fuzz(
     target: Target, seed: int, finds: Path, *, until: float = math.inf, most: float = math.inf
 ) -> tuple[int, list[Find]]:
-    """Run up to `most` inputs, until `time.monotonic()` reaches `until`; return how many ran, and the finds."""
+    """Run up to `most` inputs, until `time.monotonic()` reaches `until`; return their count and the finds."""
     context = multiprocessing.get_context("fork")
     ran, found, start = 0, dict[str, Find](), seed
     while time.monotonic() < until and ran < most:
