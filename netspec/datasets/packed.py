@@ -1,4 +1,4 @@
-"""Prepared copies: the resized photos of a set, one after another in one memory-mapped file."""
+"""Prepared copies: the resized photos of a set in one safetensors file, which is memory-mapped."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import logging
 import mmap
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from netspec.datasets.base import LoaderConfig
 from netspec.datasets.photos import PhotoBatches, PhotoSet, short_side
 from netspec.errors import DataError
+from netspec.files import reason as file_reason
 from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
@@ -23,16 +25,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAGIC = b"netspec1"
+OLD_MAGIC = b"netspec1"
+"""What prepared copies began with before they were safetensors files."""
+ABOUT, ROWS, PHOTOS = "netspec", "rows", "photos"
+"""The names of the metadata and the two tensors in a file."""
+PAGE = 4096
 PARTS = ("train", "val")
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
-"""A row for each photo: the offsets at which it begins and ends, its height, width and class number."""
+"""A row for each photo: the offsets of its bytes in the tensor of photos, its height, width and class."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The table of contents at the end of a prepared copy.
+    """The table of contents of a prepared copy.
 
     `source` is the name of the set that was copied, `size` the short side in pixels, and `quality` that of
     the JPEGs, or None for uncompressed pixels.
@@ -45,54 +51,102 @@ class Contents:
     rows: dict[str, Rows]
 
 
-def footer(contents: Contents) -> bytes:
-    """The table of contents as bytes: the rows, JSON, the length of the JSON, and the magic bytes."""
-    about = {
-        "source": contents.source,
-        "size": contents.size,
-        "quality": contents.quality,
-        "classes": contents.class_names,
-        "photos": [len(contents.rows[part]) for part in PARTS],
-    }
-    text = json.dumps(about).encode()
-    rows = b"".join(contents.rows[part].astype("<i8").tobytes() for part in PARTS)
-    return rows + text + len(text).to_bytes(8, "little") + MAGIC
+class Writer:
+    """Writes a prepared copy as a safetensors file, photo by photo.
+
+    The file has two tensors: a row for each photo, and the bytes of all photos. What precedes the photos is
+    written last, into room that is reserved for it.
+    """
+
+    def __init__(self, file: IO[bytes], contents: Contents) -> None:
+        self.file, self.contents = file, contents
+        count = sum(len(rows) for rows in contents.rows.values())
+        self.head = -(-(len(self._header(count, 2**63)) + 8) // PAGE) * PAGE
+        file.seek(self.head + 40 * count)
+        self.length = 0
+
+    def add(self, content: bytes) -> tuple[int, int]:
+        """Append the bytes of a photo; returns where they begin and end."""
+        self.file.write(content)
+        begin, self.length = self.length, self.length + len(content)
+        return begin, self.length
+
+    def close(self) -> None:
+        """Write the header and the rows."""
+        rows = np.concatenate([self.contents.rows[part] for part in PARTS]).astype("<i8")
+        header = self._header(len(rows), self.length).ljust(self.head - 8)
+        self.file.seek(0)
+        self.file.write(len(header).to_bytes(8, "little") + header + rows.tobytes())
+
+    def _header(self, count: int, length: int) -> bytes:
+        about = {
+            "source": self.contents.source,
+            "size": self.contents.size,
+            "quality": self.contents.quality,
+            "classes": self.contents.class_names,
+            "photos": [len(self.contents.rows[part]) for part in PARTS],
+        }
+        end = 40 * count
+        tensors = {
+            "__metadata__": {ABOUT: json.dumps(about)},
+            ROWS: {"dtype": "I64", "shape": [count, 5], "data_offsets": [0, end]},
+            PHOTOS: {"dtype": "U8", "shape": [length], "data_offsets": [end, end + length]},
+        }
+        return json.dumps(tensors).encode()
 
 
-def read_contents(path: Path) -> Contents:
-    """Read the table of contents of a prepared copy; raises DataError for any other or incomplete file."""
+def read_contents(path: Path) -> tuple[Contents, int]:
+    """Read the table of contents of a prepared copy, and the offset of its photos in the file.
+
+    Raises:
+        DataError: the file is missing, incomplete, or not a prepared copy.
+    """
     try:
-        with path.open("rb") as file:
-            end = file.seek(0, 2)
-            if end < 24 or _at(file, 0, 8) != MAGIC or _at(file, end - 8, 8) != MAGIC:
-                raise ValueError
-            length = int.from_bytes(_at(file, end - 16, 8), "little")
-            about = json.loads(_at(file, end - 16 - length, length))
-            counts = about["photos"]
-            begin = end - 16 - length - 40 * sum(counts)
-            rows = np.frombuffer(_at(file, begin, 40 * sum(counts)), "<i8").reshape(-1, 5).astype(np.int64)
+        with path.open("rb") as start:
+            if start.read(8) == OLD_MAGIC:
+                message = f"{path} was prepared by an older netspec"
+                raise DataError(f"{message}: make it again with `netspec prepare`")
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads(file.metadata()[ABOUT])
+            rows, length = file.get_tensor(ROWS), file.get_slice(PHOTOS).get_shape()[0]
+        first = about["photos"][0]
+        classes = tuple(map(str, about["classes"]))
+        contents = Contents(
+            about["source"],
+            about["size"],
+            about["quality"],
+            classes,
+            {"train": rows[:first], "val": rows[first:]},
+        )
+        check_rows(rows, length, contents)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: make it with `netspec prepare`") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise DataError(f"{path} cannot be read: {file_reason(error)}") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
         message = f"{path} is not a prepared copy, or is incomplete: make it with `netspec prepare`"
         raise DataError(message) from error
-    parts = {"train": rows[: counts[0]], "val": rows[counts[0] :]}
-    return Contents(about["source"], about["size"], about["quality"], tuple(about["classes"]), parts)
+    return contents, path.stat().st_size - length
 
 
-def _at(file: Any, place: int, length: int) -> bytes:
-    file.seek(place)
-    content: bytes = file.read(length)
-    return content
+def check_rows(rows: Rows, length: int, contents: Contents) -> None:
+    """Raise ValueError for rows that do not describe photos within `length` bytes."""
+    if rows.ndim != 2 or rows.shape[1] != 5 or rows.dtype != np.int64:
+        raise ValueError("rows of another shape")
+    begin, end, height, width, label = rows.T
+    inside = (begin >= 0) & (begin <= end) & (end <= length) & (height > 0) & (width > 0)
+    inside &= (label >= 0) & (label < len(contents.class_names))
+    if contents.quality is None:
+        inside &= end - begin == height * width * 3
+    if not inside.all():
+        raise ValueError("a row that is not a photo's")
 
 
 class Packed:
     """The photos of one part of a prepared copy, memory-mapped when the first is read."""
 
-    def __init__(self, path: Path, contents: Contents, rows: Rows) -> None:
-        self.path, self.contents, self.rows = path, contents, rows
+    def __init__(self, path: Path, contents: Contents, rows: Rows, offset: int) -> None:
+        self.path, self.contents, self.rows, self.offset = path, contents, rows, offset
         self.labels: Tensor = torch.from_numpy(rows[:, 4].copy())
         self._bytes: np.ndarray[tuple[int], np.dtype[np.uint8]] | None = None
 
@@ -108,7 +162,7 @@ class Packed:
             with self.path.open("rb") as file:
                 # torch warns about read-only arrays; writing to this mapping does not change the file.
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-            self._bytes = np.frombuffer(content, np.uint8)
+            self._bytes = np.frombuffer(content, np.uint8, offset=self.offset)
         begin, end, height, width, _ = self.rows[index].tolist()
         if self.contents.quality is None:
             return self._bytes[begin:end].reshape(height, width, 3)
@@ -119,11 +173,11 @@ class Packed:
 
     def chosen(self, mask: Tensor) -> Packed:
         """The photos where a mask is true, in the same order."""
-        return Packed(self.path, self.contents, self.rows[mask.numpy()])
+        return Packed(self.path, self.contents, self.rows[mask.numpy()], self.offset)
 
     def between(self, rows: slice) -> Packed:
         """The photos of a range of rows."""
-        return Packed(self.path, self.contents, self.rows[rows])
+        return Packed(self.path, self.contents, self.rows[rows], self.offset)
 
     def identity(self) -> bytes:
         """Bytes that change with the file's path, size or time, and with the selected photos."""
@@ -159,6 +213,6 @@ class Prepared(PhotoSet[Packed]):
 def open_prepared(row: DataSet, request: Request) -> Prepared:
     """Open a prepared copy, of which only the table of contents is read now."""
     path = Path(request.argument)
-    contents = read_contents(path)
-    train, val = (Packed(path, contents, contents.rows[part]) for part in PARTS)
+    contents, offset = read_contents(path)
+    train, val = (Packed(path, contents, contents.rows[part], offset) for part in PARTS)
     return Prepared(request.name, contents.class_names, train, val)

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from netspec.datasets.base import cores
 from netspec.datasets.image_folder import Files, ImageFolder
 from netspec.datasets.loader import start_worker, unchanged
-from netspec.datasets.packed import MAGIC, PARTS, Contents, footer
+from netspec.datasets.packed import PARTS, Contents, Writer
 from netspec.datasets.registry import DATASETS, find_row, open_data
 from netspec.errors import DataError
 from netspec.files import write_file
@@ -57,7 +57,7 @@ def prepare(
     source = open_data(data, root, val_share=val_share)
     assert isinstance(source, ImageFolder), "rows of photos open as files"
     if out.is_dir():
-        out = out / f"{Path(argument).name or row.name}-{size}.pack"
+        out = out / f"{Path(argument).name or row.name}-{size}.safetensors"
     if out.exists():
         raise DataError(f"{out} exists already: remove it, or name another file as `out`", wrong_use=True)
     packer = Packer(source, size, quality)
@@ -103,26 +103,24 @@ class Packer(Dataset[Item]):
 
 
 def _write(packer: Packer, file: IO[bytes]) -> None:
-    file.write(MAGIC)
-    place, rows, bad = len(MAGIC), np.zeros((len(packer), 5), np.int64), list[BadImage]()
+    """Write a whole copy; raises DataError with the names of all images that cannot be read."""
+    source, first = packer.source, packer.source.train_images
+    rows, bad = np.zeros((len(packer), 5), np.int64), list[BadImage]()
+    parts = dict(zip(PARTS, (rows[:first], rows[first:]), strict=True))
+    writer = Writer(file, Contents(source.name, packer.size, packer.quality, source.class_names, parts))
     for index, item in enumerate(track(_items(packer), "preparing", len(packer), console=_console())):
         if isinstance(item, BadImage):
             bad.append(item)
         elif not bad:  # after an unreadable image, the rest is read only to name all such images
             content, height, width = item
-            file.write(content)
             files, number = packer.file(index)
-            rows[index] = (place, place + len(content), height, width, int(files.labels[number]))
-            place += len(content)
+            rows[index] = (*writer.add(content), height, width, int(files.labels[number]))
     if bad:
         names = "; ".join(f"{each.path} ({each.reason})" for each in bad[:NAMED])
         more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        raise DataError(
-            f"{len(bad)} image{'s' * (len(bad) != 1)} cannot be read: replace or remove {names}{more}"
-        )
-    source, first = packer.source, packer.source.train_images
-    parts = dict(zip(PARTS, (rows[:first], rows[first:]), strict=True))
-    file.write(footer(Contents(source.name, packer.size, packer.quality, source.class_names, parts)))
+        images = f"{len(bad)} image{'s' * (len(bad) != 1)}"
+        raise DataError(f"{images} cannot be read: replace or remove {names}{more}")
+    writer.close()
 
 
 def _items(packer: Packer) -> Iterator[Item]:

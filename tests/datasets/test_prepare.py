@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 from pictures import CPU, collect
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from netspec.cli import main
 from netspec.datasets.base import LoaderConfig
@@ -98,7 +100,7 @@ def test_a_copy_of_imagenet_has_its_mean(photos: Callable[..., Path], tmp_path: 
     photos("set/train", 2)
     photos("set/val", 1)
     prepare("imagenet", tmp_path / "set", tmp_path, size=20, quality=None, val_share=0.2)
-    data = open_data(f"prepared:{tmp_path / 'imagenet-20.pack'}")
+    data = open_data(f"prepared:{tmp_path / 'imagenet-20.safetensors'}")
     assert data.open(setting()).preprocessing.mean == pytest.approx((123.675, 116.28, 103.53))
 
 
@@ -114,6 +116,35 @@ def test_part_of_a_copy_is_refused(length: int, source: Path, tmp_path: Path) ->
     path = copy(source, tmp_path / "copy")
     os.truncate(path, length if length >= 0 else path.stat().st_size + length)
     with pytest.raises(DataError, match="copy is not a prepared copy, or is incomplete: make it with"):
+        open_data(f"prepared:{path}")
+
+
+def test_a_copy_is_a_safetensors_file(source: Path, tmp_path: Path) -> None:
+    path = copy(source, tmp_path / "copy")
+    tensors, photos = load_file(path), open_data(f"prepared:{path}").train  # type: ignore[attr-defined]
+    assert tensors["rows"].tolist()[: len(photos)] == photos.rows.tolist()
+    begin, end, height, width, _ = tensors["rows"][2].tolist()
+    assert (tensors["photos"][begin:end].reshape(height, width, 3) == photos.photo(2)).all()
+
+
+def test_an_old_copy_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "old.pack").write_bytes(b"netspec1" + bytes(100) + b"netspec1")
+    with pytest.raises(DataError, match="was prepared by an older netspec: make it again"):
+        open_data(f"prepared:{tmp_path / 'old.pack'}")
+
+
+WRONG: dict[str, tuple[int, int]] = {"begin": (0, -1), "end": (1, 10**9), "height": (2, 7), "class": (4, 99)}
+
+
+@pytest.mark.parametrize(("column", "value"), WRONG.values(), ids=WRONG)
+def test_rows_outside_the_file_are_refused(column: int, value: int, source: Path, tmp_path: Path) -> None:
+    path = copy(source, tmp_path / "copy")
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    tensors["rows"][3, column] = value
+    save_file(tensors, path, metadata)
+    with pytest.raises(DataError, match="is not a prepared copy"):
         open_data(f"prepared:{path}")
 
 
