@@ -1,9 +1,9 @@
-"""`netspec check` as a whole process: time against `import torch`, memory, and growth with the network.
+"""`netspec check` as a whole process: time relative to `import torch`, memory, and scaling with network size.
 
     python benchmarks/check.py
 
-Bars: AlexNet in at most 0.2 of the time of `python -c "import torch"`, under 60 MiB; 10,000 layers, and 100
-blocks nested in loops, under 5 s and linear in the layers.
+Bars: AlexNet in at most 0.2 of the time of `python -c "import torch"` and under 60 MiB; 10,000 layers, in a
+chain or inside 100 nested blocks, in under 5 s and in time linear in the number of layers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHECK = [sys.executable, "-m", "netspec", "check"]
 
 
 def process(command: list[str]) -> tuple[float, float]:
-    """Run a command: wall seconds, and peak memory in MiB as the operating system counts it."""
+    """Run a command, and return its wall time in seconds and its peak memory in MiB."""
     started = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
@@ -34,7 +34,7 @@ def process(command: list[str]) -> tuple[float, float]:
 
 
 def against_torch(rounds: int) -> None:
-    """Print AlexNet's check and the import of torch in turns, after one warm-up of each."""
+    """Print the times of AlexNet's check and of importing torch, in alternating runs after a warm-up."""
     torch = [sys.executable, "-c", "import torch"]
     process([*CHECK, ALEXNET])
     process(torch)
@@ -47,20 +47,20 @@ def against_torch(rounds: int) -> None:
 
 
 def chain(layers: int) -> str:
-    """A plain chain of convolutions and ReLUs."""
+    """Return the spec of a chain of convolutions and ReLUs."""
     pairs = (f"conv{i}: conv(16, kernel=3, padding=1); relu{i}: relu" for i in range(layers // 2))
     return "\n".join(["network Chain", "input image: 16x32x32", *pairs, ""])
 
 
 def nested(layers: int) -> str:
-    """A hundred blocks, each calling the next in a loop; the innermost makes the layers."""
+    """Return the spec of a hundred blocks, each calling the next in a loop; the innermost has the layers."""
     inner = f"block B0(n) {{ repeat {layers} {{ conv(n, 3, padding=1) }} }}"
     blocks = (f"block B{i}(n) {{ for k in range(1) {{ B{i - 1}(n) }} }}" for i in range(1, 100))
     return "\n".join(["network Nested", "input image: 16x32x32", inner, *blocks, "B99(16)", ""])
 
 
 def growth(rounds: int) -> None:
-    """Print the time of growing networks, whose quotients show whether it is linear."""
+    """Print the times for networks of growing size, and their ratios."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spec.net"
         for name, make in (("layers in a chain", chain), ("layers below 100 blocks nested in loops", nested)):
@@ -73,7 +73,7 @@ def growth(rounds: int) -> None:
 
 
 def main() -> None:
-    """Measure both."""
+    """Run both measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds

@@ -1,9 +1,10 @@
-"""CIFAR-10 by the zoo's recipes: test accuracy, and how long the training took.
+"""CIFAR-10 with the recipes of the specs: test accuracy and training time.
 
     python benchmarks/cifar10.py --root ../shared/data/cifar10
 
-Bars: specs/cifar_alexnet.net 80 % within 30 minutes; Krizhevsky's quick network by Caffe's recipe 75 %,
-which is what Caffe publishes for it; that is a matter of the seed, so the mean of several is told too.
+Bars: 80 % within 30 minutes for specs/cifar_alexnet.net; 75 %, the accuracy that Caffe publishes, for
+Krizhevsky's quick network with Caffe's recipe. The latter depends on the seed, so that the mean over several
+seeds is printed too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ BARS = {"cifar_alexnet": (80.0, "30 minutes"), "cifar10": (75.0, "no bar")}
 
 
 def main() -> None:
-    """Train the networks that are named."""
+    """Train each network with each seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="the folder of CIFAR-10's files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training for each")
@@ -42,7 +43,7 @@ def main() -> None:
 
 
 def accuracy_of(name: str, data: Data, seed: int) -> float:
-    """Train a network once, print how it went, and give its test accuracy in percent."""
+    """Train a network once, print the result, and return its test accuracy in percent."""
     net = load(Path(__file__).parent.parent / "specs" / f"{name}.net")
     recipe = recipe_of(net.net).with_overrides(seed=seed)
     torch.manual_seed(seed)

@@ -1,8 +1,8 @@
-"""Forward pass of compiled networks against torchvision's own modules, eager, same weights, in turns.
+"""Time of the forward pass relative to torchvision's own modules: eager, same weights, runs alternate.
 
     python benchmarks/forward.py [NAME...]
 
-Bar: at most 1.02 of torchvision's time, outputs bit-equal.
+Bar: at most 1.02 of torchvision's time, outputs bit-identical.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES = ["vgg16", "resnet50", "densenet121", "efficientnet_b0", "vit_b_16", "swi
 
 
 def seconds(module: nn.Module, images: torch.Tensor) -> float:
-    """The time of one forward pass."""
+    """Return the seconds that one forward pass takes."""
     started = time.perf_counter()
     module(images)
     return time.perf_counter() - started
@@ -29,7 +29,7 @@ def seconds(module: nn.Module, images: torch.Tensor) -> float:
 
 @torch.no_grad()
 def compare(name: str, rounds: int, batch: int) -> None:
-    """Print the ratio of one network's times, pair by pair: its median and range."""
+    """Print the median and the range of the ratio of times, over pairs of runs of one network."""
     theirs = getattr(torchvision.models, name)().eval()
     net = load(name)
     ours = net.module().eval()
@@ -46,7 +46,7 @@ def compare(name: str, rounds: int, batch: int) -> None:
 
 
 def main() -> None:
-    """Compare the networks asked for."""
+    """Compare each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--rounds", type=int, default=40)

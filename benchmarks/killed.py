@@ -1,8 +1,8 @@
-"""Runs killed with SIGKILL at random moments and gone on with: are their weights those of a run never killed?
+"""Runs killed with SIGKILL at random moments and resumed: are their weights those of an uninterrupted run?
 
     python benchmarks/killed.py
 
-Bar: 20 of 20 bit-identical. LeNet on scikit-learn's digits; a checkpoint as often as the trainer looks.
+Bar: 20 of 20 bit-identical. Trains LeNet on scikit-learn's digits, with a checkpoint after almost every step.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ LENET = [str(SPEC), "--set", "caffe=true", "--data", "digits", "--device", "cpu"
 
 
 def finish(*arguments: object) -> float:
-    """Run a training to its end, and give the seconds it took."""
+    """Train to the end, and return the seconds that it took."""
     started = time.perf_counter()
     subprocess.run([*TRAIN, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
 def killed(out: Path, epochs: int, most: float) -> int:
-    """Kill a run at a random moment after its first checkpoint; gives the step that was saved."""
+    """Kill a run at a random moment after its first checkpoint, and return the step that was saved."""
     run = subprocess.Popen(
         [*TRAIN, *LENET, "--epochs", str(epochs), "--out", str(out)], stdout=subprocess.DEVNULL
     )
@@ -44,7 +44,7 @@ def killed(out: Path, epochs: int, most: float) -> int:
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether the last and the best weights of two runs are the same bits."""
+    """Return whether the last and the best weights of two runs are bit-identical."""
     for name in ("weights.pt", "best.pt"):
         a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
         if a.keys() != b.keys() or not all(value.equal(b[key]) for key, value in a.items()):
@@ -53,7 +53,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 def main() -> None:
-    """Kill and compare, as often as the options say."""
+    """Kill and resume runs, and compare each with an uninterrupted one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=20)

@@ -1,12 +1,12 @@
-"""LeNet on MNIST: time to 99 %, accuracy by Caffe's recipe, and images/s against plain loops, in turns.
+"""LeNet on MNIST: time to 99 %, accuracy with Caffe's recipe, and images/s relative to plain loops.
 
     python benchmarks/lenet_mnist.py --root ../shared/data/mnist
 
-Bars: to 99.0 % of the test images, by recipes/lenet_fast.net, in at most 0.6 of the time of a plain loop
-over torchvision's MNIST + ToTensor + DataLoader by Caffe's recipe, both judged after each epoch; the same
-within 11 epochs (Caffe's 10,000 steps of 64) and 5 minutes by Caffe's recipe here; images/s at least 1.3
-times those of the plain loop, and at least 0.95 of a loop over one batch that never changes. The trainer
-runs in bfloat16 and channels_last where the CPU has them, which the plain loops do not by themselves.
+Bars: 99.0 % of the test images with recipes/lenet_fast.net in at most 0.6 of the time that a plain loop
+over torchvision's MNIST, ToTensor and DataLoader needs with Caffe's recipe, both evaluated after each
+epoch; 99.0 % with Caffe's recipe within 11 epochs (Caffe's 10,000 iterations of 64) and 5 minutes; at least
+1.3 times the images/s of the plain loop, and 0.95 times those of a loop over one constant batch. Runs
+alternate. The trainer uses bfloat16 and channels_last where the CPU supports them, the plain loops do not.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ SHAPE = (1, 28, 28)
 
 
 def lenet() -> Network:
-    """Caffe's LeNet, as the spec says it."""
+    """Load Caffe's LeNet."""
     return load(Path(__file__).parent.parent / "specs" / "lenet.net", caffe=True)
 
 
 def recipe(epochs: int | None, seed: int) -> Recipe:
-    """The spec's own recipe, which is Caffe's lenet_solver.prototxt."""
+    """Return the recipe of the spec, which is Caffe's lenet_solver.prototxt."""
     return recipe_of(lenet().net).with_overrides(epochs=epochs, seed=seed)
 
 
 class Stopwatch(Callback):
-    """Keeps the images/s of the last epoch."""
+    """Records the images/s of the last epoch."""
 
     speed = 0.0
 
     def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
-        """Keep its figure."""
+        """Record the speed of an epoch."""
         self.speed = report.images_per_second
 
 
 def trained(root: Path, epochs: int | None, callback: Callback, seed: int = 0) -> Run:
-    """Train LeNet as a user would, into a folder that is thrown away."""
+    """Train LeNet as a user would, in a temporary folder."""
     chosen = recipe(epochs, seed)
     torch.manual_seed(chosen.seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -75,14 +75,14 @@ def trained(root: Path, epochs: int | None, callback: Callback, seed: int = 0) -
 
 
 def our_speed(root: Path) -> float:
-    """Images/s of the trainer over one epoch."""
+    """Return the images/s of the trainer over one epoch."""
     stopwatch = Stopwatch()
     trained(root, 1, stopwatch)
     return stopwatch.speed
 
 
 def plain_sgd(module: nn.Module) -> torch.optim.SGD:
-    """Caffe's optimizer for LeNet, whose biases learn twice as fast."""
+    """Return Caffe's optimizer for LeNet, with twice the learning rate for biases."""
     kinds: dict[float, list[nn.Parameter]] = {0.01: [], 0.02: []}
     for name, parameter in module.named_parameters():
         kinds[0.02 if name.endswith("bias") else 0.01].append(parameter)
@@ -91,7 +91,7 @@ def plain_sgd(module: nn.Module) -> torch.optim.SGD:
 
 
 def plain_speed(batches: Iterable[tuple[Tensor, Tensor]], steps: int, channels_last: bool = False) -> float:
-    """Images/s of the loop that everyone writes."""
+    """Return the images/s of a plain training loop."""
     module = lenet().module().train()
     if channels_last:
         module.to(memory_format=torch.channels_last)
@@ -106,26 +106,26 @@ def plain_speed(batches: Iterable[tuple[Tensor, Tensor]], steps: int, channels_l
 
 
 def fast() -> Recipe:
-    """The recipe of netspec's own for this network."""
+    """Return the recipe of recipes/lenet_fast.net."""
     spec = Path(__file__).parent.parent / "specs" / "lenet.net"
     report = check_file(spec, {"caffe": True}, recipe=spec.parent.parent / "recipes" / "lenet_fast.net")
     return recipe_of(report.require())
 
 
 class Goal(Callback):
-    """Notes when the accuracy is reached."""
+    """Records when the accuracy is reached."""
 
     def __init__(self) -> None:
         self.started, self.seconds, self.epochs = time.perf_counter(), 0.0, 0
 
     def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
-        """Look at the epoch's score."""
+        """Compare the epoch's accuracy with the goal."""
         if not self.seconds and report.val.top1_error <= 0.01:
             self.seconds, self.epochs = time.perf_counter() - self.started, report.epoch
 
 
 def plain_to_goal(images: MNIST, test: MNIST, seed: int) -> tuple[float, int]:
-    """Seconds and epochs until the plain loop, by Caffe's recipe, gets 99 % of the test images right."""
+    """Return the seconds and epochs that the plain loop needs for 99 % with Caffe's recipe."""
     started = time.perf_counter()
     torch.manual_seed(seed)
     module = lenet().module().train()
@@ -149,7 +149,7 @@ def plain_to_goal(images: MNIST, test: MNIST, seed: int) -> tuple[float, int]:
 
 
 def race(root: Path, rounds: int) -> None:
-    """Print the times to 99 % in turns, and their ratio."""
+    """Print the times to 99 % of alternating runs, and their ratio."""
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         images = torchvision_set(root, Path(folder))
@@ -173,7 +173,7 @@ def race(root: Path, rounds: int) -> None:
 
 
 def torchvision_set(root: Path, folder: Path) -> MNIST:
-    """torchvision's MNIST over the same files, laid out as it wants them."""
+    """Open the same files with torchvision's MNIST, in the layout that it expects."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for path in root.glob("*-ubyte*"):
@@ -183,7 +183,7 @@ def torchvision_set(root: Path, folder: Path) -> MNIST:
 
 
 def compare(root: Path, rounds: int, workers: int) -> None:
-    """Print images/s in turns, and the medians' ratios."""
+    """Print the images/s of alternating runs, and the ratios of their medians."""
     speeds: dict[str, list[float]] = {
         "netspec": [],
         "torchvision + DataLoader": [],
@@ -212,7 +212,7 @@ def compare(root: Path, rounds: int, workers: int) -> None:
 
 
 def main() -> None:
-    """Measure everything, or what the options say."""
+    """Run the measurements that the options select, all by default."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="the folder of MNIST's IDX files")
     parser.add_argument("--races", type=int, default=3, help="how often to race to 99 %%")

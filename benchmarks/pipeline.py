@@ -1,12 +1,12 @@
-"""Reading ImageNet's photos on one core: images/s against torchvision's ImageFolder, in turns.
+"""Reading ImageNet's photos on one core: images/s relative to torchvision's ImageFolder.
 
     taskset -c 0 python benchmarks/pipeline.py --root ../shared/data/imagenet-sample
 
-The paper's training crops: short side 256, centre square, 227 anywhere in it, mirrored or not, normalised.
-The peer is what everyone writes: ImageFolder, Pillow's transforms and the default collate. Bars: 2.5 times
-its images/s from the files, and 5 times from a prepared copy. Medians over the rounds, each of which runs
-every source once. Last, how far pixels differ from Pillow's own antialiased resize of the same
-crops; a resize without antialiasing is there for scale.
+The images are AlexNet's training crops: short side resized to 256, centre square, random crop of 227,
+random flip, normalised. The baseline is ImageFolder with Pillow's transforms and the default collate. Bars:
+2.5 times its images/s from the files, 5 times from a prepared copy. Figures are medians over rounds, each
+of which runs every source once. At the end, the pixels of the crops are compared with Pillow's antialiased
+resize, and for scale with a resize without antialiasing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BARS = {"files": 2.5, "prepared": 5.0}
 
 
 def peer(root: Path) -> Iterable[tuple[Tensor, Tensor]]:
-    """torchvision's loader, in this process."""
+    """Return torchvision's loader, which reads in this process."""
     steps = [
         transforms.Resize(SHORT),
         transforms.CenterCrop(SHORT),
@@ -58,13 +58,13 @@ def peer(root: Path) -> Iterable[tuple[Tensor, Tensor]]:
 
 
 def ours(name: str) -> Batches:
-    """The paper's crops from a source, read in this process."""
+    """Return netspec's training crops of a data set, read in this process."""
     recipe = Recipe(batch=BATCH, resize=SHORT, crop=SIZE, augment=(Flip(),), normalize=ImageNet())
     return open_data(name).open(LoaderConfig((3, SIZE, SIZE), recipe, torch.device("cpu"), 0))
 
 
 def seconds(batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """Time for each image over one epoch."""
+    """Return the seconds per image over one epoch."""
     started, count = time.perf_counter(), 0
     for images, _ in batches:
         count += len(images)
@@ -72,7 +72,7 @@ def seconds(batches: Iterable[tuple[Tensor, Tensor]]) -> float:
 
 
 def decoding(files: list[bytes]) -> float:
-    """Time for each image of decoding alone, which no reader can be faster than."""
+    """Return the seconds per image of decoding alone, the lower bound for any reader."""
     started = time.perf_counter()
     for content in files:
         simplejpeg.decode_jpeg(content)
@@ -80,10 +80,10 @@ def decoding(files: list[bytes]) -> float:
 
 
 def compare(root: Path, scratch: Path, rounds: int) -> dict[str, list[float]]:
-    """Time every source in turns."""
+    """Time every source once per round."""
     both = scratch / "both"
     both.mkdir()
-    for part in ("train", "val"):  # both parts are needed, and one of them is enough to measure
+    for part in ("train", "val"):  # both parts must exist, but only one is measured
         (both / part).symlink_to(root.absolute(), target_is_directory=True)
     copies = {"prepared": None, "prepared-q95": 95}
     for name, quality in copies.items():
@@ -108,7 +108,7 @@ def compare(root: Path, scratch: Path, rounds: int) -> dict[str, list[float]]:
 
 
 def differences(root: Path) -> dict[str, list[Tensor]]:
-    """Absolute differences of pixels from Pillow's decoding and antialiased resize, over random crops."""
+    """Return the absolute differences of pixels from Pillow's antialiased resize, over random crops."""
     files = scan(root, class_folders(root))
     random = np.random.default_rng(0)
     found: dict[str, list[Tensor]] = {"ours": [], "without antialiasing": []}
@@ -130,7 +130,7 @@ def differences(root: Path) -> dict[str, list[Tensor]]:
 
 
 def main() -> None:
-    """Run everything, print everything, and fail where a bar is missed."""
+    """Run and print all measurements; the exit status is 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="class folders of photos")
     parser.add_argument("--rounds", type=int, default=9)

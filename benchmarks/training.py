@@ -1,10 +1,11 @@
-"""A training step at netspec's defaults, against torchvision's models and bare loops, in turns.
+"""Speed of training with netspec's defaults, relative to torchvision's models and to bare loops.
 
     python benchmarks/training.py
 
-Bars: AlexNet 1.6 and ResNet-18 2.2 times the images/s of torchvision's model in an eager float32 loop, both
-with the same allocator settings; not slower than the best hand-set mix of compile, channels_last and
-bfloat16; the trainer at most 3 % slower than a bare loop at its own settings. Images are one random batch.
+Bars: 1.6 (AlexNet) and 2.2 (ResNet-18) times the images/s of torchvision's model in an eager float32 loop
+with the same allocator settings; not slower than the best hand-chosen mix of compile, channels_last and
+bfloat16; at most 3 % slower than a bare loop with the trainer's settings. Images are one random batch. Runs
+alternate.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ MIXES = {
 
 
 class Loop:
-    """The loop that everyone writes, around one batch that never changes."""
+    """A plain training loop over one constant batch."""
 
     def __init__(self, module: nn.Module, execution: Execution, batch: int, *, ours: bool) -> None:
         self.execution, self.module = execution, module.train()
@@ -61,7 +62,7 @@ class Loop:
         self.labels = torch.randint(1000, (batch,))
 
     def step(self) -> None:
-        """One update of the weights."""
+        """Make one training step."""
         self.optimizer.zero_grad()
         with self.execution.autocast():
             logits: Tensor = self.trained(self.images)
@@ -69,7 +70,7 @@ class Loop:
         self.optimizer.step()
 
     def speed(self, steps: int) -> float:
-        """Images a second over some steps."""
+        """Return the images/s over some steps."""
         started = time.perf_counter()
         for _ in range(steps):
             self.step()
@@ -78,19 +79,19 @@ class Loop:
 
 @dataclass
 class Stopwatch(Callback):
-    """Keeps the images/s of every epoch."""
+    """Records the images/s of every epoch."""
 
     between: Callable[[], None]
     speeds: list[float]
 
     def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
-        """Keep one, and let the others have their turn."""
+        """Record one epoch, then run the other loops."""
         self.speeds.append(report.images_per_second)
         self.between()
 
 
 def measure(name: str, batch: int, rounds: int, steps: int, compiled: bool) -> None:
-    """Print the medians of one network, and the ratios of the trainer's to the others'."""
+    """Print the medians for one network, and the ratios of the trainer's to those of the other loops."""
     torch.manual_seed(0)
     net = load(name).net
     chosen = choose_execution(Recipe(), CPU, net.totals.macs)
@@ -124,13 +125,13 @@ def measure(name: str, batch: int, rounds: int, steps: int, compiled: bool) -> N
 
 
 def peer(name: str) -> nn.Module:
-    """torchvision's own model."""
+    """Return torchvision's own model."""
     module: nn.Module = getattr(torchvision.models, name)(weights=None)
     return module
 
 
 def main() -> None:
-    """Measure both networks, or what the options say."""
+    """Measure the networks that the options name, both by default."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=5)

@@ -1,4 +1,4 @@
-"""The zoo as a whole: the time to check it in one process, and its length beside torchvision's.
+"""The whole zoo: the time to check it in one process, and its lines of code compared with torchvision's.
 
     python benchmarks/zoo.py
 
@@ -24,7 +24,7 @@ FILES = """
 
 
 def spec_lines() -> int:
-    """Lines of the specs of torchvision's classifiers and their blocks, without comments and blanks."""
+    """Count the lines of the specs of torchvision's classifiers, without comments and blank lines."""
     cards = [zoo.card(name) for name in zoo.names()]
     files = [builtin_folder() / f"{stem}.net" for stem in sorted({c.spec for c in cards if c.torchvision})]
     files += sorted((builtin_folder() / "blocks").glob("*.net"))
@@ -33,7 +33,7 @@ def spec_lines() -> int:
 
 
 def python_lines(path: Path) -> int:
-    """Lines of code, without docstrings, comments and blanks."""
+    """Count the lines of a Python file, without docstrings, comments and blank lines."""
     text = path.read_text("utf-8")
     left_out: set[int] = set()
     for node in ast.walk(ast.parse(text)):
@@ -46,7 +46,7 @@ def python_lines(path: Path) -> int:
 
 
 def main() -> None:
-    """Print both figures."""
+    """Print time and lines."""
     started = time.perf_counter()
     reports = [netspec.check(name) for name in zoo.names()]
     took = time.perf_counter() - started
