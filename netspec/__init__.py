@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from netspec.checker import Report
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.errors import (
@@ -19,12 +22,18 @@ from netspec.errors import (
     WeightsError,
     ZooError,
 )
-from netspec.extras import MissingPackageError
+from netspec.extras import MissingPackageError, needed_for
 from netspec.graph import Net
 from netspec.network import Network, check, load
 from netspec.plugins import PluginError
 from netspec.recipe import RecipeError
 from netspec.shape import ShapeError
+
+if TYPE_CHECKING:
+    from netspec.evaluation.evaluation import evaluate
+    from netspec.evaluation.prediction import predict
+    from netspec.evaluation.run import Run
+    from netspec.training.trainer import resume, train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,6 +48,7 @@ __all__ = [
     "PluginError",
     "RecipeError",
     "Report",
+    "Run",
     "SettingError",
     "ShapeError",
     "SpecError",
@@ -46,5 +56,25 @@ __all__ = [
     "WeightsError",
     "ZooError",
     "check",
+    "evaluate",
     "load",
+    "predict",
+    "resume",
+    "train",
 ]
+_NEED_TORCH = {
+    "Run": "netspec.evaluation.run",
+    "evaluate": "netspec.evaluation.evaluation",
+    "predict": "netspec.evaluation.prediction",
+    "resume": "netspec.training.trainer",
+    "train": "netspec.training.trainer",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs torch on first use; raises MissingPackageError if torch is not installed."""
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module 'netspec' has no attribute {name!r}")
+    with needed_for(f"netspec.{name}"):
+        found: object = getattr(import_module(_NEED_TORCH[name]), name)
+    return globals().setdefault(name, found)

@@ -25,7 +25,8 @@ SIGNATURES = {
     "check": "(spec: 'str | Path', *, input: 'Sizes | None' = None, **arguments: 'object') -> 'Report'",
     "load": "(spec: 'str | Path', *, input: 'Sizes | None' = None, **arguments: 'object') -> 'Network'",
 }
-VALUES = ["Diagnostic", "Net", "Network", "Report"]
+NEED_TORCH = ["evaluate", "predict", "resume", "train"]
+VALUES = ["Diagnostic", "Net", "Network", "Report", "Run"]
 ERRORS = [
     *("DataError", "FileError", "MissingPackageError", "NetspecError", "PictureError", "PluginError"),
     *("RecipeError", "SettingError", "ShapeError", "SpecError", "TrainError", "WeightsError", "ZooError"),
@@ -43,13 +44,19 @@ TEXT = "network Tiny\ninput image: 1x8x8\nconv(2, 3)\n"
 
 
 def test_names():
-    assert netspec.__all__ == sorted([*SIGNATURES, *VALUES, *ERRORS])
+    assert netspec.__all__ == sorted([*SIGNATURES, *NEED_TORCH, *VALUES, *ERRORS])
     assert all(getattr(netspec, name).__doc__ for name in netspec.__all__)
 
 
 @pytest.mark.parametrize(("name", "wanted"), SIGNATURES.items(), ids=SIGNATURES)
 def test_functions(name, wanted):
     assert str(inspect.signature(getattr(netspec, name))) == wanted
+
+
+def test_functions_that_need_torch(golden):
+    """Their signatures are pinned too, one parameter a line."""
+    texts = [f"{name}{inspect.signature(getattr(netspec, name))}\n" for name in NEED_TORCH]
+    golden("api.txt", "\n".join(texts).replace(", ", ",\n    "))
 
 
 def test_methods_of_a_network():
@@ -65,7 +72,7 @@ def test_one_base_for_all_errors(name):
 
 def test_every_error_class_is_exported():
     """Errors that leave the public functions; the others never leave the module that raises them."""
-    internal = {"Exhausted", "Fault", "Faults", "Unknown", "Interrupted"}
+    internal = {"Exhausted", "Fault", "Faults", "Unknown", "Interrupted", "SweepInterrupted", "WrongType"}
     found = {
         f"{name}"
         for module in modules()

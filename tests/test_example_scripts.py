@@ -6,7 +6,9 @@ import runpy
 import sys
 
 import pytest
+from image_files import photo
 from places import HERE
+from small import PHOTOS
 
 EXAMPLES = HERE.parent / "examples"
 
@@ -47,3 +49,17 @@ def test_draw_sketch(run, tmp_path):
 def test_every_script_is_tested():
     text = (HERE / "test_example_scripts.py").read_text("utf-8")
     assert all(f'run("{path.name}"' in text for path in EXAMPLES.glob("*.py"))
+
+
+def test_fine_tune(run, tmp_path):
+    """Red and blue photos are separated by a small network without published weights."""
+    for name, colour in (("red", (220, 30, 30)), ("blue", (30, 30, 220))):
+        for number in range(20):
+            path = tmp_path / "photos" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            photo(path, (colour[0] - number, colour[1], colour[2] - number), size=(20, 20))
+    (tmp_path / "small.net").write_text(PHOTOS, "utf-8")
+    options = ["--network", "small.net", "--weights", "none", "--epochs", "8", "--lr", "0.01"]
+    output = run("fine_tune.py", "photos", *options, "--predict", "photos/red")
+    assert "0.0% of 8 validation images are misclassified" in output
+    assert output.count("('red', ") == 20

@@ -16,6 +16,7 @@ from places import HERE
 
 from netspec.cli import main
 from netspec.ops import OPS
+from netspec.recipe.optimizers import OPTIMIZERS
 
 ROOT = HERE.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -49,9 +50,10 @@ SCRIPTS = [page for page in PAGES if any(language == "python" for language, _ in
 
 @pytest.mark.parametrize("page", SCRIPTS, ids=title)
 def test_python_runs(page, tmp_path, monkeypatch, offline):
-    """The blocks of a page run in order, in one namespace and an empty folder; no op stays defined."""
+    """The blocks of a page run in order, in one namespace and an empty folder; registries are restored."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(OPS, "_members", dict(OPS))
+    for registry in (OPS, OPTIMIZERS):
+        monkeypatch.setattr(registry, "_members", dict(registry))
     namespace: dict[str, object] = {"__name__": "__main__"}
     for language, text in fences(page):
         if language == "python":
