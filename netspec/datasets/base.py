@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from netspec.recipe import Recipe
 from netspec.transforms.crops import View
 from netspec.transforms.preprocessing import Preprocessing
 from netspec.transforms.seeds import generator
-
-logger = logging.getLogger(__name__)
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 """Images, float N x C x H x W, and their class numbers, int64 N."""
@@ -131,11 +128,6 @@ class Data(Protocol):
 def cores() -> int:
     """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def announce(message: str) -> None:
-    """Log a note on progress."""
-    logger.info("%s", message)
 
 
 def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:

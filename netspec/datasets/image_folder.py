@@ -1,4 +1,4 @@
-"""Photos in class folders, such as ImageNet's: found by their paths."""
+"""Photos in class folders, such as ImageNet's."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 class Files:
     """Image files and their class numbers.
 
-    Paths are kept as one array of bytes, not as a list of strings: a million objects would be copied into
-    every worker process as their reference counts change.
+    The paths are one array of bytes: of a list of a million strings, every worker process would get a copy as
+    their reference counts change.
     """
 
     paths: np.ndarray[tuple[int], np.dtype[np.bytes_]]
@@ -46,7 +46,7 @@ class Files:
 
     @classmethod
     def of(cls, paths: list[str], labels: list[int]) -> Files:
-        """Make one of lists."""
+        """Files from their paths and class numbers."""
         names = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         return cls(names, torch.tensor(labels, dtype=torch.int64))
 
@@ -57,20 +57,20 @@ class Files:
         return os.fsdecode(self.paths[index]), int(self.labels[index])
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Read an image."""
+        """Read and decode one image."""
         return read_photo(self[index][0])
 
     def identity(self) -> bytes:
-        """What tells these files from others, changed ones too: their paths, sizes and times."""
+        """Bytes that change with the paths, sizes and times of the files."""
         found = [Path(os.fsdecode(path)).stat() for path in self.paths.tolist()]
         return self.paths.tobytes() + repr([(each.st_size, each.st_mtime_ns) for each in found]).encode()
 
     def chosen(self, mask: Tensor) -> Files:
-        """Those where a mask is true, in the same order."""
+        """The files where a mask is true, in the same order."""
         return Files(self.paths[mask.numpy()], self.labels[mask])
 
     def between(self, rows: slice) -> Files:
-        """Those of some neighbouring rows."""
+        """The files of a range of rows."""
         return Files(self.paths[rows], self.labels[rows])
 
 
@@ -127,7 +127,7 @@ def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
 
 
 def split(files: Files, val_share: float, seed: int) -> tuple[Files, Files]:
-    """Hold a share of every class's images out for validation; a class's only image stays in training."""
+    """Hold out a share of every class for validation, chosen by the seed; a class's only image is kept."""
     held = torch.zeros(len(files), dtype=torch.bool)
     for label, count in enumerate(torch.bincount(files.labels).tolist()):
         where = (files.labels == label).nonzero().squeeze(1)
@@ -172,7 +172,7 @@ def open_imagenet(row: DataSet, request: Request) -> ImageFolder:
 def _unpack(root: Path, part: str) -> None:
     """Unpack an archive with torchvision, which verifies its checksum.
 
-    A folder gets its name once it is complete.
+    The folder appears under its name once it is complete.
     """
     from torchvision.datasets import imagenet
 
@@ -182,7 +182,7 @@ def _unpack(root: Path, part: str) -> None:
         message = f"{root} has no {part}/ folder: {needs}, or {archive.name} and {devkit.name} to unpack"
         raise DataError(f"{message}; name their folder with `root`")
     target = root / part
-    logger.info("unpacking %s into %s: this happens once, and takes the same room again", archive, target)
+    logger.info("unpacking %s into %s: this happens once, and takes as much room again", archive, target)
     beside = root / f".{part}.unpacking"
     shutil.rmtree(beside, ignore_errors=True)
     try:

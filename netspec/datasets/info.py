@@ -1,4 +1,4 @@
-"""The size of a data set, for `netspec check --data`: images per parameter, and whether a network fits it."""
+"""The size of a data set, and whether a network fits it, for `netspec check --data`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.shape import is_image
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set: its number of images to train on, of classes, and of channels of an image."""
+    """A data set's number of images to train on, its number of classes, and the channels of its images."""
 
     name: str
     train_images: int
@@ -26,11 +26,11 @@ class DatasetInfo:
     channels: int
 
     def params_per_image(self, net: Net) -> float:
-        """Parameters of a network for each image to train on."""
+        """A network's number of parameters divided by the number of images to train on."""
         return net.totals.params / self.train_images
 
     def to_dict(self, net: Net) -> dict[str, object]:
-        """The same with a network's parameters per image, as plain values."""
+        """The numbers and a network's parameters per image, as plain values."""
         return {
             "name": self.name,
             "train_images": self.train_images,
@@ -54,14 +54,13 @@ def dataset_info(name: str) -> DatasetInfo:
         counted: DatasetInfo = resolve(row.counter)(Request(name, argument))
         return counted
     if row.classes is None or row.channels is None or row.train_images is None:
-        countable = [each.spelling for each in DATASETS.values() if each.counter or each.classes]
-        message = f"check cannot count {name} without reading it"
-        raise DataError(f"{message}: it counts {', '.join(countable)}", wrong_use=True)
+        message = f"the images of {name} cannot be counted without reading them"
+        raise DataError(f"{message}: use folder:PATH, or a named set such as mnist", wrong_use=True)
     return DatasetInfo(name, row.train_images, row.classes, row.channels)
 
 
 def count_folder(request: Request) -> DatasetInfo:
-    """Count the images of class folders: those of `train/`, or those that are not held out."""
+    """Count the images to train on in class folders: those of `train/`, or those that are not held out."""
     root = Path(request.argument)
     parts = find_parts(root)
     place = parts[0] if parts else root
@@ -76,7 +75,7 @@ def count_folder(request: Request) -> DatasetInfo:
 
 
 def with_data_warnings(report: Report, data: DatasetInfo) -> Report:
-    """A report with a warning for everything in which the network does not fit a data set."""
+    """Add the warnings of `data_warnings` to a report."""
     if report.net is None:
         return report
     found = (*report.diagnostics, *data_warnings(report.net, data))
@@ -84,7 +83,7 @@ def with_data_warnings(report: Report, data: DatasetInfo) -> Report:
 
 
 def data_warnings(net: Net, data: DatasetInfo) -> Iterator[Diagnostic]:
-    """Warnings for inputs with other channels than the images, and outputs that are not one per class."""
+    """Warn about inputs whose channels differ from the images', and outputs that are not one per class."""
     for node in net.inputs:
         if not is_image(node.shape) or node.shape.channels != data.channels:
             size = "x".join(map(str, node.shape[1:])) if is_image(node.shape) else "HxW"
@@ -115,7 +114,7 @@ def plural(count: int, word: str) -> str:
 
 
 def params_sentence(net: Net, data: DatasetInfo) -> str:
-    """A sentence with the parameters per image and the numbers that it is computed from."""
+    """A sentence with the parameters per image, and the numbers that they are computed from."""
     images, classes = plural(data.train_images, "image"), plural(data.classes, "class")
     terms, ratio = f"{net.totals.params:,} / {data.train_images:,}", data.params_per_image(net)
     number = f"{ratio:,.1f}" if ratio >= 1 else f"{ratio:.3g}"

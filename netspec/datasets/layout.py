@@ -1,4 +1,4 @@
-"""Which folders of a photo collection are parts and classes, and which files are images; without torch."""
+"""The layout of folders of photos: which folders are parts or classes, and which files are images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.errors import DataError
 from netspec.files import reason
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-"""Endings of files that count as images without a look at their content."""
+"""Endings of files that count as images without reading their content."""
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"P5", b"P6", b"RIFF")
 """What the content of images of these formats begins with."""
 TRAIN_NAMES = ("train", "training")
@@ -52,7 +52,7 @@ def find_parts(root: Path) -> tuple[Path, Path] | None:
     if subfolders(train):
         message = f"{root} has {train.name}/ and no folder to validate on, such as val/"
         raise DataError(f"{message}: add one, or use folder:{train}, of which a share is held out")
-    return None  # a class of trains
+    return None  # `train` holds images: it is a class of that name
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def _refuse_nested(folder: Path, names: list[str]) -> None:
-    """Refuse folders that hold the classes in turn, as when `folder` is one level too high."""
+    """Raise DataError where the subfolders hold the class folders, so that `folder` is one level too high."""
     inside = {name: subfolders(folder / name) for name in names if not _has_images(folder / name)}
     shared = Counter(sub for subs in inside.values() for sub in subs)
     nested = [name for name, subs in inside.items() if sum(shared[sub] > 1 for sub in subs) > 1]
@@ -106,7 +106,7 @@ def _refuse_nested(folder: Path, names: list[str]) -> None:
 
 
 def _has_images(folder: Path) -> bool:
-    """Whether a folder holds an image itself, by the endings of names."""
+    """Whether a folder directly holds an image, by the endings of names."""
     with os.scandir(folder) as entries:
         return any(e.name.lower().endswith(EXTENSIONS) and not e.is_dir() for e in entries)
 

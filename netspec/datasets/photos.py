@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 SAMPLE = 1000
 """How many photos a set's mean and colours are measured on."""
 IMAGE_SAMPLE = 10_000
-"""How many photos a mean image is measured on, which needs more since it averages every pixel."""
+"""How many photos a mean image is measured on: more, since each pixel is a mean of its own."""
 
 
 P = TypeVar("P", bound="PhotoFiles")

@@ -1,4 +1,4 @@
-"""Every data set in one table, which lists, checks and opens them by name; torch is imported on opening."""
+"""The table of all data sets, and opening one by its name. Only opening imports torch."""
 
 from __future__ import annotations
 
