@@ -15,6 +15,8 @@ from netspec.shape import Cost, Shape
 if TYPE_CHECKING:
     import networkx
 
+    from netspec.recipe import Recipe
+
 
 @dataclass(frozen=True)
 class Field:
@@ -131,6 +133,8 @@ class Net:
     outputs: tuple[Output, ...]
     recipe: Mapping[str, Setting] = field(default_factory=dict)
     recipe_citation: str | None = None
+    training: Recipe | None = None
+    """The recipe that the entries of `recipe` make."""
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -177,7 +181,10 @@ class Net:
         return tuple(self.nodes[i].shape for i in node.inputs)
 
     def digraph(self) -> networkx.DiGraph[int]:
-        """Return the network as a networkx graph of node ids, each with its `node`; edges follow the data.
+        """Return the network as a networkx graph, for graph algorithms of your own.
+
+        The ids in `nodes` are its nodes, each with its `Node` as the attribute `node`; an edge leads from a
+        layer to each layer that takes its output.
 
         Raises:
             MissingPackageError: networkx is not installed.

@@ -33,7 +33,7 @@ class Memory:
 
 def recipe_of(net: Net) -> Recipe:
     """Return the network's recipe; settings missing from its spec have their defaults."""
-    return read({name: setting.value for name, setting in net.recipe.items()})
+    return net.training or read({name: setting.value for name, setting in net.recipe.items()})
 
 
 def estimate(net: Net, batch: int | None = None) -> Memory:

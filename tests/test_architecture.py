@@ -44,7 +44,7 @@ OUTSIDE = {
 # What each part of netspec may import, beside itself. The order is that of the architecture: only leftwards.
 TOOLS = {"errors", "diagnostics", "shape", "files", "plugins", "registry", "tables", "extras"}
 SPECS_IN = TOOLS | {"library", "zoo", "language", "ops", "graph", "recipe", "memory"}
-SPECS_OUT = SPECS_IN | {"checker", "codes", "emit"}
+SPECS_OUT = SPECS_IN | {"frontends", "checker", "codes", "emit"}
 INSIDE = {
     "errors": set(),
     "diagnostics": {"errors"},
@@ -62,7 +62,8 @@ INSIDE = {
     "graph": {"diagnostics", "extras", "ops", "shape"},
     "recipe": {"errors", "language", "registry"},
     "memory": {"graph", "recipe"},
-    "checker": SPECS_IN - {"files", "memory"},
+    "frontends": {"diagnostics", "language", "registry"},
+    "checker": SPECS_IN - {"files", "memory"} | {"frontends"},
     "emit": SPECS_IN | {"checker", "codes", "datasets"},
     "build": SPECS_OUT,
     "checkpoint": SPECS_OUT,

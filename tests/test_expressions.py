@@ -113,13 +113,13 @@ SETTINGS = ["n", "=1", "n=", "n=(", "n=1/0", "1=2", "a-b=1", "n=[1", "n=range(10
 
 @pytest.mark.parametrize("text", SETTINGS)
 def test_setting_that_cannot_be_read(text):
-    with pytest.raises(SettingError, match="--set"):
+    with pytest.raises(SettingError, match=r"a setting is NAME=VALUE|the value of"):
         read_setting(text)
 
 
 @pytest.mark.parametrize("text", ["3x", "x3", "0x1x1", "3x1x1x1", "axb", "-1", "3 x 3", "3x²", "9" * 30])
 def test_input_that_cannot_be_read(text):
-    with pytest.raises(SettingError, match="--input"):
+    with pytest.raises(SettingError, match="an input shape has"):
         read_shape(text)
 
 
@@ -206,7 +206,7 @@ CHANGED = [
 def test_expectations_hold_for_the_parameters_they_mention(text, arguments, outcome):
     report = check("conv(n, 3)\n" + text, arguments)
     assert ("ok" if report.ok and not report.remarks else "remark" if report.ok else "fault") == outcome
-    assert any("not checked" in r for r in report.remarks) == (outcome == "remark")
+    assert any("skipped" in r for r in report.remarks) == (outcome == "remark")
 
 
 def test_another_input_skips_claims_and_expectations_with_a_remark():
@@ -222,10 +222,10 @@ def test_parameter_that_is_not_there(arguments):
 
 
 KINDS = [
-    ("flag = false", {"flag": "no"}, '`flag` takes true or false, not "no"'),
-    ("flag = false", {"flag": 1}, "`flag` takes true or false, not 1"),
-    ("count = 2", {"count": "many"}, '`count` takes a number, not "many"'),
-    ("count = 2", {"count": True}, "`count` takes a number, not true"),
+    ("flag = false", {"flag": "no"}, '`flag` must be true or false, not "no"'),
+    ("flag = false", {"flag": 1}, "`flag` must be true or false, not 1"),
+    ("count = 2", {"count": "many"}, '`count` must be a number, not "many"'),
+    ("count = 2", {"count": True}, "`count` must be a number, not true"),
     ('version = "1.0"', {"version": 1.1}, None),
     ("width = 1.0", {"width": 2}, None),
     ("rows = [1]", {"rows": [2, 3]}, None),

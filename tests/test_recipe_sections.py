@@ -38,17 +38,17 @@ CALLS = {
 REFUSED = {
     "train.bach": (3, "a recipe has no entry named bach"),
     "train.batch": (-3, "batch must be above 0, found -3"),
-    "train.batch.x": (3, "batch of a recipe has no arguments"),
+    "train.batch.x": (3, "the entry `batch` of a recipe takes no arguments"),
     "train.optimizer": (3, "optimizer takes a name, found 3"),
     "train.optimizer.lrr": (3, "sgd has no argument named lrr"),
     "train.precision": ("half", "precision must be 'auto', 'float32', 'bfloat16' or 'float16', found"),
 }
 FILES = {
-    "other statements": ("network X\ntrain { batch: 3 }", "a recipe's file holds a `train` section alone"),
-    "two sections": ("train { batch: 3 }\ntrain { batch: 3 }", "holds one `train` section, and"),
+    "other statements": ("network X\ntrain { batch: 3 }", "a recipe file can only hold a `train` section"),
+    "two sections": ("train { batch: 3 }\ntrain { batch: 3 }", "must hold one `train` section, but"),
     "unknown entry": ("train { bacth: 3 }", "a recipe has no entry named bacth"),
-    "unknown layer": ("train { init: [start(\"fc9*\", 0)] }", "no layer with a start is called `fc9*`"),
-    "unknown start": ("train { init: [start(\"ip1\", foo(3))] }", "the start of ip1 must be an initializer"),
+    "unknown layer": ("train { init: [start(\"fc9*\", 0)] }", "no layer with weights is named `fc9*`"),
+    "unknown start": ("train { init: [start(\"ip1\", foo(3))] }", "the initializer of ip1 must be"),
     "cut off": ("train { batch:", "is never closed"),
 }  # fmt: skip
 

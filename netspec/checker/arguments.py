@@ -1,4 +1,4 @@
-"""Arguments of ops and blocks: matched to parameters, evaluated, and checked."""
+"""Arguments of ops and blocks: matched to parameters, evaluated, validated."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SYNONYMS = {
     **{"cat": "concat", "multiply": "mul", "view": "flatten", "filters": "channels", "units": "features"},
     **{"pad": "padding", "negative_slope": "slope", "rate": "p"},
 }
-"""What other frameworks call things, for the *did you mean* that spelling alone would not find."""
+"""Names from other frameworks, for suggestions that similar spelling would not find."""
 
 
 MOST_FAULTS = 10
-"""Of one statement's arguments."""
+"""The most diagnostics for the arguments of one statement."""
 
 
 class Faults(Exception):
@@ -40,13 +40,14 @@ class Faults(Exception):
 
 @dataclass(frozen=True)
 class Given:
-    """The value of an argument and where it stands."""
+    """The value of an argument and its place."""
 
     value: object
     span: Span
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
+    """A help line with the name that was probably meant, or None."""
     known = list(known)
     synonym = SYNONYMS.get(word.lower())
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
@@ -55,7 +56,7 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
 def match(
     what: str, names: Sequence[str], arguments: Sequence[t.Argument], span: Span
 ) -> dict[str, t.Argument]:
-    """Give each argument its parameter, by place or by name, as Python does."""
+    """Match arguments to parameters by position or name, as Python does."""
     matched: dict[str, t.Argument] = {}
     faults: list[Fault] = []
     named = False
@@ -66,9 +67,7 @@ def match(
         named = named or name is not None
         if name is None and named:
             faults.append(
-                Fault(
-                    "bad-argument", "an argument without a name stands after one with a name", argument.span
-                )
+                Fault("bad-argument", "arguments by position must come before those by name", argument.span)
             )
         elif name is None and place >= len(names):
             takes = f"takes {len(names)} arguments: {', '.join(names)}" if names else "takes no arguments"
@@ -88,7 +87,7 @@ def match(
 
 
 def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str] = ()) -> dict[str, Given]:
-    """Evaluate matched arguments; those in `words` may hold bare words."""
+    """Evaluate matched arguments; those in `words` can be bare names, such as `relu`."""
     given, faults, unknown = {}, [], False
     for key, argument in matched.items():
         try:
@@ -106,13 +105,18 @@ def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str]
 
 @cache
 def word_fields(op: type[Op]) -> frozenset[str]:
-    """The fields of an op that take words: starts such as `normal(0.01)`, and modes."""
+    """The fields of an op that take bare names: initializers such as `normal(0.01)`, and modes."""
     fields = op.model_fields.items()
     return frozenset(n for n, f in fields if n.endswith("init") or get_origin(f.annotation) is Literal)
 
 
 def build(op: type[Op], given: Mapping[str, Given], span: Span) -> Op:
-    """Make the op, or say in plain sentences which arguments it cannot take."""
+    """Make an op from its arguments.
+
+    Raises:
+        Fault: a required argument is missing.
+        Faults: values are invalid.
+    """
     missing = [n for n, f in op.model_fields.items() if f.is_required() and n not in given]
     if missing:
         needs = " and ".join(f"`{n}`" for n in missing)
@@ -158,26 +162,27 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
 
 
 def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:
+    """The fault for a name that is neither an op nor a block."""
     help = suggest(name, [*OPS, *blocks, "share"])
-    return Fault("unknown-op", f"there is no op or block called `{name}`", span, help)
+    return Fault("unknown-op", f"there is no layer type or block named `{name}`", span, help)
 
 
-def twice(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
-    """The parameters whose name was taken by one before."""
+def duplicates(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
+    """A diagnostic for each parameter whose name an earlier one has."""
     first: dict[str, t.Parameter] = {}
     for parameter in parameters:
         if parameter.name in first:
-            message = f"the parameter `{parameter.name}` stands here twice"
-            labels = (Label(first[parameter.name].span, "it was named here first"),)
+            message = f"there are two parameters named `{parameter.name}`"
+            labels = (Label(first[parameter.name].span, "first named here"),)
             yield Diagnostic("duplicate-argument", message, parameter.span, labels=labels)
         first.setdefault(parameter.name, parameter)
 
 
 def fitting(given: object, default: object, parameter: t.Parameter) -> object:
-    """A value from outside, if it is of the kind of the parameter's default; a number can be meant as text.
+    """A value from outside, checked against the type of the parameter's default; a number becomes a text.
 
     Raises:
-        Fault: it is of another kind.
+        Fault: it has another type.
     """
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if isinstance(default, str) and number:
@@ -186,6 +191,6 @@ def fitting(given: object, default: object, parameter: t.Parameter) -> object:
     amount = isinstance(default, int | float) and not isinstance(default, bool) and not number
     if yes_or_no or amount:
         kind = "true or false" if yes_or_no else "a number"
-        message = f"`{parameter.name}` takes {kind}, not {spell(given)}"
+        message = f"`{parameter.name}` must be {kind}, not {spell(given)}"
         raise Fault("wrong-setting", message, parameter.span)
     return given

@@ -1,23 +1,17 @@
-"""What a spec claims, shapes and totals, held against what was found."""
+"""Claimed shapes and expected totals, compared with those that were computed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from netspec.checker.naming import UNKNOWN
+from netspec.checker.layers import Calls, Layers
 from netspec.diagnostics import Diagnostic, Label, Source, Span
 from netspec.graph import Net, Node
 from netspec.language import ast as t
-from netspec.language.expressions import evaluate
 from netspec.language.values import Rounded, spell
 from netspec.ops import Op
 from netspec.shape import Shape, ShapeError
-
-if TYPE_CHECKING:
-    from netspec.checker.context import Context
-    from netspec.checker.expand import Expander
 
 COUNTS: Mapping[str, Callable[[Net], int]] = {
     "params": lambda net: net.totals.params,
@@ -32,45 +26,45 @@ COUNTS: Mapping[str, Callable[[Net], int]] = {
     "exponentials": lambda net: net.totals.cost.exponentials,
     "receptive_field": lambda net: net.nodes[net.outputs[0].node].receptive_field[0].size,
 }
-"""What `expect` can name."""
+"""The totals that `expect` can name."""
 
 
-def check_shape(expander: Expander, claim: t.Size, value: int, span: Span, ctx: Context) -> None:
-    """Hold a shape claim against the shape found; after a refuted one, go on with what was claimed."""
-    parts = evaluate(claim, ctx.names)
-    assert isinstance(parts, tuple)
-    if value == UNKNOWN or expander.shapes_given:
-        return
-    layers = expander.layers
+def compare_shape(
+    layers: Layers, value: int, sizes: tuple[int | None, ...], span: Span, calls: Calls
+) -> Diagnostic | None:
+    """Compare a claimed shape with the inferred one; None in `sizes` matches any size.
+
+    If they differ, the node takes the claimed shape, so that the layers after it are checked as the author
+    meant them.
+    """
     node = layers.nodes[value]
-    if meets(node.shape, parts):
-        layers.held.add(value)
-        return
-    expander.note(refuted(expander, node, parts, claim.span, ctx), ctx)
-    if 0 in parts:
-        pass  # no value has such a shape: what follows takes the one found
-    elif len(parts) == len(node.shape):
-        known = (n if p is None else p for p, n in zip(parts, node.shape, strict=True))
-        layers.nodes[value] = replace(node, shape=type(node.shape)(known))
-    elif None not in parts and len(parts) <= 3:
-        layers.nodes[value] = replace(node, shape=Shape(parts))
     layers.held.add(value)
+    if meets(node.shape, sizes):
+        return None
+    diagnostic = refuted(layers, node, sizes, span, calls)
     layers.unsure.add(value)
+    if 0 in sizes:
+        return diagnostic  # an impossible shape is not taken over
+    if len(sizes) == len(node.shape):
+        known = (n if p is None else p for p, n in zip(sizes, node.shape, strict=True))
+        layers.nodes[value] = replace(node, shape=type(node.shape)(known))
+    elif None not in sizes and len(sizes) <= 3:
+        layers.nodes[value] = replace(node, shape=Shape(n for n in sizes if n is not None))
+    return diagnostic
 
 
 def meets(shape: Shape, parts: tuple[int | None, ...]) -> bool:
-    """Whether a shape is as claimed; None matches any size."""
+    """Whether a shape equals the claimed one; None matches any size."""
     return len(shape) == len(parts) and all(p in (None, n) for p, n in zip(parts, shape, strict=True))
 
 
 def refuted(
-    expander: Expander, node: Node, parts: tuple[int | None, ...], span: Span, ctx: Context
+    layers: Layers, node: Node, parts: tuple[int | None, ...], span: Span, calls: Calls
 ) -> Diagnostic:
-    """The diagnostic of a refuted shape claim: the layers that led there, and a change that would meet it."""
-    layers = expander.layers
-    message = f"{node.label} gives {node.shape}, but {spell(parts)} is claimed"
+    """The diagnostic of a wrong claim, with the layers that led there and a change that would fit."""
+    message = f"the output of {node.label} is {node.shape}, but {spell(parts)} is claimed"
     chain = layers.chain(node.id)[-FARTHEST:]
-    labels = layers.origin(node.id, 4, ctx.calls)
+    labels = layers.origin(node.id, 4, calls)
     source = layers.before(chain[0])
     simple = all(len(n.inputs) == 1 for n in chain)
     fix = next(fixes(chain, source.shape, parts), None) if source and simple else None
@@ -83,8 +77,8 @@ def refuted(
         size = "x".join(map(str, reached.hw if verb == "keeps" else reached))
         help = f"{changed.label} with {words} {verb} {size}"
         help += "" if changed is chain[-1] else f", and then {node.label} gives {spell(parts)}"
-    story = "".join(layers.origin(node.id, 1, ctx.calls)[0].text.partition(": ")[2:]) if node.inputs else ""
-    place = layers.place(node, ctx.calls)
+    story = "".join(layers.origin(node.id, 1, calls)[0].text.partition(": ")[2:]) if node.inputs else ""
+    place = layers.place(node, calls)
     if line_of(place.end - 1, place) == line_of(span.start, span):
         labels = [x for x in labels if x.span != place or len(labels) == 1]
     own = "" if any(x.span == place for x in labels) else story
@@ -92,7 +86,7 @@ def refuted(
 
 
 def line_of(offset: int, span: Span) -> tuple[Source, int]:
-    """The file and line of an offset."""
+    """The file and the line of an offset."""
     return span.source, span.source.place(offset)[0]
 
 
@@ -100,7 +94,7 @@ Fix = tuple[Node, str, Shape]
 
 
 def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) -> Iterator[Fix]:
-    """Changes of one argument of one layer that would meet the claim, the most natural first."""
+    """Changes of one argument of one layer that would make the claim right, the likeliest first."""
     shapes = [start, *(n.shape for n in chain)]
     found = []
     for place, node in enumerate(chain):
@@ -120,14 +114,14 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
 
 
 FARTHEST = 12
-"""How many layers back a suggestion looks."""
+"""How many layers back a change is searched."""
 
 LIKELY = 16
-"""The most padding that a suggestion looks at."""
+"""The largest padding that is tried."""
 
 
 def variants(op: Op, x: Shape) -> Iterator[tuple[int, str, Op]]:
-    """Other arguments that a window might have been meant to have, and how far-fetched each is."""
+    """Ops with one other argument, each with its description and its cost; a low cost is a likely mistake."""
     axes = op.axes(x) if len(x) == 3 else ()
     if not axes:
         return
@@ -149,7 +143,7 @@ def variants(op: Op, x: Shape) -> Iterator[tuple[int, str, Op]]:
 
 
 def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]]) -> Iterator[Diagnostic]:
-    """Hold expected totals against the counts: exactly, or to the digits of a rounded number."""
+    """Compare expected totals with the counts: exactly, or to the digits of a rounded number."""
     for name, value, claim in expectations:
         count = COUNTS[name](net)
         agrees = value.agrees(count) if isinstance(value, Rounded) else value == count
@@ -158,15 +152,15 @@ def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]
         written = spell(value) if isinstance(value, Rounded) else f"{value:,}"
         assert isinstance(value, int | float)
         gap = count - value
-        message = f"{name} = {written} is expected, but {count:,} are counted"
-        note = f"that is {abs(gap):,.0f} {'more' if gap > 0 else 'fewer'}"
+        message = f"expected {name} = {written}, but the count is {count:,}"
+        note = f"the count is {abs(gap):,.0f} {'higher' if gap > 0 else 'lower'}"
         labels = tuple(largest(net, name))
         place = claim.value.span
         yield Diagnostic("expectation", message, place, text=f"{count:,}", labels=labels, notes=(note,))
 
 
 def largest(net: Net, name: str) -> Iterator[Label]:
-    """The three lines of the spec that most of a total comes from."""
+    """The three lines of the spec that contribute most to a total."""
     lines: dict[Span, list[int]] = {}
     for node in net.layers:
         if each := {"params": node.params, "macs": node.cost.macs}.get(name):

@@ -1,4 +1,4 @@
-"""What a statement sees around it while a tree is expanded."""
+"""What is in scope at a statement."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from netspec.language import ast as t
 from netspec.language.expressions import Fault, Names
 
 Value = int | None
-"""The id of the node that a value flows from; UNKNOWN after a fault, None where nothing flows yet."""
+"""The id of the node that gives a value; UNKNOWN after a fault, None before the first input."""
 
 
 @dataclass(frozen=True)
 class BlockDefinition:
-    """A block, and what it sees where it is defined."""
+    """A block, with what is in scope where it is defined."""
 
     tree: t.Block
     names: Names
@@ -29,9 +29,9 @@ class BlockDefinition:
 
 @dataclass(frozen=True)
 class Context:
-    """Names, blocks, defaults and naming scope around a statement, and the calls of blocks that led there.
+    """Names, blocks, defaults and labels in scope at a statement, and the calls of blocks that led there.
 
-    `branches` is where the layers of a join's body put their values, each being a branch.
+    In the braces of a join, `branches` collects the value of each layer.
     """
 
     names: Names
@@ -45,7 +45,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Site:
-    """Where a layer stands: its label, its place, and the values that flow in, named with `<-` or not."""
+    """A layer statement: its context, label and place, and its inputs, which may be named with `<-`."""
 
     ctx: Context
     label: str | None
@@ -55,16 +55,20 @@ class Site:
 
     @property
     def input(self) -> Value:
-        """The one value that flows in; several are a fault."""
+        """The only input.
+
+        Raises:
+            Fault: there are several.
+        """
         if len(self.inputs) != 1:
-            message = f"one value can flow in here, not {len(self.inputs)}"
+            message = f"expected one input, not {len(self.inputs)}"
             raise Fault("wrong-arity", message, self.span.first_line())
         return self.inputs[0]
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a layer statement gives: a value, and the scope inside it if it has one."""
+    """The result of a layer statement: its value, and the scope inside it if it has one."""
 
     value: Value
     inside: Naming | None = None
@@ -75,7 +79,7 @@ FRAMES = 4000
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Allow for blocks nested as deep as the language does; Python's own frames take no C stack."""
+    """Raise Python's recursion limit to what the deepest nesting of blocks needs."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, FRAMES))
     try:

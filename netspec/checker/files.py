@@ -1,4 +1,4 @@
-"""The files that a spec takes with `use`: found below its folder, each read once, never in a circle."""
+"""The files that a spec takes with `use`: each lies in its folder or below, and is read once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netspec.library import file_exists, inside, read, refusal
 MOST_FILES = 64
 
 Root: TypeAlias = Path | Mapping[str, str]
-"""The folder that used files lie below, or their texts by their paths from it, of which none is read."""
+"""The folder that used files lie in, or a mapping of their paths to their texts."""
 
 
 @dataclass
 class Files:
-    """The files below `root`, by the path that messages call them; `main` is the spec itself."""
+    """The files in the folder `root`, by their paths in messages; `main` is the spec itself."""
 
     root: Path
     main: t.File
@@ -43,16 +43,16 @@ class Files:
         """Read the file that a `use` names, relative to the file that names it.
 
         Raises:
-            Fault: it leads out of the folder, uses itself, or cannot be read.
+            Fault: it lies outside of the folder, uses itself, or cannot be read.
         """
         user = use.span.source.path
         path = self.real[user].parent / use.path
         if Path(use.path).is_absolute() or not self.holds(path):
             name = use.path if len(use.path) <= 60 else f"{use.path[:57]}..."
-            message = f'"{name}" leads out of the folder of the spec'
-            raise Fault("bad-use", message, use.span, "a spec reads files beside it or below it alone")
+            message = f'"{name}" is outside of the folder of the spec'
+            raise Fault("bad-use", message, use.span, "a spec can only use files in its folder or below it")
         if self.resolved(path) in self.chain(user):
-            raise Fault("bad-use", f'"{use.path}" uses itself, in the end', use.span)
+            raise Fault("bad-use", f'"{use.path}" uses itself, directly or by other files', use.span)
         shown = str(Path(user).parent / use.path)
         if shown not in self.loaded:
             self.read(use, path, shown, user)
@@ -60,7 +60,7 @@ class Files:
 
     def read(self, use: t.Use, path: Path, shown: str, user: str) -> None:
         if len(self.loaded) >= MOST_FILES:
-            raise Fault("bad-use", f"more than {MOST_FILES} files are used", use.span)
+            raise Fault("bad-use", f"a spec can use at most {MOST_FILES} files", use.span)
         try:
             source = self.source(path, shown)
         except SpecError as error:
@@ -76,7 +76,7 @@ class Files:
         return inside(self.root, path)
 
     def resolved(self, path: Path) -> Path:
-        """The one path of a file that several paths may lead to."""
+        """The path with its links resolved."""
         return path.resolve()
 
     def source(self, path: Path, shown: str) -> Source:
@@ -84,7 +84,7 @@ class Files:
         return read(path, shown, regular_only=True)
 
     def chain(self, user: str | None) -> list[Path]:
-        """The files that led to a `use`, the nearest first."""
+        """The files whose `use` led here, the nearest first."""
         found = []
         while user is not None:
             found.append(self.real[user])
@@ -94,7 +94,7 @@ class Files:
 
 @dataclass
 class Remembered(Files):
-    """The texts that a spec used once, by their paths from its folder; no file is read."""
+    """Used files from a mapping of paths to texts; no file is read."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,7 +107,7 @@ class Remembered(Files):
     def source(self, path: Path, shown: str) -> Source:
         name = Path(shown).as_posix()
         if name not in self.texts:
-            raise refusal(shown, f"the text of {shown} is not among those that were kept", None)
+            raise refusal(shown, f"there is no text for {shown}", None)
         return Source(shown, self.texts[name])
 
 

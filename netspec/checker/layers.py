@@ -1,4 +1,4 @@
-"""The layers found so far: each op meets its inputs, and shapes, tensors, costs and fields follow."""
+"""The layers of the network under construction: shapes, tensors, costs and receptive fields are inferred."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ Calls = tuple[tuple[str, Span], ...]
 
 @dataclass
 class Layers:
-    """The nodes in order of execution; those in `unsure` stand in for layers that failed."""
+    """The nodes in order of execution."""
 
     nodes: list[Node] = field(default_factory=list)
     extent: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Height and width of the largest image that a node depends on, all of which it may see."""
+    """Height and width of the largest input that a node depends on."""
     sites: dict[int, Calls] = field(default_factory=dict)
-    """The calls of blocks that a node stands in, from the outermost in."""
+    """The calls of blocks around a node, the outermost first."""
     unsure: set[int] = field(default_factory=set)
+    """Nodes that stand in for failed layers, or took a claimed shape."""
     held: set[int] = field(default_factory=set)
-    """Nodes whose shape claim held, where a search for the origin of a fault can stop."""
+    """Nodes with a claimed shape, where the search for the cause of a wrong shape stops."""
 
     def input(self, name: str, shape: Shape, span: Span) -> int:
+        """Append an input and return its id."""
         self.extent[len(self.nodes)] = shape.hw if len(shape) == 3 else (1, 1)
         self.nodes.append(Node(len(self.nodes), name, Input(shape=shape), (), shape, span))
         return len(self.nodes) - 1
 
     def first_input(self) -> int | None:
+        """The id of the first input, or None if there is none yet."""
         return next((n.id for n in self.nodes if n.op.kind == "input"), None)
 
     def stand_in(self, shape: Shape | None, span: Span) -> int:
-        """A value of a claimed shape in place of a layer that failed, or UNKNOWN."""
+        """A value with the claimed shape of a layer that failed, or UNKNOWN without a claim."""
         if shape is None:
             return UNKNOWN
         value = self.input("?", shape, span)
@@ -48,10 +51,10 @@ class Layers:
     def add(
         self, op: Op, name: str, inputs: Sequence[int], span: Span, calls: Calls, shares: int | None = None
     ) -> int:
-        """Append a layer; its value is UNKNOWN where an input's is.
+        """Append a layer and return its id, or UNKNOWN if an input is unknown.
 
         Raises:
-            Fault: the op cannot take the shapes that arrive; its labels show the layers that led there.
+            Fault: the op cannot take the shapes of its inputs.
         """
         if UNKNOWN in inputs:
             try:
@@ -87,14 +90,14 @@ class Layers:
         return node.id
 
     def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
-        """Whether a layer's output has a batch; raw tensors meet one by being added or multiplied."""
+        """Whether a layer's output has a batch; joins broadcast raw tensors over the batch."""
         if op.kind == "tensor" or all(n.batched for n in sources):
             return op.kind != "tensor"
         if op.kind == "merge" and any(n.batched for n in sources):
             return True
         bare = next(n for n in sources if not n.batched)
-        message = f"`{bare.label}` is a raw tensor without a batch, which `{op.keyword}` cannot take"
-        raise Fault("no-batch", message, span, "a raw tensor meets a batch in `add`, `mul` or `concat`")
+        message = f"`{op.keyword}` needs a batch, but `{bare.label}` is a raw tensor without one"
+        raise Fault("no-batch", message, span, "join it with other values by `add`, `mul` or `concat`")
 
     def seen(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
         """The receptive field of a layer from those of its inputs."""
@@ -118,7 +121,7 @@ class Layers:
     def fault(
         self, error: ShapeError, name: str, op: Op, inputs: Sequence[int], span: Span, calls: Calls
     ) -> Fault:
-        """A refusal of an op, with its place and the layers that led there."""
+        """The error of an op as a fault, with its place and the layers that led to its inputs."""
         label = name.rpartition(".")[2]
         shown = f"{label}: {error.message}" if label != op.keyword else error.message
         fault = Fault(error.code, shown, span, error.help)
@@ -129,7 +132,7 @@ class Layers:
         return fault
 
     def chain(self, value: int) -> list[Node]:
-        """The layers of one flow that led to a value, back to one whose claim held, the first first."""
+        """The layers that led to a value, from an input, a join or a layer with a claim onward."""
         chain = [self.nodes[value]]
         while (before := self.before(chain[0])) and chain[0].id not in self.unsure:
             if before.id in self.held or before.op.kind == "input":
@@ -138,16 +141,16 @@ class Layers:
         return chain
 
     def before(self, node: Node) -> Node | None:
-        """The layer that a node takes its value from, raw tensors aside; None where there are several."""
+        """The layer that a node takes its input from, raw tensors aside; None if there are several."""
         flows = [self.nodes[i] for i in node.inputs if self.nodes[i].batched]
         return flows[0] if len(flows) == 1 else None
 
     def origin(
         self, value: int, most: int, calls: Calls, since: int = -1, axes: slice = slice(None)
     ) -> list[Label]:
-        """The last layers after `since` that changed a value's sizes in `axes`, each with its arithmetic.
+        """Labels for the last layers after `since` that changed sizes in `axes`, each with its arithmetic.
 
-        What happened inside a block is told at its call, as seen from inside `calls`.
+        Layers inside a block are labelled at its call, unless the block is among `calls`.
         """
         if value == UNKNOWN:
             return []
@@ -155,35 +158,37 @@ class Layers:
         changed = [n for n in chain if self.resized(n, axes) and n.id not in self.unsure]
         if since >= 0 and not changed:
             return []
-        told: dict[Span, list[Node]] = {}
+        grouped: dict[Span, list[Node]] = {}
         for node in changed:
-            told.setdefault(self.place(node, calls), []).append(node)
-        labels = [Label(span, self.tale(nodes)) for span, nodes in list(told.items())[-max(most, 1) :]]
+            grouped.setdefault(self.place(node, calls), []).append(node)
+        labels = [
+            Label(span, self.summarize(nodes)) for span, nodes in list(grouped.items())[-max(most, 1) :]
+        ]
         if not labels:
             node = self.nodes[value]
-            return [Label(self.place(node, calls), f"{node.shape} comes from here")]
+            return [Label(self.place(node, calls), f"the output here is {node.shape}")]
         return labels
 
     def resized(self, node: Node, axes: slice) -> bool:
-        """Whether a layer changed sizes, beyond putting them in another order."""
+        """Whether a layer changed sizes, and did not just permute them."""
         source = self.before(node)
         before, after = (source or self.nodes[node.inputs[0]]).shape, node.shape
         return before[axes] != after[axes] and (len(after) < 3 or sorted(before) != sorted(after))
 
     def place(self, node: Node, calls: Calls) -> Span:
-        """Where a layer stands for one who looks from inside `calls`: there, or where its block is called."""
+        """The place of a layer, or of the call of its block if that block is not among `calls`."""
         own = self.sites.get(node.id, ())
         return own[len(calls)][1] if len(own) > len(calls) and own[: len(calls)] == calls else node.span
 
-    def tale(self, nodes: Sequence[Node]) -> str:
-        """What layers told at one place did: the arithmetic of one, or from what to what of several."""
+    def summarize(self, nodes: Sequence[Node]) -> str:
+        """What the layers labelled at one place did: the arithmetic of one, the shapes around several."""
         spans = {n.span for n in nodes}
         if len(spans) == 1:
-            return self.story(nodes[-1])
+            return self.describe(nodes[-1])
         return f"{self.nodes[nodes[0].inputs[0]].shape} -> {nodes[-1].shape}"
 
-    def story(self, node: Node) -> str:
-        """What a layer did to the shape, worked out."""
+    def describe(self, node: Node) -> str:
+        """The shapes before and after a layer, with the arithmetic."""
         shapes = [self.nodes[i].shape for i in node.inputs]
         sums = node.op.explain(*shapes, y=node.shape)
         before = " and ".join(map(str, shapes))
@@ -192,18 +197,17 @@ class Layers:
     def merge(
         self, op: Op, name: str, branches: Sequence[tuple[int, Span]], flow: int, span: Span, calls: Calls
     ) -> int:
-        """Merge the branches of a join that takes `flow`; where they disagree, all are shown."""
+        """Append a join of branches that all take `flow`; a fault about their shapes shows each branch."""
         if len(branches) < 2:
-            count = "one branch" if branches else "no branches"
-            raise Fault(
-                "wrong-arity", f"`{op.keyword}` merges two or more branches, and {count} stands here", span
-            )
+            count = "one" if branches else "none"
+            raise Fault("wrong-arity", f"`{op.keyword}` needs two or more branches, not {count}", span)
         try:
             return self.add(op, name, [value for value, _ in branches], span, calls)
         except Fault as fault:
             if fault.diagnostic.code == "branches-disagree":
                 labels = [
-                    Label(s.first_line(), f"this branch gives {self.nodes[v].shape}") for v, s in branches
+                    Label(s.first_line(), f"the output of this branch is {self.nodes[v].shape}")
+                    for v, s in branches
                 ]
                 axes = self.disputed([v for v, _ in branches])
                 led = [x for v, s in branches for x in self.origin(v, 4, calls, flow, axes) if x.span != s]
@@ -211,13 +215,13 @@ class Layers:
             raise
 
     def disputed(self, values: Sequence[int]) -> slice:
-        """The axes to look along for why values disagree: height and width where they do, else all."""
+        """The axes in which values differ: height and width if those differ, otherwise all."""
         images = len(values) > 1 and all(len(self.nodes[v].shape) == 3 for v in values)
         spatial = images and len({self.nodes[v].shape[1:] for v in values}) > 1
         return slice(1, None) if spatial else slice(None)
 
     def again(self, value: int, name: str, inputs: Sequence[int], span: Span, calls: Calls) -> int:
-        """Apply the op of an earlier node to new inputs, with its weights."""
+        """Append an earlier layer again with other inputs and the same weights."""
         node = self.nodes[value]
         origin = node.id if node.shares is None else node.shares
         added = self.add(node.op, name, inputs, span, calls, shares=origin)
@@ -226,7 +230,7 @@ class Layers:
             if before.shape != after.shape:
                 old_size, new_size = ("x".join(map(str, tensor.shape)) for tensor in (before, after))
                 message = f"`{node.name}` cannot be shared here: its {before.name} is {old_size}"
-                message += f", and here it would have to be {new_size}"
+                message += f", but this input needs {new_size}"
                 labels = tuple(self.origin(inputs[0], 2, calls))
                 fault = Fault("shape-mismatch", message, span)
                 fault.diagnostic = replace(fault.diagnostic, labels=labels)
@@ -234,11 +238,11 @@ class Layers:
         return added
 
     def replay(self, scope: Naming, result: int, target: Naming, flow: int, span: Span, calls: Calls) -> int:
-        """Apply all layers of an earlier scope again to a new input, with their weights."""
+        """Append all layers of an earlier scope again with another input and the same weights."""
         ids = sorted(inside(scope))
         outer = {i for n in ids for i in self.nodes[n].inputs if i not in ids}
         if len(outer) > 1 or not ids:
-            message = f"`{scope.path}` takes {len(outer)} values from outside, and `share` can give it one"
+            message = f"`{scope.path}` cannot be shared: it takes {len(outer)} inputs, not one"
             raise Fault("wrong-arity", message, span)
         new = dict.fromkeys(outer, flow)
         for old in ids:

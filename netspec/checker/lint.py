@@ -1,4 +1,4 @@
-"""What is not wrong but looks unintended: layers, inputs and names that nothing uses."""
+"""Warnings for layers, inputs and names that are never used."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from netspec.language import ast as t
 
 
 def unused_layers(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic]:
-    """Layers that lead to no output, told at the last of each line of them; inputs likewise are errors."""
+    """A warning for each layer whose output is never used, and an error for each unused input."""
     alive = net.needed({output.node for output in net.outputs})
     outputs = " and ".join(f"`{o.name}`" for o in net.outputs)
     for node in net.nodes:
         if node.id in alive:
             continue
         if node.op.kind == "input":
-            message = f"the input `{node.name}` reaches no output: {outputs} does not depend on it"
+            message = f"the input `{node.name}` is unused: {outputs} does not depend on it"
             yield Diagnostic("unused-input", message, input_spans.get(node.name, node.span))
         elif not net.consumers[node.id]:
             before = [net.nodes[i] for i in node.inputs if i not in alive and net.nodes[i].op.kind != "input"]
-            notes = (f"`{before[0].name}` leads only here",) if before else ()
-            message = f"nothing uses what `{node.name}` gives"
-            help = f"`output {node.name}` returns it; otherwise it can go"
+            notes = (f"`{before[0].name}` is used only by this layer",) if before else ()
+            message = f"the output of `{node.name}` is never used"
+            help = f"return it with `output {node.name}`, or delete it"
             yield Diagnostic("unused-layer", message, node.span, "warning", notes=notes, help=help)
 
 
 def unused_names(file: t.File) -> Iterator[Diagnostic]:
-    """Parameters, blocks and compile-time names that the file never mentions again."""
+    """A warning for each parameter, block and name that the file never uses."""
     said: set[str] = set()
     for node in walk(file):
         if isinstance(node, t.Name):
@@ -41,9 +41,9 @@ def unused_names(file: t.File) -> Iterator[Diagnostic]:
         if isinstance(node, t.Parameter | t.Bind) and node.name not in said and not node.name.startswith("_"):
             what = "parameter" if isinstance(node, t.Parameter) else "name"
             yield Diagnostic(
-                "unused-name", f"nothing uses the {what} `{node.name}`", node.span.first_line(), "warning"
+                "unused-name", f"the {what} `{node.name}` is never used", node.span.first_line(), "warning"
             )
         elif isinstance(node, t.Block) and node.name not in said and not library:
             yield Diagnostic(
-                "unused-name", f"nothing calls the block `{node.name}`", node.span.first_line(), "warning"
+                "unused-name", f"the block `{node.name}` is never used", node.span.first_line(), "warning"
             )

@@ -12,7 +12,7 @@ from netspec.language import ast as t
 from netspec.language.expressions import Fault, Names, Unknown, evaluate
 
 UNKNOWN = -1
-"""The id of a value that could not be worked out; it was reported where it failed."""
+"""The id of a value that is unknown because of a fault, which was reported where it occurred."""
 
 MODULE_WORDS = frozenset(
     """
@@ -27,7 +27,7 @@ MODULE_WORDS = frozenset(
     xpu zero_grad
     """.split()  # noqa: SIM905
 )
-"""Attributes of PyTorch's modules, which a layer's name would hide."""
+"""Attributes of PyTorch's modules, which layers must not hide by their names."""
 
 
 @dataclass
@@ -52,13 +52,14 @@ class Naming:
     parent: Naming | None = None
     depth: int = 0
     unread: list[str] = field(default_factory=list)
-    """The text of what could not be read in it, where a name that is missing may have stood."""
+    """The texts of statements that failed, which may have defined a name that is missing."""
     entries: dict[str, Entry] = field(default_factory=dict)
     children: list[Naming | int] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
     position: int = 0
 
     def full(self, name: str) -> str:
+        """The dotted path of a name in this scope."""
         return f"{self.path}.{name}" if self.path else name
 
     def pick(self, word: str, counted: bool = True) -> str:
@@ -72,18 +73,22 @@ class Naming:
                 return name
 
     def add(self, name: str, entry: Entry) -> None:
-        """Take a name; a second use of one is a fault that shows both places."""
+        """Register a label.
+
+        Raises:
+            Fault: the label is used already.
+        """
         if name in self.entries and self.entries[name].span != entry.span:
-            message = f"the label `{name}` stands for two layers in one scope"
-            labels = (Label(self.entries[name].span, "it was used here first"),)
+            message = f"two layers have the label `{name}`"
+            labels = (Label(self.entries[name].span, "first used here"),)
             fault = Fault("duplicate-label", message, entry.span)
             fault.diagnostic = Diagnostic("duplicate-label", message, entry.span, labels=labels)
             raise fault
         if name in self.entries:
-            help = "let the label count too, as in `conv{i}:`, or leave it out"
+            help = "put the counter into the label, as in `conv{i}:`, or leave the label out"
             raise Fault(
                 "duplicate-label",
-                f"the label `{name}` comes again each time this is repeated",
+                f"every repetition gives the label `{name}` to another layer",
                 entry.span,
                 help,
             )
@@ -109,30 +114,31 @@ class Naming:
         return Scope(self.name, self.path, children, self.block, self.arguments, self.shares)
 
     def visible(self) -> Naming | None:
-        """The scope outside this one that its references can see; a block sees only itself."""
+        """The scope around this one that references can also use; a block can use only its own."""
         return None if self.block else self.parent
 
     def may_have(self, name: str) -> bool:
-        """Whether a name may be missing here because what would have given it was not read."""
+        """Whether a missing name may have been defined by a statement that failed."""
         word, outer = re.sub(r"_?\d+$", "", name), self.visible()
         return any(word in text for text in self.unread) or bool(outer and outer.may_have(name))
 
     def labels(self) -> list[str]:
+        """All labels that a reference in this scope can use."""
         outer = self.visible()
         return [*self.entries, *(outer.labels() if outer else [])]
 
 
 def parts_of(path: t.Path, names: Names) -> tuple[str, ...]:
-    """The parts of a path, with the expressions in them worked out."""
+    """The parts of a path, with the expressions in them evaluated."""
     return tuple(p if isinstance(p, str) else filled(p, names) for p in path.parts)
 
 
 def find(path: t.Path, naming: Naming, names: Names) -> Entry:
-    """What a path stands for, from the inner scope outward.
+    """The entry for a path, searched from the innermost scope outward.
 
     Raises:
         Fault: no layer above has this name.
-        Unknown: something unread may have had it.
+        Unknown: a statement that failed may have defined it.
     """
     first, *rest = parts_of(path, names)
     scope: Naming | None = naming
@@ -149,31 +155,39 @@ def find(path: t.Path, naming: Naming, names: Names) -> Entry:
             if entry.value == UNKNOWN or (entry.inside and entry.inside.may_have(part)):
                 raise Unknown
             inside = list(entry.inside.entries) if entry.inside else []
-            help = did_you_mean(part, inside) or (f"it holds {', '.join(inside[:12])}" if inside else None)
-            raise Fault("unknown-layer", f"`{path}`: there is no layer `{part}` in it", path.span, help)
+            help = did_you_mean(part, inside) or (
+                f"its layers are {', '.join(inside[:12])}" if inside else None
+            )
+            raise Fault(
+                "unknown-layer", f"`{path}` does not exist: there is no layer `{part}` in it", path.span, help
+            )
         entry = entry.inside.entries[part]
     return entry
 
 
 def reserved(name: str) -> bool:
-    """Whether PyTorch or Python would take a module's child of this name for something else."""
+    """Whether a name has another meaning as an attribute of a PyTorch module or in Python."""
     return name in MODULE_WORDS or keyword.iskeyword(name) or name.startswith("_") or name == "self"
 
 
 def filled(label: t.Label, names: Names) -> str:
-    """The text of a label, with the expressions in it worked out."""
+    """The text of a label, with the expressions in it evaluated."""
     return "".join(p if isinstance(p, str) else str(evaluate(p, names)) for p in label.parts)
 
 
 def label_text(label: t.Label, names: Names) -> str:
-    """A label with its expressions worked out, checked to be a name that PyTorch can hold."""
+    """The text of a label.
+
+    Raises:
+        Fault: it cannot be the name of a module's child in PyTorch.
+    """
     text = filled(label, names)
     if not re.fullmatch(r"[\w+\-/: ]{1,100}", text):
-        help = "letters, digits, and in quotes also - + / : and spaces can stand in one; a dot parts names"
+        help = "a label has letters and digits, and in quotes also - + / : and spaces, but no dots"
         raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)
     if reserved(text):
-        why = (
-            "a word of Python" if keyword.iskeyword(text) else "a name that PyTorch's modules use themselves"
+        why = "a keyword of Python" if keyword.iskeyword(text) else "an attribute of PyTorch's modules"
+        raise Fault(
+            "bad-label", f"`{text}` is {why}, so it cannot be a label", label.span, f"`{text}_1` is allowed"
         )
-        raise Fault("bad-label", f"`{text}` is {why}, so it cannot be a label", label.span, f"`{text}_1` can")
     return text

@@ -1,4 +1,4 @@
-"""The `train` section: its entries evaluated, changed from outside, and handed to the recipe for refusal."""
+"""The `train` section: its entries are evaluated, overridden by settings, and validated as a recipe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_ENTRIES = 100
 
 @dataclass
 class Section:
-    """The entries of a `train` section, and the faults met in evaluating them."""
+    """The entries of a `train` section, and the diagnostics from evaluating them."""
 
     span: Span
     citation: str | None = None
@@ -27,12 +27,12 @@ class Section:
     spans: dict[str, Span] = field(default_factory=dict)
     found: list[Diagnostic] = field(default_factory=list)
 
-    def faults(self) -> list[Diagnostic]:
-        """What is wrong with the entries, in themselves and for the recipe."""
+    def parsed(self) -> tuple[recipe.Recipe | None, list[Diagnostic]]:
+        """The recipe, and what is wrong with the entries."""
         try:
-            recipe.read({name: s.value for name, s in self.settings.items()})
+            return recipe.read({name: s.value for name, s in self.settings.items()}), self.found
         except recipe.RecipeError as error:
-            return [
+            return None, [
                 *self.found,
                 *(
                     Diagnostic(code(span), wrong.message, span, help=wrong.help)
@@ -40,7 +40,6 @@ class Section:
                     for span in (self.spans.get(wrong.key, self.span),)
                 ),
             ]
-        return self.found
 
     def override(self, name: str, value: object) -> None:
         """Set an entry, `train.batch`, or one argument of an entry, `train.optimizer.lr`."""
@@ -51,12 +50,12 @@ class Section:
             present = self.settings[key].value if key in self.settings else None
             value = recipe.with_argument(key, present, argument[0], value)
         elif argument:
-            message = f"{key} of a recipe has no arguments"
+            message = f"the entry `{key}` of a recipe takes no arguments"
             self.found.append(Diagnostic("wrong-setting", message, span))
         self.settings[key], self.spans[key] = Setting(value, span), span
 
     def follow(self, shape: Shape) -> list[str]:
-        """Let crops be as large as an input set from outside, images in proportion; say so."""
+        """Adapt crop and resize to an input shape given from outside, and return a remark about it."""
         crop, resize = self.settings.get("crop"), self.settings.get("resize")
         if not crop or len(shape) != 3 or shape.height != shape.width or crop.value == shape.height:
             return []
@@ -68,21 +67,22 @@ class Section:
             scaled = round(resize.value * shape.height / crop.value)
             self.settings["resize"] = replace(resize, value=scaled)
             remark += f" and resizes to {scaled} instead of {resize.value}"
-        return [f"{remark}, to follow the input"]
+        return [f"{remark}, to fit the input"]
 
 
-OUTSIDE = "--set"
-"""What the source of a setting from outside is called."""
+OUTSIDE = "<settings>"
+"""The path of the source that holds a setting from outside."""
 
 
 def code(span: Span) -> str:
+    """The diagnostic code for an invalid entry, by where the entry comes from."""
     return "wrong-setting" if span.source.path == OUTSIDE else "recipe"
 
 
 def section_of(
     train: tuple[t.Train, Names] | None, other: Source | None, overrides: Mapping[str, object]
 ) -> Section:
-    """The recipe of a spec, or that of another file in its place, with the overrides of `train.KEY`."""
+    """The entries of the spec's recipe or of another file's, with overrides such as `train.batch`."""
     faults: list[Diagnostic] = []
     if other is not None:
         train, faults = train_of(other)
@@ -94,25 +94,25 @@ def section_of(
 
 
 def train_of(source: Source) -> tuple[tuple[t.Train, Names] | None, list[Diagnostic]]:
-    """The `train` section of a recipe's file, which holds nothing else."""
+    """The only statement of a recipe file, its `train` section."""
     file, found = parse(source)
     faults = list(found)
     sections = [s for s in file.body.statements if isinstance(s, t.Train)]
     others = [s for s in file.body.statements if not isinstance(s, t.Train | t.Broken)]
     whole = Span(source, 0, len(source.text)).first_line()
     if others:
-        message = "a recipe's file holds a `train` section alone"
+        message = "a recipe file can only hold a `train` section"
         faults.append(
             Diagnostic(
                 "recipe",
                 message,
                 others[0].span.first_line(),
-                help="take this out: all there is to be is `train { ... }`",
+                help="delete everything but `train { ... }`",
             )
         )
     elif len(sections) != 1 and not faults:
         message = (
-            f"a recipe's file holds one `train` section, and {source.path} has {len(sections) or 'none'}"
+            f"a recipe file must hold one `train` section, but {source.path} has {len(sections) or 'none'}"
         )
         faults.append(Diagnostic("recipe", message, whole, help="as in `train { batch: 128 }`"))
     return ((sections[0], Names()) if sections else None), faults
@@ -122,7 +122,7 @@ def read_section(train: t.Train, names: Names) -> Section:
     """Evaluate the entries of a `train` section."""
     section = Section(train.span.first_line(), train.citation)
     if len(train.settings) > MOST_ENTRIES:
-        message = f"a recipe has at most {MOST_ENTRIES} entries"
+        message = f"a recipe can have at most {MOST_ENTRIES} entries"
         section.found.append(Diagnostic("recipe", message, section.span))
         return section
     for s in train.settings:

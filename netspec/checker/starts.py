@@ -1,4 +1,4 @@
-"""The starts that a recipe asks for, in place of those that the spec gives its layers."""
+"""Initializers from the recipe, which replace those of the layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.recipe import bind
 
 
 def restarted(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[Node, ...], list[Diagnostic]]:
-    """The nodes with the starts of a recipe's `init` entry, and what is wrong with it."""
+    """The nodes with the initializers of the recipe's `init` entry, and its diagnostics."""
     if setting is None:
         return nodes, []
     faults: list[Diagnostic] = []
@@ -26,7 +26,7 @@ def restarted(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[N
 def started(
     nodes: tuple[Node, ...], given: dict[str, object], span: Span, faults: list[Diagnostic]
 ) -> tuple[Node, ...]:
-    """The nodes, those changed that a pattern matches."""
+    """The nodes, with new initializers for those whose names match a pattern."""
     pattern = str(given.get("layers"))
     starts: dict[str, Call] = {}
     for field, value in (("init", given.get("weight")), ("bias_init", given.get("bias"))):
@@ -36,17 +36,17 @@ def started(
                 assert isinstance(call, Call)
                 starts[field] = call
         except ValueError as error:
-            faults.append(Diagnostic("recipe", f"the start of {pattern} {error}", span))
+            faults.append(Diagnostic("recipe", f"the initializer of {pattern} {error}", span))
     can = [n for n in nodes if isinstance(n.op, Weighted) and "init" in type(n.op).model_fields]
     chosen = {n.id for n in can if fnmatchcase(n.name, pattern)}
     if not chosen:
         help = did_you_mean(pattern, [n.name for n in can])
-        faults.append(Diagnostic("recipe", f"no layer with a start is called `{pattern}`", span, help=help))
+        faults.append(Diagnostic("recipe", f"no layer with weights is named `{pattern}`", span, help=help))
     return tuple(
         replace(n, op=n.op.model_copy(update=known(n, starts))) if n.id in chosen else n for n in nodes
     )
 
 
 def known(node: Node, starts: dict[str, Call]) -> dict[str, Call]:
-    """The starts that a layer can have: one without a bias keeps none for it."""
+    """The initializers that a layer has tensors for."""
     return {field: call for field, call in starts.items() if field in type(node.op).model_fields}

@@ -1,4 +1,4 @@
-"""Looking through a syntax tree."""
+"""Traversal of a syntax tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.language import ast as t
 
 
 def walk(root: t.Tree) -> Iterator[t.Tree]:
-    """Every node of a tree, the outer before the inner, in reading order."""
+    """Every node of a tree in the order of the text, each before its children."""
     waiting: list[object] = [root]
     while waiting:
         node = waiting.pop()
@@ -29,7 +29,7 @@ def children(kind: str) -> tuple[str, ...]:
 
 
 def mentioned(file: t.File) -> set[str]:
-    """The names that the file's expectations depend on, by way of others too."""
+    """The names that the expected totals of a file depend on, directly or by other names."""
     nodes = list(walk(file))
     choices = [n for n in nodes if isinstance(n, t.If) and any(isinstance(x, t.Expect) for x in walk(n))]
     said = {x.id for n in nodes if isinstance(n, t.Expect) for x in walk(n) if isinstance(x, t.Name)}

@@ -1,4 +1,4 @@
-"""Expressions of the language: what they mean in Python, and total (no loops, no I/O, bounded sizes)."""
+"""Evaluation of expressions; it always ends: no loops, no I/O, bounded sizes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from netspec.diagnostics import Diagnostic, Span, did_you_mean
 from netspec.language import ast as t
 from netspec.language.functions import ARITHMETIC, COMPARISONS, FUNCTIONS, LONGEST
-from netspec.language.values import Call, kind_of
+from netspec.language.values import Call, described, kind_of
 from netspec.shape import ATTRIBUTES, Shape
 
 LARGEST = 2**63
 
 
 class Fault(Exception):
-    """A fault with its place, on its way to the list of diagnostics."""
+    """An error with its diagnostic, raised where it occurs and collected by the checker."""
 
     def __init__(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.diagnostic = Diagnostic(code, message, span, help=help)
@@ -23,11 +23,11 @@ class Fault(Exception):
 
 
 class Exhausted(Fault):
-    """The spec asks for more work than the language allows; nothing after it is looked at."""
+    """The spec asks for more work than is allowed; checking stops."""
 
 
 class Unknown(Exception):
-    """A value depends on something that was reported already; nothing more need be said."""
+    """A value depends on something that failed and was reported already."""
 
 
 MOST_WORK = 5_000_000
@@ -35,19 +35,20 @@ MOST_WORK = 5_000_000
 
 @dataclass
 class Budget:
-    """What is left of the work that all expressions of a spec may do: items made and looked at."""
+    """The work that the expressions of a spec may still do, in items created or compared."""
 
     left: int = MOST_WORK
 
     def spend(self, items: int, span: Span) -> None:
+        """Count work; raises Exhausted if there is too much."""
         self.left -= items
         if self.left < 0:
-            raise Exhausted("too-large", f"the expressions make more than {MOST_WORK:,} values", span)
+            raise Exhausted("too-large", f"the expressions compute more than {MOST_WORK:,} values", span)
 
 
 @dataclass
 class Names:
-    """The compile-time values that an expression can see, and where shapes of layers are found."""
+    """The names in scope at an expression, and how to find the shapes of layers."""
 
     values: dict[str, object] = field(default_factory=dict)
     parent: Names | None = None
@@ -65,11 +66,11 @@ class Names:
 
 
 def evaluate(expr: t.Expr, names: Names, words: bool = False) -> object:
-    """The value of an expression; with `words`, an unknown name such as `flip` or `sgd()` stands for itself.
+    """Evaluate an expression; with `words`, an unknown name such as `flip` or `sgd()` is kept as a `Call`.
 
     Raises:
-        Fault: the expression has no value, with the place and the reason.
-        Unknown: it depends on something that was reported already.
+        Fault: the expression has no value.
+        Unknown: it depends on something that failed.
     """
     try:
         return bounded(value_of(expr, names, words), expr.span)
@@ -78,13 +79,14 @@ def evaluate(expr: t.Expr, names: Names, words: bool = False) -> object:
 
 
 def bounded(value: object, span: Span) -> object:
+    """Return a value, unless it is a number beyond the largest one."""
     if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) < LARGEST:
-        raise Fault("too-large", "this number is beyond 2**63, the largest that a spec can hold", span)
+        raise Fault("too-large", "numbers must be below 2**63", span)
     return value
 
 
 def sized(value: object, span: Span, budget: Budget) -> object:
-    """Refuse a list or table of more than LONGEST items, those of the inner ones counted."""
+    """Return a value, unless it is a list or table with too many items; nested items count."""
     left, waiting = LONGEST, [value]
     while waiting:
         item = waiting.pop()
@@ -93,9 +95,7 @@ def sized(value: object, span: Span, budget: Budget) -> object:
         if isinstance(item, list | str):
             left -= len(item)
             if left < 0:
-                raise Fault(
-                    "too-large", f"this has more than {LONGEST:,} items, the most that a spec can hold", span
-                )
+                raise Fault("too-large", f"a list or table can have at most {LONGEST:,} items", span)
             waiting.extend(x for x in item if isinstance(x, list | dict))
     budget.spend(LONGEST - left, span)
     return value
@@ -141,23 +141,21 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
         case t.CallExpr():
             return call(expr, names, value, words)
         case t.Reference():
-            help = "a layer stands behind `<-`, or among the arguments of `concat`, `add`, `mul` and `share`"
-            raise Fault("unknown-name", f"`{expr.path}` names a layer, not a value", expr.span, help)
+            help = "layers can be named after `<-`, and as arguments of `concat`, `add`, `mul` and `share`"
+            raise Fault("unknown-name", f"`{expr.path}` is a layer, not a value", expr.span, help)
         case t.Broken():
             raise Unknown
 
 
 def key(expr: t.Expr, value: object) -> object:
     if isinstance(value, list | dict | Call):
-        raise Fault("expression", f"{kind_of(value)} cannot be a key of a table", expr.span)
+        raise Fault("expression", f"{kind_of(value)} cannot be the key of a table", expr.span)
     return value
 
 
 def whole(expr: t.Expr, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Fault(
-            "wrong-type", f"a size is made of whole numbers, but {kind_of(value)} stands here", expr.span
-        )
+        raise Fault("wrong-type", f"sizes must be whole numbers, not {described(value)}", expr.span)
     return value
 
 
@@ -170,26 +168,26 @@ def lookup(expr: t.Name, names: Names, words: bool) -> object:
     if words:
         return Call(expr.id)
     if expr.id in FUNCTIONS:
-        raise Fault("expression", f"`{expr.id}` is a function: it is called with ( )", expr.span)
+        raise Fault("expression", f"`{expr.id}` is a function: call it with ( )", expr.span)
     if names.shape_of(expr) is not None:
-        help = f"`{expr.id}.channels` is a number, and so are its height, width, features, tokens and numbers"
+        help = f"`{expr.id}.channels` is a value, and so are height, width, features, tokens and numbers"
         raise Fault("unknown-name", f"`{expr.id}` is a layer, not a value", expr.span, help)
-    message = f"there is no name `{expr.id}` here"
+    message = f"the name `{expr.id}` is not defined"
     known = [*names.known(), *FUNCTIONS, "true", "false", "none"]
     raise Fault("unknown-name", message, expr.span, did_you_mean(expr.id, known))
 
 
 def attempt(expr: t.Expr, compute: Callable[[], object], operands: list[object]) -> object:
-    """Compute, and turn what Python refuses into a fault of the spec."""
+    """Compute, with the exceptions of Python as faults of the spec."""
     kinds = " and ".join(kind_of(x) for x in operands)
     try:
         return compute()
     except ZeroDivisionError:
-        raise Fault("expression", "this divides by zero", expr.span) from None
+        raise Fault("expression", "division by zero", expr.span) from None
     except OverflowError:
-        raise Fault("too-large", "this number is beyond what a spec can hold", expr.span) from None
+        raise Fault("too-large", "the result is too large", expr.span) from None
     except (TypeError, ValueError, AttributeError):
-        raise Fault("wrong-type", f"this cannot be computed for {kinds}", expr.span) from None
+        raise Fault("wrong-type", f"this operation is not defined for {kinds}", expr.span) from None
 
 
 def arithmetic(expr: t.Binary, left: object, right: object, budget: Budget) -> object:
@@ -202,12 +200,12 @@ def arithmetic(expr: t.Binary, left: object, right: object, budget: Budget) -> o
         if len(left) * right > LONGEST:
             raise Fault(
                 "too-large",
-                f"this list would have {len(left) * right:,} items, beyond {LONGEST:,}",
+                f"a list can have at most {LONGEST:,} items, not {len(left) * right:,}",
                 expr.span,
             )
         return sized(left * right, expr.span, budget)
     if not numbers:
-        message = f"`{expr.op}` works on numbers, but {kind_of(left)} and {kind_of(right)} stand here"
+        message = f"`{expr.op}` needs numbers, not {kind_of(left)} and {kind_of(right)}"
         raise Fault("wrong-type", message, expr.span)
     if (
         expr.op == "**"
@@ -215,9 +213,7 @@ def arithmetic(expr: t.Binary, left: object, right: object, budget: Budget) -> o
         and isinstance(left, int)
         and abs(right) * left.bit_length() > 128
     ):
-        raise Fault(
-            "too-large", f"{left} ** {right} is beyond 2**63, the largest that a spec can hold", expr.span
-        )
+        raise Fault("too-large", f"{left} ** {right} is too large: numbers must be below 2**63", expr.span)
     result = attempt(expr, lambda: ARITHMETIC[expr.op](left, right), [left, right])
     if isinstance(result, complex):
         raise Fault("expression", f"{left} ** {right} is not a real number", expr.span)
@@ -240,20 +236,20 @@ def pick(expr: t.Index, value: object, index: object) -> object:
     if isinstance(value, dict):
         if isinstance(index, list | dict | Call) or index not in value:
             known = ", ".join(map(str, value))
-            raise Fault("unknown-key", f"the table has no entry for {index}: it has {known}", expr.index.span)
+            raise Fault("unknown-key", f"the table has no key {index}: its keys are {known}", expr.index.span)
         return value[index]
     if not isinstance(value, list | tuple | str):
-        raise Fault("wrong-type", f"{kind_of(value)} has no items to pick from", expr.span)
+        raise Fault("wrong-type", f"{kind_of(value)} has no items", expr.span)
     if not isinstance(index, int) or not -len(value) <= index < len(value):
-        message = f"there is no item {index} in a list of {len(value)}, which are counted from 0"
+        message = f"there is no item {index}: the {len(value)} items are counted from 0"
         raise Fault("unknown-key", message, expr.index.span)
     return value[index]
 
 
 def cut(expr: t.Slice, value: object, bounds: list[object], budget: Budget) -> object:
-    """The items between two bounds, as Python cuts them."""
+    """A slice, as in Python."""
     if not isinstance(value, list | str):
-        raise Fault("wrong-type", f"{kind_of(value)} has no items to pick from", expr.span)
+        raise Fault("wrong-type", f"{kind_of(value)} has no items", expr.span)
     places = [
         None if bound is None else whole_bound(bound, place or expr)
         for bound, place in zip(bounds, (expr.start, expr.stop), strict=True)
@@ -263,18 +259,20 @@ def cut(expr: t.Slice, value: object, bounds: list[object], budget: Budget) -> o
 
 def whole_bound(bound: object, place: t.Expr) -> int:
     if isinstance(bound, bool) or not isinstance(bound, int):
-        raise Fault("wrong-type", f"a list is cut at whole numbers, not at {kind_of(bound)}", place.span)
+        raise Fault(
+            "wrong-type", f"the bounds of a slice must be whole numbers, not {described(bound)}", place.span
+        )
     return bound
 
 
 def attribute(expr: t.Attribute, names: Names) -> object:
     shape = names.shape_of(expr.value)
     if shape is None:
-        what = f"`{expr.value.span.text}` is not a layer here"
-        raise Fault("unknown-name", f"{what}, and only the shapes of layers have `.{expr.name}`", expr.span)
+        what = f"`{expr.value.span.text}` is not a layer"
+        raise Fault("unknown-name", f"{what}, and only layers have `.{expr.name}`", expr.span)
     if expr.name not in ATTRIBUTES:
-        help = did_you_mean(expr.name, ATTRIBUTES) or f"a shape has {', '.join(ATTRIBUTES)}"
-        raise Fault("unknown-name", f"a shape has no `{expr.name}`", expr.span, help)
+        help = did_you_mean(expr.name, ATTRIBUTES) or f"the sizes of a shape are {', '.join(ATTRIBUTES)}"
+        raise Fault("unknown-name", f"there is no size `{expr.name}`", expr.span, help)
     if len(shape) not in ATTRIBUTES[expr.name]:
         raise Fault("shape-mismatch", f"{shape} has no {expr.name}", expr.span)
     return getattr(shape, expr.name)
@@ -288,7 +286,7 @@ def call(expr: t.CallExpr, names: Names, value: Callable[[t.Expr], object], word
         if expr.name == "zip" and len({len(x) for x in args if isinstance(x, list)}) > 1:
             sizes = " and ".join(str(len(x)) for x in args if isinstance(x, list))
             raise Fault(
-                "expression", f"zip pairs lists of one length, but these have {sizes} items", expr.span
+                "expression", f"zip needs lists of equal length, but these have {sizes} items", expr.span
             )
         names.budget.spend(sum(len(x) for x in shown if isinstance(x, list)), expr.span)
         result = attempt(expr, lambda: FUNCTIONS[expr.name](*args, **kwargs), shown)

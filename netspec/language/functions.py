@@ -1,4 +1,4 @@
-"""The functions and operators that expressions of the language can use."""
+"""The functions and operators of the language."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 LONGEST = 100_000
-"""The most items that a list or table can hold, those of inner ones counted."""
+"""The most items of a list or table, nested items included."""
 
 
 def bounded_range(*bounds: int) -> list[int]:
+    """Python's range as a list, of bounded length."""
     numbers = range(*bounds)
     if len(numbers) > LONGEST:
         raise OverflowError
@@ -19,7 +20,7 @@ def bounded_range(*bounds: int) -> list[int]:
 
 
 def bounded_round(number: float, digits: int | None = None) -> float:
-    """Python's round; more than 18 digits would change no number that a spec can hold."""
+    """Python's round, with at most 18 digits."""
     return round(number, None if digits is None else max(-18, min(18, digits)))
 
 

@@ -1,4 +1,4 @@
-"""Values given from outside a spec: `--set name=value` and `--input 3x256x256`."""
+"""Values from outside a spec as text: settings, counts and input shapes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.shape import Shape
 
 
 def read_setting(text: str) -> tuple[str, object]:
-    """Read `depth=50`, `norm=true` or `kernels=[3, 5]`; a bare word is a text.
+    """Read `depth=50`, `norm=true` or `kernels=[3, 5]`; a bare name becomes a text.
 
     A name that begins with `train.` is an entry of the recipe, or an argument of one.
 
@@ -25,21 +25,21 @@ def read_setting(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     name = name.strip()
     if not equals or not re.fullmatch(r"(train\.([A-Za-z0-9_]+\.)?)?[A-Za-z_][A-Za-z0-9_]*", name):
-        raise SettingError(f"--set takes NAME=VALUE, such as depth=50, not {text!r}")
-    expr = parse_expression(Source("--set", value), 0, len(value))
+        raise SettingError(f"a setting is NAME=VALUE, such as depth=50, not {text!r}")
+    expr = parse_expression(Source("<setting>", value), 0, len(value))
     if isinstance(expr, Diagnostic):
-        raise SettingError(f"--set {name}: {expr.message}")
+        raise SettingError(f"the value of {name}: {expr.message}")
     try:
         result = evaluate(expr, Names(), words=True)
     except Fault as fault:
-        raise SettingError(f"--set {name}: {fault}") from None
+        raise SettingError(f"the value of {name}: {fault}") from None
     if isinstance(result, Call) and not result.args and not result.kwargs:
         result = {"True": True, "False": False, "None": None}.get(result.name, result.name)
     return name, result
 
 
 def read_count(text: str) -> float:
-    """Read a count, plain or with a unit.
+    """Read a count with or without a unit.
 
     >>> read_count("30M"), read_count("61_100_840")
     (30000000.0, 61100840.0)
@@ -50,7 +50,7 @@ def read_count(text: str) -> float:
 
 
 def read_shape(text: str) -> tuple[str, Shape]:
-    """Read a shape for an input, `3x224x224`, or `image=3x224x224` where there are several inputs.
+    """Read the shape of the only input, `3x224x224`, or of one of several, `image=3x224x224`.
 
     >>> name, shape = read_shape("image=3x224x224")
     >>> print(name, shape)
@@ -59,6 +59,6 @@ def read_shape(text: str) -> tuple[str, Shape]:
     name, equals, sizes = text.rpartition("=")
     if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,2}", sizes) or (equals and not name):
         raise SettingError(
-            f"--input takes a shape of 1 to 3 sizes, such as 3x224x224 or image=3x224x224, not {text!r}"
+            f"an input shape has 1 to 3 sizes, such as 3x224x224 or image=3x224x224, not {text!r}"
         )
     return name, Shape(int(part) for part in sizes.split("x"))

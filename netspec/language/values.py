@@ -1,4 +1,4 @@
-"""Values that stand in a spec beside numbers, lists and strings."""
+"""Values of the language beside numbers, lists and texts, and how values are written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Call:
-    """A name with arguments, such as `sgd(lr=0.01)`; a bare word is a call without any.
+    """A name with arguments, such as `sgd(lr=0.01)`; a bare name is a call without arguments.
 
     >>> print(Call("sgd", (), {"lr": 0.01}), Call("flip"))
     sgd(lr=0.01) flip
@@ -24,7 +24,7 @@ class Call:
 
 
 class Rounded(float):
-    """A number written with a unit, such as `724.4M`, which claims no more digits than it shows.
+    """A number with a unit, such as `724.4M`, which is exact only to the digits that are written.
 
     >>> Rounded.read("724.4M").agrees(724_406_816)
     True
@@ -44,12 +44,12 @@ class Rounded(float):
         return number
 
     def agrees(self, count: float) -> bool:
-        """Whether `count`, rounded to the digits written here, is this number."""
+        """Whether `count` equals this number when it is rounded to the same digits."""
         return abs(count - self) <= self.tolerance * (1 + 1e-9)
 
 
 def spell(value: object) -> str:
-    """Write a value as the language does.
+    """Write a value in the language of specs.
 
     >>> spell(True), spell((1, 7)), spell([1, "a"])
     ('true', '1x7', '[1, "a"]')
@@ -75,7 +75,7 @@ def spell(value: object) -> str:
 
 
 def kind_of(value: object) -> str:
-    """Name the kind of a value as a message would."""
+    """The type of a value in words, for messages."""
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
     named: list[tuple[type, str]] = [*kinds.items(), (dict, "a table"), (tuple, "a size"), (Call, "a word")]
     return next((name for kind, name in named if isinstance(value, kind)), "nothing")
@@ -92,7 +92,7 @@ def described(value: object) -> str:
 
 
 def python(value: object) -> str:
-    """Write a value as Python, text in double quotes as formatters like it.
+    """Write a value as Python, texts in double quotes.
 
     >>> print(python("block1-0"), python(0.5))
     "block1-0" 0.5

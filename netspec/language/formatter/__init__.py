@@ -1,4 +1,4 @@
-"""Tree to text in one style: comments, blank lines and one-line groups stay, spacing is made alike."""
+"""Syntax tree to text in one style; comments, blank lines and one-line groups are kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def format_source(source: Source) -> str:
     """Format a spec.
 
     Raises:
-        SpecError: the text has syntax faults, and is left as it is.
+        SpecError: the text has syntax errors.
     """
     tree, faults = parse(source)
     if faults:
@@ -28,12 +28,12 @@ def format_source(source: Source) -> str:
 
 
 def format_tree(tree: t.File) -> str:
-    """Write a tree without faults as text that parses to an equal tree."""
+    """Write a tree without `Broken` nodes as text that parses to an equal tree."""
     return Formatter(tree).text()
 
 
 def format_files(paths: Sequence[str], only_check: bool, say: Callable[..., None]) -> int:
-    """Format files in place, or `-` from standard input to standard output; gives the exit status."""
+    """Format files in place, or `-` from standard input to standard output; return the exit status."""
     status = 0
     for name in paths:
         if not Path(name).suffix and name in builtin_names():

@@ -1,4 +1,4 @@
-"""Statements to lines, beside their source: what stood on one line stays there, comments keep their place."""
+"""Statements to lines; what is on one line in the source stays on one line, and comments keep their place."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from netspec.language.formatter.write import (
 
 WIDTH = 110
 FURTHEST = 60
-"""A claim behind a longer text is not lined up."""
+"""Claims after a longer text are not aligned with the others."""
 
 
 @dataclass
 class Line:
-    """A statement on one line: its text, the claim that is lined up with others, the comment behind it."""
+    """One line: its text, its claim, which is aligned with others, and its comment."""
 
     text: str
     claim: str = ""
@@ -34,13 +34,13 @@ class Line:
 
 
 class Formatter:
-    """Walks a tree beside its source, placing comments where they stood."""
+    """Writes a tree, with the comments of its source."""
 
     def __init__(self, tree: t.File) -> None:
         self.tree, self.source = tree, tree.source
         self.comments = list(tree.comments)
         self.limits = [len(self.source.text) + 1]
-        """Where the braces around the current statement close: a comment behind is not the statement's."""
+        """The offsets where the braces around the current statement close."""
 
     def text(self) -> str:
         lines = self.body(self.tree.body, 0)
@@ -59,12 +59,12 @@ class Formatter:
         return self.source.place(min(offset, len(self.source.text)))[0]
 
     def blank_above(self, offset: int) -> bool:
-        """Whether an empty line stands above this place."""
+        """Whether the line above an offset is empty."""
         line = self.line_of(offset)
         return line > 1 and not self.source.line(line - 1).strip()
 
     def comments_before(self, offset: int, depth: int) -> list[Line]:
-        """The comments on lines of their own that stand before an offset."""
+        """The lines of comments before an offset."""
         lines = []
         while self.comments and self.comments[0][0] < offset:
             at, text = self.comments.pop(0)
@@ -72,7 +72,7 @@ class Formatter:
         return lines
 
     def comment_on(self, line: int, before: int | None = None) -> str:
-        """The comment at the end of a source line, if it is the next one and stands inside these braces."""
+        """The comment at the end of a source line, if it is inside the current braces."""
         limit = self.limits[-1] if before is None else before
         if self.comments and self.comments[0][0] < limit and self.line_of(self.comments[0][0]) == line:
             return self.comments.pop(0)[1].rstrip()
@@ -93,7 +93,7 @@ class Formatter:
         return lines
 
     def together(self, first: t.Statement, second: t.Statement) -> bool:
-        """Whether two statements stood on one line, so that they stay there."""
+        """Whether two statements are on one line of the source."""
         return (
             self.line_of(first.span.end) == self.line_of(second.span.start)
             and self.flat(first)
@@ -101,11 +101,11 @@ class Formatter:
         )
 
     def flat(self, s: t.Statement) -> bool:
-        """Whether a statement stood on one line."""
+        """Whether a statement is on one line of the source."""
         return self.line_of(s.span.start) == self.line_of(s.span.end)
 
     def run(self, statements: Sequence[t.Statement], depth: int) -> list[Line]:
-        """Statements that stay together on a line, or one statement on its own."""
+        """The lines of statements that share a line of the source, or of one statement."""
         indent = STEP * depth
         last = statements[-1]
         texts = [one_line(s) for s in statements]
@@ -116,7 +116,7 @@ class Formatter:
         return [x for s in statements for x in self.spread(s, depth)]
 
     def finished(self, line: Line, last: t.Statement) -> Line:
-        """Add the claim of the last layer and the comment behind it."""
+        """Add the claim of the last layer and the comment at the end of its line."""
         if isinstance(last, t.Layer) and last.claim:
             line.claim = f"-> {shape(last.claim)}"
             line.text = line.text.removesuffix(f" {line.claim}")
@@ -124,7 +124,7 @@ class Formatter:
         return line
 
     def spread(self, s: t.Statement, depth: int) -> list[Line]:
-        """A statement with braces, a line for each statement inside; or a long one, broken at its commas."""
+        """The lines of a statement with braces, or of a long list or table."""
         indent = STEP * depth
         match s:
             case t.Layer(action=t.Group() | t.Join() as action):
@@ -142,12 +142,12 @@ class Formatter:
         return [self.finished(Line(x if k else indent + x), s) for k, x in enumerate([text])]
 
     def braces(self, opening: str, body: t.Body, depth: int, s: t.Statement) -> list[Line]:
-        """A statement that ends with the braces around its one body."""
+        """The lines of a statement with one body in braces."""
         lines = self.opened(opening, body, depth, s.span.start)
         return [*lines, self.finished(Line(STEP * depth + "}" + layer_tail(s)), s)]
 
     def opened(self, opening: str, body: t.Body, depth: int, start: int) -> list[Line]:
-        """The line that opens braces, which stand on the line of `start`, and the lines inside them."""
+        """The line that opens braces on the source line of `start`, and the lines inside."""
         end = self.closing(body.statements[-1].span.end if body.statements else start)
         first = Line(f"{STEP * depth}{opening} {{" if opening else f"{STEP * depth}{{")
         inner = body.statements[0].span.start if body.statements else end
@@ -159,7 +159,7 @@ class Formatter:
         return [first, *inside]
 
     def closing(self, offset: int) -> int:
-        """Where the next brace closes that stands in no comment."""
+        """The offset of the next closing brace outside of comments."""
         place = self.source.text.find("}", offset)
         for at, text in self.tree.comments:
             if at <= place < at + len(text):
@@ -167,7 +167,7 @@ class Formatter:
         return place
 
     def branches(self, s: t.If, depth: int) -> list[Line]:
-        """An `if` with its `else if`s and `else`, each part opened on the line that closes the one before."""
+        """The lines of an `if` with its `else if` and `else` parts."""
         indent, opening, start = STEP * depth, head(s), s.span.start
         lines: list[Line] = []
         part: t.If | None = s
@@ -202,7 +202,7 @@ class Formatter:
 
 
 def align(lines: list[Line]) -> list[Line]:
-    """Line up the claims of the whole file, and the comments of neighbouring lines."""
+    """Align the claims of the whole file, and the comments of consecutive lines."""
     column = max((len(x.text) for x in lines if x.claim and len(x.text) <= FURTHEST), default=0)
     for line in lines:
         if line.claim:

@@ -1,4 +1,4 @@
-"""Tree nodes to text on one line."""
+"""Syntax tree nodes as text on one line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netspec.language.parser.grammar import words
 
 STEP = "  "
 LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
-"""How tightly the binary operators bind; `not` is 3, comparisons 4, signs 7, and `**` 8."""
+"""The precedence of binary operators; that of `not` is 3, of comparisons 4, of signs 7, of `**` 8."""
 
 
 def one_line(s: t.Statement) -> str | None:
-    """A statement on one line, or None for those that always spread."""
+    """A statement on one line, or None if it always takes several."""
     match s:
         case t.Layer(action=t.Apply()):
             return layer_head(s) + layer_tail(s) + (f" -> {shape(s.claim)}" if s.claim else "")
@@ -37,7 +37,7 @@ def one_line(s: t.Statement) -> str | None:
 
 
 def chained(s: t.If) -> t.If | None:
-    """The `if` that is all of the `else`, which is written `else if`."""
+    """The `if` that is the only statement of the `else`, which is written as `else if`."""
     inner = s.no.statements[0] if s.no and len(s.no.statements) == 1 else None
     return inner if isinstance(inner, t.If) else None
 
@@ -106,7 +106,7 @@ def label(x: t.Label) -> str:
 
 
 def path(x: t.Path) -> str:
-    """A path; `in` at its head is the block's input, and a number at its head must be told from a number."""
+    """A path; a number or keyword at its head is quoted, except `in`, the input of the block."""
     head, *rest = (part(p) for p in x.parts)
     if head.isdigit() or (head in words() and head != "in"):
         head = f'"{head}"'
@@ -114,7 +114,7 @@ def path(x: t.Path) -> str:
 
 
 def part(x: str | t.Label) -> str:
-    """One part of a path, in quotes where it has other signs or begins with a brace."""
+    """One part of a path, quoted if it has other characters or begins with a brace."""
     if isinstance(x, t.Label):
         text = label(x)
         return f'"{text}"' if text[0] == "{" else text
@@ -139,7 +139,7 @@ def shape(size: t.Size) -> str:
 
 
 def expression(x: t.Expr, level: int = 0) -> str:
-    """An expression with the fewest brackets that keep its meaning; `level` is that of its surroundings."""
+    """An expression with as few brackets as possible; `level` is the precedence around it."""
 
     def within(text: str, own: int) -> str:
         return f"({text})" if own < level else text
@@ -186,7 +186,7 @@ def expression(x: t.Expr, level: int = 0) -> str:
 
 
 def broken(x: t.Expr, indent: str) -> str:
-    """A long list or table with an item a line."""
+    """A long list or table with one item on each line."""
     match x:
         case t.Index():
             return f"{broken(x.value, indent)}[{expression(x.index)}]"

@@ -1,4 +1,4 @@
-"""Text to tree, by a LALR(1) grammar that goes on after a fault; the only package that knows lark."""
+"""Text to syntax tree, by a LALR(1) grammar with error recovery; the only package that imports lark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEEPEST = 100
 
 
 def parse(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
-    """Read a file; statements that cannot be read become `Broken` nodes, each with its diagnostic."""
+    """Parse a file; a statement with a syntax error becomes a `Broken` node with a diagnostic."""
     tokens, remarks = lex(source.text)
     comments = tuple((at(t), str(t)) for t in remarks)
     whole = Span(source, 0, len(source.text))
@@ -31,13 +31,13 @@ def parse(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
     except (RecursionError, VisitError) as error:
         if isinstance(error, VisitError) and not isinstance(error.orig_exc, RecursionError):
             raise
-        message = "an expression or a statement is nested too deeply to be read"
+        message = "an expression or a statement is nested too deeply"
         return unread, (Diagnostic("syntax", message, Span(source, 0, 1)),)
     return File(whole, body, comments), in_order([*reader.faults, *builder.faults])
 
 
 def too_deep(tokens: list[Token]) -> Token | None:
-    """The bracket that goes deeper than is read, if there is one."""
+    """The first bracket that is nested too deeply, or None."""
     depth = 0
     for token in tokens:
         depth += (token.type in OPEN) - (token.type in OPEN.values())
@@ -47,7 +47,7 @@ def too_deep(tokens: list[Token]) -> Token | None:
 
 
 def parse_expression(source: Source, start: int, end: int) -> Expr | Diagnostic:
-    """Read the expression that stands between two offsets, such as the braces of a label."""
+    """Parse the expression between two offsets, such as inside the braces of a label."""
     tokens, _ = lex(source.text[start:end])
     for token in tokens:
         token.start_pos, token.end_pos = at(token) + start, until(token) + start

@@ -26,7 +26,7 @@ LONGEST_LABEL = 400
 
 
 class Builder(Transformer[Token, Any]):
-    """Makes tree nodes; `expression` reads the text between two offsets, for braces in labels and sizes."""
+    """Makes syntax tree nodes; `expression` parses what is in the braces of labels and sizes."""
 
     def __init__(self, source: Source, expression: Callable[[int, int], t.Expr | Diagnostic]) -> None:
         super().__init__(visit_tokens=False)
@@ -34,7 +34,7 @@ class Builder(Transformer[Token, Any]):
         self.faults: list[Diagnostic] = []
 
     def span(self, children: Children) -> Span:
-        """From the first child to the last."""
+        """The span from the first child to the last."""
         placed = [x for x in children if isinstance(x, Token) or hasattr(x, "span")]
         if not placed:
             return Span(self.origin, 0, 0)
@@ -44,7 +44,7 @@ class Builder(Transformer[Token, Any]):
         return Span(self.origin, start, end)
 
     def within(self, start: int, end: int) -> t.Expr:
-        """The expression between two offsets; a fault in it is noted and leaves `Broken`."""
+        """The expression between two offsets, or `Broken` if it has a syntax error."""
         result = self.expression(start, end)
         if isinstance(result, Diagnostic):
             self.faults.append(result)
@@ -103,7 +103,7 @@ class Builder(Transformer[Token, Any]):
 
     def when(self, c: Children) -> tuple[str, tuple[t.Argument, ...]]:
         if str(c[1]) != "training":
-            message = f"found `{c[1]}`, where `training` could stand"
+            message = f"expected `training`, found `{c[1]}`"
             self.faults.append(Diagnostic("syntax", message, self.span([c[1]])))
         return str(c[1]), next((x for x in c if isinstance(x, tuple)), ())
 
@@ -150,13 +150,13 @@ class Builder(Transformer[Token, Any]):
         if token.type == "STRING":
             inside, begin = inside[1:-1], begin + 1
         if len(inside) > LONGEST_LABEL:
-            long = f"a label has at most {LONGEST_LABEL} characters, not {len(inside)}"
+            long = f"a label can have at most {LONGEST_LABEL} characters, not {len(inside)}"
             self.faults.append(Diagnostic("syntax", long, span))
             return t.Label(span, (t.Broken(span),))
         return t.Label(span, self.braced(inside, begin))
 
     def braced(self, inside: str, begin: int) -> tuple[str | t.Expr, ...]:
-        """Text and, where braces stand in it, expressions; `begin` is its place."""
+        """Split a text at `{...}` into strings and expressions; `begin` is the offset of the text."""
         parts: list[str | t.Expr] = []
         for match in re.finditer(r"\{([^{}]*)\}|[^{}]+", inside):
             if match[1] is None:
@@ -199,7 +199,7 @@ class Builder(Transformer[Token, Any]):
         return t.Path(self.span(c), tuple(parts))
 
     def part(self, inside: str, begin: int) -> str | t.Label:
-        """One part of a path: a label where expressions stand in it."""
+        """One part of a path, as a label if it contains expressions."""
         if "{" not in inside:
             return inside
         return t.Label(Span(self.origin, begin, begin + len(inside)), self.braced(inside, begin))
@@ -246,7 +246,7 @@ class Builder(Transformer[Token, Any]):
     def number(self, c: Children) -> t.Literal:
         digits = str(c[0])
         if len(digits) > 40:
-            message = f"this number has {len(digits)} digits, more than the 40 that are read"
+            message = f"a number can have at most 40 digits, not {len(digits)}"
             self.faults.append(Diagnostic("syntax", message, self.span(c)))
             digits = "0"
         return t.Literal(self.span(c), number(digits), digits)
@@ -274,7 +274,7 @@ class Builder(Transformer[Token, Any]):
         return t.Name(self.span(c), str(c[0]))
 
     def reference(self, c: Children) -> t.Expr:
-        """A computed name; what follows its last brace behind a dot is an attribute of it."""
+        """A name with expressions in braces; a dotted part after the last brace is an attribute."""
         token: Token = c[0]
         named, dot, rest = str(token).rpartition("}")
         tail, *attributes = rest.split(".")

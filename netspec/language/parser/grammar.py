@@ -20,7 +20,7 @@ ENDS = ("NEWLINE", "SEMICOLON")
 
 
 class Keep(PostLex):
-    """Tell lark to keep the terminals that no rule names: the reader handles them itself."""
+    """Makes lark keep terminals that no rule uses, since the reader handles them."""
 
     always_accept = (*ENDS, "UNKNOWN", "COMMENT")
 
@@ -30,7 +30,7 @@ class Keep(PostLex):
 
 @cache
 def grammar() -> Lark:
-    """The parser, its tables kept in the user's cache folder, since making them takes 0.1 s."""
+    """The parser; its tables take 0.1 s to build and are cached in the user's cache folder."""
     text = files("netspec.language").joinpath("grammar.lark").read_text("utf-8")
     return Lark(
         text,
@@ -45,7 +45,7 @@ def grammar() -> Lark:
 
 
 def cache_file(text: str) -> str | None:
-    """Where the tables of this grammar are kept, or None where the user has no folder that can be written."""
+    """The cache file for the tables of this grammar, or None without a writable cache folder."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netspec"
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def cache_file(text: str) -> str | None:
 
 
 def lex(text: str) -> tuple[list[Token], list[Token]]:
-    """The tokens of a text, ends of empty lines left out, and its comments apart."""
+    """The tokens of a text without breaks of empty lines, and its comments."""
     tokens: list[Token] = []
     comments: list[Token] = []
     for token in grammar().lex(text):
@@ -69,7 +69,7 @@ def lex(text: str) -> tuple[list[Token], list[Token]]:
 
 @cache
 def words() -> frozenset[str]:
-    """The language's own words, which can be labels in quotes alone."""
+    """The keywords of the language, which must be quoted to be labels."""
     return frozenset(t.pattern.value for t in grammar().terminals if t.pattern.value.isalpha())
 
 
@@ -93,7 +93,7 @@ def accepts(state: InteractiveParser, terminal: str) -> bool:
 
 
 def expected(state: InteractiveParser) -> Expected:
-    """The terminals that could really stand next."""
+    """The terminals that can really come next."""
     accepted = frozenset(state.accepts()) - {"BROKEN"}  # type: ignore[no-untyped-call]
     spelling = {t.name: t.pattern.value for t in grammar().terminals}
     return Expected(accepted, spelling, "BROKEN" in choices(state))

@@ -1,4 +1,4 @@
-"""A syntax fault in words: what was found, and what could stand there."""
+"""Messages for syntax errors: what was expected, and what was found."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FOUND = {"$END": "the end of the file", "_SEP": "the end of the line"}
 
 @dataclass(frozen=True)
 class Expected:
-    """The terminals that could stand next, how each is spelled, and whether a statement could begin."""
+    """The terminals that the grammar allows next, their spelling, and whether a statement can begin."""
 
     terminals: frozenset[str]
     spelling: Mapping[str, str]
@@ -57,14 +57,13 @@ class Expected:
             parts.append("a value")
             left -= VALUES | {"LBRACE"}
         if left & OPERATORS:
-            parts.append("an operator")
-            left &= ENDINGS
+            left &= ENDINGS  # an operator could always go on, which is no help
         parts += [WORDS.get(name, f"`{self.spelling.get(name, name)}`") for name in sorted(left)]
         return either([p for p in parts if p] or ["the end of the file"])
 
 
 def either(parts: list[str]) -> str:
-    """Join words as a sentence does.
+    """Join words as in a sentence.
 
     >>> either(["a", "b", "c"])
     'a, b or c'
@@ -75,7 +74,7 @@ def either(parts: list[str]) -> str:
 def unexpected(
     source: Source, expected: Expected, token: Token, previous: Token | None, brackets: Iterable[Token]
 ) -> Diagnostic:
-    """The diagnostic for a token that cannot stand where it does; `brackets` are those still open."""
+    """The diagnostic for an unexpected token; `brackets` are those still open."""
     opened = list(brackets)
     found = FOUND.get(token.type, f"`{token}`")
     span = Span(source, at(token), max(until(token), at(token) + 1))
@@ -83,40 +82,40 @@ def unexpected(
     ended = token.type == "$END"
     if opened and (ended or (next_line and opened[-1].type != "LBRACE")):
         place = Span(source, at(opened[-1]), until(opened[-1]))
-        labels = () if ended else (Label(span, f"found {found} before it was closed"),)
+        labels = () if ended else (Label(span, f"found {found} before the closing bracket"),)
         return Diagnostic("syntax", f"`{opened[-1]}` is never closed", place, labels=labels)
     if token.type == "UNKNOWN":
-        unclosed = 'this text is never closed: the second `"` is missing'
-        return Diagnostic("syntax", unclosed if token == '"' else f"`{token}` has no meaning here", span)
-    message = f"found {found}, where {expected} could stand"
+        unclosed = 'this text has no closing `"`'
+        return Diagnostic("syntax", unclosed if token == '"' else f"unexpected character `{token}`", span)
+    message = f"expected {expected}, found {found}"
     if token.type == "RBRACE" and not any(b.type == "LBRACE" for b in opened):
-        message = "`}` closes nothing: no `{` is open here"
+        message = "unexpected `}`: there is no open `{`"
     return Diagnostic("syntax", message, span, help=advice(token, previous))
 
 
 def advice(token: Token, previous: Token | None) -> str | None:
-    """The way out of the common slips."""
+    """A help line for common mistakes, or None."""
     if previous is None:
         return None
     word, plain = str(previous), ("NUMBER", "NAME", "STRING")
     if token.type == "COLON" and previous.type == word.upper():
-        return f'`{word}` is a word of the language, which can be a label in quotes: `"{word}":`'
+        return f'`{word}` is a keyword: put it in quotes to use it as a label, as in `"{word}":`'
     if previous.type == "COLON" and token.type in ("REPEAT", "FOR", "IF"):
-        return f"a label names a layer or a group: `{{ {token} ... }}` is one that holds what it makes"
+        return f"a label names a layer or a group: put the statement in braces, as in `{{ {token} ... }}`"
     if token.type == "DOT":
-        return "a number has digits on both sides of its point, as in 0.5"
+        return "numbers need digits on both sides of the point, as in 0.5"
     if token.type == "EQUAL" and previous.type == word.upper():
-        return f"`{word}` is a word of the language, so it cannot be a name"
+        return f"`{word}` is a keyword, so it cannot be a name"
     if token.type in plain and previous.type in (*plain, "SIZE"):
-        return "a comma, a `;` or a line's end may be missing between the two"
+        return "a comma, a `;` or a line break may be missing between the two"
     return None
 
 
 def at(token: Token) -> int:
-    """The offset where a token begins."""
+    """The offset of a token's first character."""
     return token.start_pos or 0
 
 
 def until(token: Token) -> int:
-    """The offset where a token ends."""
+    """The offset after a token's last character."""
     return token.end_pos or 0

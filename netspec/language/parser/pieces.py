@@ -1,4 +1,4 @@
-"""What the rules of the grammar have in common: finding their pieces among lark's children."""
+"""Helpers for the grammar rules: finding parts among lark's children."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Children = list[Any]
 
 
 def number(text: str) -> int | float:
-    """The value of a number as written."""
+    """The value of a number token."""
     if text[-1] in "kMGT":
         return Rounded.read(text)
     digits = text.replace("_", "")
@@ -22,7 +22,7 @@ def number(text: str) -> int | float:
 
 
 class Parameters(list[t.Parameter]):
-    """The parameters of a network or block, and where their brackets stand."""
+    """The parameters of a network or block, with the span of their brackets."""
 
     span: Span
 
@@ -32,7 +32,7 @@ def kind(child: object) -> str | None:
 
 
 def text(token: Token) -> str:
-    """The text between the quotes."""
+    """The text inside the quotes."""
     return str(token)[1:-1]
 
 

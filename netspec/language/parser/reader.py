@@ -1,4 +1,4 @@
-"""Tokens to lark's tree, going on after a fault."""
+"""Tokens to lark's tree, with recovery from syntax errors."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BEGINNINGS = {
     "TRAIN",
     "RBRACE",
 }
-"""Terminals that begin a statement, or end the braces around one."""
+"""Terminals that begin a statement, or close the braces around one."""
 
 
 class Reader:
-    """Feed tokens to the parser; after a fault, return to the last good statement and skip the bad one."""
+    """Feeds tokens to the parser; after an error, skips the statement that it is in."""
 
     def __init__(self, source: Source, tokens: list[Token]) -> None:
         self.source, self.tokens = source, tokens
@@ -48,7 +48,7 @@ class Reader:
         return self.finish()
 
     def separate(self, position: int) -> bool:
-        """A line's end or `;` ends a statement, but not inside brackets, after a comma or beside a brace."""
+        """Feed a line break or `;` as a separator, except in brackets, after a comma or beside a brace."""
         following = self.following(position)
         inside = self.brackets and self.brackets[-1].type != "LBRACE"
         idle = self.previous is None or self.previous.type in ("LBRACE", "COMMA", "_SEP")
@@ -58,14 +58,14 @@ class Reader:
         return self.feed(Token("_SEP", str(token), at(token), end_pos=until(token)))
 
     def following(self, position: int) -> str:
-        """The kind of the next token that is no line's end."""
+        """The type of the next token that is no line break."""
         for index in range(position + 1, len(self.tokens)):
             if self.tokens[index].type not in ENDS:
                 return self.tokens[index].type
         return "$END"
 
     def feed(self, token: Token) -> bool:
-        """Give the parser one token; on a fault, report it and answer False."""
+        """Feed one token; on an error, add the diagnostic and return False."""
         try:
             self.state.feed_token(token)
         except UnexpectedInput:
@@ -83,7 +83,7 @@ class Reader:
         return True
 
     def mark(self) -> None:
-        """Remember the parser's stacks where a statement may begin or has just been completed."""
+        """Save the parser's state where a statement can begin or has just ended."""
         state = self.state.parser_state
         if any(b.type != "LBRACE" for b in self.brackets):
             return
@@ -93,7 +93,7 @@ class Reader:
             self.begin = until(self.previous) if self.previous else 0
 
     def restore(self, end: int) -> None:
-        """Go back to the mark and put a `Broken` statement there, which reaches to the offset `end`."""
+        """Go back to the saved state and add a `Broken` statement that extends to the offset `end`."""
         state = self.state.parser_state
         state.state_stack, state.value_stack = list(self.stacks[0]), list(self.stacks[1])
         del self.brackets[self.depth :]
@@ -103,7 +103,7 @@ class Reader:
                 self.state.feed_token(self.previous)
 
     def recover(self, position: int) -> int:
-        """Skip the bad statement: where to go on after the fault at `position`."""
+        """Skip the statement with the error at `position`; return the index of the token to go on with."""
         resumed = self.resume(position)
         end = at(self.tokens[resumed]) if resumed < len(self.tokens) else len(self.source.text)
         self.tried = position
@@ -111,9 +111,9 @@ class Reader:
         return resumed
 
     def resume(self, position: int) -> int:
-        """The token at which the statement after the fault at `position` begins, or its separator."""
-        fresh_line = position > 0 and self.tokens[position - 1].type in ENDS
-        if fresh_line and begins_statement(self.tokens, position) and self.tried != position:
+        """The index of the token that begins the next statement, or of the separator before it."""
+        new_line = position > 0 and self.tokens[position - 1].type in ENDS
+        if new_line and begins_statement(self.tokens, position) and self.tried != position:
             return position - 1
         depth = len(self.brackets) - self.depth
         for index in range(position, len(self.tokens)):
@@ -126,7 +126,7 @@ class Reader:
         return len(self.tokens)
 
     def finish(self) -> Tree[Token]:
-        """Close what is still open and return lark's tree."""
+        """Close open brackets and return lark's tree."""
         end = len(self.source.text)
         final = Token("$END", "", end, end_pos=end)
         if self.brackets:
@@ -148,6 +148,6 @@ class Reader:
 
 
 def begins_statement(tokens: Sequence[Token], index: int) -> bool:
-    """Whether what stands at `index` looks like the beginning of a statement."""
+    """Whether the tokens at `index` look like the beginning of a statement."""
     kinds = [t.type for t in tokens[index : index + 2]]
     return kinds == ["NAME", "COLON"] or (bool(kinds) and kinds[0] in BEGINNINGS)

@@ -1,0 +1,61 @@
+"""The diagnostics of one check, and the bounds on its work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from netspec.checker.arguments import Faults
+from netspec.checker.context import Context
+from netspec.diagnostics import Diagnostic, Label, Span
+from netspec.graph import Node
+from netspec.language.expressions import Exhausted, Fault, Unknown
+
+MOST_STATEMENTS = 200_000
+MOST_LAYERS = 50_000
+MOST_FAULTS = 100
+FAULT_STEPS = 20
+"""How many steps a diagnostic counts for, so that a loop full of faults ends soon."""
+
+
+@dataclass
+class Collector:
+    """Collects diagnostics and counts the steps of the check."""
+
+    nodes: Sequence[Node]
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    steps: int = 0
+    reported: set[tuple[str, int, str]] = field(default_factory=set)
+
+    def count_step(self, span: Span) -> None:
+        """Count a step.
+
+        Raises:
+            Exhausted: the spec asks for more layers or statements than the checker expands.
+        """
+        self.steps += 1
+        if self.steps > MOST_STATEMENTS or len(self.nodes) > MOST_LAYERS:
+            message = f"the network has more than {MOST_LAYERS:,} layers or {MOST_STATEMENTS:,} statements"
+            raise Exhausted("too-large", message, span, "the count of a loop may be too large")
+
+    def report(self, error: Fault | Faults | Unknown, ctx: Context) -> None:
+        """Add the diagnostics of an exception."""
+        faults = [error] if isinstance(error, Fault) else error.faults if isinstance(error, Faults) else ()
+        for fault in faults:
+            self.add(fault.diagnostic, ctx)
+
+    def add(self, diagnostic: Diagnostic, ctx: Context) -> None:
+        """Add a diagnostic with the calls of blocks that led to it; a repeated one is added once.
+
+        Raises:
+            Exhausted: there are too many diagnostics to go on.
+        """
+        self.steps += FAULT_STEPS
+        key = (diagnostic.span.source.path, diagnostic.span.start, diagnostic.code)
+        if key in self.reported:
+            return
+        self.reported.add(key)
+        if len(self.reported) > MOST_FAULTS:
+            raise Exhausted(diagnostic.code, diagnostic.message, diagnostic.span, diagnostic.help)
+        trail = tuple(Label(span, f"called here: {name}") for name, span in reversed(ctx.calls))
+        self.diagnostics.append(replace(diagnostic, labels=(*diagnostic.labels, *trail)))

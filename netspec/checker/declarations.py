@@ -1,0 +1,122 @@
+"""Statements that build no layer: names, defaults, blocks, outputs, expected totals, the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from netspec.checker import claims
+from netspec.checker.arguments import Faults, duplicates, match, unknown_op, values, word_fields
+from netspec.checker.collector import Collector
+from netspec.checker.context import BlockDefinition, Context
+from netspec.checker.naming import Naming, parts_of
+from netspec.diagnostics import Diagnostic, Label
+from netspec.language import ast as t
+from netspec.language.expressions import Fault, Names, Unknown, evaluate
+from netspec.language.values import Rounded, described
+from netspec.ops import OPS, is_builtin
+
+
+@dataclass
+class Declarations:
+    """Keeps what the spec declares for after the layers, and adds names and blocks to the context."""
+
+    load: Callable[[t.Use], t.File]
+    collector: Collector
+    outputs: list[tuple[t.Output, Context]] = field(default_factory=list)
+    expectations: list[tuple[str, object, t.Argument]] = field(default_factory=list)
+    train: tuple[t.Train, Names] | None = None
+    used: dict[int, dict[str, BlockDefinition]] = field(default_factory=dict)
+    """The blocks of each file that was read."""
+
+    def declare(self, s: t.Bind | t.Default | t.Block | t.Use, ctx: Context) -> None:
+        """Run a declaration that files taken with `use` can hold too."""
+        match s:
+            case t.Bind():
+                ctx.names.values[s.name] = evaluate(s.value, ctx.names)
+            case t.Default():
+                self.default(s, ctx)
+            case t.Block():
+                ctx.blocks[s.name] = self.block(s, ctx)
+            case t.Use():
+                self.use(s, ctx)
+
+    def use(self, s: t.Use, ctx: Context) -> None:
+        """Add the blocks of another file."""
+        file = self.load(s)
+        if id(file) in self.used:
+            ctx.blocks.update(self.used[id(file)])
+            return
+        names, blocks = Names(shape_of=lambda expr: None), dict[str, BlockDefinition]()
+        inner = Context(names, blocks, {}, Naming())
+        for statement in file.body.statements:
+            match statement:
+                case t.Block() | t.Bind() | t.Default() | t.Use():
+                    try:
+                        self.declare(statement, inner)
+                    except (Fault, Faults, Unknown) as error:
+                        self.collector.report(error, inner)
+                case t.Broken():
+                    continue
+                case _:
+                    message = "a file taken with `use` can hold only blocks, names and defaults"
+                    self.collector.add(Diagnostic("misplaced", message, statement.span), ctx)
+        self.used[id(file)] = blocks
+        ctx.blocks.update(blocks)
+
+    def block(self, s: t.Block, ctx: Context) -> BlockDefinition:
+        """Define a block; it sees what is defined where it stands."""
+        place = s.span.first_line()
+        if is_builtin(s.name) or s.name == "share":
+            raise Fault(
+                "bad-label", f"`{s.name}` is a layer type, so it cannot be the name of a block", place
+            )
+        for diagnostic in duplicates(s.parameters):
+            self.collector.add(diagnostic, ctx)
+        before = ctx.blocks.get(s.name)
+        if before and before.names is ctx.names and before.tree is not s:
+            fault = Fault("duplicate-block", f"there are two blocks named `{s.name}`", place)
+            labels = (Label(before.tree.span.first_line(), "first defined here"),)
+            fault.diagnostic = replace(fault.diagnostic, labels=labels)
+            raise fault
+        return BlockDefinition(s, ctx.names, ctx.blocks, dict(ctx.defaults))
+
+    def default(self, s: t.Default, ctx: Context) -> None:
+        """Set defaults of an op's or a block's arguments until the braces around them close."""
+        op = None if s.op in ctx.blocks else OPS.find(s.op)
+        if op:
+            known = list(op.model_fields)
+        elif s.op in ctx.blocks:
+            known = [p.name for p in ctx.blocks[s.op].tree.parameters]
+        else:
+            raise unknown_op(s.op, ctx.blocks, s.span)
+        for argument in s.arguments:
+            if argument.name is None:
+                message = "a default must name its argument, as in `bias=false`"
+                raise Fault("bad-argument", message, argument.span)
+        words = word_fields(op) if op else ()
+        given = values(match(s.op, known, s.arguments, s.span), ctx.names, words)
+        ctx.defaults[s.op] = {**ctx.defaults.get(s.op, {}), **given}
+
+    def expect(self, s: t.Expect, ctx: Context) -> None:
+        """Keep expected totals, which are compared once the network is complete."""
+        for claim in s.claims:
+            if claim.name not in claims.COUNTS:
+                message = f"there is no total `{claim.name}`: the totals are {', '.join(claims.COUNTS)}"
+                raise Fault("unknown-count", message, claim.span)
+            value = evaluate(claim.value, ctx.names)
+            if isinstance(value, bool) or not isinstance(value, int | float | Rounded):
+                message = f"a total must be a number, not {described(value)}"
+                raise Fault("wrong-type", message, claim.value.span)
+            self.expectations.append((str(claim.name), value, claim))
+
+    def output(self, s: t.Output, ctx: Context) -> None:
+        """Keep an output, which may name a layer further down."""
+        paths = tuple(t.Path(p.span, parts_of(p, ctx.names)) for p in s.paths)
+        self.outputs.append((replace(s, paths=paths), ctx))
+
+    def set_train(self, s: t.Train, ctx: Context) -> None:
+        """Keep the recipe, which is read once the network is complete."""
+        if self.train:
+            raise Fault("duplicate-train", "a network can have only one `train` section", s.span)
+        self.train = s, ctx.names

@@ -1,0 +1,62 @@
+"""The result of a check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netspec.diagnostics import Diagnostic, Source, SpecError
+from netspec.graph import Net
+from netspec.plugins import Plugin
+from netspec.recipe import Recipe
+from netspec.shape import Shape
+
+Inputs = Mapping[str, Shape]
+"""Shapes that replace the declared ones, by the name of the input; `""` names the only input."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The network, unless there are errors, and all diagnostics in the order of their places."""
+
+    source: Source
+    net: Net | None
+    diagnostics: tuple[Diagnostic, ...]
+    remarks: tuple[str, ...] = ()
+    """What was changed or skipped in this check, in sentences."""
+    network: str | None = None
+    """The name of the network, as far as it could be read."""
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    """The values of its parameters, as far as they could be read."""
+    used: tuple[Source, ...] = ()
+    """The files that it takes with `use`."""
+    inputs: Inputs = field(default_factory=dict)
+    """The shapes given in place of declared ones."""
+    plugins: tuple[Plugin, ...] = ()
+    """The plug-ins whose layer types the network uses."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors."""
+        return self.net is not None
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe of the network's `train` section, with defaults for what it leaves out."""
+        return self.net.training if self.net else None
+
+    @property
+    def status(self) -> int:
+        """The exit status of a command: 0, 1 for errors in the spec, 2 for invalid settings."""
+        wrong_use = any(d.code in ("unknown-setting", "wrong-setting") for d in self.diagnostics)
+        return 2 if wrong_use else 0 if self.ok else 1
+
+    def require(self) -> Net:
+        """Return the network.
+
+        Raises:
+            SpecError: there are errors; the exception holds all of them.
+        """
+        if self.net is None:
+            raise SpecError([d for d in self.diagnostics if d.severity == "error"])
+        return self.net

@@ -1,0 +1,97 @@
+"""What names stand for: layers by their labels, and the shapes that expressions ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from netspec.checker.context import Context, Site, Value
+from netspec.checker.layers import Layers
+from netspec.checker.naming import UNKNOWN, Entry, Naming, find
+from netspec.diagnostics import Span
+from netspec.language import ast as t
+from netspec.language.expressions import Fault, Names, Unknown
+from netspec.shape import Shape
+
+DEEPEST = 120
+
+
+@dataclass
+class Scopes:
+    """Opens scopes and resolves references among the layers found so far."""
+
+    layers: Layers
+
+    def resolve(self, path: t.Path, ctx: Context) -> Value:
+        """The value of a layer named after `<-`, or of `in`."""
+        if path.parts == ("in",):
+            return ctx.input if ctx.calls else self.layers.first_input()
+        return find(path, ctx.naming, ctx.names).value
+
+    def shape_of(self, expr: t.Expr, naming: Naming, names: Names, block_input: Value) -> Shape | None:
+        """The shape for `in.channels` or `conv1.height`, or None if the expression names no layer."""
+        path = layer_path(expr)
+        if path is None or isinstance(expr, t.Literal):
+            return None
+        if path.parts == ("in",):
+            value = self.layers.first_input() if block_input is None else block_input
+            if value is None:
+                return None
+        else:
+            try:
+                value = find(path, naming, names).value
+            except Fault:
+                return None
+        if value == UNKNOWN:
+            raise Unknown
+        return self.layers.nodes[value].shape
+
+    def names_for(self, parent: Names, naming: Naming, block_input: Value) -> Names:
+        """The names inside a scope, from which expressions can ask for the shapes of its layers."""
+        names = parent.child()
+        names.shape_of = lambda expr: self.shape_of(expr, naming, names, block_input)
+        return names
+
+    def enter(self, ctx: Context, naming: Naming) -> Context:
+        """The context inside a scope."""
+        names = self.names_for(ctx.names, naming, ctx.input)
+        return replace(ctx, names=names, naming=naming, branches=None, blocks=dict(ctx.blocks))
+
+    def open(self, site: Site) -> Naming:
+        """A new scope for a labelled group; an unlabelled group uses the scope around it."""
+        outer = site.ctx.naming
+        if site.label is None:
+            return outer
+        outer.position += 1
+        refuse_depth(outer, site.span)
+        naming = outer.inner(site.label, numbered=True)
+        outer.add(site.label, Entry(UNKNOWN, site.span, naming))
+        return naming
+
+    def set_value(self, label: str | None, value: Value, naming: Naming) -> None:
+        """Set the value of a scope's label once its last layer is known."""
+        if label:
+            naming.entries[label].value = UNKNOWN if value is None else value
+
+
+def refuse_depth(naming: Naming, span: Span) -> None:
+    """Refuse to nest deeper than the checker's recursion allows."""
+    if naming.depth >= DEEPEST:
+        message = f"blocks and groups are nested more than {DEEPEST} deep"
+        raise Fault("too-large", message, span.first_line())
+
+
+def layer_path(expr: t.Expr) -> t.Path | None:
+    """Read an expression such as `conv1` or `stem.0` as the name of a layer."""
+    match expr:
+        case t.Name():
+            return t.Path(expr.span, (expr.id,))
+        case t.Reference():
+            return expr.path
+        case t.Literal(value=str()):
+            return t.Path(expr.span, tuple(str(expr.value).split(".")))
+        case t.Literal(value=int()):
+            return t.Path(expr.span, (expr.text,))
+        case t.Attribute():
+            inner = layer_path(expr.value)
+            return t.Path(expr.span, (*inner.parts, *expr.name.split("."))) if inner else None
+    return None
