@@ -1,4 +1,4 @@
-"""The command that prepares photos for training."""
+"""`netspec prepare`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from netspec.cli.common import command
 
 @command("prepare")
 @click.option(
-    "--data", metavar="NAME", required=True, help="A set of photos: imagenet, folder:PATH, food101 ..."
+    "--data", metavar="NAME", required=True, help="A set of photos, such as imagenet or folder:PATH."
 )
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of a named data set.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The file to write, or its folder."
+    "--out", type=click.Path(path_type=Path), required=True, help="The file to write, or a folder for it."
 )
-@click.option("--size", type=click.IntRange(1), default=256, show_default=True, help="The short side.")
-@click.option("--quality", type=click.IntRange(1, 100), help="Store JPEGs of this quality, not plain pixels.")
-@click.option("--val-share", type=click.FloatRange(0, 1, True, True), default=0.2, show_default=True)
+@click.option(
+    "--size", type=click.IntRange(1), default=256, show_default=True, help="The short side in pixels."
+)
+@click.option("--quality", type=click.IntRange(1, 100), help="Store JPEGs of this quality instead of pixels.")
+@click.option(
+    "--val-share",
+    type=click.FloatRange(0, 1, True, True),
+    default=0.2,
+    show_default=True,
+    help="The share of a folder without val/ that is held out for validation.",
+)
 def prepare_command(data: str, root: Path | None, out: Path, **options: Any) -> None:
-    """Resize a set's photos once into one file, from which training reads several times as fast."""
+    """Resize a set's photos once and write them into one file, which training reads several times faster."""
     from netspec.datasets.prepare import prepare
 
     prepare(data, root, out, **options)

@@ -1,4 +1,4 @@
-"""Augmentations of today against torchvision's, in folders and in memory."""
+"""Random windows, policies and erasing against torchvision, for photos in files and images in memory."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_policies_are_torchvisions(ours: RandAugment, theirs: v2.Transform, chan
     assert torch.get_rng_state().equal(before)
 
 
-TODAYS = (RandomResizedCrop(), Flip(p=0.3), RandAugment(), RandomErasing(p=0.5))
+MODERN = (RandomResizedCrop(), Flip(p=0.3), RandAugment(), RandomErasing(p=0.5))
 Open = Callable[[LoaderConfig], Batches]
 
 
@@ -104,7 +104,7 @@ def source(request: pytest.FixtureRequest, photos: Callable[..., Path]) -> Open:
     return lambda chosen: InMemoryBatches(part, part, replace(chosen, input_shape=(channels, *chosen.size)))
 
 
-@pytest.mark.parametrize("augment", [TODAYS, (Crop(padding=2), TrivialAugment())], ids=["window", "crop"])
+@pytest.mark.parametrize("augment", [MODERN, (Crop(padding=2), TrivialAugment())], ids=["window", "crop"])
 def test_epochs_repeat_resume_and_are_shared_out(augment: tuple[object, ...], source: Open) -> None:
     def batches(rank: int = 0, world: int = 1) -> Batches:
         return source(replace(setting(augment=augment), rank=rank, world=world))
