@@ -1,1 +1,1 @@
-"""Labelled images by name; `info` and `registry` know the sets, and torch is imported where one is opened."""
+"""Labelled images by name: the registry of data sets, and the code that reads each kind of them."""

@@ -55,14 +55,14 @@ IMAGENET = Statistics(
 )
 
 
-def needs(recipe: Recipe, known: bool) -> tuple[bool, bool]:
+def needs(recipe: Recipe, published: bool) -> tuple[bool, bool]:
     """Whether a recipe needs measurements of the training set, and whether these include the mean image.
 
-    `known` tells whether the set's mean and colours are published.
+    `published` says whether the set's mean and colours are published.
     """
     image = recipe.normalize.measures == "mean image"
     colours = recipe.normalize.measures == "colours" or any(step.uses_colours for step in recipe.augment)
-    return image or (colours and not known), image
+    return image or (colours and not published), image
 
 
 def measure(batches: Iterable[Tensor]) -> Statistics:
