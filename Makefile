@@ -8,8 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := netspec tests benchmarks fuzz examples
 SPECS := specs/*.net specs/blocks/*.net recipes/*.net examples/*/*.net
-# Tests run in this many processes, each with one thread of its own; 0 runs them in one process.
-JOBS ?= 2
+# The number of processes that run tests, each with one thread of its own; 0 runs them in this process.
+JOBS ?= 0
 
 .PHONY: demo test check fuzz lint format bless docs clean
 
@@ -29,7 +29,7 @@ demo: $(VENV)/installed
 	@echo "docs/language.md describes how to write a network of your own."
 
 test: $(VENV)/developing
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	$(if $(filter-out 0,$(JOBS)),OMP_NUM_THREADS=1 )$(BIN)/python -m pytest -n $(JOBS)
 
 lint: $(VENV)/developing
 	$(BIN)/ruff format --check $(CODE)
