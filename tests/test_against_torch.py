@@ -107,7 +107,7 @@ def test_transposed_convolutions_accept_what_torch_accepts():
 
 @settings(max_examples=300, deadline=None)
 @given(network())
-def test_format_keeps_the_tree(text):
+def test_formatting_preserves_the_syntax_tree(text):
     tree, faults = parse(Source("random.net", text))
     assert not faults
     formatted = format_tree(tree)
@@ -119,7 +119,7 @@ def test_format_keeps_the_tree(text):
 
 @settings(max_examples=200, deadline=None)
 @given(network(), st.data())
-def test_any_damage_is_reported_and_never_raises(text, data):
+def test_a_damaged_spec_gives_diagnostics_and_no_exception(text, data):
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(text) - 1))
         junk = data.draw(

@@ -43,7 +43,7 @@ METHODS = {
 TEXT = "network Tiny\ninput image: 1x8x8\nconv(2, 3)\n"
 
 
-def test_names():
+def test_public_names():
     assert netspec.__all__ == sorted([*SIGNATURES, *NEED_TORCH, *VALUES, *ERRORS])
     assert all(getattr(netspec, name).__doc__ for name in netspec.__all__)
 
@@ -66,7 +66,7 @@ def test_methods_of_a_network():
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_one_base_for_all_errors(name):
+def test_all_errors_derive_from_netspec_error(name):
     assert issubclass(getattr(netspec, name), NetspecError)
 
 
@@ -98,33 +98,35 @@ def test_no_module_is_hidden_by_a_name_of_its_package():
     assert hidden == []
 
 
-def test_a_spec_can_be_a_text():
+def test_a_spec_can_be_given_as_text():
     report = netspec.check(TEXT)
     assert report.require().totals.params == 20
     assert report.source.path == "<text>"
     assert netspec.load(TEXT).net.nodes[-1].shape == (2, 6, 6)
 
 
-def test_faults_of_a_text_have_their_place():
+def test_errors_in_a_spec_given_as_text_have_locations():
     with pytest.raises(netspec.SpecError) as error:
         netspec.load("network Tiny\ninput image: 1x8x8\nconv(2, 30)\n")
     assert "<text>:3:" in str(error.value)
     assert error.value.diagnostics[0].code == "empty-output"
 
 
-def test_a_text_uses_files_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_spec_given_as_text_uses_files_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "block.net").write_text("block B { conv(2, 3) }\n")
     monkeypatch.chdir(tmp_path)
     text = 'use "block.net"\n'
     assert accepted(netspec.check(TEXT.replace("input", f"{text}input") + "B\n"))
 
 
-def test_the_dictionary_is_what_the_command_prints():
+def test_to_dict_equals_the_json_of_check():
     printed = CliRunner().invoke(main, ["check", str(SPECS / "lenet.net"), "--format", "json"]).stdout
     assert json.loads(json.dumps(netspec.load(SPECS / "lenet.net").to_dict())) == json.loads(printed)
 
 
-def test_the_table_is_what_the_command_prints():
+def test_table_equals_the_output_of_check():
     printed = CliRunner().invoke(main, ["check", str(SPECS / "lenet.net")]).stdout
     assert printed.startswith(netspec.load(SPECS / "lenet.net").table())
 

@@ -108,13 +108,13 @@ def place(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
-def test_packages_from_outside_stay_in_their_place(path):
+def test_third_party_packages_are_imported_only_where_allowed(path):
     for name in {m.split(".")[0] for m in imports(path)} & OUTSIDE.keys():
         assert place(path).startswith(OUTSIDE[name]), f"{place(path)} imports {name}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
-def test_parts_import_only_leftwards(path):
+def test_parts_import_only_the_parts_they_may(path):
     own = place(path).removesuffix(".py").split("/")[0]
     if own in FREE:
         return
@@ -133,7 +133,7 @@ def test_the_command_line_imports_inside_its_commands():
     assert {m for m in ours if not m.startswith("netspec.cli.")} <= {"netspec.__version__"}
 
 
-def test_every_part_has_its_row():
+def test_every_part_is_in_the_import_table():
     assert {place(p).removesuffix(".py").split("/")[0] for p in MODULES} - FREE <= INSIDE.keys()
 
 
@@ -161,7 +161,7 @@ RUNS = [
 
 
 @pytest.mark.parametrize(("code", "loaded"), RUNS)
-def test_a_fresh_process_loads_nothing_heavy(tmp_path, code, loaded):
+def test_a_new_process_imports_nothing_heavy(tmp_path, code, loaded):
     """The last rows show that the test can fail."""
     code = code.replace("SPEC", repr(str(SPECS / "lenet.net")))
     if "main(" in code:
@@ -183,7 +183,7 @@ def test_files_are_short():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
-def test_every_module_says_what_it_is(path):
+def test_every_module_has_a_docstring(path):
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
 
 
@@ -207,7 +207,7 @@ LAYERS = sorted(OPS.keys() - {"input"})
 
 
 @pytest.mark.parametrize("keyword", LAYERS)
-def test_op_says_what_it_does_and_is_used_in_a_test(keyword):
+def test_every_op_is_documented_and_tested(keyword):
     op = OPS[keyword]
     assert op.__dict__.get("__doc__")
     assert op.kind
@@ -215,7 +215,7 @@ def test_op_says_what_it_does_and_is_used_in_a_test(keyword):
 
 
 @pytest.mark.parametrize("keyword", LAYERS)
-def test_op_has_a_spelling_that_torch_knows(keyword):
+def test_every_op_uses_functions_that_torch_has(keyword):
     if OPS[keyword].kind in ("merge", "tensor"):
         return
     accepted = 0
@@ -230,7 +230,7 @@ def test_op_has_a_spelling_that_torch_knows(keyword):
     assert accepted
 
 
-def test_labels_cannot_hide_what_modules_have():
+def test_labels_cannot_replace_attributes_of_modules():
     ours = nn.Module()
     words = {*dir(ours), *dir(nn.Sequential()), *dir(nn.ModuleList()), *vars(ours)}
     assert {w for w in words if not w.startswith("_")} - MODULE_WORDS == set()

@@ -106,7 +106,7 @@ def time_limit() -> Iterator[None]:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="alarms are POSIX's")
 @pytest.mark.parametrize("text", [*DEEP.values(), *LARGE.values()], ids=[*DEEP, *LARGE])
-def test_hostile_spec_ends_in_a_diagnostic(text):
+def test_a_hostile_spec_gives_a_diagnostic_in_time(text):
     with time_limit():
         report = check_text(HEAD + text + "\n")
         shown = [render(d) for d in report.diagnostics]
@@ -130,13 +130,13 @@ ODD = {
 
 
 @pytest.mark.parametrize(("text", "codes"), ODD.items(), ids=ODD)
-def test_odd_texts_have_their_diagnostics(text, codes):
+def test_unusual_specs_give_the_expected_codes(text, codes):
     report = check_text(HEAD + text + "\n")
     assert {d.code for d in report.diagnostics} == codes
 
 
 @pytest.mark.parametrize("text", ["n={sgd(1): 2}", "n={1: 2}[sgd(1)]", "n={[1]: 2}", "n={1: 2}[[1]]"])
-def test_calls_and_lists_are_no_keys_of_tables(text):
+def test_calls_and_lists_cannot_be_dictionary_keys(text):
     with pytest.raises(SettingError, match=r"cannot be the key|has no"):
         read_setting(text)
 
@@ -152,7 +152,7 @@ DEPTHS = [
 
 @pytest.mark.parametrize("depth", [30, 150, 400, 800])
 @pytest.mark.parametrize("text", DEPTHS)
-def test_what_is_nested_as_deep_as_is_read_can_be_compiled_and_drawn(text, depth):
+def test_the_deepest_allowed_nesting_can_be_compiled_and_drawn(text, depth):
     made = "relu"
     for _ in range(depth):
         made = text.format(made)

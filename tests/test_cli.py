@@ -162,7 +162,7 @@ def test_json_names_are_state_dict_paths():
     assert made["arguments"] == {"depth": 18, "classes": 1000}
 
 
-def test_json_of_faults():
+def test_json_of_errors():
     made = as_json("faulty.net")
     assert (made["ok"], made["network"], made["totals"], made["layers"]) == (False, "Net", None, [])
     assert all(has(d, DIAGNOSTIC) for d in made["diagnostics"])
@@ -174,7 +174,7 @@ def test_json_of_faults():
     assert made["diagnostics"][1]["end_column"] == 5
 
 
-def test_json_of_many_specs_is_a_list():
+def test_json_of_several_specs_is_a_list():
     assert [r["ok"] for r in as_json("fine.net", "faulty.net", "warned.net")] == [True, False, True]
 
 
@@ -214,7 +214,7 @@ def test_csv():
     assert rows[0].keys() >= {"comparisons", "additions", "divisions", "exponentials"}
 
 
-def test_csv_of_many_specs_tells_them_apart():
+def test_csv_of_several_specs_names_each_spec():
     text = netspec_("check", "--format", "csv", "fine.net", "warned.net").stdout
     assert [r["spec"] for r in csv.DictReader(io.StringIO(text))] == ["fine.net"] * 3 + ["warned.net"]
 
@@ -250,7 +250,7 @@ TABLES = [
 
 
 @pytest.mark.parametrize(("line", "texts"), TABLES)
-def test_table_says(line, texts):
+def test_table_contains(line, texts):
     shown = netspec_(*line.split()).stdout
     assert [t for t in texts if t not in shown] == []
 
@@ -261,7 +261,7 @@ def test_depth_folds():
     assert counts[0] < counts[1] < counts[2] <= whole
 
 
-def test_diagnostics_stand_apart_from_results():
+def test_diagnostics_go_to_standard_error():
     run = netspec_("check", "faulty.net")
     assert run.stderr.startswith("error[shape-mismatch]")
     assert "help: did you mean `relu`" in run.stderr
@@ -277,7 +277,7 @@ def test_export_writes_what_it_prints():
     assert Path("net.py").read_text() == text == netspec.load("fine.net").source()
 
 
-def test_draw_needs_no_program_for_dot(monkeypatch):
+def test_drawing_dot_needs_no_graphviz(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert netspec_("draw", "fine.net", "-o", "net.dot").exit_code == 0
     assert Path("net.dot").read_text().startswith("digraph")
@@ -293,6 +293,6 @@ def test_draw_makes_pictures(suffix, start):
     assert Path(f"net.{suffix}").read_bytes().startswith(start)
 
 
-def test_a_folder_hides_no_builtin_spec():
+def test_a_folder_does_not_hide_a_builtin_spec():
     Path("vgg").mkdir()
     assert netspec_("check", "vgg").exit_code == 0

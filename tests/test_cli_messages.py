@@ -33,11 +33,11 @@ def test_parameters_become_flags(text: str, wanted: str) -> None:
     assert with_flags(text, FLAGS) == wanted
 
 
-def test_values_stay_where_a_command_takes_no_settings() -> None:
+def test_parameters_are_unchanged_in_commands_without_set() -> None:
     assert with_flags("set `classes=10`", {"root": "--root"}) == "set `classes=10`"
 
 
-def test_flags_are_read_off_the_command() -> None:
+def test_flags_are_those_of_the_command() -> None:
     flags = flags_of(main.commands["train"])
     assert flags["val_share"] == "--val-share"
     assert flags["set"] == "--set"
@@ -89,11 +89,11 @@ def test_an_unexpected_error_keeps_its_traceback_on_demand() -> None:
     assert isinstance(run(ZeroDivisionError(), env="1").exception, ZeroDivisionError)
 
 
-def test_ctrl_c_is_130() -> None:
+def test_ctrl_c_exits_with_130() -> None:
     assert run(KeyboardInterrupt()).exit_code == 130
 
 
-def test_the_whole_command_line_has_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_traceback_option_works_for_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     def fault(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("from inside")
 

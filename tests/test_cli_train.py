@@ -88,7 +88,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("line", "message"), REFUSED)
-def test_what_does_not_fit_is_refused_before_training(line, message):
+def test_invalid_runs_are_rejected_before_training(line, message):
     run = train(*line.split(), *([] if "--out" in line else ["--out", "run"]), "--epochs", 1)
     assert run.exit_code == 1
     assert message in run.stderr
@@ -110,13 +110,13 @@ WRONG_USE = [
 
 
 @pytest.mark.parametrize(("line", "message"), WRONG_USE)
-def test_wrong_use_has_a_status_of_its_own(line, message):
+def test_wrong_use_exits_with_2(line, message):
     run = train(*line.split(), "--out", "run", "--epochs", 1)
     assert (run.exit_code, Path("run").exists()) == (2, False)
     assert message in run.stderr
 
 
-def test_a_share_that_is_not_held_out_is_told():
+def test_an_ignored_val_share_is_reported():
     run = train("digits.net", "--data", "digits", "--epochs", 1, "--out", "run", "--val-share", 0.5)
     assert "it has no effect on digits" in run.stderr
 

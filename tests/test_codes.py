@@ -30,7 +30,7 @@ def checked(tmp_path, text, arguments, data) -> tuple[Diagnostic, ...]:
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_the_example_gives_the_code_and_its_mend_nothing(tmp_path, code):
+def test_the_example_gives_the_code_and_the_corrected_example_does_not(tmp_path, code):
     e = CODES[code]
     found = checked(tmp_path, e.failing() if e.example else "", e.arguments, e.data)
     assert {(d.code, d.severity) for d in found} == {(code, e.severity)}
@@ -38,7 +38,7 @@ def test_the_example_gives_the_code_and_its_mend_nothing(tmp_path, code):
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_its_text_is_whole(code):
+def test_the_explanation_is_complete(code):
     e = CODES[code]
     assert e.title[0].isupper()
     assert not e.title.endswith(".")
@@ -87,7 +87,7 @@ def test_explain():
     assert all(code in CliRunner().invoke(main, ["explain"]).stdout for code in CODES)
 
 
-def test_sarif_rules_carry_their_text():
+def test_sarif_rules_include_the_explanation():
     run = CliRunner().invoke(
         main, ["check", str(HERE / "cases" / "bad" / "wrong-arity.net"), "--format", "sarif"]
     )

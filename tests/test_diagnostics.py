@@ -16,7 +16,7 @@ WARNED = {"unused-layer", "unused-name"}
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda p: p.stem)
-def test_fault_is_shown(path, golden):
+def test_diagnostics_match_the_golden_file(path, golden):
     report = check_file(path, shown=path.name)
     golden(f"bad/{path.stem}.txt", "\n\n".join(render(d) for d in report.diagnostics) + "\n")
     assert report.ok == (path.stem in WARNED)
@@ -24,7 +24,7 @@ def test_fault_is_shown(path, golden):
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda p: p.stem)
-def test_every_diagnostic_stands_in_its_file(path):
+def test_every_diagnostic_lies_within_its_file(path):
     for d in check_file(path).diagnostics:
         for span in (d.span, *(label.span for label in d.labels)):
             assert 0 <= span.start <= span.end <= len(span.source.text)
@@ -48,12 +48,12 @@ def test_unreadable_file(tmp_path, name, content, message):
         check(tmp_path / name)
 
 
-def test_folder_is_refused(tmp_path):
+def test_a_folder_is_rejected(tmp_path):
     with pytest.raises(SpecError, match="is a folder"):
         check(tmp_path)
 
 
-def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path):
+def test_windows_line_endings_and_a_byte_order_mark_are_accepted(tmp_path):
     text = "\ufeffnetwork Net\r\ninput image: 3x8x8\r\nflatten -> 192\r\nfc: linear(10)\r\n"
     (tmp_path / "net.net").write_bytes(text.encode())
     assert accepted(check(tmp_path / "net.net"))

@@ -25,14 +25,14 @@ def blocks(path: Path) -> list[str]:
     return re.findall(r"^```[a-z]*\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def test_the_example_of_the_language_checks():
+def test_the_example_in_the_language_reference_has_no_errors():
     spec = next(b for b in blocks(ROOT / "docs" / "language.md") if b.startswith("network"))
     report = check_source(Source("small.net", spec), ROOT)
     assert not report.diagnostics
     assert accepted(report)
 
 
-def test_the_card_in_the_documents_is_the_zoo_s(tmp_path):
+def test_the_card_in_the_documentation_equals_that_of_the_zoo(tmp_path):
     """Some weights are left out there."""
     shown = next(b for b in blocks(ROOT / "docs" / "zoo.md") if b.startswith("name"))
     (tmp_path / "card.yaml").write_text(shown, "utf-8")
@@ -45,21 +45,21 @@ SWEEPS = re.findall(r"netspec sweep (\S+) (.*?)[`\n]", (ROOT / "docs" / "experim
 
 
 @pytest.mark.parametrize(("spec", "options"), SWEEPS, ids=str)
-def test_the_experiments_can_be_made(spec, options):
+def test_the_experiments_in_the_documentation_are_valid_sweeps(spec, options):
     settings = re.findall(r"--set (\S+)", options)
     for point in grid(settings, [None]):
         report = check(ROOT / spec, **dict(read_setting(s) for s in point.settings))
         assert accepted(report)
 
 
-def test_the_ratio_in_the_documents_is_what_check_prints():
+def test_the_ratio_in_the_documentation_is_that_of_check():
     net = check(ROOT / "specs" / "alexnet.net").require()
     assert params_sentence(net, dataset_info("imagenet")) in (ROOT / "docs" / "experiments.md").read_text(
         "utf-8"
     )
 
 
-def test_the_readme_shows_alexnet_as_it_is():
+def test_the_readme_shows_the_spec_and_the_table_of_alexnet():
     spec = (ROOT / "specs" / "alexnet.net").read_text("utf-8")
     shown = blocks(ROOT / "README.md")
     excerpt = next(b for b in shown if b.startswith("network AlexNet"))
@@ -84,7 +84,7 @@ def checked(lines: str) -> None:
     assert accepted(report)
 
 
-def test_what_the_document_of_images_names_is_known():
+def test_every_name_in_the_documentation_of_images_is_known():
     augment = entries("Augmentation")
     assert {entry.split("(")[0] for entry in augment} == PARTS["augment"].keys()
     assert {entry.split("(")[0] for entry in entries("Normalisation")} == PARTS["normalize"].keys()
@@ -106,7 +106,7 @@ def test_the_architecture_names_every_part():
     assert set(re.findall(r"`([\w.]+(?:\.py|/))`", layout)) == parts
 
 
-def test_links_lead_somewhere():
+def test_links_are_valid():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
             assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"

@@ -51,12 +51,12 @@ EDITS = [
 ]
 
 
-def test_every_family_is_edited():
+def test_every_family_has_an_edit():
     assert {name for name, *_ in EDITS} == {p.stem for p in SPECS.glob("*.net")}
 
 
 @pytest.mark.parametrize(("name", "old", "new"), EDITS, ids=[name for name, *_ in EDITS])
-def test_one_fault_points_at_the_edit(name, old, new, tmp_path):
+def test_an_edit_gives_one_error_on_its_line(name, old, new, tmp_path):
     shutil.copytree(SPECS, tmp_path / "specs")
     path = tmp_path / "specs" / f"{name}.net"
     text = path.read_text("utf-8")

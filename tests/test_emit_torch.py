@@ -49,12 +49,12 @@ def images(net: Network, count: int = 2) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(("name", "spec", "arguments"), GOLDEN)
-def test_source_is_as_reviewed(name, spec, arguments, golden):
+def test_source_matches_the_golden_file(name, spec, arguments, golden):
     golden(name, netspec.load(spec, **arguments).source())
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_source_needs_torch_alone(name):
+def test_source_imports_only_torch(name):
     text = load(name).source()
     imports = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)]
     assert {getattr(n, "module", None) or n.names[0].name for n in imports} <= {"torch", "collections"}
@@ -73,7 +73,7 @@ def test_source_runs_in_a_bare_namespace(name):
     assert all(map(torch.equal, theirs, mine))
 
 
-def test_state_dict_order_is_torchvision_s():
+def test_state_dict_has_the_order_of_torchvision():
     with torch.device("meta"):
         ours, theirs = load("resnet50").module(), torchvision.models.resnet50()
     assert list(ours.state_dict()) == list(theirs.state_dict())
@@ -111,7 +111,7 @@ def assert_in_place_changes_nothing(net: Network) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in SPECS if n != "lenet_caffe"])
-def test_working_in_place_changes_nothing(name):
+def test_in_place_operations_do_not_change_results(name):
     assert_in_place_changes_nothing(load(name))
 
 
@@ -154,7 +154,7 @@ IN_PLACE = [
 
 
 @pytest.mark.parametrize("text", IN_PLACE)
-def test_working_in_place_changes_nothing_where_it_could(text):
+def test_in_place_operations_are_avoided_where_they_would_change_results(text):
     assert_in_place_changes_nothing(compiled(text))
 
 
@@ -163,7 +163,7 @@ LARGEST = 2_000_000  # activations: random networks can enlarge an image until m
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(network())
-def test_working_in_place_changes_nothing_on_random_networks(text):
+def test_in_place_operations_do_not_change_results_of_random_networks(text):
     report = check_source(Source("random.net", text), Path())
     assume(report.net and report.net.totals.activations < LARGEST)
     assert_in_place_changes_nothing(Network(report.require()))
@@ -217,7 +217,7 @@ STARTS = [
 
 
 @pytest.mark.parametrize(("text", "values"), STARTS)
-def test_starts_take_effect(text, values):
+def test_initializers_take_effect(text, values):
     state = compiled(text).module().state_dict()
     for name, value in values.items():
         assert torch.equal(state[name], torch.full_like(state[name], value)), name
@@ -234,12 +234,12 @@ SPREADS = [
 
 
 @pytest.mark.parametrize(("init", "spread"), SPREADS)
-def test_random_starts_have_their_spread(init, spread):
+def test_random_initializers_have_the_expected_spread(init, spread):
     weight = compiled(f"conv(128, 1); a: conv(256, 3, init={init})").module().a.weight
     assert weight.std().item() == pytest.approx(spread, rel=0.02)
 
 
-def test_layers_without_a_start_keep_torch_s():
+def test_layers_without_an_initializer_use_the_default_of_torch():
     torch.manual_seed(0)
     ours = compiled("a: conv(4, 3); b: conv(4, 3); c: conv(4, 3)").module()
     torch.manual_seed(0)

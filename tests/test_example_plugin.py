@@ -58,7 +58,7 @@ def test_the_op_is_checked(installed, tmp_path):
     assert [plugin["name"] for plugin in report["plugins"]] == ["shift"]
 
 
-def test_a_distance_beyond_the_image_is_refused(installed, tmp_path):
+def test_a_distance_beyond_the_image_is_an_error(installed, tmp_path):
     (tmp_path / "far.net").write_text("network Far\ninput image: 5x8x9\nshift(8)\n", "utf-8")
     run = netspec(installed, tmp_path, "check", "far.net")
     assert run.returncode == 1
@@ -73,7 +73,7 @@ def test_the_format_prints_totals(installed, tmp_path):
     assert run.stdout == f"ShiftNet\t{params}\t{macs}\n"
 
 
-def test_the_exported_source_is_the_paper_s_layer(installed, tmp_path):
+def test_the_exported_source_equals_the_layer_of_the_paper(installed, tmp_path):
     """The paper defines shift as a depthwise convolution whose kernels are zero but for a single one."""
     (tmp_path / "two.net").write_text("network Two\ninput image: 11x8x9\nshift(2)\n", "utf-8")
     run = netspec(installed, tmp_path, "export", "two.net", "-o", "two.py")
@@ -99,14 +99,14 @@ def test_the_data_set_trains(installed, tmp_path):
     assert evaluated.returncode == 0, evaluated.stderr
 
 
-def test_without_plug_ins_nothing_of_it_is_found(installed, tmp_path):
+def test_nothing_of_the_package_is_available_with_plugins_disabled(installed, tmp_path):
     run = netspec(installed, tmp_path, "--no-plugins", "check", SPEC)
     assert run.returncode == 1
     assert "shift" in run.stderr
 
 
 @pytest.mark.skipif(find_spec("hatchling") is None, reason="hatchling is not installed: pip install '.[dev]'")
-def test_pip_installs_it(tmp_path):
+def test_pip_installs_the_package(tmp_path):
     pip = [
         sys.executable,
         "-m",

@@ -28,7 +28,7 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize("path", sorted(OK.glob("*.net")), ids=lambda p: p.stem)
-def test_example_checks_without_a_word(path):
+def test_examples_have_no_diagnostics(path):
     report = netspec.check(path)
     assert accepted(report)
     assert not report.diagnostics + report.remarks
@@ -52,7 +52,7 @@ THEIRS = [*NETWORKS, ("resnet", {"depth": 152}, torchvision.models.resnet152, {}
 
 
 @pytest.mark.parametrize(("name", "arguments", "make", "options"), THEIRS, ids=lambda x: str(x)[:30])
-def test_state_dict_is_torchvision_s(name, arguments, make, options):
+def test_state_dict_equals_that_of_torchvision(name, arguments, make, options):
     with torch.device("meta"):
         ours, theirs = netspec.load(OK / f"{name}.net", **arguments).module(), make(**options)
     expected = {k: v.shape for k, v in theirs.state_dict().items()}
@@ -74,7 +74,7 @@ def randomised(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("name", "arguments", "make", "options"), NETWORKS[:4], ids=lambda x: str(x)[:30])
-def test_outputs_are_torchvision_s(name, arguments, make, options):
+def test_outputs_equal_those_of_torchvision(name, arguments, make, options):
     ours = netspec.load(OK / f"{name}.net", input=(3, 64, 64), **arguments).module().eval()
     theirs = make(**options).eval()
     weights = {**theirs.state_dict(), **randomised(theirs)}

@@ -65,13 +65,13 @@ def as_lists(value: object) -> object:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_expression_means_what_it_means_in_python(text):
+def test_an_expression_has_the_value_it_has_in_python(text):
     expected = as_lists(eval(text, {}, PYTHON))
     name, value = read_setting(f"value={text}")
     assert (name, value, type(value)) == ("value", expected, type(expected))
 
 
-def test_make_divisible_is_torchvision_s():
+def test_make_divisible_equals_that_of_torchvision():
     for width in (3, 8, 16.5, 24, 30, 33, 57.6, 100, 1001):
         for divisor in (1, 4, 8, 16):
             assert read_setting(f"x=make_divisible({width}, {divisor})")[1] == _make_divisible(width, divisor)
@@ -101,7 +101,7 @@ BROKEN = [cell.strip() for line in (REFUSED + CODE).splitlines() for cell in lin
 
 
 @pytest.mark.parametrize("text", BROKEN)
-def test_expression_without_a_value_is_one_fault(text):
+def test_an_invalid_expression_gives_one_error(text):
     report = check(f"_x = {text}\nrelu")
     assert not report.ok
     assert len(report.diagnostics) == 1
@@ -112,13 +112,13 @@ SETTINGS = ["n", "=1", "n=", "n=(", "n=1/0", "1=2", "a-b=1", "n=[1", "n=range(10
 
 
 @pytest.mark.parametrize("text", SETTINGS)
-def test_setting_that_cannot_be_read(text):
+def test_an_invalid_setting_is_rejected(text):
     with pytest.raises(SettingError, match=r"a setting is NAME=VALUE|the value of"):
         read_setting(text)
 
 
 @pytest.mark.parametrize("text", ["3x", "x3", "0x1x1", "3x1x1x1", "axb", "-1", "3 x 3", "3x²", "9" * 30])
-def test_input_that_cannot_be_read(text):
+def test_an_invalid_input_shape_is_rejected(text):
     with pytest.raises(SettingError, match="an input shape has"):
         read_shape(text)
 
@@ -203,20 +203,20 @@ CHANGED = [
 
 
 @pytest.mark.parametrize(("text", "arguments", "outcome"), CHANGED)
-def test_expectations_hold_for_the_parameters_they_mention(text, arguments, outcome):
+def test_expected_totals_hold_for_the_parameters_they_mention(text, arguments, outcome):
     report = check("conv(n, 3)\n" + text, arguments)
     assert ("ok" if report.ok and not report.remarks else "remark" if report.ok else "fault") == outcome
     assert any("skipped" in r for r in report.remarks) == (outcome == "remark")
 
 
-def test_another_input_skips_claims_and_expectations_with_a_remark():
+def test_another_input_skips_claims_and_expected_totals_with_a_remark():
     report = check("conv(8, 3) -> 8x14x14\nexpect macs = 1", inputs={"": Shape((3, 8, 8))})
     assert accepted(report)
     assert ["8x8" in r for r in report.remarks] == [True, True]
 
 
 @pytest.mark.parametrize("arguments", [{"k": 1}, {"depth": 50}])
-def test_parameter_that_is_not_there(arguments):
+def test_an_unknown_parameter_is_rejected(arguments):
     report = check("relu", arguments)
     assert (codes(report), report.status) == (["unknown-setting"], 2)
 
@@ -233,7 +233,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("parameter", "arguments", "message"), KINDS)
-def test_a_setting_is_of_the_kind_of_its_default(parameter, arguments, message):
+def test_a_setting_must_have_the_type_of_the_default(parameter, arguments, message):
     text = f"network Net({parameter})\ninput image: 3x16x16\n_ = {parameter.split()[0]}\nrelu\n"
     report = check_source(Source("test.net", text), Path(), arguments)
     assert ([d.message for d in report.diagnostics], report.status) == (
@@ -256,5 +256,5 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("text", "holds"), SIZES)
-def test_numbers_and_lists_have_a_bound(text, holds):
+def test_numbers_and_lists_are_limited(text, holds):
     assert check(f"_x = {text}\nrelu").ok == holds

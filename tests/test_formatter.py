@@ -26,7 +26,7 @@ def tree(text: str):
 
 
 @pytest.mark.parametrize("path", SPEC_FILES, ids=lambda p: f"{p.parent.name}-{p.stem}")
-def test_format_keeps_every_spec(path):
+def test_formatting_preserves_every_spec(path):
     text = path.read_text("utf-8")
     once = formatted(text)
     assert tree(once) == tree(text)
@@ -35,7 +35,7 @@ def test_format_keeps_every_spec(path):
 
 
 @pytest.mark.parametrize("path", sorted(SPECS.rglob("*.net")), ids=lambda p: p.stem)
-def test_the_specs_that_come_along_are_formatted(path):
+def test_builtin_specs_are_formatted(path):
     assert formatted(path.read_text("utf-8")) == path.read_text("utf-8")
 
 
@@ -49,7 +49,7 @@ PATTERNS = [(1, 1, 0), (1, 0, 0), (0, 1, 0), (0, 3, 0), (0, 3, 1), (0, 3, 2), (3
 
 @pytest.mark.parametrize(("own", "end", "first"), PATTERNS)
 @pytest.mark.parametrize("path", SPEC_FILES, ids=lambda p: f"{p.parent.name}-{p.stem}")
-def test_comments_everywhere_are_kept(path, own, end, first):
+def test_comments_are_kept_wherever_they_are(path, own, end, first):
     text = ""
     for k, line in enumerate(path.read_text("utf-8").splitlines(), first):
         text += f"# own {k}\n" if own and k % own == 0 else ""

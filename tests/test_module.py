@@ -279,5 +279,5 @@ def test_names_of_inputs_change_no_result(name):
     assert all(map(torch.equal, made(*x), plain(*x)))
 
 
-def test_words_of_python_are_taken():
+def test_python_keywords_are_reserved():
     assert {"nn", "torch", "self", "super", "class", "match", "print"} <= TAKEN

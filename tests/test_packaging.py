@@ -32,18 +32,18 @@ LIGHT = packages(PROJECT["dependencies"])
 OPTIONAL = PROJECT["optional-dependencies"]
 
 
-def test_every_extra_package_is_named_with_its_extra():
+def test_every_optional_package_has_its_extra():
     declared = {
         package: extra for extra in ("train", "graph", "tensorboard") for package in packages(OPTIONAL[extra])
     }
     assert declared == EXTRAS
 
 
-def test_all_holds_every_extra_for_users():
+def test_the_extra_all_includes_every_other_extra():
     assert set(re.findall(r"[\w]+", OPTIONAL["all"][0])) == {"netspec", *OPTIONAL} - {"all", "dev"}
 
 
-def test_every_import_is_of_a_declared_package():
+def test_every_imported_package_is_declared():
     trees = [ast.parse(p.read_text("utf-8")) for p in Path(netspec.__file__).parent.rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -78,7 +78,7 @@ def light(code: str, *arguments: str, folder: Path) -> subprocess.CompletedProce
         "zoo show vgg16",
     ],
 )
-def test_commands_on_specs_need_no_extra(line, tmp_path):
+def test_commands_on_specs_work_without_extras(line, tmp_path):
     run = light(COMMAND, *line.split(), folder=tmp_path)
     assert (run.returncode, run.stderr) == (0, "")
 
@@ -94,7 +94,7 @@ def test_commands_on_specs_need_no_extra(line, tmp_path):
         "prepare --data imagenet --root . --out photos",
     ],
 )
-def test_commands_that_train_say_what_to_install(line, tmp_path):
+def test_training_commands_name_the_missing_extra(line, tmp_path):
     run = light(COMMAND, *line.split(), folder=tmp_path)
     assert (run.returncode, run.stdout) == (1, "")
     assert re.fullmatch(
@@ -102,7 +102,7 @@ def test_commands_that_train_say_what_to_install(line, tmp_path):
     )
 
 
-def test_a_module_says_what_to_install(tmp_path):
+def test_network_module_names_the_missing_extra(tmp_path):
     run = light(HIDDEN + "import netspec; netspec.load('lenet').module()", folder=tmp_path)
     said = run.stderr.splitlines()[-1].split(": ", 1)
     assert said == [
@@ -111,19 +111,19 @@ def test_a_module_says_what_to_install(tmp_path):
     ]
 
 
-def test_other_imports_that_fail_pass_unchanged():
+def test_other_import_errors_are_unchanged():
     with pytest.raises(ModuleNotFoundError, match="netspec_of_nowhere"), needed_for("training"):
         import netspec_of_nowhere  # noqa: F401
 
 
-def test_a_graph_without_networkx(monkeypatch):
+def test_digraph_without_networkx_names_the_missing_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "networkx", None)
     with pytest.raises(MissingPackageError, match=r"networkx: pip install 'netspec\[graph\]'"):
         netspec.load("lenet").net.digraph()
 
 
 @pytest.mark.skipif(find_spec("hatchling") is None, reason="hatchling is not installed: pip install '.[dev]'")
-def test_the_wheel_holds_what_the_checkout_has(tmp_path):
+def test_the_wheel_contains_the_data_files_of_the_checkout(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())

@@ -52,7 +52,7 @@ def test_published_parameters(spec, arguments, params):
 
 
 @pytest.mark.parametrize(("spec", "arguments", "params"), PUBLISHED, ids=ids)
-def test_they_run(spec, arguments, params):
+def test_the_networks_run(spec, arguments, params):
     network = netspec.load(SPECS / f"{spec}.net", **arguments)
     (given,) = network.net.inputs
     with torch.device("meta"):
@@ -61,7 +61,7 @@ def test_they_run(spec, arguments, params):
     assert made.shape[0] == 2
 
 
-def test_normalisation_within_channels_is_caffe_s():
+def test_lrn_within_channels_equals_that_of_caffe():
     """x / (k + alpha / n^2 * the sum of squares in n x n pixels)^beta, zeros around the image."""
     net = netspec.load(SPECS / "cifar10.net", model="full")
     norm = dict(net.module().named_modules())["norm1"].double()
@@ -71,7 +71,7 @@ def test_normalisation_within_channels_is_caffe_s():
     assert torch.allclose(norm(x), x / (1 + 5e-5 / 9 * sums) ** 0.75)
 
 
-def test_the_shortcut_without_parameters_keeps_every_second_pixel():
+def test_the_parameter_free_shortcut_keeps_every_second_pixel():
     """Option A: the first block of a stage passes half of its pixels on, and zeros for its new channels."""
     block = netspec.load(SPECS / "resnet_cifar.net").module().layer2[0].eval()
     torch.nn.init.zeros_(block.bn2.weight)  # closes the other branch
@@ -89,7 +89,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize(("spec", "arguments", "gone", "new"), VARIANTS, ids=str)
-def test_experiments_change_what_they_say(spec, arguments, gone, new):
+def test_ablations_change_only_the_named_layers(spec, arguments, gone, new):
     """The weights and every shape stay; so weights of one can go on in the other."""
     before, after = (netspec.load(SPECS / f"{spec}.net", **a) for a in ({}, arguments))
     layers = [{n.name: n.shape for n in network.net.nodes} for network in (before, after)]
@@ -98,7 +98,7 @@ def test_experiments_change_what_they_say(spec, arguments, gone, new):
     assert before.net.totals.params == after.net.totals.params
 
 
-def test_experiments_are_in_the_module():
+def test_ablations_appear_in_the_module():
     with torch.device("meta"):
         plain, apart, kept = (
             netspec.load(SPECS / "alexnet.net", **a).module() for a in ({}, {"overlap": False}, {"drop": 0})
@@ -107,6 +107,6 @@ def test_experiments_are_in_the_module():
     assert [(m.drop6.p, m.drop7.p) for m in (plain, kept)] == [(0.5, 0.5), (0.0, 0.0)]
 
 
-def test_an_unknown_activation_is_a_fault():
+def test_an_unknown_activation_is_an_error():
     report = netspec.check(SPECS / "cifar10.net", activation="gelu")
     assert not report.ok

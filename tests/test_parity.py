@@ -123,7 +123,7 @@ def test_keys_and_shapes(pair):
     assert ours == theirs
 
 
-def test_starts(pair):
+def test_initial_weights(pair):
     assert not pair.astray
     assert not pair.redrawn or SPEC[pair.name] not in SAME_DRAWS
 
@@ -181,7 +181,7 @@ def test_published_totals(name):
 
 
 @pytest.mark.parametrize("name", HEADED)
-def test_images_can_be_rescaled_inside(name):
+def test_images_can_be_rescaled_inside_the_network(name):
     ours, theirs = netspec.load(name, transform_input=True).module(), their(name, "cpu", transform_input=True)
     ours.load_state_dict(theirs.state_dict(), strict=True)
     x = torch.rand(1, 3, 96, 96)
@@ -190,7 +190,7 @@ def test_images_can_be_rescaled_inside(name):
 
 
 @pytest.mark.parametrize(("name", "side"), [("vit_b_16", 384), ("vit_l_16", 512), ("vit_h_14", 518)])
-def test_positions_follow_the_image(name, side):
+def test_position_embeddings_depend_on_the_image_size(name, side):
     weights = torchvision.models.get_weight(f"{VIT[name]}_Weights.IMAGENET1K_SWAG_E2E_V1")
     totals = netspec.check(name, input=(3, side, side)).require().totals
     assert (totals.params, round(totals.macs / 1e9, 3)) == (weights.meta["num_params"], weights.meta["_ops"])

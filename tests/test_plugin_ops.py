@@ -95,13 +95,13 @@ def test_an_installed_op_is_found_and_reported(installed):
 
 
 @pytest.mark.parametrize("name", ["Net", "Shift"])
-def test_its_module_is_built_and_runs(installed, name):
+def test_the_module_of_a_plugin_op_runs(installed, name):
     x = torch.rand(2, 1, 4, 4)
     expected = torch.roll(torch.roll(x, 2, 3).relu(), 1, 3)
     assert torch.equal(build(net_of(name))(x), expected)
 
 
-def test_the_exported_file_needs_torch_alone(installed, tmp_path):
+def test_the_exported_file_imports_only_torch(installed, tmp_path):
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone" / "net.py").write_text(source(net_of()), "utf-8")
     code = (
@@ -115,7 +115,7 @@ def test_the_exported_file_needs_torch_alone(installed, tmp_path):
     assert run.stdout.strip() == "[]"
 
 
-def test_without_plugins_the_op_is_unknown(installed):
+def test_the_op_is_unknown_with_plugins_disabled(installed):
     with plugins.disabled():
         report = check_source(Source("net.net", SPEC.format(name="Net")), {})
     assert {d.code for d in report.diagnostics} == {"unknown-op"}
@@ -135,20 +135,20 @@ def test_a_plugin_that_fails_to_import_is_named(installed):
         net_of()
 
 
-def test_source_that_is_not_python_is_refused(installed, monkeypatch):
+def test_torch_source_that_is_not_python_is_rejected(installed, monkeypatch):
     op = OPS.find("shift")
     monkeypatch.setattr(op, "torch_source", "class :")
     with pytest.raises(plugins.PluginError, match="`torch_source` of the op `shift` is not valid Python"):
         source(net_of())
 
 
-def test_two_ops_cannot_define_one_name_differently(installed, monkeypatch):
+def test_two_ops_cannot_define_the_same_name_differently(installed, monkeypatch):
     monkeypatch.setattr(OPS["relu"], "torch_source", "class Shift:\n    pass\n")
     with pytest.raises(plugins.PluginError, match="another op also defines `Shift`"):
         source(net_of())
 
 
-def test_only_an_unknown_name_makes_a_check_look_for_plugins(installed, monkeypatch):
+def test_plugins_are_imported_only_for_unknown_names(installed, monkeypatch):
     asked = []
     monkeypatch.setattr(plugins, "_entry_points", lambda group, path: asked.append(group) or ())
     assert accepted(check("lenet"))

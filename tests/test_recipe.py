@@ -128,7 +128,7 @@ SCHEDULES: list[tuple[Schedule, int, float]] = [
 ]
 
 
-def test_the_papers_recipe_reads() -> None:
+def test_the_recipe_of_the_alexnet_paper_is_read() -> None:
     assert read(ALEXNET) == Recipe(
         data="imagenet",
         resize=256,
@@ -148,13 +148,13 @@ def test_an_empty_section_is_a_recipe() -> None:
 
 
 @pytest.mark.parametrize(("entries", "fault"), FAULTS.values(), ids=FAULTS)
-def test_faults(entries: dict[str, object], fault: Fault) -> None:
+def test_an_invalid_entry_gives_one_fault(entries: dict[str, object], fault: Fault) -> None:
     with pytest.raises(RecipeError) as caught:
         read(entries)
     assert caught.value.faults == (fault,)
 
 
-def test_all_faults_come_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     with pytest.raises(RecipeError) as caught:
         read({"epoch": 3, "batch": 0, "optimizer": Call("sgd", (0.0, -1.0)), "schedule": Call("stop")})
     assert [fault.key for fault in caught.value.faults] == [
@@ -171,11 +171,11 @@ def test_schedules(schedule: Schedule, step: int, share: float) -> None:
     assert schedule.scale(Moment(step, 100, 10)) == pytest.approx(share, abs=1e-12)
 
 
-def test_a_plateau_scales_with_its_drops() -> None:
+def test_a_plateau_scales_the_rate_with_each_drop() -> None:
     assert Plateau(factor=0.1).scale(Moment(0, 100, 10, drops=2)) == pytest.approx(0.01)
 
 
-def test_a_list_reads_as_milestones() -> None:
+def test_a_list_is_read_as_milestones() -> None:
     assert read({"schedule": Call("multistep", ([30, 60],))}).schedule == Multistep(milestones=(30, 60))
 
 
@@ -184,7 +184,7 @@ def test_no_augmentation(entry: object) -> None:
     assert read({"augment": entry}).augment == ()
 
 
-def test_overrides_replace_only_what_is_given() -> None:
+def test_overrides_replace_only_the_given_entries() -> None:
     changed = read(ALEXNET).with_overrides(epochs=1, lr=0.5)
     assert (changed.epochs, changed.batch, changed.optimizer.lr) == (1, 128, 0.5)
     assert changed.optimizer.momentum == 0.9
@@ -204,11 +204,11 @@ def test_state_per_parameter(momentum: float, floats: int) -> None:
     assert Sgd(lr=0.1, momentum=momentum).state_per_parameter == floats
 
 
-def test_a_saved_recipe_reads_back() -> None:
+def test_a_saved_recipe_can_be_read_again() -> None:
     recipe = read(ALEXNET | {"schedule": Call("multistep", ([3],))})
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
-def test_a_recipe_cannot_change() -> None:
+def test_a_recipe_is_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Recipe().batch = 3

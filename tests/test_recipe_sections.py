@@ -60,7 +60,7 @@ def by_file(text: str, tmp_path: Path) -> Report:
 
 
 @pytest.mark.parametrize("key", OVERRIDES)
-def test_entries_are_set_from_outside(key):
+def test_entries_can_be_set_on_the_command_line(key):
     value, look = OVERRIDES[key]
     report = netspec.check("lenet", **LENET, **{key: value})
     assert look(recipe_of(report.require())) == value
@@ -68,13 +68,13 @@ def test_entries_are_set_from_outside(key):
 
 
 @pytest.mark.parametrize(("setting", "said"), CALLS.items())
-def test_calls_are_set_with_all_their_arguments(setting, said):
+def test_calls_can_be_set_with_their_arguments(setting, said):
     name, value = read_setting(setting)
     recipe = recipe_of(netspec.check("lenet", **LENET, **{name: value}).require())
     assert said in write(recipe)
 
 
-def test_arguments_from_outside_are_checked():
+def test_arguments_on_the_command_line_are_checked():
     name, value = read_setting("train.schedule=cosine(warmup=-1)")
     report = netspec.check("lenet", **LENET, **{name: value})
     assert report.status == 2
@@ -82,7 +82,7 @@ def test_arguments_from_outside_are_checked():
 
 
 @pytest.mark.parametrize("key", REFUSED)
-def test_wrong_settings_are_refused_as_such(key):
+def test_unknown_settings_are_wrong_use(key):
     value, message = REFUSED[key]
     report = netspec.check("lenet", **LENET, **{key: value})
     assert (report.net, report.status) == (None, 2)
@@ -91,7 +91,7 @@ def test_wrong_settings_are_refused_as_such(key):
 
 
 @pytest.mark.parametrize(("text", "message"), FILES.values(), ids=FILES)
-def test_faults_of_a_recipes_file_are_shown_in_it(text, message, tmp_path):
+def test_errors_in_a_recipe_file_are_shown_in_that_file(text, message, tmp_path):
     report = by_file(text, tmp_path)
     assert report.net is None
     found = [d for d in report.diagnostics if message in d.message]
@@ -99,7 +99,7 @@ def test_faults_of_a_recipes_file_are_shown_in_it(text, message, tmp_path):
     assert found[0].span.source.path.endswith("recipe.net")
 
 
-def test_a_recipes_file_stands_in_for_the_section(tmp_path):
+def test_a_recipe_file_replaces_the_train_section(tmp_path):
     report = by_file(
         'train "someone, 1999" { batch: 7; init: [start("ip*", normal(0.5), bias=1)] }', tmp_path
     )
@@ -121,7 +121,7 @@ def wordy() -> str:
 
 
 @pytest.mark.parametrize("spec", ["lenet", "alexnet_paper", "resnet50", "file"])
-def test_a_recipe_reads_back_as_it_was_written(spec, tmp_path):
+def test_a_written_recipe_is_read_back_unchanged(spec, tmp_path):
     report = by_file(wordy(), tmp_path) if spec == "file" else netspec.check(spec, classes=10)
     recipe = recipe_of(report.require())
     path = tmp_path / "written.net"
@@ -145,7 +145,7 @@ OWN = {"alexnet_caffe": "alexnet", "alexnet_torchvision": "alexnet", "lenet_fast
 
 
 @pytest.mark.parametrize("recipe", sorted(p.stem for p in (SPECS.parent / "recipes").glob("*.net")))
-def test_recipes_that_come_with_netspec_fit_their_networks(recipe):
+def test_builtin_recipes_fit_their_networks(recipe):
     from netspec.library import locate_recipe
 
     arguments = LENET if OWN[recipe] == "lenet" else {}
@@ -154,7 +154,7 @@ def test_recipes_that_come_with_netspec_fit_their_networks(recipe):
     assert not report.diagnostics
 
 
-def test_caffes_recipe_says_what_its_files_say():
+def test_the_caffe_recipe_equals_the_files_of_caffe():
     """bvlc_alexnet's solver.prototxt and train_val.prototxt."""
     net = check_file(SPECS / "alexnet.net", recipe=SPECS.parent / "recipes" / "alexnet_caffe.net").require()
     recipe = recipe_of(net)
@@ -170,7 +170,7 @@ def test_caffes_recipe_says_what_its_files_say():
     assert moments == pytest.approx([1, 0.1, 1e-4])
 
 
-def test_texts_that_the_language_cannot_hold_are_refused():
+def test_text_that_cannot_be_quoted_is_rejected():
     with pytest.raises(ValueError, match="cannot contain quotes"):
         write(Recipe(data='folder:a"b'))
 

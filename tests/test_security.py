@@ -58,7 +58,7 @@ SPOTS = {
 
 @pytest.mark.parametrize("spot", SPOTS)
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_no_text_becomes_code(text, spot):
+def test_text_from_a_spec_never_becomes_code(text, spot):
     citation = text if spot == "citation" else "a paper"
     head = f'network Net(s = "x") "{citation}"\ninput image: 3x8x8\n_ = s\n'
     report = check_text(head + SPOTS[spot].format(text=text) + "\n", s=text)
@@ -96,7 +96,7 @@ BLOCKS = "Forward Train Apply Half Float Type Parameters Children _modules _x __
 
 
 @pytest.mark.parametrize("name", BLOCKS.split())
-def test_a_block_hides_nothing_of_its_module(name):
+def test_a_block_cannot_replace_an_attribute_of_its_module(name):
     """A call without a label is named after its block, and that name must be as harmless as a label's."""
     text = f"network Net\ninput x: 3x8x8\nblock {name} {{ conv(3, 1) }}\n{name}\n{name}\na: {name}\nrelu\n"
     report = check_text(text)
@@ -113,7 +113,7 @@ CITATIONS = ["\\", "a \\", "\\\\", "'''", "x\\", "He said 'no'", "100 % {sure}",
 
 
 @pytest.mark.parametrize("text", CITATIONS)
-def test_the_docstring_holds_the_citation(text):
+def test_the_citation_stays_inside_the_docstring(text):
     source = Network(check_text(f'network Net "{text}"\ninput x: 3x8x8\nrelu\n').require()).source()
     assert text in (ast.get_docstring(ast.parse(source).body[-1]) or "")
 
@@ -121,7 +121,7 @@ def test_the_docstring_holds_the_citation(text):
 @pytest.mark.parametrize(
     "value", ['"""\nimport os\n"""', "\\", object(), b"\x00", float("nan"), "\ud800", [1, {}]]
 )
-def test_arguments_of_any_sort_stay_in_the_docstring(value):
+def test_arguments_stay_inside_the_docstring(value):
     report = check_text("network Net(a = 1)\ninput x: 3x8x8\nconv(3, 1)\n_ = a\n", a=value)
     if report.net:
         audit(Network(report.net).source())
@@ -150,7 +150,7 @@ COMMANDS += [f"check --format {form} --explain" for form in ("table", "json", "s
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("text", SHOWN)
-def test_control_characters_reach_no_terminal(tmp_path, monkeypatch, command, text):
+def test_control_characters_do_not_reach_the_terminal(tmp_path, monkeypatch, command, text):
     monkeypatch.chdir(tmp_path)
     Path("test.net").write_text(text.format(CONTROL), "utf-8")
     run = CliRunner().invoke(main, [*command.split(), "test.net"])
@@ -162,7 +162,7 @@ PATHS = ["/dev/zero", "/dev/null", "/", "", "a" * 5000, "a\0b", "loop.net", "dan
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: ascii(p[:20]))
-def test_what_is_no_spec_is_refused(tmp_path, monkeypatch, path):
+def test_files_that_are_not_specs_are_rejected(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     Path("loop.net").symlink_to("loop.net")
     Path("dangling.net").symlink_to("nowhere.net")
@@ -170,7 +170,7 @@ def test_what_is_no_spec_is_refused(tmp_path, monkeypatch, path):
         check(path)
 
 
-def test_a_link_to_a_spec_is_read_and_formatted_behind_the_link(tmp_path):
+def test_formatting_a_link_rewrites_its_target(tmp_path):
     (tmp_path / "real.net").write_text("network Net\ninput x: 3x8x8\nconv( 3,1 )\n")
     (tmp_path / "link.net").symlink_to("real.net")
     assert accepted(check(tmp_path / "link.net"))

@@ -76,7 +76,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("text", "shape", "theirs"), SAME, ids=lambda x: x if isinstance(x, str) else "")
-def test_op_does_what_theirs_does(text, shape, theirs):
+def test_an_op_equals_its_torch_counterpart(text, shape, theirs):
     ours = compiled(text, shape)
     if isinstance(theirs, nn.Module):
         weights = [v for k, v in theirs.state_dict().items()]
@@ -85,7 +85,7 @@ def test_op_does_what_theirs_does(text, shape, theirs):
     assert torch.equal(ours(x), theirs(x))
 
 
-def test_attention_is_torch_s():
+def test_attention_equals_that_of_torch():
     ours = compiled("tokens; attention(4)", "24x4x4")
     theirs = nn.MultiheadAttention(24, 4, batch_first=True)
     theirs.load_state_dict({k.partition(".")[2]: v for k, v in ours.state_dict().items()})
@@ -94,7 +94,7 @@ def test_attention_is_torch_s():
     assert torch.equal(ours(x), theirs(y, y, y, need_weights=False)[0])
 
 
-def test_relative_attention_is_maxvit_s():
+def test_relative_attention_equals_that_of_maxvit():
     ours = compiled("partition(7); relative_attention(2); unpartition(7, 14, 14)", "64x14x14")
     theirs = maxvit.RelativePositionalMultiHeadAttention(64, 32, 49)
     theirs.load_state_dict({k.partition(".")[2]: v for k, v in ours.state_dict().items()})
@@ -104,7 +104,7 @@ def test_relative_attention_is_maxvit_s():
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
-def test_stochastic_depth_drops_as_torchvision_s(p):
+def test_stochastic_depth_equals_that_of_torchvision(p):
     ours, theirs, x = (
         compiled(f"stochastic_depth({p})", "3x4x4"),
         StochasticDepth(p, "row"),
@@ -118,7 +118,7 @@ def test_stochastic_depth_drops_as_torchvision_s(p):
     assert torch.equal(ours.eval()(x), x)
 
 
-def test_raw_tensors_join_every_image():
+def test_raw_tensors_are_concatenated_to_every_image():
     text = "tokens; concat { class_token: param(1x8, init=normal(1), batch=true); identity }"
     module = compiled(text, "8x2x2")
     x = torch.randn(3, 8, 2, 2)
@@ -154,5 +154,5 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "code"), REFUSED)
-def test_what_an_op_cannot_take_is_refused(text, code):
+def test_an_input_that_an_op_cannot_take_is_an_error(text, code):
     assert codes(text) == [code]

@@ -62,7 +62,7 @@ def make(folder: Path, files: dict[str, str]) -> Report:
 
 
 @pytest.mark.parametrize(("files", "params"), FINE, ids=range(len(FINE)))
-def test_blocks_of_other_files(tmp_path, files, params):
+def test_blocks_of_other_files_are_used(tmp_path, files, params):
     report = make(tmp_path, files)
     assert not report.diagnostics
     assert report.require().totals.params == params
@@ -104,14 +104,14 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("files", "message"), FAULTS, ids=range(len(FAULTS)))
-def test_files_that_are_refused(tmp_path, files, message):
+def test_invalid_files_are_rejected(tmp_path, files, message):
     (tmp_path / "outside.net").write_text("block B { relu }")
     report = make(tmp_path / "root", files)
     assert not report.ok
     assert any(message in d.message for d in report.diagnostics)
 
 
-def test_a_fault_in_a_used_file_is_shown_there_once(tmp_path):
+def test_an_error_in_a_used_file_is_shown_there_once(tmp_path):
     files = {"main.net": NET.format('use "b.net"\nB'), "b.net": "block B {\n  conv(4, kernal=3)\n}"}
     (fault,) = make(tmp_path, files).diagnostics
     assert (Path(fault.span.source.path).name, fault.span.line) == ("b.net", 2)
@@ -123,7 +123,7 @@ LINKS = [("b.net", "../outside.net"), ("lib", "..")]
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="links of files are POSIX's")
 @pytest.mark.parametrize(("link", "target"), LINKS)
-def test_a_link_that_leads_out_is_refused(tmp_path, link, target):
+def test_a_link_out_of_the_folder_is_rejected(tmp_path, link, target):
     (tmp_path / "outside.net").write_text("block B { relu }")
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / link).symlink_to(target)
@@ -137,7 +137,7 @@ def test_a_link_inside_the_folder_is_followed(tmp_path):
     assert accepted(make(tmp_path, {"real.net": "block B { relu }", "main.net": NET.format('use "b.net"')}))
 
 
-def test_a_link_to_itself_is_refused(tmp_path):
+def test_a_link_to_itself_is_rejected(tmp_path):
     (tmp_path / "b.net").symlink_to("b.net")
     assert not make(tmp_path, {"main.net": NET.format('use "b.net"')}).ok
 
@@ -164,13 +164,13 @@ def test_a_pipe_does_not_hang(tmp_path):
     assert check_in_process(tmp_path, {"main.net": NET.format('use "b.net"')}) == 1
 
 
-def test_a_long_chain_of_uses_ends(tmp_path):
+def test_a_long_chain_of_uses_terminates(tmp_path):
     files = {f"f{i}.net": f'use "f{i + 1}.net"' for i in range(2000)}
     files |= {"f2000.net": "block B { relu }", "main.net": NET.format('use "f0.net"')}
     assert check_in_process(tmp_path, files) in (0, 1)
 
 
-def test_many_uses_of_one_file_end(tmp_path):
+def test_repeated_uses_of_one_file_terminate(tmp_path):
     """Each of 24 files takes the next one twice: 2**24 readings, if nothing remembers them."""
     files = {f"f{i}.net": f'use "f{i + 1}.net"\nuse "f{i + 1}.net"\n' for i in range(24)}
     files |= {"f24.net": "block B { relu }", "main.net": NET.format('use "f0.net"')}

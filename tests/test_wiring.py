@@ -147,7 +147,7 @@ SEVERAL = [
 
 
 @pytest.mark.parametrize(("text", "head"), [*((w, HEAD) for w in WIRINGS), *((s, INPUTS) for s in SEVERAL)])
-def test_forward_is_the_graph(text, head):
+def test_forward_equals_a_walk_over_the_graph(text, head):
     assert_forward_is_the_graph(compiled(text, head))
 
 
@@ -156,7 +156,7 @@ LARGEST = 2_000_000  # activations: random networks can enlarge an image until m
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(network())
-def test_forward_is_the_graph_on_random_networks(text):
+def test_forward_equals_a_walk_over_random_graphs(text):
     report = check_source(Source("random.net", text), Path())
     assume(report.net and report.net.totals.activations < LARGEST)
     assert_forward_is_the_graph(Network(report.require()))
@@ -207,7 +207,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_what_is_accepted_can_be_built_and_run(text):
+def test_accepted_specs_can_be_built_and_run(text):
     report = check_source(Source("test.net", HEAD + text + "\n"), Path())
     if report.net:
         result = Network(report.net).module()(torch.rand(2, 3, 8, 8))

@@ -45,12 +45,12 @@ def test_every_builder_of_torchvision_has_its_card():
     assert all(c.torchvision in (None, name) for name, c in CARDS.items())
 
 
-def test_specs_are_written():
+def test_every_card_has_a_spec():
     assert {c.spec for c in CARDS.values()} <= {p.stem for p in SPECS.glob("*.net")}
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_results_are_torchvision_s(name):
+def test_results_equal_those_of_torchvision(name):
     card = CARDS[name]
     entries = list(models.get_model_weights(name))
     assert [r.weights for r in card.results] == [e.name for e in entries]
@@ -69,7 +69,7 @@ def test_results_are_torchvision_s(name):
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_figures_are_torchvision_s(name):
+def test_published_counts_equal_those_of_torchvision(name):
     card = CARDS[name]
     same = [
         e.meta for r, e in zip(card.results, models.get_model_weights(name), strict=True)
@@ -80,7 +80,7 @@ def test_figures_are_torchvision_s(name):
     assert card.published.params in [m["num_params"] + heads for m in same]
 
 
-def test_googlenet_and_inception_want_images_around_zero():
+def test_googlenet_and_inception_expect_images_from_minus_one_to_one():
     """Their builders take ImageNet's mean and std and then rescale inside, as specs do not."""
     image = torch.rand(1, 3, 8, 8)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -90,7 +90,7 @@ def test_googlenet_and_inception_want_images_around_zero():
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_a_card_holds_for_its_spec(name):
+def test_the_counts_of_a_card_equal_those_of_its_spec(name):
     card, report = CARDS[name], netspec.check(name)
     net = report.require()
     assert not report.diagnostics + report.remarks
@@ -123,7 +123,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("right", "wrong"), WRONG)
-def test_a_wrong_card_is_refused(tmp_path, right, wrong):
+def test_an_invalid_card_is_rejected(tmp_path, right, wrong):
     text = (zoo.folder() / "resnet50.yaml").read_text()
     assert right in text
     (tmp_path / "resnet50.yaml").write_text(text.replace(right, wrong))
@@ -131,7 +131,7 @@ def test_a_wrong_card_is_refused(tmp_path, right, wrong):
         zoo.read(tmp_path / "resnet50.yaml")
 
 
-def test_a_card_runs_nothing(tmp_path):
+def test_a_card_cannot_run_code(tmp_path):
     (tmp_path / "x.yaml").write_text("!!python/object/apply:os.getcwd []")
     with pytest.raises(Exception, match="could not determine a constructor"):
         zoo.read(tmp_path / "x.yaml")
@@ -150,13 +150,13 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("name", "spec", "arguments"), PLACES)
-def test_a_name_leads_to_a_spec(name, spec, arguments):
+def test_a_name_is_resolved_to_a_spec(name, spec, arguments):
     found = locate(name)
     assert (found.path, found.arguments) == (SPECS / f"{spec}.net", arguments)
 
 
 @pytest.mark.parametrize("name", ["vgg11", "vgg"])
-def test_a_file_comes_before_a_name(tmp_path, monkeypatch, name):
+def test_a_file_takes_precedence_over_a_zoo_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path(name).write_text("network Mine\ninput x: 3x8x8\nrelu\n")
     assert netspec.load(name).net.name == "Mine"
@@ -166,13 +166,13 @@ def test_a_file_comes_before_a_name(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize(
     ("arguments", "depth", "norm"), [({}, 11, True), ({"norm": False}, 11, False), ({"depth": 13}, 13, True)]
 )
-def test_arguments_win_over_the_card_s(arguments, depth, norm):
+def test_arguments_override_those_of_the_card(arguments, depth, norm):
     made = netspec.load("vgg11_bn", **arguments)
     assert made.net.arguments == {"depth": depth, "norm": norm, "classes": 1000}
     assert made.card == CARDS["vgg11_bn"]
 
 
-def test_totals_are_left_unchecked_where_others_are_set():
+def test_totals_are_skipped_for_other_arguments():
     assert netspec.check("vgg11_bn").remarks == ()
     (remark,) = netspec.check("vgg11_bn", classes=10).remarks
     assert remark == "skipped expected totals: they assume the defaults, but classes = 10"
@@ -188,7 +188,7 @@ NEAR = [
 
 
 @pytest.mark.parametrize(("wrong", "right"), NEAR)
-def test_a_wrong_name_leads_to_a_right_one(wrong, right):
+def test_an_unknown_name_gives_a_suggestion(wrong, right):
     with pytest.raises(netspec.SpecError, match="does not exist") as caught:
         netspec.load(wrong)
     assert f"did you mean `{right}" in caught.value.diagnostics[0].help
@@ -257,7 +257,7 @@ def test_draw(tmp_path):
     assert "features" in (tmp_path / "net.dot").read_text()
 
 
-def test_the_wheel_holds_the_cards():
+def test_the_wheel_contains_the_cards():
     text = (HERE.parent / "pyproject.toml").read_text()
     assert 'zoo = "netspec/cards"' in text
     assert '"pyyaml' in text

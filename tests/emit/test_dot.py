@@ -99,7 +99,7 @@ def fold(child: Cluster | Box) -> str:
 
 
 @pytest.mark.parametrize(("text", "depth", "expected"), FOLDS.values(), ids=FOLDS)
-def test_folds(text: str, depth: int, expected: str) -> None:
+def test_folded_boxes(text: str, depth: int, expected: str) -> None:
     assert fold(figure(net_of(text), depth).root) == expected
 
 
@@ -116,7 +116,7 @@ ARROWS = {
 }
 
 
-def test_folds_layers_whose_starts_have_arguments() -> None:
+def test_layers_whose_initializers_have_arguments_are_folded() -> None:
     net = net_of(f"g: {{ conv(3, 3, init=normal(mean=0, std=0.1)); {CONV} }}\n{CONV}")
     assert "g" in dot(net, depth=1)
 
@@ -157,7 +157,7 @@ def test_heading_names_the_network_its_source_and_totals() -> None:
         assert part in drawing
 
 
-def test_tooltip_tells_all() -> None:
+def test_the_tooltip_has_all_arguments_shapes_and_counts() -> None:
     drawing = dot(net_of("c: conv(8, 5, stride=2)"))
     for part in (
         "c: conv(channels=8, kernel=5, stride=2, padding=0, dilation=1, groups=1, bias=true",
@@ -195,7 +195,7 @@ def rename(scope: Scope, evil: str) -> Scope:
 
 @pytest.mark.parametrize("depth", [None, 1])
 @pytest.mark.parametrize("evil", EVIL)
-def test_no_text_breaks_out(evil: str, depth: int | None, parsed: Parsed) -> None:
+def test_text_from_a_spec_cannot_change_the_drawing(evil: str, depth: int | None, parsed: Parsed) -> None:
     net = net_of(NET)
     before, after = (parsed(dot(n, depth=depth)) for n in (net, poison(net, evil)))
     assert len(after["objects"]) == len(before["objects"])
@@ -204,7 +204,7 @@ def test_no_text_breaks_out(evil: str, depth: int | None, parsed: Parsed) -> Non
 
 
 @pytest.mark.parametrize("evil", EVIL)
-def test_svg_holds_no_markup_of_the_spec(evil: str, graphviz: None) -> None:
+def test_svg_contains_no_markup_from_the_spec(evil: str, graphviz: None) -> None:
     run = subprocess.run(
         ["dot", "-Tsvg"], input=dot(poison(net_of(NET), evil)).encode(), capture_output=True, check=True
     )
@@ -232,11 +232,11 @@ def test_direction(direction: str) -> None:
     assert f'rankdir="{direction}"' in dot(net_of("flatten"), direction=direction)  # type: ignore[arg-type]
 
 
-def test_alexnet_is_drawn_as_before(golden: Callable[[str, str], None]) -> None:
+def test_the_drawing_of_alexnet_matches_the_golden_file(golden: Callable[[str, str], None]) -> None:
     golden("alexnet.dot", dot(check_file(SPECS / "alexnet.net").require()))
 
 
-def test_text_holds_every_layer_once(parsed: Parsed) -> None:
+def test_every_layer_is_drawn_once(parsed: Parsed) -> None:
     net = check_file(SPECS / "vgg.net", {"depth": 19, "norm": True}).require()
     drawing = parsed(dot(net))
     names = [o["name"] for o in drawing["objects"] if "nodes" not in o]

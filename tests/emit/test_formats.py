@@ -47,7 +47,7 @@ def run(*arguments: str):
 
 
 @pytest.mark.parametrize("name", formats.builtin())
-def test_a_format_is_documented_and_tried(name):
+def test_a_format_is_documented_and_works(name):
     module = importlib.import_module(f"netspec.emit.formats.{name}")
     assert module.__doc__
     assert isinstance(formats.find(name), Format)
@@ -57,7 +57,7 @@ def test_a_format_is_documented_and_tried(name):
     assert read(output)
 
 
-def test_help_offers_every_format():
+def test_help_lists_every_format():
     assert all(name in run("check", "--help").output for name in formats.builtin())
 
 
@@ -86,24 +86,24 @@ def test_an_installed_format_is_found(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("ending", PICTURES)
-def test_a_picture_format_is_tried(ending, graphviz):
+def test_a_picture_format_works(ending, graphviz):
     assert PICTURES[ending]("digraph { a }").startswith(TRIED_PICTURES[ending])
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_an_export_target_is_tried(name):
+def test_an_export_target_works(name):
     assert TRIED_TARGETS[name] in TARGETS[name](netspec.load("lenet").net)
     assert TARGETS[name].__doc__
 
 
 @pytest.mark.parametrize("name", LISTINGS)
-def test_a_zoo_listing_is_tried(name):
+def test_a_zoo_listing_works(name):
     assert LISTINGS[name].__doc__
     assert "138,357,544" in run("zoo", "vgg16", "--format", name).stdout.replace("138357544", "138,357,544")
 
 
 @pytest.mark.parametrize("name", CARD_FORMATS)
-def test_a_card_format_is_tried(name):
+def test_a_card_format_works(name):
     assert "IMAGENET1K_V1" in run("zoo", "show", "vgg16", "--format", name).stdout
 
 
@@ -140,7 +140,7 @@ def test_the_rows_add_up_to_the_totals(name):
     assert [c.strip() for c in head.strip("|").split("|")] == [*rows[0]][:-5]
 
 
-def test_input_shapes_stand_beside_output_shapes():
+def test_csv_has_input_and_output_shapes():
     rows = list(
         csv.DictReader(io.StringIO(run("check", "resnet18", "--format", "csv", "--depth", "2").stdout))
     )
@@ -154,7 +154,7 @@ def test_input_shapes_stand_beside_output_shapes():
     assert join["input"] == "64x56x56 64x56x56"
 
 
-def test_no_module_of_emit_aligns_by_itself():
+def test_emit_writes_tables_only_with_netspec_tables():
     """`netspec.tables` is the one writer of CSV."""
     package = SPECS.parent / "netspec" / "emit"
     for path in package.rglob("*.py"):

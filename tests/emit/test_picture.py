@@ -19,7 +19,7 @@ STARTS = {"net.svg": b"<?xml", "net.png": b"\x89PNG", "net.pdf": b"%PDF", "NET.S
 
 
 @pytest.mark.parametrize("name", ["net.dot", "net.gv", "a b.DOT"])
-def test_text_needs_no_program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dot_text_needs_no_graphviz(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     write_picture(TEXT, tmp_path / name)
     assert (tmp_path / name).read_text("utf-8") == TEXT
@@ -48,7 +48,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("name", "words"), REFUSED.items())
-def test_refusals(name: str, words: str, tmp_path: Path) -> None:
+def test_invalid_paths_are_rejected(name: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "folder.dot").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(PictureError, match=words) as error:
@@ -66,7 +66,7 @@ def test_without_graphviz_the_error_says_how_to_install_it(
         assert phrase in str(error.value)
 
 
-def test_what_graphviz_refuses_leaves_the_old_file(tmp_path: Path, graphviz: None) -> None:
+def test_a_failure_of_graphviz_leaves_the_old_file(tmp_path: Path, graphviz: None) -> None:
     (tmp_path / "net.svg").write_text("old")
     with pytest.raises(PictureError, match="Graphviz cannot draw this as svg"):
         write_picture("digraph {", tmp_path / "net.svg")
