@@ -164,7 +164,7 @@ def run_epochs(state: RunState) -> Run:
             break
         finish_epoch(state, score)
     finished = state.epoch == state.recipe.epochs
-    if finished and state.recipe.evaluate == "ten_crop" and not state.sees_whole_images:
+    if finished and state.recipe.evaluate == "ten_crop" and not state.uses_whole_images:
         score = score_view(state, "ten_crop")
         if score is not None:
             state.final, state.final_view = score, "ten crops"

@@ -91,7 +91,7 @@ def preflight_warnings(state: RunState) -> Iterator[str]:
         yield f"{images}: each step uses all of them, not {recipe.batch:,}"
     unused = [name for name in ("resize", "crop") if getattr(recipe, name)]
     unused += ["evaluate: ten_crop"] * (recipe.evaluate == "ten_crop")
-    if state.sees_whole_images and unused:
+    if state.uses_whole_images and unused:
         resized = f"images of {data.name} are resized to the network's input"
         yield f"{resized}: {' and '.join(unused)} ha{'s' if len(unused) == 1 else 've'} no effect"
     if recipe.val_share != Recipe().val_share and not _holds_out(data.name):

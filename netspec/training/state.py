@@ -93,7 +93,7 @@ class RunState:
         return self.average.module if self.average else self.module
 
     @property
-    def sees_whole_images(self) -> bool:
+    def uses_whole_images(self) -> bool:
         """Whether images are resized to the network's input, so that no crops are taken."""
         return isinstance(self.batches.preprocessing.resize, tuple)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from places import HERE
 from test_optimize import OTHERS, TORCHS
 from torch import nn
 
+from netspec.cli.results import eval_command, predict_command
+from netspec.cli.train import train_command
 from netspec.recipe import Recipe, read, write
 from netspec.recipe.devices import DEVICES
 from netspec.recipe.objective import LOSSES
@@ -107,3 +110,9 @@ def test_the_document_lists_every_member(registry):
     for name, part in registry.items():
         arguments = ", ".join(f"`{argument}`" for argument in parameters(part) if argument not in base)
         assert f"| `{name}` | {arguments} | {part.__doc__.strip().splitlines()[0]} |" in page
+
+
+@pytest.mark.parametrize("command", [train_command, eval_command, predict_command], ids=lambda c: c.name)
+def test_commands_name_every_device(command):
+    option = next(option for option in command.params if option.name == "device")
+    assert {"auto", *DEVICES} <= {*re.findall(r"\w+", option.help)}
