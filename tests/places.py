@@ -1,4 +1,4 @@
-"""Where the tests and the specs lie."""
+"""Paths of the tests and the specs."""
 
 from pathlib import Path
 

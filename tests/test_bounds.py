@@ -1,4 +1,4 @@
-"""Whatever a spec says, checking it ends within seconds, in a diagnostic."""
+"""The check of a hostile spec ends within seconds with a diagnostic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every diagnostic code: its example gives exactly it, its mend is without it, and it is documented."""
+"""Every diagnostic code is documented, with an example that gives it and a corrected one that does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents show is true: specs in them check, and the README's table is what `check` prints."""
+"""The documentation is correct: its specs have no errors, and the README's table is the output of `check`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_example_in_the_language_reference_has_no_errors():
 
 
 def test_the_card_in_the_documentation_equals_that_of_the_zoo(tmp_path):
-    """Some weights are left out there."""
+    """The documentation leaves out some weights."""
     shown = next(b for b in blocks(ROOT / "docs" / "zoo.md") if b.startswith("name"))
     (tmp_path / "card.yaml").write_text(shown, "utf-8")
     card, whole = zoo.read(tmp_path / "card.yaml"), zoo.card("resnet50")

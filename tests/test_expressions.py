@@ -1,4 +1,4 @@
-"""Expressions mean what they mean in Python; claims, expectations and settings are held against them."""
+"""Expressions have the values they have in Python; shape claims, expected totals and settings are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formatter: no meaning and no comment is lost, and what is formatted stays as it is."""
+"""The formatter preserves meaning and comments, and leaves formatted text unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a package of netspec holds, and what works where only a part of its dependencies is installed."""
+"""The contents of the package, and the commands that work with only some dependencies installed."""
 
 from __future__ import annotations
 

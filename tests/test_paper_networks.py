@@ -1,4 +1,4 @@
-"""Networks as their papers have them: published totals, and what no library computes the same way."""
+"""Networks as in their papers: published totals, and layers that no library implements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every torchvision classifier that has a spec: the same keys, starts, outputs, gradients and MACs."""
+"""Every spec of a torchvision classifier has the same keys, initial weights, outputs, gradients and MACs."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Pair:
     ours: nn.Module
     theirs: nn.Module
     redrawn: list[str]
-    """The tensors that start otherwise after the same seed."""
+    """The tensors whose initial values differ after the same seed."""
     astray: list[str]
-    """Those of them that start by another rule."""
+    """Those of them whose distribution differs too."""
 
     @property
     def meta(self) -> bool:

@@ -1,4 +1,4 @@
-"""Layer types from outside: their own torch source, and packages that offer them by entry points."""
+"""Layer types from plug-ins: their torch source, and the entry points that provide them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes: what reads well, and every fault of what does not."""
+"""Reading recipes: valid entries, and the faults of invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Specs are data from strangers: nothing in one becomes code or commands a terminal."""
+"""Untrusted specs: their text never becomes code or control sequences of a terminal."""
 
 from __future__ import annotations
 

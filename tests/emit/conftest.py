@@ -1,4 +1,4 @@
-"""What tests of drawings need: Graphviz, where it is installed."""
+"""Fixtures for tests of drawings, which use Graphviz if it is installed."""
 
 from __future__ import annotations
 

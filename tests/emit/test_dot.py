@@ -1,4 +1,4 @@
-"""Drawings: what becomes a box, an arrow and a frame, and that no text of a spec can break out."""
+"""Drawings: their boxes, arrows and frames, and the escaping of all text from a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing drawings: whole files or none, and plain words where it cannot be done."""
+"""Writing drawings atomically, and the errors if a drawing cannot be written."""
 
 from __future__ import annotations
 
