@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from lark import Token, Tree, UnexpectedInput
 
 from netspec.diagnostics import Diagnostic, Source
-from netspec.language.parser.grammar import ENDS, accepts, expected, grammar
+from netspec.language.parser.grammar import ENDS, accepts, choices, expected, grammar
 from netspec.language.parser.message import at, unexpected, until
 
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
@@ -27,6 +29,20 @@ BEGINNINGS = {
 """Terminals that begin a statement, or close the braces around one."""
 
 
+KEPT = 4
+"""How many marks of one depth are kept."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A state of the parser: the depth of brackets, its two stacks, and the offset that it has read up to."""
+
+    depth: int
+    states: list[Any]
+    values: list[Any]
+    begin: int
+
+
 class Reader:
     """Feeds tokens to the parser; after an error, skips the statement that it is in."""
 
@@ -37,6 +53,7 @@ class Reader:
         self.faults: list[Diagnostic] = []
         self.previous: Token | None = None
         self.tried = -1
+        self.marks: list[Mark] = []
         self.mark()
 
     def read(self) -> Tree[Token]:
@@ -83,44 +100,59 @@ class Reader:
         return True
 
     def mark(self) -> None:
-        """Save the parser's state where a statement can begin or has just ended."""
-        state = self.state.parser_state
-        if any(b.type != "LBRACE" for b in self.brackets):
-            return
-        if accepts(self.state, "BROKEN") or accepts(self.state, "_SEP"):
-            self.depth = len(self.brackets)
-            self.stacks = list(state.state_stack), list(state.value_stack)
-            self.begin = until(self.previous) if self.previous else 0
+        """Save the parser's state where, by its tables, a statement can begin or has just ended.
 
-    def restore(self, end: int) -> None:
-        """Go back to the saved state and add a `Broken` statement that extends to the offset `end`."""
+        The tables list terminals that the parser then refuses, so that the state before is kept too. Marks
+        deeper than this one are dropped.
+        """
+        state, depth = self.state.parser_state, len(self.brackets)
+        if any(b.type != "LBRACE" for b in self.brackets) or not choices(self.state) & {"BROKEN", "_SEP"}:
+            return
+        while self.marks and self.marks[-1].depth > depth:
+            self.marks.pop()
+        if len(self.marks) >= KEPT and self.marks[-KEPT].depth == depth:
+            del self.marks[-KEPT]
+        begin = until(self.previous) if self.previous else 0
+        self.marks.append(Mark(depth, list(state.state_stack), list(state.value_stack), begin))
+
+    def rewind(self) -> Mark:
+        """Return the last mark at which the parser really takes a statement; later ones are dropped."""
         state = self.state.parser_state
-        state.state_stack, state.value_stack = list(self.stacks[0]), list(self.stacks[1])
-        del self.brackets[self.depth :]
+        while True:
+            mark = self.marks[-1]
+            state.state_stack, state.value_stack = list(mark.states), list(mark.values)
+            if accepts(self.state, "BROKEN") or accepts(self.state, "_SEP"):
+                return mark
+            self.marks.pop()
+
+    def restore(self, mark: Mark, end: int) -> None:
+        """Go back to a mark and add a `Broken` statement that extends to the offset `end`."""
+        del self.brackets[mark.depth :]
         for type_ in ("_SEP", "BROKEN"):
             if accepts(self.state, type_):
-                self.previous = Token(type_, "", self.begin, end_pos=end if type_ == "BROKEN" else self.begin)
+                self.previous = Token(type_, "", mark.begin, end_pos=end if type_ == "BROKEN" else mark.begin)
                 self.state.feed_token(self.previous)
 
     def recover(self, position: int) -> int:
         """Skip the statement with the error at `position`; return the index of the token to go on with."""
-        resumed = self.resume(position)
+        mark = self.rewind()
+        resumed = self.resume(position, mark.depth)
         end = at(self.tokens[resumed]) if resumed < len(self.tokens) else len(self.source.text)
         self.tried = position
-        self.restore(end)
+        self.restore(mark, end)
         return resumed
 
-    def resume(self, position: int) -> int:
+    def resume(self, position: int, outer: int) -> int:
         """The index of the token that begins the next statement, or of the separator before it."""
         new_line = position > 0 and self.tokens[position - 1].type in ENDS
         if new_line and begins_statement(self.tokens, position) and self.tried != position:
             return position - 1
-        depth = len(self.brackets) - self.depth
+        depth = len(self.brackets) - outer
         for index in range(position, len(self.tokens)):
             kind = self.tokens[index].type
             if kind in ENDS and (depth <= 0 or begins_statement(self.tokens, index + 1)):
                 return index
-            if kind == "RBRACE" and depth <= 0 and self.depth and index > position:
+            if kind == "RBRACE" and depth <= 0 and outer and index > position:
                 return index
             depth += (kind in OPEN) - (kind in OPEN.values())
         return len(self.tokens)
@@ -133,13 +165,13 @@ class Reader:
             self.faults.append(
                 unexpected(self.source, expected(self.state), final, self.previous, self.brackets)
             )
-            self.restore(end)
+            self.restore(self.rewind(), end)
         while self.brackets:
             self.state.feed_token(Token("RBRACE", "}", end, end_pos=end))
             self.brackets.pop()
         if not self.accepts_end():
             self.faults.append(unexpected(self.source, expected(self.state), final, self.previous, []))
-            self.restore(end)
+            self.restore(self.rewind(), end)
         tree: Tree[Token] = self.state.feed_token(final)
         return tree
 
