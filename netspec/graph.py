@@ -45,6 +45,11 @@ class Node:
     receptive_field: tuple[Field, Field] = (Field(), Field())
     shares: int | None = None
     batched: bool = True
+    expressions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Arguments that depend on parameters of the block around the layer, as Python expressions.
+
+    A parameter's name is written with `_` before it.
+    """
 
     @property
     def label(self) -> str:
@@ -74,6 +79,12 @@ class Scope:
     block: str | None = None
     arguments: Mapping[str, object] = field(default_factory=dict)
     shares: str | None = None
+    expressions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Arguments of a block that depend on parameters of the block around it, as in `Node.expressions`."""
+    bindings: Mapping[str, tuple[str, object]] = field(default_factory=dict, compare=False, repr=False)
+    """The names that a block binds to such expressions, in order, with their values."""
+    defaults: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+    """The defaults of a block's parameters that are plain numbers, texts, or true or false."""
 
     def ids(self) -> Iterator[int]:
         """Yield the ids of all nodes in this scope and the scopes inside it."""

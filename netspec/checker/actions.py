@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from netspec.checker import symbolic
 from netspec.checker.arguments import build, match, unknown_op, values, word_fields
 from netspec.checker.context import BlockDefinition, Context, Made, Site, Value
 from netspec.checker.layers import Layers
@@ -12,7 +13,8 @@ from netspec.checker.naming import UNKNOWN, Entry, find
 from netspec.checker.scopes import Scopes, layer_path, refuse_depth
 from netspec.diagnostics import Span
 from netspec.language import ast as t
-from netspec.language.expressions import Fault, Unknown, evaluate
+from netspec.language.expressions import evaluate
+from netspec.language.names import Fault, Unknown
 from netspec.ops import OPS, Op
 
 
@@ -59,7 +61,7 @@ class Actions:
         naming, flow = self.scopes.open(site), site.input
         branches: list[tuple[int, Span]] = []
         self.run_body(action.body, replace(self.scopes.enter(site.ctx, naming), branches=branches), flow)
-        op = self.make(op_type, action, site.ctx)
+        op, _ = self.make(op_type, action, site.ctx)
         name = naming.pick(action.name, counted=False)
         first = site.span.first_line()
         value = self.layers.merge(op, naming.full(name), branches, flow or 0, first, site.ctx.calls)
@@ -77,11 +79,17 @@ class Actions:
         refuse_recursion(action.name, site)
         name = site.label or ctx.naming.pick(snake_case(action.name))
         ctx.naming.position += 1
-        arguments = call_arguments(definition, action, ctx)
+        arguments, symbols = call_arguments(definition, action, ctx)
         naming = ctx.naming.inner(name, numbered=False, block=action.name, arguments=arguments)
+        naming.symbols, naming.defaults = symbols, symbolic.defaults(definition.tree.parameters)
         ctx.naming.add(name, Entry(UNKNOWN, site.span, naming))
         names = self.scopes.names_for(definition.names, naming, flow)
+        naming.bindings = names.bindings
         names.values.update(arguments)
+        names.symbols = {name: f"_{name}" for name in arguments}
+        if "in_channels" not in arguments:
+            names.symbols["in"] = "in_channels"
+        names.block = True
         calls = (*ctx.calls, (action.span.text.partition("\n")[0], site.span))
         inner = Context(names, dict(definition.blocks), definition.defaults, naming, flow, calls)
         value = self.run_body(definition.tree.body, inner, flow)
@@ -103,11 +111,13 @@ class Actions:
                 inputs, named = tuple(self.scopes.resolve(p, ctx) for p in paths), True
                 keyed = tuple(a for a in action.arguments if a.name is not None)
                 action = replace(action, arguments=keyed)
-        op = self.make(op_type, action, ctx)
+        op, symbols = self.make(op_type, action, ctx)
         name = site.label or ctx.naming.pick(action.name)
         ctx.naming.position += 1
         known = [] if op.arity() == (0, 0) and not named else self.check_arity(op, inputs, site.span)
         value = self.layers.add(op, ctx.naming.full(name), known, site.span, ctx.calls)
+        if symbols and value != UNKNOWN:
+            self.layers.nodes[value] = replace(self.layers.nodes[value], expressions=symbols)
         ctx.naming.add(name, Entry(value, site.span))
         ctx.naming.children.append(value)
         return Made(value)
@@ -124,11 +134,12 @@ class Actions:
             )
         return [UNKNOWN if i is None else i for i in inputs]
 
-    def make(self, op: type[Op], action: t.Apply | t.Join, ctx: Context) -> Op:
-        """The op with its arguments and the defaults that hold here."""
+    def make(self, op: type[Op], action: t.Apply | t.Join, ctx: Context) -> tuple[Op, dict[str, str]]:
+        """The op with its arguments and the defaults that hold here, and its symbolic arguments."""
         matched = match(action.name, list(op.model_fields), action.arguments, action.span)
         given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names, word_fields(op))}
-        return build(op, given, action.span)
+        symbols = {name: g.symbol for name, g in given.items() if g.symbol} if ctx.calls else {}
+        return build(op, given, action.span), symbols
 
     # Shared layers
 
@@ -180,8 +191,10 @@ def refuse_recursion(name: str, site: Site) -> None:
     refuse_depth(site.ctx.naming, site.span)
 
 
-def call_arguments(definition: BlockDefinition, action: t.Apply, ctx: Context) -> dict[str, object]:
-    """The values of a block's parameters; a default can use the parameters before it."""
+def call_arguments(
+    definition: BlockDefinition, action: t.Apply, ctx: Context
+) -> tuple[dict[str, object], dict[str, str]]:
+    """The values of a block's parameters, and the symbolic ones; a default can use those before it."""
     parameters = definition.tree.parameters
     matched = match(action.name, [p.name for p in parameters], action.arguments, action.span)
     given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names)}
@@ -190,14 +203,21 @@ def call_arguments(definition: BlockDefinition, action: t.Apply, ctx: Context) -
         needs = " and ".join(f"`{n}`" for n in missing)
         raise Fault("missing-argument", f"block `{action.name}` needs a value for {needs}", action.span)
     names, result = definition.names.child(), dict[str, object]()
+    names.block = True
     for parameter in parameters:
-        if parameter.name in given:
-            value = given[parameter.name].value
+        name = parameter.name
+        if name in given:
+            value, symbol = given[name].value, given[name].symbol
         else:
             assert parameter.default is not None
-            value = evaluate(parameter.default, names)
-        result[parameter.name] = names.values[parameter.name] = value
-    return result
+            value, symbol = evaluate(parameter.default, names), symbolic.symbolic(parameter.default, names)
+        result[name] = names.values[name] = value
+        if symbol:
+            names.symbols[name] = symbol
+        elif type(value) in (bool, int, float, str):
+            names.symbols[name] = repr(value)
+    own = {name: text for name, text in names.symbols.items() if symbolic.PARAMETER.search(text)}
+    return result, own
 
 
 def snake_case(name: str) -> str:

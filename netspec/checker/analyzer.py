@@ -18,7 +18,8 @@ from netspec.checker.walk import mentioned, walk
 from netspec.diagnostics import Diagnostic, Source, Span, did_you_mean, in_order
 from netspec.graph import Net, Output
 from netspec.language import ast as t
-from netspec.language.expressions import Fault, Names, Unknown, evaluate
+from netspec.language.expressions import evaluate
+from netspec.language.names import Fault, Names, Unknown
 from netspec.language.values import spell
 from netspec.plugins import provider
 from netspec.shape import Shape

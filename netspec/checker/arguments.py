@@ -9,9 +9,11 @@ from typing import Any, Literal, get_origin
 
 from pydantic import ValidationError
 
+from netspec.checker.symbolic import symbolic
 from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
 from netspec.language import ast as t
-from netspec.language.expressions import Fault, Names, Unknown, evaluate
+from netspec.language.expressions import evaluate
+from netspec.language.names import Fault, Names, Unknown
 from netspec.language.values import Call, described, spell
 from netspec.ops import OPS, Op
 from netspec.ops.base import WrongType
@@ -44,6 +46,8 @@ class Given:
 
     value: object
     span: Span
+    symbol: str | None = None
+    """The Python expression for it, if it depends on parameters of the block around it."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
@@ -91,7 +95,8 @@ def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str]
     given, faults, unknown = {}, [], False
     for key, argument in matched.items():
         try:
-            given[key] = Given(evaluate(argument.value, names, words=key in words), argument.value.span)
+            value = evaluate(argument.value, names, words=key in words)
+            given[key] = Given(value, argument.value.span, symbolic(argument.value, names))
         except Fault as fault:
             faults.append(fault)
         except Unknown:

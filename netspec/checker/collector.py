@@ -9,7 +9,7 @@ from netspec.checker.arguments import Faults
 from netspec.checker.context import Context
 from netspec.diagnostics import Diagnostic, Label, Span
 from netspec.graph import Node
-from netspec.language.expressions import Exhausted, Fault, Unknown
+from netspec.language.names import Exhausted, Fault, Unknown
 
 MOST_STATEMENTS = 200_000
 MOST_LAYERS = 50_000

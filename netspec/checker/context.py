@@ -11,7 +11,7 @@ from netspec.checker.arguments import Given
 from netspec.checker.naming import Naming
 from netspec.diagnostics import Span
 from netspec.language import ast as t
-from netspec.language.expressions import Fault, Names
+from netspec.language.names import Fault, Names
 
 Value = int | None
 """The id of the node that gives a value; UNKNOWN after a fault, None before the first input."""

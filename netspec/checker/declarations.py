@@ -10,9 +10,11 @@ from netspec.checker.arguments import Faults, duplicates, match, unknown_op, val
 from netspec.checker.collector import Collector
 from netspec.checker.context import BlockDefinition, Context
 from netspec.checker.naming import Naming, parts_of
+from netspec.checker.symbolic import symbolic
 from netspec.diagnostics import Diagnostic, Label
 from netspec.language import ast as t
-from netspec.language.expressions import Fault, Names, Unknown, evaluate
+from netspec.language.expressions import evaluate
+from netspec.language.names import Fault, Names, Unknown
 from netspec.language.values import Rounded, described
 from netspec.ops import OPS, is_builtin
 
@@ -33,7 +35,8 @@ class Declarations:
         """Run a declaration that files taken with `use` can hold too."""
         match s:
             case t.Bind():
-                ctx.names.values[s.name] = evaluate(s.value, ctx.names)
+                value = evaluate(s.value, ctx.names)
+                ctx.names.bind(s.name, value, symbolic(s.value, ctx.names) if ctx.calls else None)
             case t.Default():
                 self.default(s, ctx)
             case t.Block():
@@ -79,7 +82,11 @@ class Declarations:
             labels = (Label(before.tree.span.first_line(), "first defined here"),)
             fault.diagnostic = replace(fault.diagnostic, labels=labels)
             raise fault
-        return BlockDefinition(s, ctx.names, ctx.blocks, dict(ctx.defaults))
+        defaults = {
+            op: {name: replace(given, symbol=None) for name, given in arguments.items()}
+            for op, arguments in ctx.defaults.items()
+        }  # a class cannot use the parameters of the class around its own
+        return BlockDefinition(s, ctx.names, ctx.blocks, defaults)
 
     def default(self, s: t.Default, ctx: Context) -> None:
         """Set defaults of an op's or a block's arguments until the braces around them close."""

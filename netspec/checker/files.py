@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from netspec.diagnostics import Diagnostic, Source, SpecError
 from netspec.language import ast as t
-from netspec.language.expressions import Fault
+from netspec.language.names import Fault
 from netspec.language.parser import parse
 from netspec.library import file_exists, inside, read, refusal
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from netspec.checker.naming import UNKNOWN, Entry, Naming
 from netspec.diagnostics import Label, Span
 from netspec.graph import Field, Node
-from netspec.language.expressions import Fault
+from netspec.language.names import Fault
 from netspec.ops import Input, Op, Tensor
 from netspec.ops.start import NEEDS_FANS, Weighted
 from netspec.shape import Shape, ShapeError

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
 from netspec.graph import Scope
 from netspec.language import ast as t
-from netspec.language.expressions import Fault, Names, Unknown, evaluate
+from netspec.language.expressions import evaluate
+from netspec.language.names import Fault, Names, Unknown
 
 UNKNOWN = -1
 """The id of a value that is unknown because of a fault, which was reported where it occurred."""
@@ -57,6 +59,10 @@ class Naming:
     children: list[Naming | int] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
     position: int = 0
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    """Of a block: the Python expressions of its arguments, as in `Scope.expressions`."""
+    bindings: Mapping[str, tuple[str, object]] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
 
     def full(self, name: str) -> str:
         """The dotted path of a name in this scope."""
@@ -111,7 +117,8 @@ class Naming:
         """The finished scope, without the scopes in it that hold no layers."""
         made = (c.scope() if isinstance(c, Naming) else c for c in self.children)
         children = tuple(c for c in made if not isinstance(c, Scope) or c.children)
-        return Scope(self.name, self.path, children, self.block, self.arguments, self.shares)
+        inside = (self.block, self.arguments, self.shares, self.symbols, self.bindings, self.defaults)
+        return Scope(self.name, self.path, children, *inside)
 
     def visible(self) -> Naming | None:
         """The scope around this one that references can also use; a block can use only its own."""

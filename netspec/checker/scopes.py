@@ -9,7 +9,7 @@ from netspec.checker.layers import Layers
 from netspec.checker.naming import UNKNOWN, Entry, Naming, find
 from netspec.diagnostics import Span
 from netspec.language import ast as t
-from netspec.language.expressions import Fault, Names, Unknown
+from netspec.language.names import Fault, Names, Unknown
 from netspec.shape import Shape
 
 DEEPEST = 120

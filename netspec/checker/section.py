@@ -9,7 +9,8 @@ from netspec import recipe
 from netspec.diagnostics import Diagnostic, Source, Span
 from netspec.graph import Setting
 from netspec.language import ast as t
-from netspec.language.expressions import Fault, Names, Unknown, evaluate
+from netspec.language.expressions import evaluate
+from netspec.language.names import Fault, Names, Unknown
 from netspec.language.parser import parse
 from netspec.language.values import spell
 from netspec.shape import Shape

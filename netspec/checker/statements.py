@@ -16,7 +16,8 @@ from netspec.checker.naming import UNKNOWN, Entry, label_text
 from netspec.checker.scopes import Scopes
 from netspec.diagnostics import Span
 from netspec.language import ast as t
-from netspec.language.expressions import Exhausted, Fault, Unknown, evaluate
+from netspec.language.expressions import evaluate
+from netspec.language.names import Exhausted, Fault, Unknown
 from netspec.language.values import described
 from netspec.shape import Shape
 
@@ -175,7 +176,8 @@ class Statements:
             if len(row) != len(s.names):
                 message = f"`for` has {len(s.names)} names, so each item must be a list of {len(s.names)}"
                 raise Fault("expression", message, s.span.first_line())
-            ctx.names.values.update(zip(s.names, row, strict=True))
+            for name, value in zip(s.names, row, strict=True):
+                ctx.names.bind(name, value)
             self.collector.count_step(s.span.first_line())
             flow = self.body(s.body, ctx, flow)
         return flow

@@ -3,66 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from netspec.diagnostics import Diagnostic, Span, did_you_mean
+from netspec.diagnostics import Span, did_you_mean
 from netspec.language import ast as t
 from netspec.language.functions import ARITHMETIC, COMPARISONS, FUNCTIONS, LONGEST
+from netspec.language.names import Budget, Fault, Names, Unknown
 from netspec.language.values import Call, described, kind_of
-from netspec.shape import ATTRIBUTES, Shape
+from netspec.shape import ATTRIBUTES
 
 LARGEST = 2**63
-
-
-class Fault(Exception):
-    """An error with its diagnostic, raised where it occurs and collected by the checker."""
-
-    def __init__(self, code: str, message: str, span: Span, help: str | None = None) -> None:
-        self.diagnostic = Diagnostic(code, message, span, help=help)
-        super().__init__(message)
-
-
-class Exhausted(Fault):
-    """The spec asks for more work than is allowed; checking stops."""
-
-
-class Unknown(Exception):
-    """A value depends on something that failed and was reported already."""
-
-
-MOST_WORK = 5_000_000
-
-
-@dataclass
-class Budget:
-    """The work that the expressions of a spec may still do, in items created or compared."""
-
-    left: int = MOST_WORK
-
-    def spend(self, items: int, span: Span) -> None:
-        """Count work; raises Exhausted if there is too much."""
-        self.left -= items
-        if self.left < 0:
-            raise Exhausted("too-large", f"the expressions compute more than {MOST_WORK:,} values", span)
-
-
-@dataclass
-class Names:
-    """The names in scope at an expression, and how to find the shapes of layers."""
-
-    values: dict[str, object] = field(default_factory=dict)
-    parent: Names | None = None
-    shape_of: Callable[[t.Expr], Shape | None] = lambda expr: None
-    budget: Budget = field(default_factory=Budget)
-
-    def child(self) -> Names:
-        return Names({}, self, self.shape_of, self.budget)
-
-    def find(self, name: str) -> Names | None:
-        return self if name in self.values else self.parent and self.parent.find(name)
-
-    def known(self) -> list[str]:
-        return [*self.values, *(self.parent.known() if self.parent else [])]
 
 
 def evaluate(expr: t.Expr, names: Names, words: bool = False) -> object:

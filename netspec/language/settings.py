@@ -6,7 +6,8 @@ import re
 
 from netspec.diagnostics import Diagnostic, Source
 from netspec.errors import SettingError
-from netspec.language.expressions import Fault, Names, evaluate
+from netspec.language.expressions import evaluate
+from netspec.language.names import Fault, Names
 from netspec.language.parser import parse_expression
 from netspec.language.values import Call, Rounded
 from netspec.shape import Shape

@@ -3,9 +3,16 @@ from torch import nn
 
 
 class ConvBN(nn.Module):
-    def __init__(self, in_channels, out, kernel, stride, padding):
+    def __init__(self, in_channels, out, kernel, stride=1, padding=0):
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out, kernel, stride=stride, padding=padding, bias=False)
+        self.conv = nn.Conv2d(
+            in_channels,
+            out,
+            kernel,
+            stride=stride,
+            padding=padding,
+            bias=False,
+        )
         self.bn = nn.BatchNorm2d(out, eps=0.001)
         self.relu = nn.ReLU(inplace=True)
 
@@ -18,18 +25,18 @@ class ConvBN(nn.Module):
 class Inception(nn.Module):
     def __init__(self, in_channels, c1, r3, c3, r5, c5, proj):
         super().__init__()
-        self.branch1 = ConvBN(in_channels, c1, 1, 1, 0)
+        self.branch1 = ConvBN(in_channels, c1, 1)
         self.branch2 = nn.Sequential(
-            ConvBN(in_channels, r3, 1, 1, 0),
-            ConvBN(r3, c3, 3, 1, 1),
+            ConvBN(in_channels, r3, 1),
+            ConvBN(r3, c3, 3, padding=1),
         )
         self.branch3 = nn.Sequential(
-            ConvBN(in_channels, r5, 1, 1, 0),
-            ConvBN(r5, c5, 3, 1, 1),
+            ConvBN(in_channels, r5, 1),
+            ConvBN(r5, c5, 3, padding=1),
         )
         self.branch4 = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1, ceil_mode=True),
-            ConvBN(in_channels, proj, 1, 1, 0),
+            ConvBN(in_channels, proj, 1),
         )
 
     def forward(self, x):
@@ -41,14 +48,14 @@ class Inception(nn.Module):
 
 
 class Aux(nn.Module):
-    def __init__(self, in_channels):
+    def __init__(self, in_channels, classes):
         super().__init__()
         self.adaptive_avgpool = nn.AdaptiveAvgPool2d(4)
-        self.conv = ConvBN(in_channels, 128, 1, 1, 0)
+        self.conv = ConvBN(in_channels, 128, 1)
         self.fc1 = nn.Linear(2048, 1024)
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(0.7)
-        self.fc2 = nn.Linear(1024, 1000)
+        self.fc2 = nn.Linear(1024, classes)
 
     def forward(self, x):
         x = self.adaptive_avgpool(x)
@@ -67,20 +74,20 @@ class GoogLeNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv1 = ConvBN(3, 64, 7, 2, 3)
+        self.conv1 = ConvBN(3, 64, 7, stride=2, padding=3)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.conv2 = ConvBN(64, 64, 1, 1, 0)
-        self.conv3 = ConvBN(64, 192, 3, 1, 1)
+        self.conv2 = ConvBN(64, 64, 1)
+        self.conv3 = ConvBN(64, 192, 3, padding=1)
         self.maxpool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32)
         self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64)
         self.maxpool3 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64)
-        self.aux1 = Aux(512)
+        self.aux1 = Aux(512, 1000)
         self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64)
         self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64)
         self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64)
-        self.aux2 = Aux(528)
+        self.aux2 = Aux(528, 1000)
         self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128)
         self.maxpool4 = nn.MaxPool2d(2, ceil_mode=True)
         self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128)

@@ -3,7 +3,7 @@ from torch import nn
 
 
 class Bottleneck(nn.Module):
-    def __init__(self, in_channels, width, stride):
+    def __init__(self, in_channels, width, stride=1):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -35,16 +35,16 @@ class Bottleneck(nn.Module):
 
 
 class Bottleneck_2(nn.Module):
-    def __init__(self, in_channels, width):
+    def __init__(self, in_channels, width, stride=1):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu_2 = nn.ReLU(inplace=True)
-        self.conv3 = nn.Conv2d(width, in_channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(in_channels)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
         self.relu_3 = nn.ReLU(inplace=True)
 
     def forward(self, x):
@@ -73,26 +73,20 @@ class ResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = nn.Sequential(
-            Bottleneck(64, 64, 1),
+            Bottleneck(64, 64),
             Bottleneck_2(256, 64),
             Bottleneck_2(256, 64),
         )
         self.layer2 = nn.Sequential(
-            Bottleneck(256, 128, 2),
-            Bottleneck_2(512, 128),
-            Bottleneck_2(512, 128),
-            Bottleneck_2(512, 128),
+            Bottleneck(256, 128, stride=2),
+            *(Bottleneck_2(512, 128) for _ in range(3)),
         )
         self.layer3 = nn.Sequential(
-            Bottleneck(512, 256, 2),
-            Bottleneck_2(1024, 256),
-            Bottleneck_2(1024, 256),
-            Bottleneck_2(1024, 256),
-            Bottleneck_2(1024, 256),
-            Bottleneck_2(1024, 256),
+            Bottleneck(512, 256, stride=2),
+            *(Bottleneck_2(1024, 256) for _ in range(5)),
         )
         self.layer4 = nn.Sequential(
-            Bottleneck(1024, 512, 2),
+            Bottleneck(1024, 512, stride=2),
             Bottleneck_2(2048, 512),
             Bottleneck_2(2048, 512),
         )

@@ -3,12 +3,12 @@ from torch import nn
 
 
 class Squeeze(nn.Module):
-    def __init__(self):
+    def __init__(self, in_channels, ratio=4):
         super().__init__()
         self.adaptive_avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc1 = nn.Conv2d(8, 2, 1)
+        self.fc1 = nn.Conv2d(in_channels, in_channels // ratio, 1)
         self.relu = nn.ReLU(inplace=True)
-        self.fc2 = nn.Conv2d(2, 8, 1)
+        self.fc2 = nn.Conv2d(in_channels // ratio, in_channels, 1)
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, x):
@@ -36,13 +36,13 @@ class SENet(nn.Module):
         self.conv = nn.Conv2d(8, 8, 3, padding=1)
         self.batchnorm = nn.BatchNorm2d(8)
         self.relu = nn.ReLU(inplace=True)
-        self.squeeze = Squeeze()
+        self.squeeze = Squeeze(8)
         self.param = nn.Parameter(torch.zeros(8, 1, 1))
         self.relu_2 = nn.ReLU(inplace=True)
         self.conv_2 = nn.Conv2d(8, 8, 3, padding=1)
         self.batchnorm_2 = nn.BatchNorm2d(8)
         self.relu_3 = nn.ReLU(inplace=True)
-        self.squeeze_2 = Squeeze()
+        self.squeeze_2 = Squeeze(8)
         self.param_2 = nn.Parameter(torch.zeros(8, 1, 1))
         self.relu_4 = nn.ReLU(inplace=True)
         self.register_buffer("shift", torch.zeros(8, 1, 1))

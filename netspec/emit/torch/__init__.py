@@ -6,6 +6,7 @@ from netspec.emit.torch.classes import Classes
 from netspec.emit.torch.foreign import foreign_source
 from netspec.emit.torch.helpers import needed
 from netspec.emit.torch.names import unique
+from netspec.emit.torch.style import statement
 from netspec.emit.torch.templates import Template
 from netspec.graph import Net
 
@@ -61,12 +62,13 @@ def write(template: Template, extra: list[str], docstring: str | None) -> str:
     if docstring:
         first, _, rest = docstring.partition("\n")
         lines += [f'    """{first}'] + [f"    {line}".rstrip() for line in rest.split("\n")] + ['    """', ""]
-    parameters = ", ".join(["self", *template.parameters])
-    init = [*template.init(), *extra]
-    lines += [f"    def __init__({parameters}):"]
-    lines += [f"        {line}" for text in init for line in text.split("\n")]
+    given = [f"{p}={template.defaults[p]}" if p in template.defaults else p for p in template.parameters]
+    lines += statement(f"def __init__({', '.join(['self', *given])}):", 4)
+    for text in [*template.init(), *extra]:
+        lines += statement(text, 8)
     if template.sequential:
         return "\n".join(lines)
     lines += ["", f"    def forward(self, {', '.join(template.inputs)}):"]
-    lines += [f"        {line}" for line in template.forward]
+    for text in template.forward:
+        lines += statement(text, 8)
     return "\n".join(lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Set
 
 from netspec.emit.torch.forward import forward
 from netspec.emit.torch.layout import Buffer, Call, Chain, Layout, Raw
-from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, member, unique
+from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, member, unique
 from netspec.emit.torch.start import Starts
+from netspec.emit.torch.symbols import MARK, Symbols, marked, parsed
 from netspec.emit.torch.templates import Instance, Slots, Template, solve
 from netspec.emit.torch.wiring import Wiring
 from netspec.graph import Net, Node, Scope
@@ -20,7 +22,8 @@ class Classes:
     """The classes of a network, each after the classes it uses."""
 
     def __init__(self, net: Net, name: str, reserved: Set[str] = frozenset()) -> None:
-        self.net, self.wiring, self.starts = net, Wiring(net), Starts(net)
+        self.net, self.symbols, self.starts = net, Symbols(net), Starts(net)
+        self.wiring = Wiring(net, self.symbols.op)
         self.templates: dict[str, Template] = {}
         self.name = name
         self.used = {name, *reserved}
@@ -38,12 +41,27 @@ class Classes:
         else:
             children = self.children(scope, slots)
         starts = list(self.started(scope, "self", sequential, slots))
-        io = self.wiring.interface(scope)
         inputs = self.inputs(scope)
-        body = forward(self.wiring, scope, inputs)
+        body = [
+            marked(line, lambda n: f"{MARK}{slots.number(n, 'size').place}{MARK}")
+            for line in forward(self.wiring, scope, inputs)
+        ]
+        owner = self.symbols.owners[scope.path]
+        made = Instance(
+            template=None,  # type: ignore[arg-type]  # set below
+            numbers=slots.numbers,
+            expressions=[],
+            inner=slots.inner,
+            values=self.symbols.values[owner.path],
+            arguments=self.symbols.arguments.get(scope.path),
+            defaults={identifier(n): v for n, v in scope.defaults.items()},
+            bindings=self.symbols.bindings.get(scope.path, {}),
+        )
+        made.expressions = [made.canonical(e) for e in slots.expressions]
         kinds = [type(n).__name__ for n in slots.numbers]
+        texts = [e and ast.unparse(e) for e in made.expressions]
         held = [i.template.name for i in slots.inner]
-        key = repr((scope.block or scope.name, children, starts, body, sequential, held, kinds))
+        key = repr((scope.block or scope.name, children, starts, body, sequential, held, kinds, texts))
         if key not in self.templates:
             name = (
                 self.name
@@ -54,8 +72,7 @@ class Classes:
             self.templates[key] = Template(
                 name, slots.hints, children, starts, body, [n for _, n in inputs], sequential
             )
-        channels = self.net.nodes[io.inputs[0]].shape.channels if io.inputs else 0
-        made = Instance(self.templates[key], slots.numbers, slots.inner, scope.arguments, channels)
+        made.template = self.templates[key]
         self.templates[key].instances.append(made)
         return made
 
@@ -117,16 +134,18 @@ class Classes:
     def leaf(self, node: Node, slots: Slots) -> Layout:
         if node.op.kind != "tensor":
             return self.code(node, slots, node.label)
+        (tensor,) = self.symbols.op(node).tensors(*self.symbols.shapes(self.owner(node), node))
         sizes = tuple(
             slots.number(n, f"{node.label}_{'channels' if k == 0 else 'size'}")
-            for k, n in enumerate(node.tensors[0].shape)
+            for k, n in enumerate(tensor.shape)
         )
         zeros = Call("torch.zeros", sizes, ())
         return Call("nn.Parameter", (zeros,), ()) if node.op.keyword == "param" else Buffer(node.label, zeros)
 
     def code(self, node: Node, slots: Slots, label: str) -> Call:
         """Lay out a layer's module, with placeholders for its numbers; `write` omits default options."""
-        made = node.op.torch_module(*self.net.shapes(node))
+        owner = self.owner(node)
+        made = self.symbols.op(node).torch_module(*self.symbols.shapes(owner, node))
         assert made is not None
         options = dict(made.options)
         if isinstance(node.op, Activation) and node.op.in_place:
@@ -137,8 +156,21 @@ class Classes:
         label = node.op.keyword if label.isdigit() else label
         words = [hints[k] if k < len(hints) else "size" for k in range(len(made.args))]
         args = [slots.number(arg, f"{label}_{word}") for arg, word in zip(made.args, words, strict=True)]
-        given = [(key, slots.number(o.value, f"{label}_{key}"), o.default) for key, o in options.items()]
+        given = [
+            (key, slots.number(o.value, f"{label}_{key}", self.option(node, key, o)), o.default)
+            for key, o in options.items()
+        ]
         return Call(made.function, tuple(args), tuple(given))
+
+    def owner(self, node: Node) -> Scope:
+        """Return the innermost block around a layer, or the network."""
+        return self.symbols.owners[node.name.rpartition(".")[0]]
+
+    def option(self, node: Node, key: str, option: Option) -> ast.expr | None:
+        """Return the expression of an option that is no number, such as `bias`, if the spec has one."""
+        if key in node.expressions and getattr(node.op, key, None) == option.value:
+            return parsed(node.expressions[key])
+        return None
 
     def may_overwrite(self, node: Node) -> bool:
         """Whether an activation may overwrite its input, which then no other layer and no gradient needs."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from netspec.emit.torch.style import repeated
 from netspec.language.values import python
 
 
@@ -74,10 +75,8 @@ def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
             args += [f"{key}={text}" for key, text, default in options if text != python(default)]
             return f"{layout.function}({', '.join(args)})"
         case Chain():
-            texts = [
-                (name, write(part, numbers, inner).replace("\n", "\n    ")) for name, part in layout.parts
-            ]
+            texts = [(name, write(part, numbers, inner)) for name, part in layout.parts]
             if [name for name, _ in texts] == [str(k) for k in range(len(texts))]:
-                return "nn.Sequential(\n" + "".join(f"    {text},\n" for _, text in texts) + ")"
-            pairs = "".join(f"    ({python(name)}, {text}),\n" for name, text in texts)
-            return f"nn.Sequential(OrderedDict([\n{pairs}]))"
+                return f"nn.Sequential({', '.join(repeated([text for _, text in texts]))},)"
+            pairs = ", ".join(f"({python(name)}, {text})" for name, text in texts)
+            return f"nn.Sequential(OrderedDict([{pairs},]))"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netspec.emit.torch import symbols
 from netspec.emit.torch.layout import Inner, Layout, Number, write
 from netspec.emit.torch.names import identifier, plain, unique
+from netspec.emit.torch.style import repeated
+from netspec.emit.torch.symbols import FREE, IN_CHANNELS, MARK, literal, names_in, replaced
 from netspec.language.values import python
 
 Column = tuple[object, ...]
@@ -15,14 +20,44 @@ Column = tuple[object, ...]
 
 @dataclass
 class Instance:
-    """One instance of a class: its numbers, its nested instances, and its block's arguments in the spec."""
+    """One instance of a class: its numbers with their expressions, and its nested instances.
+
+    `values` are the values of the names in its expressions, and `arguments` the expressions of a block's
+    parameters in terms of the block around it; a group of layers has the names of its block.
+    """
 
     template: Template
     numbers: list[object]
+    expressions: list[ast.expr | None]
     inner: list[Instance]
-    arguments: Mapping[str, object]
-    in_channels: int
+    values: Mapping[str, object]
+    arguments: Mapping[str, ast.expr] | None
+    defaults: Mapping[str, object]
+    bindings: Mapping[str, ast.expr] = field(default_factory=dict)
+    """The names that a block binds, with their expressions."""
+    free: dict[str, str] = field(default_factory=dict)
+    """Names of this instance's free numbers, in the order in which the class uses them."""
     parameters: dict[str, object] = field(default_factory=dict)
+
+    def canonical(self, expression: ast.expr | None) -> ast.expr | None:
+        """Number the free names of an expression, so that all instances of a class write it alike."""
+        if expression is None:
+            return None
+        for name in names_in(expression):
+            if name.startswith(FREE):
+                self.free.setdefault(name, f"{FREE}{len(self.free)}")
+        return replaced(expression, {name: ast.Name(short) for name, short in self.free.items()})
+
+    def outside(self, name: str) -> ast.expr | None:
+        """Return the expression of one of this instance's names in terms of the class around it, if any."""
+        original = next((o for o, short in self.free.items() if short == name), name)
+        if original not in self.values:
+            return None
+        return ast.Name(original) if self.arguments is None else self.arguments[original]
+
+    def value(self, name: str) -> object:
+        """Return the value of a name, free or a parameter's."""
+        return self.values[next((o for o, short in self.free.items() if short == name), name)]
 
 
 @dataclass
@@ -38,7 +73,13 @@ class Template:
     sequential: bool
     """Whether the class derives from nn.Sequential, so that it needs no forward."""
     instances: list[Instance] = field(default_factory=list)
-    parameters: list[str] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    """The parameters of `__init__`, each with the name that it stands for in expressions."""
+    defaults: dict[str, str] = field(default_factory=dict)
+    bindings: dict[str, str] = field(default_factory=dict)
+    """Local variables of `__init__`, with their expressions."""
+    attributes: dict[str, str] = field(default_factory=dict)
+    """Attributes that `forward` uses, with their expressions."""
     numbers: list[str] = field(default_factory=list)
     inner: list[str] = field(default_factory=list)
 
@@ -46,10 +87,12 @@ class Template:
         """Write the lines of `__init__` that create the children and initialize their weights."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
         starts = [write(layout, self.numbers, self.inner) for layout in self.starts]
+        bound = [f"{name} = {text}" for name, text in self.bindings.items()]
         if self.sequential:
-            inside = "".join("    " + text.replace("\n", "\n    ") + ",\n" for _, text in texts)
-            return [f"super().__init__(\n{inside})", *starts]
-        return ["super().__init__()", *(assign(name, text) for name, text in texts), *starts]
+            inside = ", ".join(repeated([text for _, text in texts]))
+            return [*bound, f"super().__init__({inside},)", *starts]
+        bound += ["super().__init__()", *(f"self.{name} = {text}" for name, text in self.attributes.items())]
+        return [*bound, *(assign(name, text) for name, text in texts), *starts]
 
 
 class Slots:
@@ -57,11 +100,13 @@ class Slots:
 
     def __init__(self) -> None:
         self.numbers: list[object] = []
+        self.expressions: list[ast.expr | None] = []
         self.hints: list[str] = []
         self.inner: list[Instance] = []
 
-    def number(self, value: object, hint: str) -> Number:
-        self.numbers.append(value)
+    def number(self, value: object, hint: str, expression: ast.expr | None = None) -> Number:
+        self.numbers.append(plain_value(value))
+        self.expressions.append(value.expression if isinstance(value, symbols.Number) else expression)
         self.hints.append(hint)
         return Number(len(self.numbers) - 1)
 
@@ -80,54 +125,139 @@ def assign(name: str, text: str) -> str:
     return f"self.{register}({python(name)}, {text})"
 
 
+def plain_value(value: object) -> object:
+    """Return a value without expressions."""
+    if isinstance(value, symbols.Number):
+        return symbols.plain(value)
+    return tuple(map(plain_value, value)) if isinstance(value, tuple) else value
+
+
 def solve(template: Template) -> None:
-    """Choose the parameters of a class, named after the parameters of its block where the values agree."""
-    instances = template.instances
-    known: dict[str, Column] = {"in_channels": tuple(i.in_channels for i in instances)}
-    for name in instances[0].arguments:
-        values = tuple(i.arguments.get(name) for i in instances)
-        if all(isinstance(v, int | float | tuple) for v in values) and name != "in_channels":
-            known[identifier(name)] = values
-    parameters: dict[str, Column] = {}
+    """Choose the parameters of a class, and write its numbers and nested calls in terms of them."""
+    Solver(template).run()
 
-    def text(column: Column, hint: str) -> str:
-        if all(v == column[0] and type(v) is type(column[0]) for v in column):
+
+class Solver:
+    """Writes the numbers of one class.
+
+    A number is written as the spec derives it from the parameters of its block. A number that follows from no
+    parameter is a literal if all instances have the same, and else becomes a parameter of its own.
+    """
+
+    def __init__(self, template: Template) -> None:
+        self.template, self.instances = template, template.instances
+        self.parameters: dict[str, str] = {}
+        """Names in expressions, with the parameters of `__init__` that stand for them."""
+        self.columns: dict[str, Column] = {}
+        """The values of each parameter."""
+        self.hints: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Solve the class."""
+        template, instances = self.template, self.instances
+        for expression, hint in zip(instances[0].expressions, template.hints, strict=True):
+            if isinstance(expression, ast.Name) and expression.id.startswith(FREE):
+                self.hints.setdefault(expression.id, hint)
+        for place, hint in enumerate(template.hints):
+            column = tuple(i.numbers[place] for i in instances)
+            template.numbers.append(self.text(column, hint, instances[0].expressions[place]))
+        for place, child in enumerate(instances[0].inner):
+            template.inner.append(self.call(place, child))
+        template.forward = [self.line(line) for line in template.forward]
+        self.order()
+
+    def line(self, line: str) -> str:
+        """Write a line of forward: its numbers as literals, or as attributes set in `__init__`."""
+
+        def write(match: re.Match[str]) -> str:
+            text = self.template.numbers[int(match[1])]
+            if text.isdigit():
+                return text
+            attributes = self.template.attributes
+            known = next((name for name, other in attributes.items() if other == text), None)
+            name = known or unique("size", [*attributes, *(name for name, _ in self.template.children)])
+            attributes[name] = text
+            return f"{MARK}self.{name}{MARK}"
+
+        line = re.sub(rf"{MARK}(\d+){MARK}", write, line)
+        return line.replace(f":{MARK}", f": {MARK}").replace(f"{MARK}:", f"{MARK} :").replace(MARK, "")
+
+    def text(self, column: Column, hint: str, expression: ast.expr | None) -> str:
+        """Write one number, given its values and its expression if it has one."""
+        if expression is None:
+            if constant(column):
+                return python(column[0])
+            return self.parameter(f"value {hint} {len(self.parameters)}", column, hint)
+        replacements: dict[str, ast.expr] = {}
+        varying = False
+        for name in names_in(expression):
+            values = tuple(i.value(name) for i in self.instances)
+            if name in self.instances[0].bindings:
+                self.bind(name)
+                varying = True
+            elif name.startswith(FREE) and constant(values):
+                replacements[name] = literal(values[0])
+            else:
+                varying = True
+                replacements[name] = ast.Name(self.parameter(name, values, self.hints.get(name, hint)))
+        if not varying and constant(column):
             return python(column[0])
-        for name, words in expressions(column, known):
-            parameters[name] = known[name]
-            return words
-        name = next((n for n, c in parameters.items() if c == column), None) or unique(
-            hint, [*parameters, *known]
-        )
-        parameters[name] = column
-        return name
+        return ast.unparse(replaced(expression, replacements))
 
-    columns = list(zip(*(i.numbers for i in instances), strict=True))
-    template.numbers = [text(c, identifier(h)) for c, h in zip(columns, template.hints, strict=True)]
-    for place, child in enumerate(instances[0].inner):
-        arguments = [
-            text(tuple(i.inner[place].parameters[p] for i in instances), p) for p in child.template.parameters
-        ]
-        template.inner.append(f"{child.template.name}({', '.join(arguments)})")
-    order = [*(n for n in known if n in parameters), *(n for n in parameters if n not in known)]
-    template.parameters = order
-    for k, made in enumerate(instances):
-        made.parameters = {name: parameters[name][k] for name in order}
+    def bind(self, name: str) -> None:
+        """Write a local variable, after those that it uses."""
+        if name not in self.template.bindings:
+            expressions = [i.canonical(i.bindings[name]) for i in self.instances]
+            column = tuple(i.value(name) for i in self.instances)
+            text = self.text(column, name, expressions[0])
+            self.template.bindings[name] = text
+
+    def parameter(self, name: str, column: Column, hint: str) -> str:
+        """Return the parameter for a name, added where it is new."""
+        if name not in self.parameters:
+            own = name if name.isidentifier() and not name.startswith(FREE) else None
+            taken = [*self.columns, *(n for n in self.instances[0].values if not n.startswith(FREE))]
+            self.parameters[name] = own or unique(identifier(hint), taken)
+            self.columns[self.parameters[name]] = column
+        return self.parameters[name]
+
+    def call(self, place: int, child: Instance) -> str:
+        """Write the call of a nested class."""
+        arguments = []
+        for parameter, name in child.template.parameters.items():
+            column = tuple(i.inner[place].parameters[parameter] for i in self.instances)
+            written = [i.canonical(i.inner[place].outside(name)) for i in self.instances]
+            alike = len({w and ast.unparse(w) for w in written}) == 1
+            text = self.text(column, parameter, written[0] if alike else None)
+            default = child.template.defaults.get(parameter)
+            if name == IN_CHANNELS or name in required(child):
+                arguments.append(text)
+            elif text != default:
+                arguments.append(f"{parameter}={text}")
+        return f"{child.template.name}({', '.join(arguments)})"
+
+    def order(self) -> None:
+        """Order the parameters: the input's channels, the block's own, others, and those with defaults."""
+        first = self.instances[0]
+        names = {parameter: name for name, parameter in self.parameters.items()}
+        defaults = {
+            p: python(first.defaults[n])
+            for p, n in names.items()
+            if n in first.defaults and all(i.defaults.get(n) == first.defaults[n] for i in self.instances)
+        }
+        ranks = {name: rank for rank, name in enumerate(dict.fromkeys([IN_CHANNELS, *first.values]))}
+        ordered = sorted(names, key=lambda p: (p in defaults, ranks.get(names[p], len(ranks))))
+        self.template.parameters = {p: names[p] for p in ordered}
+        self.template.defaults = defaults
+        for k, instance in enumerate(self.instances):
+            instance.parameters = {p: self.columns[p][k] for p in ordered}
 
 
-def expressions(column: Column, known: Mapping[str, Column]) -> list[tuple[str, str]]:
-    """Return the known parameters that yield a column, each with its expression: `n`, `4 * n` or `n // 4`."""
-    found = [(name, name) for name, values in known.items() if values == column]
-    whole = [c for c in column if isinstance(c, int) and not isinstance(c, bool)]
-    if found or len(whole) != len(column):
-        return found
-    for name, values in known.items():
-        if not all(isinstance(v, int) and v > 0 for v in values):
-            continue
-        pairs = [(c, v) for c, v in zip(whole, values, strict=True) if isinstance(v, int)]
-        factor, part = pairs[0][0] // pairs[0][1], pairs[0][1] // max(pairs[0][0], 1)
-        if factor > 1 and all(c == factor * v for c, v in pairs):
-            found.append((name, f"{factor} * {name}"))
-        elif part > 1 and all(c == v // part for c, v in pairs):
-            found.append((name, f"{name} // {part}"))
-    return found
+def required(child: Instance) -> list[str]:
+    """Return a block's parameters that have no default, which calls give by position."""
+    return [n for n in child.values if not n.startswith(FREE) and n not in child.defaults]
+
+
+def constant(column: Column) -> bool:
+    """Whether all instances have the same value."""
+    return all(v == column[0] and type(v) is type(column[0]) for v in column)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from netspec.emit.torch.names import TENSORS, member, own_child
 from netspec.graph import Net, Node, Scope
+from netspec.ops import Op
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Interface:
 class Wiring:
     """The consumers of each value, the aliases that identity layers create, and the inputs of each scope."""
 
-    def __init__(self, net: Net) -> None:
-        self.net = net
+    def __init__(self, net: Net, op: Callable[[Node], Op] = lambda node: node.op) -> None:
+        self.net, self.op = net, op
         self.alias = {n.id: n.id for n in net.nodes}
         for n in net.nodes:
             if n.op.keyword == "identity":
@@ -141,7 +142,7 @@ class Wiring:
                 holes, inputs = self.stretched(inputs)
             else:
                 holes = ["{}"] * len(inputs)
-            written = node.op.torch_expr(*holes)
+            written = self.op(node).torch_expr(*holes)
             call, late = (
                 written or node.op.torch_call(module, *shapes),
                 child in self.training_only and not inner,

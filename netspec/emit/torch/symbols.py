@@ -1,0 +1,276 @@
+"""The numbers of generated classes as Python expressions in their parameters, derived from the spec's own."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from netspec.emit.torch.names import identifier
+from netspec.graph import Net, Node, Scope
+from netspec.ops import Op
+from netspec.shape import Grid, Shape, ShapeError
+
+IN_CHANNELS = "in_channels"
+"""The parameter of a class for the channels of its input."""
+FREE = "free__"
+"""The beginning of the names of numbers that follow from no parameter."""
+
+
+MARK = "\x01"
+
+
+class Number:
+    """A number together with the expression that yields it, which arithmetic extends."""
+
+    expression: ast.expr
+
+    def __format__(self, spec: str) -> str:
+        """Mark the number in the text of an expression, so that a class can write it anew."""
+        text = ast.unparse(self.expression).encode().hex()
+        return format(plain(self), spec) if spec else f"{MARK}{plain(self)}_{text}{MARK}"
+
+    def __add__(self, other: Any) -> Any:
+        return combine(operator.add, ast.Add(), self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return combine(operator.add, ast.Add(), other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return combine(operator.sub, ast.Sub(), self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return combine(operator.mul, ast.Mult(), self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return combine(operator.mul, ast.Mult(), other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return combine(operator.floordiv, ast.FloorDiv(), self, other)
+
+
+class Whole(Number, int):
+    """A whole number with its expression."""
+
+
+class Real(Number, float):
+    """A floating-point number with its expression."""
+
+
+def symbol(value: object, expression: ast.expr) -> Any:
+    """Attach an expression to a number, or to each side of a size; other values stay as they are."""
+    if isinstance(value, tuple):
+        sides = expression.elts if isinstance(expression, ast.Tuple) else [expression] * len(value)
+        if len(sides) != len(value) or (len(set(value)) > 1 and not isinstance(expression, ast.Tuple)):
+            return value
+        made = tuple(map(symbol, value, sides))
+        return made if isinstance(expression, ast.Tuple) else (made[0],) * len(made)
+    number: Whole | Real
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = Whole(value)
+    elif isinstance(value, float):
+        number = Real(value)
+    else:
+        return value
+    number.expression = expression
+    return number
+
+
+def combine(function: Callable[[Any, Any], Any], sign: ast.operator, left: Any, right: Any) -> Any:
+    """Calculate with numbers, and keep the expression; neutral elements are left out of it."""
+    if not isinstance(left, int | float) or not isinstance(right, int | float):
+        return NotImplemented
+    value = function(plain(left), plain(right))
+    neutral = 0 if isinstance(sign, ast.Add | ast.Sub) else 1
+    if not isinstance(right, Number) and right == neutral:
+        return symbol(value, expression_of(left))
+    if not isinstance(left, Number) and left == neutral and isinstance(sign, ast.Add | ast.Mult):
+        return symbol(value, expression_of(right))
+    return symbol(value, ast.BinOp(expression_of(left), sign, expression_of(right)))
+
+
+def plain(number: Any) -> Any:
+    """Return a number without its expression."""
+    return int(number) if isinstance(number, int) and not isinstance(number, bool) else number
+
+
+def expression_of(number: object) -> ast.expr:
+    """Return the expression of a number: its own, or the literal."""
+    return number.expression if isinstance(number, Number) else literal(number)
+
+
+def names_in(expression: ast.expr) -> list[str]:
+    """Return the names of values in an expression, in order, each once."""
+    functions = {id(n.func) for n in ast.walk(expression) if isinstance(n, ast.Call)}
+    nodes = (n for n in ast.walk(expression) if isinstance(n, ast.Name) and id(n) not in functions)
+    return list(dict.fromkeys(n.id for n in nodes))
+
+
+class Replace(ast.NodeTransformer):
+    """Replaces names by expressions."""
+
+    def __init__(self, replacements: Mapping[str, ast.expr]) -> None:
+        self.replacements = replacements
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.replacements.get(node.id, node)
+
+
+def replaced(expression: ast.expr, replacements: Mapping[str, ast.expr]) -> ast.expr:
+    """Return an expression with some names replaced."""
+    made: ast.expr = Replace(replacements).visit(ast.parse(ast.unparse(expression), mode="eval").body)
+    return made
+
+
+def marked(text: str, write: Callable[[Whole], str]) -> str:
+    """Replace the marked numbers in a text."""
+
+    def replace(match: re.Match[str]) -> str:
+        expression = ast.parse(bytes.fromhex(match[2]).decode(), mode="eval").body
+        return write(symbol(int(match[1]), expression))
+
+    return re.sub(rf"{MARK}(-?\d+)_([0-9a-f]*){MARK}", replace, text)
+
+
+def free(path: str, field: str) -> str:
+    """Name a number that does not follow from a parameter of its block; a class gives it its final name."""
+    return f"{FREE}{path.encode().hex()}_{field}"
+
+
+class Symbols:
+    """The shapes and layers of a network with symbolic numbers, by the block that owns them.
+
+    The owner of a layer is the innermost block around it, or the network. Inside a block, expressions use the
+    block's parameters, `in_channels`, and free names for numbers that do not follow from them; `values` holds
+    the values of all these names by the path of the owner.
+    """
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.owners: dict[str, Scope] = {}
+        self.values: dict[str, dict[str, object]] = {}
+        self.arguments: dict[str, dict[str, ast.expr]] = {}
+        """For each block's path: the expressions of its parameters, in terms of the owner around it."""
+        self.bindings: dict[str, dict[str, ast.expr]] = {}
+        """For each block's path: the names that the block binds, with their expressions."""
+        self._shapes: dict[tuple[str, int], Shape] = {}
+        self._ops: dict[int, Op] = {}
+        self._users: dict[int, set[int]] = {}
+        for node in net.nodes:
+            for i in node.inputs:
+                self._users.setdefault(i, set()).add(node.id)
+        self._returned = {output.node for output in net.outputs}
+        self.owners[net.root.path] = net.root
+        self.values[net.root.path] = {}
+        self._visit(net.root, net.root)
+
+    def op(self, node: Node) -> Op:
+        """Return a layer's op with symbolic arguments."""
+        return self._ops.get(node.id, node.op)
+
+    def shape(self, owner: Scope, value: int) -> Shape:
+        """Return the shape of a value, in terms of a block's parameters."""
+        return self._shapes.get((owner.path, value), self.net.nodes[value].shape)
+
+    def shapes(self, owner: Scope, node: Node) -> tuple[Shape, ...]:
+        """Return the shapes of a layer's inputs, in terms of a block's parameters."""
+        return tuple(self.shape(owner, i) for i in node.inputs)
+
+    def _visit(self, scope: Scope, owner: Scope) -> None:
+        for child in scope.children:
+            if isinstance(child, Scope) and child.block:
+                self._block(child, owner)
+            elif isinstance(child, Scope):
+                self.owners[child.path] = owner
+                self._visit(child, owner)
+            else:
+                self._node(self.net.nodes[child], owner)
+
+    def _node(self, node: Node, owner: Scope) -> None:
+        """Make the arguments of a layer symbolic, and infer its output's shape from them."""
+        if node.op.kind == "input":
+            return
+        path = node.name[len(owner.path) :]
+        fields: dict[str, Any] = {}
+        for name in type(node.op).model_fields:
+            value = getattr(node.op, name)
+            if name in node.expressions:
+                fields[name] = symbol(value, parsed(node.expressions[name]))
+            else:
+                fields[name] = self._free(value, free(path, name), self.values[owner.path])
+        self._ops[node.id] = op = node.op.model_copy(update=fields)
+        try:
+            shape = op.infer(*self.shapes(owner, node))
+        except (ShapeError, TypeError):
+            return
+        if shape == node.shape and type(shape) is type(node.shape):
+            self._shapes[owner.path, node.id] = shape
+
+    def _free(self, value: object, name: str, values: dict[str, object]) -> Any:
+        """Give an argument a free name, or one for each side of a size whose sides differ."""
+        if isinstance(value, tuple) and len(set(value)) > 1:
+            return tuple(self._free(v, f"{name}_{k}", values) for k, v in enumerate(value))
+        values[name] = value[0] if isinstance(value, tuple) and value else value
+        return symbol(value, ast.Name(name))
+
+    def _block(self, scope: Scope, owner: Scope) -> None:
+        """Visit a block, and translate the shapes of its outputs into terms of the owner around it."""
+        self.owners[scope.path] = scope
+        inside = set(scope.ids())
+        inputs = list(
+            dict.fromkeys(i for n in scope.ids() for i in self.net.nodes[n].inputs if i not in inside)
+        )
+        values: dict[str, object] = {identifier(n): v for n, v in scope.arguments.items()}
+        arguments = {
+            identifier(n): parsed(scope.expressions[n]) if n in scope.expressions else literal(v)
+            for n, v in scope.arguments.items()
+        }
+        if inputs and IN_CHANNELS not in values:
+            outer = self.shape(owner, inputs[0])
+            sizes = list(self.net.nodes[inputs[0]].shape)
+            place = 2 if isinstance(outer, Grid) else 0 if len(outer) == 3 else len(outer) - 1
+            arguments[IN_CHANNELS] = expression_of(outer[place])
+            values[IN_CHANNELS] = sizes[place]
+            sizes[place] = symbol(sizes[place], ast.Name(IN_CHANNELS))
+            self._shapes[scope.path, inputs[0]] = type(outer)(sizes)
+        for name, (text, value) in scope.bindings.items():
+            values[identifier(name)] = value
+            self.bindings.setdefault(scope.path, {})[identifier(name)] = parsed(text)
+            arguments[identifier(name)] = replaced(parsed(text), arguments)
+        self.values[scope.path], self.arguments[scope.path] = values, arguments
+        self._visit(scope, scope)
+        path = scope.path[len(owner.path) :]
+        for name, value in self.values[scope.path].items():
+            if name not in arguments:
+                arguments[name] = ast.Name(free(path, name))
+                self.values[owner.path][free(path, name)] = value
+        for i in self._outputs(scope, inside):
+            self._shapes[owner.path, i] = type(self.net.nodes[i].shape)(
+                symbol(plain(n), replaced(n.expression, arguments)) if isinstance(n, Number) else n
+                for n in self.shape(scope, i)
+            )
+
+    def _outputs(self, scope: Scope, inside: set[int]) -> Iterator[int]:
+        """Yield the values of a scope that are used outside it."""
+        for i in inside:
+            if i in self._returned or not self._users.get(i, set()) <= inside:
+                yield i
+
+
+def parsed(text: str) -> ast.expr:
+    """Parse the expression of an argument, and make its names valid Python.
+
+    The checker writes a parameter's name with `_` before it, so that no name is a keyword of Python.
+    """
+    tree = ast.parse(text, mode="eval").body
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id.startswith("_"):
+            node.id = identifier(node.id[1:])
+    return tree
+
+
+def literal(value: object) -> ast.expr:
+    """Return the expression of a plain value."""
+    return ast.parse(repr(value), mode="eval").body
