@@ -28,7 +28,7 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
 from netspec import Network, load
-from netspec.build.device import keep_memory
+from netspec.build import keep_memory
 from netspec.checker import check_file
 from netspec.datasets.registry import open_data
 from netspec.evaluation.run import Run

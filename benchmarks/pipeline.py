@@ -36,8 +36,7 @@ from netspec.datasets.prepare import prepare
 from netspec.datasets.registry import open_data
 from netspec.recipe import Recipe
 from netspec.recipe.images import Flip, ImageNet
-from netspec.transforms.decode import BadImage
-from netspec.transforms.resize import Box, centred, resized_shape, window
+from netspec.transforms.pixels import BadImage, Box, centred, resized_shape, window
 
 SHORT, SIZE, BATCH = 256, 227, 64
 BARS = {"files": 2.5, "prepared": 5.0}

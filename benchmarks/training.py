@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from netspec import load
-from netspec.build.device import Execution, choose_execution, keep_memory
-from netspec.datasets.synthetic import Synthetic
+from netspec.build import Execution, choose_execution, keep_memory
+from netspec.datasets.in_memory import Synthetic
 from netspec.recipe import Recipe
 from netspec.recipe.optimizers import Sgd
 from netspec.training.callbacks import Callback, EpochReport

@@ -103,7 +103,7 @@ def damage(draw: random.Random, content: bytes) -> bytes:
 
 def image(content: bytes) -> None:
     """Decode an image to H x W x 3; an image that cannot be decoded must have a reason."""
-    from netspec.transforms.decode import TROUBLE, decode, reason
+    from netspec.transforms.pixels import TROUBLE, decode, reason
 
     try:
         pixels = decode(content)

@@ -55,11 +55,11 @@ class Network:
             WeightsError: the network has no such weights, they do not fit, or they cannot be downloaded.
         """
         with needed_for("Network.module"):
-            from netspec.build.compile import build
+            from netspec.build import build
 
         module = build(self.net)
         if weights is not None:
-            from netspec.build.weights import load_weights
+            from netspec.weights import load_weights
 
             load_weights(module, self.card, weights)
         return module

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from networks import network
 from torch import nn
 
-from netspec.build.compile import build
+from netspec.build import build
 from netspec.checker import check_source
 from netspec.diagnostics import Source
 from netspec.emit.torch import source

@@ -14,7 +14,7 @@ from places import HERE, SPECS
 from torch import nn
 
 import netspec
-from netspec.build.compile import build
+from netspec.build import build
 from netspec.checker import check_source
 from netspec.checker.naming import MODULE_WORDS
 from netspec.diagnostics import Source
@@ -24,7 +24,15 @@ PACKAGE = Path(netspec.__file__).parent
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "__pycache__" not in p.parts)
 
 # Packages from outside, and the only places that may import them.
-TORCH_ROOMS = ("build/", "checkpoint/", "datasets/", "evaluation/", "sweep/", "training/", "transforms/")
+TORCH_ROOMS = (
+    "build.py",
+    "checkpoint.py",
+    "weights.py",
+    "datasets/",
+    "evaluation/",
+    "training/",
+    "transforms/",
+)
 OUTSIDE = {
     "torch": (*TORCH_ROOMS, "ops/nn/"),
     "torchvision": TORCH_ROOMS,
@@ -33,7 +41,7 @@ OUTSIDE = {
     "PIL": ("datasets/", "transforms/"),
     "simplejpeg": ("datasets/", "transforms/"),
     "rich": ("cli/", "datasets/", "training/console.py"),
-    "matplotlib": ("evaluation/plots/",),
+    "matplotlib": ("evaluation/plots.py", "evaluation/maps.py"),
     "lark": ("language/parser/",),
     "graphviz": ("emit/picture.py",),
     "networkx": ("graph.py",),
@@ -66,11 +74,12 @@ INSIDE = {
     "checker": SPECS_IN - {"files", "memory"} | {"frontends"},
     "emit": SPECS_IN | {"checker", "codes", "datasets"},
     "build": SPECS_OUT,
+    "weights": SPECS_OUT | {"checkpoint", "transforms"},
     "checkpoint": SPECS_OUT,
     "transforms": {"errors", "recipe", "registry"},
     "datasets": SPECS_OUT | {"transforms"},
-    "evaluation": SPECS_OUT | {"build", "checkpoint", "datasets", "transforms"},
-    "training": SPECS_OUT | {"build", "checkpoint", "datasets", "evaluation", "transforms"},
+    "evaluation": SPECS_OUT | {"build", "checkpoint", "datasets", "transforms", "weights"},
+    "training": SPECS_OUT | {"build", "checkpoint", "datasets", "evaluation", "transforms", "weights"},
     "sweep": SPECS_OUT | {"checkpoint", "training"},
 }
 FREE = {"__init__", "__main__", "cli", "network"}

@@ -16,7 +16,7 @@ from netspec.diagnostics import Source
 from netspec.emit.formats.table import network_table
 from netspec.language.settings import read_setting
 from netspec.recipe.reading import PARTS
-from netspec.sweep.grid import grid
+from netspec.sweep import grid
 
 ROOT = HERE.parent
 

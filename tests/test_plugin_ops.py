@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from places import HERE
 
 from netspec import check, plugins
-from netspec.build.compile import build
+from netspec.build import build
 from netspec.checker import check_source
 from netspec.cli import main
 from netspec.diagnostics import Source

@@ -55,7 +55,7 @@ def eval_command(
 ) -> None:
     """Evaluate trained networks on a data set, one by one and as an ensemble."""
     from netspec.evaluation import evaluate
-    from netspec.evaluation.plots.confusion import check_confusion_format, write_confusion
+    from netspec.evaluation.plots import check_confusion_format, write_confusion
 
     if confusion is not None:
         check_confusion_format(confusion)
@@ -150,7 +150,7 @@ def plot_command(
     if not filters and not features:
         if ema or weights:
             raise click.UsageError("curves do not depend on weights: leave out --ema and --weights")
-        from netspec.evaluation.plots.curves import draw_curves
+        from netspec.evaluation.plots import draw_curves
 
         folders = [path.parent if path.is_file() else path for path in map(Path, runs)]
         draw_curves(folders, output)
@@ -159,7 +159,7 @@ def plot_command(
     if len(runs) != 1:
         raise click.UsageError(f"--filters and --features draw one network, found {len(runs)}")
     from netspec.evaluation.load import open_model
-    from netspec.evaluation.plots.maps import draw_features, draw_filters
+    from netspec.evaluation.maps import draw_features, draw_filters
 
     model = open_model(runs[0], weights, ema=ema)
     drawn = draw_filters(model, output) if features is None else draw_features(model, features, layer, output)

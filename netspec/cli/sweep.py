@@ -17,7 +17,7 @@ from netspec.cli.train import train_command
 
 if TYPE_CHECKING:
     from netspec.checker import Report
-    from netspec.sweep.grid import Point
+    from netspec.sweep import Point
 
 
 @command("sweep", context_settings={"ignore_unknown_options": True})
@@ -51,8 +51,7 @@ def sweep_command(
     interrupted sweep.
     """
     inputs = inputs_of(spec, options)
-    from netspec.sweep import SweepInterrupted, run_sweep
-    from netspec.sweep.grid import grid
+    from netspec.sweep import SweepInterrupted, grid, run_sweep
 
     first = seed or 0
     points = grid(settings, [seed] if seeds is None else list(range(first, first + seeds)))

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.cache import keep, key_of, recall
+from netspec.datasets.base import keep, key_of, recall
 from netspec.datasets.image_folder import Files, scan_parts
 from netspec.datasets.in_memory import InMemorySet, Labelled
 from netspec.datasets.layout import EXTENSIONS
 from netspec.errors import DataError
-from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
+from netspec.transforms.pixels import TROUBLE, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import TorchvisionSet

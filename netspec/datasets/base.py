@@ -1,16 +1,20 @@
-"""The interface of data sets: counts before training, batches during it."""
+"""What every data set offers: counts before training and batches during it; and the cache on disk."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from netspec.errors import DataError
+from netspec.errors import DataError, FileError
+from netspec.files import write_file
 from netspec.recipe import Recipe
 from netspec.transforms.crops import View
 from netspec.transforms.preprocessing import Preprocessing
@@ -149,3 +153,35 @@ def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
         return labels
     drawn = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator(recipe.seed, 3))
     return drawn.to(labels)
+
+
+def cache_folder(name: str) -> Path:
+    """A subfolder of netspec's cache, under XDG_CACHE_HOME, which defaults to `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "netspec" / name
+
+
+def key_of(*parts: object) -> str:
+    """A key that changes with any of these values: bytes as they are, others as text."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part if isinstance(part, bytes) else str(part).encode()
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()[:32]
+
+
+def recall(folder: str, key: str) -> dict[str, Any] | None:
+    """What is cached under a key, or None where nothing is or the file is damaged."""
+    try:
+        content = torch.load(cache_folder(folder) / f"{key}.pt", weights_only=True)
+    except Exception:  # a damaged file raises RuntimeError, UnpicklingError, EOFError, KeyError and others
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def keep(folder: str, key: str, content: dict[str, Any]) -> None:
+    """Cache tensors and plain values under a key; nothing is cached where the disk cannot be written to."""
+    target = cache_folder(folder) / f"{key}.pt"
+    with contextlib.suppress(OSError, FileError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_file(target, lambda file: torch.save(content, file))

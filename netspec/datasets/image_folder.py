@@ -24,7 +24,7 @@ from netspec.datasets.layout import (
 )
 from netspec.datasets.photos import PhotoSet
 from netspec.errors import DataError
-from netspec.transforms.decode import BadImage, Pixels, read_photo
+from netspec.transforms.pixels import BadImage, Pixels, read_photo
 from netspec.transforms.seeds import generator
 
 if TYPE_CHECKING:

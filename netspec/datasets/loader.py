@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from netspec.datasets.base import LoaderConfig
 from netspec.errors import DataError
 from netspec.transforms.crops import PhotoView
-from netspec.transforms.decode import BadImage, Pixels
+from netspec.transforms.pixels import BadImage, Pixels
 from netspec.transforms.seeds import generator, stream_seed
 
 Key: TypeAlias = tuple[int, int]

@@ -18,7 +18,7 @@ from netspec.datasets.base import LoaderConfig
 from netspec.datasets.photos import PhotoBatches, PhotoSet, short_side
 from netspec.errors import DataError
 from netspec.files import reason as file_reason
-from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
+from netspec.transforms.pixels import TROUBLE, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request

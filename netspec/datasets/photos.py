@@ -10,8 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from netspec.datasets.base import Batch, LoaderConfig, training_labels
-from netspec.datasets.cache import keep, key_of, recall
+from netspec.datasets.base import Batch, LoaderConfig, keep, key_of, recall, training_labels
 from netspec.datasets.loader import EpochLoader, Photos, Reader, Relabelled
 from netspec.errors import DataError
 from netspec.recipe import Recipe

@@ -22,8 +22,7 @@ from netspec.datasets.packed import PARTS, Contents, Writer
 from netspec.datasets.registry import DATASETS, find_row, open_data
 from netspec.errors import DataError
 from netspec.files import write_file
-from netspec.transforms.decode import BadImage
-from netspec.transforms.resize import LONG, Box, resized_shape, window
+from netspec.transforms.pixels import LONG, BadImage, Box, resized_shape, window
 
 logger = logging.getLogger(__name__)
 

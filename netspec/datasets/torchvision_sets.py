@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from netspec.datasets.archives import find_images
-from netspec.datasets.cache import cache_folder
+from netspec.datasets.base import cache_folder
 from netspec.datasets.image_folder import Files, ImageFolder, split
 from netspec.datasets.in_memory import InMemorySet, Labelled, check_labels
 from netspec.errors import DataError

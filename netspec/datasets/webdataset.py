@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.datasets.cache import keep, key_of, recall
+from netspec.datasets.base import keep, key_of, recall
 from netspec.datasets.layout import EXTENSIONS
 from netspec.datasets.photos import PhotoSet
 from netspec.errors import DataError
-from netspec.transforms.decode import TROUBLE, BadImage, Pixels, decode, reason
+from netspec.transforms.pixels import TROUBLE, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from netspec.build.device import choose_device, memory_errors, place
+from netspec.build import choose_device, memory_errors, place
 from netspec.datasets.base import Batch, Data, LoaderConfig, check_fit
 from netspec.datasets.image_folder import ImageFolder, scan
 from netspec.datasets.layout import class_folders, find_parts

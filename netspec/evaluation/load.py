@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from netspec import zoo
-from netspec.build.compile import build
-from netspec.build.weights import check_state, find, load_weights
+from netspec.build import build
 from netspec.checker import check_file
-from netspec.checkpoint.spec import entry, read_recipe, restore
-from netspec.checkpoint.store import BEST, CHECKPOINT, load
+from netspec.checkpoint import BEST, CHECKPOINT, entry, load, read_recipe, restore
 from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.run import Run
 from netspec.graph import Net
@@ -23,8 +21,9 @@ from netspec.library import locate
 from netspec.recipe import Recipe
 from netspec.shape import Shape
 from netspec.transforms.crops import View
+from netspec.transforms.pixels import Interpolation
 from netspec.transforms.preprocessing import Preprocessing
-from netspec.transforms.resize import Interpolation
+from netspec.weights import check_state, find, load_weights
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from netspec.build.device import choose_device, memory_errors, place
+from netspec.build import choose_device, memory_errors, place
 from netspec.datasets.layout import EXTENSIONS
 from netspec.evaluation.load import LoadedModel, Model, as_model, choose_view
 from netspec.evaluation.metrics import log_probabilities
 from netspec.transforms.crops import View
-from netspec.transforms.decode import BadImage, Pixels, read_photo
+from netspec.transforms.pixels import BadImage, Pixels, read_photo
 from netspec.transforms.preprocessing import prepare_image
 
 

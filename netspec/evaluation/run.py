@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from netspec.checkpoint.spec import entry, read_recipe
-from netspec.checkpoint.store import BEST, CHECKPOINT, WEIGHTS, flatten, load, read_log
+from netspec.checkpoint import BEST, CHECKPOINT, WEIGHTS, entry, flatten, load, read_log, read_recipe
 from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score
 from netspec.recipe import Recipe
@@ -92,7 +91,7 @@ class Run:
         Raises:
             TrainError: no epoch is finished, or the file cannot be written.
         """
-        from netspec.evaluation.plots.curves import draw_curves
+        from netspec.evaluation.plots import draw_curves
 
         draw_curves([self.folder], Path(path))
 
@@ -112,7 +111,7 @@ class Run:
         return f"run in {self.folder}: {epochs}{error}"
 
     def _svg(self) -> str:
-        from netspec.evaluation.plots.curves import curves_svg
+        from netspec.evaluation.plots import curves_svg
 
         return curves_svg(self.history)
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from netspec.checkpoint.store import (
+from netspec.checkpoint import (
     EVENTS,
     LOG,
     LOG_TABLE,

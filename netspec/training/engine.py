@@ -10,8 +10,8 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from netspec.build.device import choose_device, choose_execution, keep_memory, memory_errors
-from netspec.checkpoint.store import CHECKPOINT, RECIPE, WEIGHTS, load, lock_run, save_text
+from netspec.build import choose_device, choose_execution, keep_memory, memory_errors
+from netspec.checkpoint import CHECKPOINT, RECIPE, WEIGHTS, load, lock_run, save_text
 from netspec.datasets.base import Data, LoaderConfig, check_fit
 from netspec.errors import DataError
 from netspec.evaluation.run import Run, history

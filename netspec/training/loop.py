@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from netspec.checkpoint.store import BEST, CHECKPOINT, save
+from netspec.checkpoint import BEST, CHECKPOINT, save
 from netspec.datasets.base import Batch
 from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score, score_batches

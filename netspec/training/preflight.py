@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from netspec.build.device import Execution
+from netspec.build import Execution
 from netspec.datasets.base import Data, check_fit
 from netspec.datasets.layout import find_parts
 from netspec.errors import DataError, TrainError

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from netspec.build.device import Execution
-from netspec.checkpoint.spec import read_recipe
-from netspec.checkpoint.store import CHECKPOINT
+from netspec.build import Execution
+from netspec.checkpoint import CHECKPOINT, read_recipe
 from netspec.datasets.base import Batches, Data
 from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score

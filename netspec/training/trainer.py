@@ -9,10 +9,9 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 
-from netspec.build.compile import build
+from netspec.build import build
 from netspec.checker import Report, check_file, check_source
-from netspec.checkpoint.spec import describe, read_recipe, restore
-from netspec.checkpoint.store import CHECKPOINT, load, new_folder
+from netspec.checkpoint import CHECKPOINT, describe, load, new_folder, read_recipe, restore
 from netspec.datasets.base import Data
 from netspec.datasets.registry import located, open_data
 from netspec.errors import DataError, TrainError
@@ -27,7 +26,7 @@ from netspec.training.distributed import Processes, join_processes
 from netspec.training.engine import fit
 from netspec.training.loss import Objective
 from netspec.training.preflight import check_network
-from netspec.training.pretrained import load_initial_weights
+from netspec.weights import load_initial_weights
 
 logger = logging.getLogger(__name__)
 

@@ -26,8 +26,7 @@ from netspec.recipe.images import (
     TrivialAugment,
 )
 from netspec.registry import resolve
-from netspec.transforms.decode import Pixels
-from netspec.transforms.resize import Box, Interpolation, centred, cut, resized_shape, window
+from netspec.transforms.pixels import Box, Interpolation, Pixels, centred, cut, resized_shape, window
 from netspec.transforms.seeds import seeded
 
 View: TypeAlias = Literal["center_crop", "ten_crop"]

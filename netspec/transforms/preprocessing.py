@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -13,8 +14,18 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from netspec.transforms.crops import FixedView, View
-from netspec.transforms.decode import Pixels
-from netspec.transforms.resize import Interpolation, resize_whole
+from netspec.transforms.pixels import Interpolation, Pixels, resize_whole
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's default generator inside this context, and restore its state afterwards."""
+    kept = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(kept)
 
 
 @dataclass(frozen=True)

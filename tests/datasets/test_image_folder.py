@@ -22,7 +22,7 @@ from netspec.errors import DataError
 from netspec.recipe import Recipe, read
 from netspec.recipe.images import Flip, Lighting, Mean, MeanStd, Raw
 from netspec.transforms.crops import View
-from netspec.transforms.decode import Pixels, read_photo
+from netspec.transforms.pixels import Pixels, read_photo
 
 CPU = torch.device("cpu")
 

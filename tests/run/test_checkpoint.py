@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from netspec.checkpoint.store import append_line, load, lock_run, new_folder, save, save_text
+from netspec.checkpoint import append_line, load, lock_run, new_folder, save, save_text
 from netspec.errors import TrainError
 
 
@@ -113,7 +113,7 @@ def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
 def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
     """Held again when that ended, even by SIGKILL; nothing is left of a folder that stayed empty."""
     folder = tmp_path / "run"
-    holds = "from netspec.checkpoint.store import *; from sys import argv"
+    holds = "from netspec.checkpoint import *; from sys import argv"
     holds += "\nwith lock_run(Path(argv[1])): print(1, flush=True); input()"
     command = [sys.executable, "-c", holds, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

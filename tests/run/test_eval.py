@@ -16,9 +16,8 @@ from sklearn import metrics
 from small import DIGITS, PHOTOS, command
 from torch import nn
 
-from netspec import zoo
-from netspec.build import weights
-from netspec.checkpoint.store import load, save
+from netspec import weights, zoo
+from netspec.checkpoint import load, save
 from netspec.datasets.base import LoaderConfig
 from netspec.datasets.registry import open_data
 from netspec.evaluation.load import load_checkpoint, open_model

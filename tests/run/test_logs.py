@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from netspec.checkpoint.store import read_log
+from netspec.checkpoint import read_log
 from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score
 from netspec.training.callbacks import EpochReport, RunLog, TensorBoard

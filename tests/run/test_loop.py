@@ -13,10 +13,9 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 import netspec
-from netspec.build.compile import build
-from netspec.build.device import choose_execution
+from netspec.build import build, choose_execution
 from netspec.checker import check_source
-from netspec.checkpoint.store import load
+from netspec.checkpoint import load
 from netspec.datasets.base import Data, LoaderConfig
 from netspec.datasets.registry import open_data
 from netspec.diagnostics import Source

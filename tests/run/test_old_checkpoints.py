@@ -8,7 +8,7 @@ import shutil
 import pytest
 from places import HERE
 
-from netspec.checkpoint.store import read_log
+from netspec.checkpoint import read_log
 from netspec.evaluation import Run, evaluate
 from netspec.training import resume
 

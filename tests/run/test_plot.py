@@ -15,10 +15,10 @@ from PIL import Image
 from small import command
 from torch import nn
 
+from netspec.evaluation import plots
 from netspec.evaluation.load import load_checkpoint
-from netspec.evaluation.plots import curves
-from netspec.evaluation.plots.confusion import draw_confusion
-from netspec.evaluation.plots.maps import layer_output, mosaic
+from netspec.evaluation.maps import layer_output, mosaic
+from netspec.evaluation.plots import draw_confusion, draw_curves
 
 DIGITS = """network Digits(classes = 3)
 input image: 1x10x10
@@ -71,13 +71,13 @@ def figures(monkeypatch) -> list[Figure]:
         drawn.append(Figure(figsize=(width, height), layout="constrained"))
         yield drawn[-1]
 
-    monkeypatch.setattr(curves, "new_figure", keep)
+    monkeypatch.setattr(plots, "new_figure", keep)
     return drawn
 
 
 def test_lines_are_the_log_s(tmp_path, figures):
     runs = [log(tmp_path / "a" / "run", [0.1, 0.01, 0.001]), log(tmp_path / "b" / "run", [0.1, 0.1])]
-    curves.draw_curves(runs, Path("x.svg"))
+    draw_curves(runs, Path("x.svg"))
     loss, error, rate = figures[0].axes
     drawn = [line.get_ydata().tolist() for axes in (loss, error, rate) for line in axes.lines]
     assert drawn == [
@@ -94,7 +94,7 @@ def test_a_run_still_going_is_drawn(tmp_path, figures):
     folder = log(tmp_path / "run", [0.1])
     with (folder / "log.jsonl").open("a") as file:
         file.write('{"epoch": 2, "lr"')
-    curves.draw_curves([folder], Path("x.svg"))
+    draw_curves([folder], Path("x.svg"))
     assert len(figures[0].axes[0].lines[0].get_xdata()) == 1
 
 

@@ -10,9 +10,8 @@ import torch
 from small import DIGITS, PHOTOS, command
 from torchvision import models
 
-from netspec.build import weights
-from netspec.checkpoint.store import load, save
-from netspec.training import pretrained
+from netspec import weights
+from netspec.checkpoint import load, save
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def test_published_weights(tmp_path, photos, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     theirs = models.squeezenet1_1()
-    monkeypatch.setattr(pretrained, "fetch", lambda card, entry: theirs.state_dict())
+    monkeypatch.setattr(weights, "fetch", lambda card, entry: theirs.state_dict())
     line = ["squeezenet1_1", "--data", f"folder:{photos('set')}", "--weights", "IMAGENET1K_V1", *STILL]
     told = train(*line, "--out", "one")
     assert "classifier.1.weight and classifier.1.bias are newly initialised, for 3 classes" in told
@@ -128,6 +127,6 @@ def test_weights_that_cannot_be_fetched(tmp_path, photos, monkeypatch):
     def fail(*_: object) -> dict:
         raise weights.WeightsError(f"the weights could not be loaded from {entry.url}")
 
-    monkeypatch.setattr(pretrained, "fetch", fail)
+    monkeypatch.setattr(weights, "fetch", fail)
     line = ["squeezenet1_1", "--data", f"folder:{photos('set')}", "--weights", "IMAGENET1K_V1"]
     assert "could not be loaded from https" in train(*line, "--out", "x", status=1)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from netspec.checkpoint.store import load
+from netspec.checkpoint import load
 from netspec.cli import main
 
 SPEC = """network Net

@@ -16,7 +16,7 @@ import torch
 from places import SPECS
 from torch import Tensor, nn
 
-from netspec.checkpoint.store import load, save
+from netspec.checkpoint import load, save
 from netspec.datasets.base import Data
 from netspec.datasets.registry import open_data
 from netspec.errors import TrainError

@@ -14,10 +14,9 @@ from click.testing import CliRunner
 from places import SPECS
 
 import netspec
-from netspec.build.compile import build
+from netspec.build import build
 from netspec.checker import check_file, check_source
-from netspec.checkpoint.spec import describe, restore
-from netspec.checkpoint.store import load, save
+from netspec.checkpoint import describe, load, restore, save
 from netspec.cli import main
 from netspec.datasets.registry import open_data
 from netspec.diagnostics import Source

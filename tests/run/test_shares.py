@@ -17,7 +17,7 @@ from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Crop, Flip, Lighting, Mean
-from netspec.transforms.decode import BadImage
+from netspec.transforms.pixels import BadImage
 
 CPU = torch.device("cpu")
 Open = Callable[[LoaderConfig], Batches]

@@ -16,14 +16,13 @@ import pytest
 from accepted import accepted
 from click.testing import CliRunner, Result
 
-from netspec.checkpoint.store import lock_run
+from netspec.checkpoint import lock_run
 from netspec.cli import main
 from netspec.cli.formats import sweep_csv, sweep_json, sweep_table
 from netspec.errors import TrainError
 from netspec.evaluation.load import load_checkpoint
-from netspec.sweep.grid import Point, grid, split
-from netspec.sweep.runs import Result as RunResult
-from netspec.sweep.runs import combine
+from netspec.sweep import Point, combine, grid, split
+from netspec.sweep import Result as RunResult
 
 SPEC = """network Digits(classes = 3, pool = 2)
 input image: 1x10x10
@@ -118,8 +117,7 @@ class Trained:
             row = {"epoch": 1, "steps": 1, "val": {"top1_error": 0.1 * seed}}
             (folder / "log.jsonl").write_text(json.dumps(row) + "\n")
             from netspec import check
-            from netspec.checkpoint.spec import describe
-            from netspec.checkpoint.store import save
+            from netspec.checkpoint import describe, save
 
             save(folder / "checkpoint.pt", {"about": describe(check("digits.net"), "digits.net")})
         return self.status

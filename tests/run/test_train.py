@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from netspec.checkpoint.store import load
+from netspec.checkpoint import load
 from netspec.datasets.base import Data, LoaderConfig
 from netspec.datasets.registry import open_data
 from netspec.errors import DataError, TrainError

@@ -13,8 +13,8 @@ from torchvision import models
 
 import netspec
 from netspec import zoo
-from netspec.build.weights import load_weights
 from netspec.errors import WeightsError
+from netspec.weights import load_weights
 
 CARDS = {name: zoo.card(name) for name in zoo.names()}
 

@@ -18,8 +18,16 @@ from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
-from netspec.transforms.decode import BadImage, Pixels, decode, read_photo
-from netspec.transforms.resize import Box, centred, resized_shape, window
+from netspec.transforms.pixels import (
+    BadImage,
+    Box,
+    Pixels,
+    centred,
+    decode,
+    read_photo,
+    resized_shape,
+    window,
+)
 
 RANDOM = np.random.default_rng(0)
 NOISE = RANDOM.integers(0, 256, (30, 40, 3), dtype=np.uint8)

@@ -20,7 +20,7 @@ from netspec.evaluation.load import published_preprocessing
 from netspec.recipe import Recipe
 from netspec.recipe.images import Mean, MeanImage, MeanStd, Normalize
 from netspec.transforms.crops import View
-from netspec.transforms.decode import BadImage, Pixels, read_photo
+from netspec.transforms.pixels import BadImage, Pixels, read_photo
 from netspec.transforms.preprocessing import Preprocessing, prepare_image
 
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Images of what a network has learned: its first filters, and the feature maps of a layer."""
+"""Figures of what a trained network computes: its first filters and its feature maps."""
 
 from __future__ import annotations
 

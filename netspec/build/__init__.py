@@ -1,1 +1,0 @@
-"""Modules from networks: compiled from their source, with published weights, on a device."""

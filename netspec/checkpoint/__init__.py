@@ -1,1 +1,0 @@
-"""The files of a training run: checkpoints, the spec that they carry, and logs."""
