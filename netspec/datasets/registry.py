@@ -237,7 +237,7 @@ ROWS: tuple[DataSet, ...] = (
     DataSet(
         "synthetic",
         "one batch of noise, repeated; 1000 classes by default",
-        f"{_HERE}.synthetic:open_synthetic",
+        f"{_HERE}.in_memory:open_synthetic",
         "[:CLASSES]",
     ),
 )

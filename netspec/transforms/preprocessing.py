@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -15,17 +14,6 @@ from torch.nn.functional import pad
 
 from netspec.transforms.crops import FixedView, View
 from netspec.transforms.pixels import Interpolation, Pixels, resize_whole
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's default generator inside this context, and restore its state afterwards."""
-    kept = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(kept)
 
 
 @dataclass(frozen=True)
