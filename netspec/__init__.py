@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from netspec.evaluation.evaluation import evaluate
     from netspec.evaluation.prediction import predict
     from netspec.evaluation.run import Run
+    from netspec.training.callbacks import Callback
     from netspec.training.trainer import resume, train
 
 __version__ = "0.1.0"
 __all__ = [
+    "Callback",
     "DataError",
     "Diagnostic",
     "FileError",
@@ -63,6 +65,7 @@ __all__ = [
     "train",
 ]
 _NEED_TORCH = {
+    "Callback": "netspec.training.callbacks",
     "Run": "netspec.evaluation.run",
     "evaluate": "netspec.evaluation.evaluation",
     "predict": "netspec.evaluation.prediction",

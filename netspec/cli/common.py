@@ -49,7 +49,7 @@ def examine(
 
 def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Report:
     """Check a spec, show its diagnostics, and exit if it has errors."""
-    from netspec.emit.reports import show_diagnostics
+    from netspec.cli.reports import show_diagnostics
 
     report = examine(spec, settings, inputs)
     show_diagnostics(report)

@@ -38,10 +38,10 @@ def check_command(
     **options: Any,
 ) -> None:
     """Check specs: shapes, claims and counts, with every fault at its place."""
+    from netspec.cli.reports import show_diagnostics
     from netspec.datasets.info import dataset_info, with_data_warnings
     from netspec.diagnostics import printable
     from netspec.emit.formats import Options, find
-    from netspec.emit.reports import show_diagnostics
 
     output = find(form)
     counts = dataset_info(data) if data else None

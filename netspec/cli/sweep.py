@@ -76,7 +76,7 @@ def check_point(spec: str, inputs: Sequence[str], point: Point) -> Report:
 def refuse_wrong_settings(report: Report) -> None:
     """End the command when a setting is unknown or invalid."""
     if report.status == 2:
-        from netspec.emit.reports import show_diagnostics
+        from netspec.cli.reports import show_diagnostics
 
         show_diagnostics(report)
         sys.exit(2)

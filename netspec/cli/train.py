@@ -88,7 +88,7 @@ def train_command(
     else:
         report = examine(str(spec), settings, inputs, recipe)
         if os.environ.get("RANK", "0") == "0":
-            from netspec.emit.reports import show_diagnostics
+            from netspec.cli.reports import show_diagnostics
 
             show_diagnostics(report)
         if not report.ok:

@@ -89,14 +89,14 @@ def data_warnings(net: Net, data: DatasetInfo) -> Iterator[Diagnostic]:
             size = "x".join(map(str, node.shape[1:])) if is_image(node.shape) else "HxW"
             channels = plural(data.channels, "channel")
             message = f"{data.name} has images of {channels}, but the input {node.name} is {node.shape}"
-            help = f"--input {data.channels}x{size}"
+            help = f"set `input={data.channels}x{size}`"
             yield Diagnostic("data-channels", message, node.span, "warning", help=help)
     for output in net.outputs:
         node = net.nodes[output.node]
         if not output.training and node.shape != (data.classes,):
             classes = plural(data.classes, "class")
             message = f"{data.name} has {classes}, but the output of {output.name} is {node.shape}"
-            help = f"--set classes={data.classes}; `netspec train` does so by itself"
+            help = f"set `classes={data.classes}`, as training does by itself"
             has_classes = "classes" in net.arguments
             yield Diagnostic(
                 "data-classes", message, node.span, "warning", help=help if has_classes else None

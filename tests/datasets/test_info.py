@@ -40,8 +40,9 @@ def test_what_does_not_fit_is_a_warning_at_its_place():
         ("data-channels", "warning"),
         ("data-classes", "warning"),
     ]
-    assert found[0]["help"] == "--input 3x32x32"
-    assert "--set classes=100" in found[1]["help"]
+    assert found[0]["help"] == "set `input=3x32x32`"
+    assert "`classes=100`" in found[1]["help"]
+    assert "help: use --set classes=100" in check(*line[:-2]).stderr
     text = (SPECS / "lenet.net").read_text().splitlines()
     assert text[found[1]["line"] - 1].strip() == "f7: linear(classes)"
     assert check(*line, "--strict").exit_code == 1

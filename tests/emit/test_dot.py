@@ -16,7 +16,7 @@ from places import SPECS
 from netspec.checker import check_file, check_source
 from netspec.diagnostics import Source
 from netspec.emit.dot import dot
-from netspec.emit.dot.figure import Box, Cluster, figure
+from netspec.emit.dot.figure import Box, Cluster, lay_out
 from netspec.emit.dot.style import PALETTE
 from netspec.emit.dot.text import escape, quote, short, wrap
 from netspec.graph import Net, Scope
@@ -71,7 +71,7 @@ def lay(child: Cluster | Box) -> str:
 
 @pytest.mark.parametrize(("text", "expected"), BOXES.values(), ids=BOXES)
 def test_boxes(text: str, expected: str) -> None:
-    assert lay(figure(net_of(text)).root) == expected
+    assert lay(lay_out(net_of(text)).root) == expected
 
 
 FOLDS = {
@@ -100,7 +100,7 @@ def fold(child: Cluster | Box) -> str:
 
 @pytest.mark.parametrize(("text", "depth", "expected"), FOLDS.values(), ids=FOLDS)
 def test_folded_boxes(text: str, depth: int, expected: str) -> None:
-    assert fold(figure(net_of(text), depth).root) == expected
+    assert fold(lay_out(net_of(text), depth).root) == expected
 
 
 ARROWS = {
@@ -123,7 +123,7 @@ def test_layers_whose_initializers_have_arguments_are_folded() -> None:
 
 @pytest.mark.parametrize(("text", "depth", "expected"), ARROWS.values(), ids=ARROWS)
 def test_arrows(text: str, depth: int | None, expected: str) -> None:
-    drawn = figure(net_of(text), depth).arrows()
+    drawn = lay_out(net_of(text), depth).arrows()
     ends = [(a, a.target.name if isinstance(a.target, Box) else f"output({a.target.name})") for a in drawn]
     found = [f"{a.source.name}>{end}:{a.value.shape}{'!' * a.aside}" for a, end in ends]
     assert found[: len(expected.split())] == expected.split()
@@ -240,7 +240,7 @@ def test_every_layer_is_drawn_once(parsed: Parsed) -> None:
     net = check_file(SPECS / "vgg.net", {"depth": 19, "norm": True}).require()
     drawing = parsed(dot(net))
     names = [o["name"] for o in drawing["objects"] if "nodes" not in o]
-    boxes = list(figure(net).root.boxes())
+    boxes = list(lay_out(net).root.boxes())
     assert len(names) == len(set(names)) == len(boxes) + 1
     assert sum(len(b.nodes) for b in boxes) == len(net.nodes)
 

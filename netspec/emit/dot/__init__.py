@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netspec.emit.dot import labels, style
-from netspec.emit.dot.figure import Arrow, Box, Cluster, figure
+from netspec.emit.dot.figure import Arrow, Box, Cluster, lay_out
 from netspec.emit.dot.style import Attributes, Direction, colours
 from netspec.emit.dot.text import quote
 from netspec.graph import Net, Output
@@ -17,7 +17,7 @@ def dot(net: Net, *, direction: Direction = "TB", depth: int | None = None) -> s
     `direction` is the direction of the data flow, such as `TB` for top to bottom. Each scope nested deeper
     than `depth` is drawn as a single box.
     """
-    drawing = figure(net, depth)
+    drawing = lay_out(net, depth)
     looks = listed({**style.GRAPH, "rankdir": direction})
     lines = [
         f"graph [{looks}, label={labels.heading(net)}, tooltip={quote(net.name)}]",

@@ -87,7 +87,7 @@ class Figure:
             yield Arrow(value, self.place[value.id], output, output.training)
 
 
-def figure(net: Net, depth: int | None = None) -> Figure:
+def lay_out(net: Net, depth: int | None = None) -> Figure:
     """Lay a network out in boxes; each scope nested deeper than `depth` becomes one box."""
     boxes = {box.head.id: box for box in gather(net)}
     return Figure(net, Cluster(net.root, tuple(inside(net, net.root, boxes, depth))))

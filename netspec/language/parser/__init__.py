@@ -8,7 +8,7 @@ from lark.exceptions import VisitError
 from netspec.diagnostics import Diagnostic, Source, Span, in_order
 from netspec.language.ast import Body, Broken, Expr, File
 from netspec.language.parser.build import Builder
-from netspec.language.parser.grammar import expected, grammar, lex
+from netspec.language.parser.grammar import expected, lex, load_grammar
 from netspec.language.parser.message import at, unexpected, until
 from netspec.language.parser.reader import OPEN, Reader
 
@@ -51,7 +51,7 @@ def parse_expression(source: Source, start: int, end: int) -> Expr | Diagnostic:
     tokens, _ = lex(source.text[start:end])
     for token in tokens:
         token.start_pos, token.end_pos = at(token) + start, until(token) + start
-    state = grammar().parse_interactive("", start="expr")
+    state = load_grammar().parse_interactive("", start="expr")
     previous: Token | None = None
     for token in [*tokens, Token("$END", "", end, end_pos=end)]:
         try:

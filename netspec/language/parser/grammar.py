@@ -29,7 +29,7 @@ class Keep(PostLex):
 
 
 @cache
-def grammar() -> Lark:
+def load_grammar() -> Lark:
     """The parser; its tables take 0.1 s to build and are cached in the user's cache folder."""
     text = files("netspec.language").joinpath("grammar.lark").read_text("utf-8")
     return Lark(
@@ -59,7 +59,7 @@ def lex(text: str) -> tuple[list[Token], list[Token]]:
     """The tokens of a text without breaks of empty lines, and its comments."""
     tokens: list[Token] = []
     comments: list[Token] = []
-    for token in grammar().lex(text):
+    for token in load_grammar().lex(text):
         if token.type == "COMMENT":
             comments.append(token)
         elif not (token.type in ENDS and tokens and tokens[-1].type in ENDS):
@@ -70,7 +70,7 @@ def lex(text: str) -> tuple[list[Token], list[Token]]:
 @cache
 def words() -> frozenset[str]:
     """The keywords of the language, which must be quoted to be labels."""
-    return frozenset(t.pattern.value for t in grammar().terminals if t.pattern.value.isalpha())
+    return frozenset(t.pattern.value for t in load_grammar().terminals if t.pattern.value.isalpha())
 
 
 def choices(state: InteractiveParser) -> set[str]:
@@ -95,5 +95,5 @@ def accepts(state: InteractiveParser, terminal: str) -> bool:
 def expected(state: InteractiveParser) -> Expected:
     """The terminals that can really come next."""
     accepted = frozenset(state.accepts()) - {"BROKEN"}  # type: ignore[no-untyped-call]
-    spelling = {t.name: t.pattern.value for t in grammar().terminals}
+    spelling = {t.name: t.pattern.value for t in load_grammar().terminals}
     return Expected(accepted, spelling, "BROKEN" in choices(state))

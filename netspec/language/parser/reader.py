@@ -9,7 +9,7 @@ from typing import Any
 from lark import Token, Tree, UnexpectedInput
 
 from netspec.diagnostics import Diagnostic, Source
-from netspec.language.parser.grammar import ENDS, accepts, choices, expected, grammar
+from netspec.language.parser.grammar import ENDS, accepts, choices, expected, load_grammar
 from netspec.language.parser.message import at, unexpected, until
 
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
@@ -48,7 +48,7 @@ class Reader:
 
     def __init__(self, source: Source, tokens: list[Token]) -> None:
         self.source, self.tokens = source, tokens
-        self.state = grammar().parse_interactive("", start="file")
+        self.state = load_grammar().parse_interactive("", start="file")
         self.brackets: list[Token] = []
         self.faults: list[Diagnostic] = []
         self.previous: Token | None = None
