@@ -44,8 +44,8 @@ REFUSED = {
     "train.precision": ("half", "precision must be 'auto', 'float32', 'bfloat16' or 'float16', found"),
 }
 FILES = {
-    "other statements": ("network X\ntrain { batch: 3 }", "a recipe file can only hold a `train` section"),
-    "two sections": ("train { batch: 3 }\ntrain { batch: 3 }", "must hold one `train` section, but"),
+    "other statements": ("network X\ntrain { batch: 3 }", "a recipe file can only contain a `train` section"),
+    "two sections": ("train { batch: 3 }\ntrain { batch: 3 }", "must contain one `train` section, but"),
     "unknown entry": ("train { bacth: 3 }", "a recipe has no entry named bacth"),
     "unknown layer": ("train { init: [start(\"fc9*\", 0)] }", "no layer with weights is named `fc9*`"),
     "unknown start": ("train { init: [start(\"ip1\", foo(3))] }", "the initializer of ip1 must be"),

@@ -68,7 +68,7 @@ def test_blocks_of_other_files_are_used(tmp_path, files, params):
     assert report.require().totals.params == params
 
 
-LEADS_OUT, ITSELF = "outside of the folder", "uses itself"
+LEADS_OUT, ITSELF = "outside the folder", "uses itself"
 FAULTS = [
     ({"main.net": NET.format('use "main.net"')}, ITSELF),
     ({"main.net": NET.format('use "b.net"'), "b.net": 'use "main.net"\nblock B { relu }'}, ITSELF),
@@ -95,8 +95,11 @@ FAULTS = [
     ({"main.net": NET.format('use "b\0.net"')}, ""),
     ({"main.net": NET.format(f'use "{"b" * 300}.net"')}, ""),
     ({"main.net": NET.format(f'use "{"b/" * 3000}.net"')}, ""),
-    ({"main.net": NET.format('use "b.net"'), "b.net": "relu\nblock B { relu }"}, "can hold only blocks"),
-    ({"main.net": NET.format('use "b.net"'), "b.net": "network B\nblock B { relu }"}, "can hold only blocks"),
+    ({"main.net": NET.format('use "b.net"'), "b.net": "relu\nblock B { relu }"}, "can contain only blocks"),
+    (
+        {"main.net": NET.format('use "b.net"'), "b.net": "network B\nblock B { relu }"},
+        "can contain only blocks",
+    ),
     ({"main.net": NET.format('use "b.net"'), "b.net": "block B { B }"}, "cannot contain itself"),
     ({"main.net": NET.format('use "b.net"'), "b.net": "block B { relu"}, ""),
     ({"main.net": NET.format('use "b.net"'), "b.net": "block B { conv(c, 1) }\nc = 1\nx = y"}, "`y`"),

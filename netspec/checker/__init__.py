@@ -1,4 +1,4 @@
-"""Syntax tree to Net: statements are expanded, shapes and counts inferred, every diagnostic collected."""
+"""Checks a syntax tree and builds the `Net`: expands statements, infers shapes, collects diagnostics."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def check_file(
 ) -> Report:
     """Check a spec file.
 
-    `arguments` set parameters of the network, or by names such as `train.batch` entries of its recipe.
+    `arguments` set parameters of the network; names such as `train.batch` set entries of its recipe.
     `inputs` replace declared shapes. `recipe` is a file whose `train` section replaces that of the spec.
-    `shown` is the path in messages, by default `path`.
+    Messages show the path `shown`, by default `path`.
 
     Raises:
         SpecError: a file cannot be read.
@@ -44,9 +44,9 @@ def check_source(
     inputs: Inputs | None = None,
     recipe: Source | None = None,
 ) -> Report:
-    """Check the text of a spec, which the frontend for its path parses.
+    """Check the text of a spec; the frontend for the extension of its path parses it.
 
-    `root` is the folder that used files lie in, or a mapping of their paths to their texts.
+    `root` is the folder for files named by `use`, or a mapping from their paths to their texts.
     """
     with deep_recursion():
         tree, syntax = frontend_for(source.path)(source)
@@ -62,6 +62,6 @@ def check_tree(
     *,
     syntax: Sequence[Diagnostic] = (),
 ) -> Report:
-    """Check a syntax tree, whichever frontend made it; `syntax` is what that frontend reported."""
+    """Check a syntax tree from any frontend; `syntax` contains the diagnostics of that frontend."""
     with deep_recursion():
         return Analyzer(tree, syntax, root, arguments or {}, inputs or {}, recipe).run()

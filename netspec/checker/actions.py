@@ -1,4 +1,4 @@
-"""Layer statements: ops, groups, joins, blocks and shared layers, each adding nodes and scopes."""
+"""Building layer statements: ops, groups, joins, blocks and shared layers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from netspec.ops import OPS, Op
 
 @dataclass
 class Actions:
-    """Builds what a layer statement names; `run_body` runs the statements inside braces."""
+    """Adds the nodes and scopes of layer statements; `run_body` runs the statements inside braces."""
 
     layers: Layers
     scopes: Scopes
     run_body: Callable[[t.Body, Context, Value], Value]
 
     def apply(self, action: t.Apply | t.Join | t.Group, site: Site) -> Made:
-        """Build the layers of one statement."""
+        """Add the layers of one statement."""
         match action:
             case t.Group():
                 return self.group(action, site)
@@ -42,14 +42,14 @@ class Actions:
     # Groups and joins
 
     def group(self, action: t.Group, site: Site) -> Made:
-        """Run the layers inside braces one after another."""
+        """Run the statements inside braces one after another."""
         naming = self.scopes.open(site)
         value = self.run_body(action.body, self.scopes.enter(site.ctx, naming), site.input)
         self.scopes.set_value(site.label, value, site.ctx.naming)
         return Made(value, naming)
 
     def join(self, action: t.Join, site: Site) -> Made:
-        """Run every branch on the same input and merge their outputs."""
+        """Apply every branch to the same input, and merge their outputs."""
         place = action.span.first_line()
         op_type = OPS.find(action.name)
         if op_type is None or op_type.kind != "merge":
@@ -73,7 +73,7 @@ class Actions:
     # Blocks
 
     def block(self, action: t.Apply, site: Site) -> Made:
-        """Run the body of a block in a scope of its own, with the arguments as names."""
+        """Run the body of a block in its own scope, with its parameters bound to the arguments."""
         ctx, flow = site.ctx, site.input
         definition = ctx.blocks[action.name]
         refuse_recursion(action.name, site)
@@ -123,7 +123,7 @@ class Actions:
         return Made(value)
 
     def check_arity(self, op: Op, inputs: tuple[Value, ...], span: Span) -> list[int]:
-        """The ids of the inputs, if the op takes this many."""
+        """Return the ids of the inputs; raises a fault if the op takes a different number."""
         least, most = op.arity()
         if len(inputs) < least or (most is not None and len(inputs) > most):
             takes = {0: "no input", 1: "one input"}.get(least, "two or more inputs")
@@ -135,7 +135,7 @@ class Actions:
         return [UNKNOWN if i is None else i for i in inputs]
 
     def make(self, op: type[Op], action: t.Apply | t.Join, ctx: Context) -> tuple[Op, dict[str, str]]:
-        """The op with its arguments and the defaults that hold here, and its symbolic arguments."""
+        """Create an op from its arguments and the defaults in scope; also return its symbolic arguments."""
         matched = match(action.name, list(op.model_fields), action.arguments, action.span)
         given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names, word_fields(op))}
         symbols = {name: g.symbol for name, g in given.items() if g.symbol} if ctx.calls else {}
@@ -167,23 +167,21 @@ class Actions:
         return Made(value, naming)
 
     def refuse_unsharable(self, path: t.Path, entry: Entry, ctx: Context) -> None:
-        """Refuse to share a layer outside of the enclosing module, or one without exactly one input."""
+        """Raise a fault for a layer outside the enclosing module, or without exactly one input."""
         node = self.layers.nodes[entry.value]
         owner, scope = entry.inside.path if entry.inside else node.name, ctx.naming.path
         if scope and not owner.startswith(f"{scope}."):
-            message = (
-                f"`{path}` is outside of `{scope}`: `share` can only name layers in its own block or group"
-            )
+            message = f"`{path}` is outside `{scope}`: `share` can only name layers in its own block or group"
             raise Fault(
                 "unknown-layer", message, path.span, "use `share` in the block or group that defines it"
             )
         if entry.inside is None and node.op.arity() != (1, 1):
-            message = f"`{path}` cannot be shared: it has not exactly one input"
+            message = f"`{path}` cannot be shared: it must have exactly one input"
             raise Fault("bad-argument", message, path.span)
 
 
 def refuse_recursion(name: str, site: Site) -> None:
-    """Refuse a block that contains itself, directly or not."""
+    """Raise a fault if a block contains itself, directly or through other blocks."""
     chain = [called.partition("(")[0] for called, _ in site.ctx.calls]
     if name in chain:
         round_ = " -> ".join([*chain[chain.index(name) :], name])
@@ -194,7 +192,7 @@ def refuse_recursion(name: str, site: Site) -> None:
 def call_arguments(
     definition: BlockDefinition, action: t.Apply, ctx: Context
 ) -> tuple[dict[str, object], dict[str, str]]:
-    """The values of a block's parameters, and the symbolic ones; a default can use those before it."""
+    """Return the values of a block's parameters and their symbols; a default can use earlier parameters."""
     parameters = definition.tree.parameters
     matched = match(action.name, [p.name for p in parameters], action.arguments, action.span)
     given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names)}
@@ -221,7 +219,7 @@ def call_arguments(
 
 
 def snake_case(name: str) -> str:
-    """The default label of a block: `conv_bn` for `ConvBN`."""
+    """Return the default label of a block: `conv_bn` for `ConvBN`."""
     ends = [
         i
         for i in range(1, len(name))

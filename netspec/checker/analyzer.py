@@ -1,4 +1,4 @@
-"""One check of one spec: statements are run, the network is put together, and totals are compared."""
+"""The check of one spec: running its statements, assembling the network, and comparing its totals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.checker.files import Root, files_of
 from netspec.checker.naming import UNKNOWN, Naming, find
 from netspec.checker.report import Inputs, Report
 from netspec.checker.section import section_of
-from netspec.checker.starts import restarted
+from netspec.checker.starts import apply_init
 from netspec.checker.statements import Statements
 from netspec.checker.walk import mentioned, walk
 from netspec.diagnostics import Diagnostic, Source, Span, did_you_mean, in_order
@@ -28,7 +28,7 @@ MOST_SHOWN = 100
 
 
 class Analyzer:
-    """Checks one syntax tree; `syntax` holds what the frontend found wrong with its text."""
+    """Checks one syntax tree; `syntax` contains the frontend's diagnostics."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Analyzer:
         self.changed: list[str] = []
 
     def run(self) -> Report:
-        """Check the tree."""
+        """Check the tree, and return the report."""
         statements = self.file.body.statements
         run = Statements(self.files.load, self.given_shapes())
         naming = Naming()
@@ -73,7 +73,7 @@ class Analyzer:
         return self.report(self.with_recipe(net, run), run)
 
     def given_shapes(self) -> dict[str, Shape]:
-        """The shapes given from outside, by the names of inputs."""
+        """Return the shapes that replace declared ones, by the names of inputs."""
         names = list(dict.fromkeys(s.name for s in walk(self.file) if isinstance(s, t.Input)))
         given = dict(self.inputs)
         if "" in given and len(names) > 1:
@@ -90,7 +90,7 @@ class Analyzer:
         return given
 
     def place(self) -> Span:
-        """The place of a diagnostic about the whole file: its first line that is not empty."""
+        """Return the span for diagnostics about the whole file: its first line that is not empty."""
         start = len(self.source.text) - len(self.source.text.lstrip())
         return Span(self.source, start, max(start + 1, len(self.source.text))).first_line()
 
@@ -98,7 +98,7 @@ class Analyzer:
         self.extra.append(Diagnostic(code, message, span, help=help))
 
     def header(self, statements: tuple[t.Statement, ...], names: Names) -> t.Network | None:
-        """Read the `network` statement and give its parameters their values."""
+        """Read the `network` statement, and bind its parameters to their values."""
         first = next(iter(statements), None)
         if not isinstance(first, t.Network):
             if not isinstance(first, t.Broken):
@@ -150,7 +150,7 @@ class Analyzer:
     def build(
         self, header: t.Network | None, naming: Naming, run: Statements, flow: int | None
     ) -> Net | None:
-        """The network, or None if there are errors."""
+        """Assemble the network; returns None if there are errors."""
         faulty = self.syntax or self.files.faults or self.extra or run.collector.diagnostics
         if not faulty and all(n.op.kind == "input" for n in run.layers.nodes):
             self.error("no-layers", "the network has no layers", self.place())
@@ -163,7 +163,7 @@ class Analyzer:
         return Net(header.name, header.citation, dict(self.values), nodes, naming.scope(), outputs)
 
     def outputs(self, run: Statements) -> Iterator[Output]:
-        """Resolve the outputs, which can name any layer."""
+        """Yield the outputs with their layers; an output can name any layer."""
         for statement, ctx in run.declarations.outputs:
             for path in statement.paths:
                 try:
@@ -174,11 +174,11 @@ class Analyzer:
                     continue
 
     def output(self, statement: t.Output, path: t.Path, ctx: Context) -> Output:
-        """Resolve one output."""
+        """Look up the layer of one output."""
         try:
             entry = find(path, ctx.naming, ctx.names)
         except Fault as fault:
-            message = f"the output `{path}` names no layer"
+            message = f"the output `{path}` does not name a layer"
             help = fault.diagnostic.help or f"the last layers are {', '.join(ctx.naming.labels()[-8:])}"
             raise Fault("unknown-output", message, path.span, help) from None
         weight: object = 1.0
@@ -196,7 +196,7 @@ class Analyzer:
         return Output(str(path), entry.value, statement.when is not None, float(weight))
 
     def with_recipe(self, net: Net | None, run: Statements) -> Net | None:
-        """The network with its recipe: crops follow a given input, and layers take its initializers."""
+        """Add the recipe, with its crop adapted to a given input shape, and apply its initializers."""
         reading = section_of(run.declarations.train, self.recipe_source, self.overrides)
         first = run.layers.first_input()
         if self.inputs and first is not None:
@@ -205,7 +205,7 @@ class Analyzer:
         self.extra += faults
         if net is None or self.extra:
             return None
-        nodes, faults = restarted(net.nodes, reading.settings.get("init"))
+        nodes, faults = apply_init(net.nodes, reading.settings.get("init"))
         self.extra += faults
         return replace(
             net, nodes=nodes, recipe=reading.settings, recipe_citation=reading.citation, training=training

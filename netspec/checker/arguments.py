@@ -1,4 +1,4 @@
-"""Arguments of ops and blocks: matched to parameters, evaluated, validated."""
+"""Arguments of ops and blocks: matching them to parameters, evaluating and validating them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SYNONYMS = {
     **{"cat": "concat", "multiply": "mul", "view": "flatten", "filters": "channels", "units": "features"},
     **{"pad": "padding", "negative_slope": "slope", "rate": "p"},
 }
-"""Names from other frameworks, for suggestions that similar spelling would not find."""
+"""Names from other frameworks, for suggestions that similarity of spelling would miss."""
 
 
 MOST_FAULTS = 10
-"""The most diagnostics for the arguments of one statement."""
+"""The maximum number of diagnostics for the arguments of one statement."""
 
 
 class Faults(Exception):
-    """Several faults of one statement."""
+    """Several faults in one statement."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         super().__init__()
@@ -42,16 +42,16 @@ class Faults(Exception):
 
 @dataclass(frozen=True)
 class Given:
-    """The value of an argument and its place."""
+    """The value of an argument and its span."""
 
     value: object
     span: Span
     symbol: str | None = None
-    """The Python expression for it, if it depends on parameters of the block around it."""
+    """The value as a Python expression, if it depends on parameters of the block around it."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
-    """A help line with the name that was probably meant, or None."""
+    """Return a help line that suggests the intended name, or None."""
     known = list(known)
     synonym = SYNONYMS.get(word.lower())
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
@@ -110,13 +110,13 @@ def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str]
 
 @cache
 def word_fields(op: type[Op]) -> frozenset[str]:
-    """The fields of an op that take bare names: initializers such as `normal(0.01)`, and modes."""
+    """Return the fields of an op that take bare names: initializers such as `normal(0.01)`, and modes."""
     fields = op.model_fields.items()
     return frozenset(n for n, f in fields if n.endswith("init") or get_origin(f.annotation) is Literal)
 
 
 def build(op: type[Op], given: Mapping[str, Given], span: Span) -> Op:
-    """Make an op from its arguments.
+    """Create an op from its arguments.
 
     Raises:
         Fault: a required argument is missing.
@@ -142,7 +142,7 @@ BOUNDS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less t
 
 
 def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], span: Span) -> Fault:
-    """An error of pydantic as a fault of the spec."""
+    """Convert one of pydantic's errors to a fault in the spec."""
     field = str(error["loc"][0])
     place = given[field].span if field in given else span
     value = given[field].value if field in given else None
@@ -167,13 +167,13 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
 
 
 def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:
-    """The fault for a name that is neither an op nor a block."""
+    """Return the fault for a name that is neither an op nor a block."""
     help = suggest(name, [*OPS, *blocks, "share"])
     return Fault("unknown-op", f"there is no layer type or block named `{name}`", span, help)
 
 
 def duplicates(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
-    """A diagnostic for each parameter whose name an earlier one has."""
+    """Yield a diagnostic for each parameter with the name of an earlier one."""
     first: dict[str, t.Parameter] = {}
     for parameter in parameters:
         if parameter.name in first:
@@ -184,10 +184,10 @@ def duplicates(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
 
 
 def fitting(given: object, default: object, parameter: t.Parameter) -> object:
-    """A value from outside, checked against the type of the parameter's default; a number becomes a text.
+    """Check a setting against the type of the parameter's default, and return its value.
 
     Raises:
-        Fault: it has another type.
+        Fault: the value has another type.
     """
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if isinstance(default, str) and number:

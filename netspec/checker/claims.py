@@ -1,4 +1,4 @@
-"""Claimed shapes and expected totals, compared with those that were computed."""
+"""Comparing claimed shapes and expected totals with the computed ones."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def compare_shape(
 ) -> Diagnostic | None:
     """Compare a claimed shape with the inferred one; None in `sizes` matches any size.
 
-    If they differ, the node takes the claimed shape, so that the layers after it are checked as the author
-    meant them.
+    If they differ, the node is given the claimed shape, so that later layers are checked as the author
+    intended them.
     """
     node = layers.nodes[value]
     layers.held.add(value)
@@ -44,7 +44,7 @@ def compare_shape(
     diagnostic = refuted(layers, node, sizes, span, calls)
     layers.unsure.add(value)
     if 0 in sizes:
-        return diagnostic  # an impossible shape is not taken over
+        return diagnostic  # no layer can have a size of 0
     if len(sizes) == len(node.shape):
         known = (n if p is None else p for p, n in zip(sizes, node.shape, strict=True))
         layers.nodes[value] = replace(node, shape=type(node.shape)(known))
@@ -61,7 +61,7 @@ def meets(shape: Shape, parts: tuple[int | None, ...]) -> bool:
 def refuted(
     layers: Layers, node: Node, parts: tuple[int | None, ...], span: Span, calls: Calls
 ) -> Diagnostic:
-    """The diagnostic of a wrong claim, with the layers that led there and a change that would fit."""
+    """Return the diagnostic for a wrong claim, with the layers before it and a change that fixes it."""
     message = f"the output of {node.label} is {node.shape}, but {spell(parts)} is claimed"
     chain = layers.chain(node.id)[-FARTHEST:]
     labels = layers.origin(node.id, 4, calls)
@@ -86,7 +86,7 @@ def refuted(
 
 
 def line_of(offset: int, span: Span) -> tuple[Source, int]:
-    """The file and the line of an offset."""
+    """Return the file and the line number of an offset."""
     return span.source, span.source.place(offset)[0]
 
 
@@ -94,7 +94,7 @@ Fix = tuple[Node, str, Shape]
 
 
 def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) -> Iterator[Fix]:
-    """Changes of one argument of one layer that would make the claim right, the likeliest first."""
+    """Yield changes to a single argument that would make the claim right, the most likely first."""
     shapes = [start, *(n.shape for n in chain)]
     found = []
     for place, node in enumerate(chain):
@@ -114,14 +114,14 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
 
 
 FARTHEST = 12
-"""How many layers back a change is searched."""
+"""The number of preceding layers in which a change is searched."""
 
 LIKELY = 16
-"""The largest padding that is tried."""
+"""The largest padding tried as a change."""
 
 
 def variants(op: Op, x: Shape) -> Iterator[tuple[int, str, Op]]:
-    """Ops with one other argument, each with its description and its cost; a low cost is a likely mistake."""
+    """Yield ops with one argument changed, as (cost, description, op); a low cost is a likely correction."""
     axes = op.axes(x) if len(x) == 3 else ()
     if not axes:
         return
@@ -143,7 +143,7 @@ def variants(op: Op, x: Shape) -> Iterator[tuple[int, str, Op]]:
 
 
 def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]]) -> Iterator[Diagnostic]:
-    """Compare expected totals with the counts: exactly, or to the digits of a rounded number."""
+    """Compare expected totals with the counts: exactly, or to the precision of a rounded number."""
     for name, value, claim in expectations:
         count = COUNTS[name](net)
         agrees = value.agrees(count) if isinstance(value, Rounded) else value == count
@@ -160,7 +160,7 @@ def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]
 
 
 def largest(net: Net, name: str) -> Iterator[Label]:
-    """The three lines of the spec that contribute most to a total."""
+    """Yield labels for the three lines of the spec that contribute most to a total."""
     lines: dict[Span, list[int]] = {}
     for node in net.layers:
         if each := {"params": node.params, "macs": node.cost.macs}.get(name):

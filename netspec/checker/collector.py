@@ -1,4 +1,4 @@
-"""The diagnostics of one check, and the bounds on its work."""
+"""Collecting the diagnostics of one check, and limiting its work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_STATEMENTS = 200_000
 MOST_LAYERS = 50_000
 MOST_FAULTS = 100
 FAULT_STEPS = 20
-"""How many steps a diagnostic counts for, so that a loop full of faults ends soon."""
+"""The number of steps that a diagnostic counts as, so that a loop full of errors stops early."""
 
 
 @dataclass
@@ -28,10 +28,10 @@ class Collector:
     reported: set[tuple[str, int, str]] = field(default_factory=set)
 
     def count_step(self, span: Span) -> None:
-        """Count a step.
+        """Count one step of the check.
 
         Raises:
-            Exhausted: the spec asks for more layers or statements than the checker expands.
+            Exhausted: the spec expands to too many layers or statements.
         """
         self.steps += 1
         if self.steps > MOST_STATEMENTS or len(self.nodes) > MOST_LAYERS:
@@ -39,16 +39,16 @@ class Collector:
             raise Exhausted("too-large", message, span, "the count of a loop may be too large")
 
     def report(self, error: Fault | Faults | Unknown, ctx: Context) -> None:
-        """Add the diagnostics of an exception."""
+        """Add the diagnostics that an exception carries."""
         faults = [error] if isinstance(error, Fault) else error.faults if isinstance(error, Faults) else ()
         for fault in faults:
             self.add(fault.diagnostic, ctx)
 
     def add(self, diagnostic: Diagnostic, ctx: Context) -> None:
-        """Add a diagnostic with the calls of blocks that led to it; a repeated one is added once.
+        """Add a diagnostic, labelled with the block calls that led to it; duplicates are ignored.
 
         Raises:
-            Exhausted: there are too many diagnostics to go on.
+            Exhausted: there are too many diagnostics to continue.
         """
         self.steps += FAULT_STEPS
         key = (diagnostic.span.source.path, diagnostic.span.start, diagnostic.code)

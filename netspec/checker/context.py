@@ -1,4 +1,4 @@
-"""What is in scope at a statement."""
+"""The context of a statement: the names, blocks, defaults and labels in scope."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from netspec.language import ast as t
 from netspec.language.names import Fault, Names
 
 Value = int | None
-"""The id of the node that gives a value; UNKNOWN after a fault, None before the first input."""
+"""The id of the node that computes a value; UNKNOWN after an error, None before the first input."""
 
 
 @dataclass(frozen=True)
 class BlockDefinition:
-    """A block, with what is in scope where it is defined."""
+    """A block, with the scope in which it is defined."""
 
     tree: t.Block
     names: Names
@@ -29,9 +29,9 @@ class BlockDefinition:
 
 @dataclass(frozen=True)
 class Context:
-    """Names, blocks, defaults and labels in scope at a statement, and the calls of blocks that led there.
+    """The names, blocks, defaults and labels in scope at a statement, and the block calls around it.
 
-    In the braces of a join, `branches` collects the value of each layer.
+    Inside the braces of a join, `branches` collects the value of each layer.
     """
 
     names: Names
@@ -45,7 +45,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Site:
-    """A layer statement: its context, label and place, and its inputs, which may be named with `<-`."""
+    """A layer statement: its context, label, span and inputs, including those named with `<-`."""
 
     ctx: Context
     label: str | None
@@ -55,10 +55,10 @@ class Site:
 
     @property
     def input(self) -> Value:
-        """The only input.
+        """Return the only input.
 
         Raises:
-            Fault: there are several.
+            Fault: there are several inputs.
         """
         if len(self.inputs) != 1:
             message = f"expected one input, not {len(self.inputs)}"
@@ -68,7 +68,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Made:
-    """The result of a layer statement: its value, and the scope inside it if it has one."""
+    """The result of a layer statement: its value, and its inner scope if it has one."""
 
     value: Value
     inside: Naming | None = None
@@ -79,7 +79,7 @@ FRAMES = 4000
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Raise Python's recursion limit to what the deepest nesting of blocks needs."""
+    """Raise Python's recursion limit inside this context, as deeply nested blocks require."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, FRAMES))
     try:

@@ -1,4 +1,4 @@
-"""Statements that build no layer: names, defaults, blocks, outputs, expected totals, the recipe."""
+"""Statements that add no layers: names, defaults, blocks, outputs, expected totals, the recipe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netspec.ops import OPS, is_builtin
 
 @dataclass
 class Declarations:
-    """Keeps what the spec declares for after the layers, and adds names and blocks to the context."""
+    """Adds names and blocks to the context; stores outputs, expected totals and the recipe for later."""
 
     load: Callable[[t.Use], t.File]
     collector: Collector
@@ -29,10 +29,10 @@ class Declarations:
     expectations: list[tuple[str, object, t.Argument]] = field(default_factory=list)
     train: tuple[t.Train, Names] | None = None
     used: dict[int, dict[str, BlockDefinition]] = field(default_factory=dict)
-    """The blocks of each file that was read."""
+    """The blocks of each used file."""
 
     def declare(self, s: t.Bind | t.Default | t.Block | t.Use, ctx: Context) -> None:
-        """Run a declaration that files taken with `use` can hold too."""
+        """Run a declaration; files named by `use` can contain all of these."""
         match s:
             case t.Bind():
                 value = evaluate(s.value, ctx.names)
@@ -45,7 +45,7 @@ class Declarations:
                 self.use(s, ctx)
 
     def use(self, s: t.Use, ctx: Context) -> None:
-        """Add the blocks of another file."""
+        """Add the blocks of the file that a `use` statement names."""
         file = self.load(s)
         if id(file) in self.used:
             ctx.blocks.update(self.used[id(file)])
@@ -62,13 +62,13 @@ class Declarations:
                 case t.Broken():
                     continue
                 case _:
-                    message = "a file taken with `use` can hold only blocks, names and defaults"
+                    message = "a file named by `use` can contain only blocks, names and defaults"
                     self.collector.add(Diagnostic("misplaced", message, statement.span), ctx)
         self.used[id(file)] = blocks
         ctx.blocks.update(blocks)
 
     def block(self, s: t.Block, ctx: Context) -> BlockDefinition:
-        """Define a block; it sees what is defined where it stands."""
+        """Define a block; its body can use whatever is in scope at its definition."""
         place = s.span.first_line()
         if is_builtin(s.name) or s.name == "share":
             raise Fault(
@@ -85,11 +85,11 @@ class Declarations:
         defaults = {
             op: {name: replace(given, symbol=None) for name, given in arguments.items()}
             for op, arguments in ctx.defaults.items()
-        }  # a class cannot use the parameters of the class around its own
+        }  # a generated class cannot use the parameters of the class around it
         return BlockDefinition(s, ctx.names, ctx.blocks, defaults)
 
     def default(self, s: t.Default, ctx: Context) -> None:
-        """Set defaults of an op's or a block's arguments until the braces around them close."""
+        """Set defaults for the arguments of an op or a block, valid until the enclosing braces close."""
         op = None if s.op in ctx.blocks else OPS.find(s.op)
         if op:
             known = list(op.model_fields)
@@ -106,10 +106,10 @@ class Declarations:
         ctx.defaults[s.op] = {**ctx.defaults.get(s.op, {}), **given}
 
     def expect(self, s: t.Expect, ctx: Context) -> None:
-        """Keep expected totals, which are compared once the network is complete."""
+        """Store expected totals, which are compared once the network is complete."""
         for claim in s.claims:
             if claim.name not in claims.COUNTS:
-                message = f"there is no total `{claim.name}`: the totals are {', '.join(claims.COUNTS)}"
+                message = f"there is no total named `{claim.name}`: the totals are {', '.join(claims.COUNTS)}"
                 raise Fault("unknown-count", message, claim.span)
             value = evaluate(claim.value, ctx.names)
             if isinstance(value, bool) or not isinstance(value, int | float | Rounded):
@@ -118,12 +118,12 @@ class Declarations:
             self.expectations.append((str(claim.name), value, claim))
 
     def output(self, s: t.Output, ctx: Context) -> None:
-        """Keep an output, which may name a layer further down."""
+        """Store an output, which may name a layer that is defined later."""
         paths = tuple(t.Path(p.span, parts_of(p, ctx.names)) for p in s.paths)
         self.outputs.append((replace(s, paths=paths), ctx))
 
     def set_train(self, s: t.Train, ctx: Context) -> None:
-        """Keep the recipe, which is read once the network is complete."""
+        """Store the `train` section, which is read once the network is complete."""
         if self.train:
             raise Fault("duplicate-train", "a network can have only one `train` section", s.span)
         self.train = s, ctx.names

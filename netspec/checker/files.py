@@ -1,4 +1,4 @@
-"""The files that a spec takes with `use`: each lies in its folder or below, and is read once."""
+"""The files that a spec names with `use`: each must lie in its folder or below, and is read once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netspec.library import file_exists, inside, read, refusal
 MOST_FILES = 64
 
 Root: TypeAlias = Path | Mapping[str, str]
-"""The folder that used files lie in, or a mapping of their paths to their texts."""
+"""The folder for files named by `use`, or a mapping from their paths to their texts."""
 
 
 @dataclass
 class Files:
-    """The files in the folder `root`, by their paths in messages; `main` is the spec itself."""
+    """The used files below the folder `root`, by their paths in messages; `main` is the spec itself."""
 
     root: Path
     main: t.File
@@ -40,19 +40,19 @@ class Files:
         return (self.main, *self.loaded.values())
 
     def load(self, use: t.Use) -> t.File:
-        """Read the file that a `use` names, relative to the file that names it.
+        """Parse the file named by a `use` statement, relative to the file that contains the statement.
 
         Raises:
-            Fault: it lies outside of the folder, uses itself, or cannot be read.
+            Fault: it lies outside the folder of the spec, uses itself, or cannot be read.
         """
         user = use.span.source.path
         path = self.real[user].parent / use.path
         if Path(use.path).is_absolute() or not self.holds(path):
             name = use.path if len(use.path) <= 60 else f"{use.path[:57]}..."
-            message = f'"{name}" is outside of the folder of the spec'
+            message = f'"{name}" is outside the folder of the spec'
             raise Fault("bad-use", message, use.span, "a spec can only use files in its folder or below it")
         if self.resolved(path) in self.chain(user):
-            raise Fault("bad-use", f'"{use.path}" uses itself, directly or by other files', use.span)
+            raise Fault("bad-use", f'"{use.path}" uses itself, directly or through other files', use.span)
         shown = str(Path(user).parent / use.path)
         if shown not in self.loaded:
             self.read(use, path, shown, user)
@@ -65,26 +65,26 @@ class Files:
             source = self.source(path, shown)
         except SpecError as error:
             fault = error.diagnostics[0]
-            help = fault.help if file_exists(path) else None  # names of whole specs are no help here
+            help = fault.help if file_exists(path) else None  # suggestions of built-in specs are no help here
             raise Fault("bad-use", fault.message, use.span, help) from None
         self.real[shown], self.used_by[shown] = self.resolved(path), user
         self.loaded[shown], faults = parse(source)
         self.faults += faults
 
     def holds(self, path: Path) -> bool:
-        """Whether a path lies in the folder of the spec."""
+        """Whether a path lies in the folder of the spec or below."""
         return inside(self.root, path)
 
     def resolved(self, path: Path) -> Path:
-        """The path with its links resolved."""
+        """Return the path with symbolic links resolved."""
         return path.resolve()
 
     def source(self, path: Path, shown: str) -> Source:
-        """Read a file; raises SpecError."""
+        """Read a file; raises SpecError if it cannot be read."""
         return read(path, shown, regular_only=True)
 
     def chain(self, user: str | None) -> list[Path]:
-        """The files whose `use` led here, the nearest first."""
+        """Return the chain of files whose `use` statements lead to this one, the nearest first."""
         found = []
         while user is not None:
             found.append(self.real[user])
@@ -94,7 +94,7 @@ class Files:
 
 @dataclass
 class Remembered(Files):
-    """Used files from a mapping of paths to texts; no file is read."""
+    """Used files given as a mapping from paths to texts; no file is read."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
 
@@ -112,5 +112,5 @@ class Remembered(Files):
 
 
 def files_of(root: Root, main: t.File) -> Files:
-    """The files below a folder, or the texts of a mapping."""
+    """Return the files below a folder, or those of a mapping."""
     return Files(root, main) if isinstance(root, Path) else Remembered(Path(), main, texts=root)

@@ -1,4 +1,4 @@
-"""The layers of the network under construction: shapes, tensors, costs and receptive fields are inferred."""
+"""The layers of a network under construction, with inferred shapes, tensors, costs and receptive fields."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Calls = tuple[tuple[str, Span], ...]
 
 @dataclass
 class Layers:
-    """The nodes in order of execution."""
+    """Appends nodes in order of execution, and infers their properties."""
 
     nodes: list[Node] = field(default_factory=list)
     extent: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Height and width of the largest input that a node depends on."""
+    """For each node: the height and width of the largest input that it depends on."""
     sites: dict[int, Calls] = field(default_factory=dict)
-    """The calls of blocks around a node, the outermost first."""
+    """The block calls around each node, outermost first."""
     unsure: set[int] = field(default_factory=set)
-    """Nodes that stand in for failed layers, or took a claimed shape."""
+    """Nodes that stand in for failed layers, or whose inferred shape was replaced by a claimed one."""
     held: set[int] = field(default_factory=set)
-    """Nodes with a claimed shape, where the search for the cause of a wrong shape stops."""
+    """Nodes with a claimed shape; the search for the cause of a wrong shape stops at them."""
 
     def input(self, name: str, shape: Shape, span: Span) -> int:
         """Append an input and return its id."""
@@ -37,11 +37,11 @@ class Layers:
         return len(self.nodes) - 1
 
     def first_input(self) -> int | None:
-        """The id of the first input, or None if there is none yet."""
+        """Return the id of the first input, or None if there is none yet."""
         return next((n.id for n in self.nodes if n.op.kind == "input"), None)
 
     def stand_in(self, shape: Shape | None, span: Span) -> int:
-        """A value with the claimed shape of a layer that failed, or UNKNOWN without a claim."""
+        """Return a value with the claimed shape of a failed layer, or UNKNOWN if it claims none."""
         if shape is None:
             return UNKNOWN
         value = self.input("?", shape, span)
@@ -100,7 +100,7 @@ class Layers:
         raise Fault("no-batch", message, span, "join it with other values by `add`, `mul` or `concat`")
 
     def seen(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
-        """The receptive field of a layer from those of its inputs."""
+        """Return the receptive field of a layer, computed from those of its inputs."""
         if not sources:
             self.extent[len(self.nodes)] = (1, 1)
             return Field(), Field()
@@ -121,7 +121,7 @@ class Layers:
     def fault(
         self, error: ShapeError, name: str, op: Op, inputs: Sequence[int], span: Span, calls: Calls
     ) -> Fault:
-        """The error of an op as a fault, with its place and the layers that led to its inputs."""
+        """Convert an op's error to a fault, with its span and the layers that led to its inputs."""
         label = name.rpartition(".")[2]
         shown = f"{label}: {error.message}" if label != op.keyword else error.message
         fault = Fault(error.code, shown, span, error.help)
@@ -132,7 +132,7 @@ class Layers:
         return fault
 
     def chain(self, value: int) -> list[Node]:
-        """The layers that led to a value, from an input, a join or a layer with a claim onward."""
+        """Return the layers that lead to a value, starting at an input, a join or a claimed shape."""
         chain = [self.nodes[value]]
         while (before := self.before(chain[0])) and chain[0].id not in self.unsure:
             if before.id in self.held or before.op.kind == "input":
@@ -141,14 +141,14 @@ class Layers:
         return chain
 
     def before(self, node: Node) -> Node | None:
-        """The layer that a node takes its input from, raw tensors aside; None if there are several."""
+        """Return the layer before a node, ignoring raw tensors; None if there are several."""
         flows = [self.nodes[i] for i in node.inputs if self.nodes[i].batched]
         return flows[0] if len(flows) == 1 else None
 
     def origin(
         self, value: int, most: int, calls: Calls, since: int = -1, axes: slice = slice(None)
     ) -> list[Label]:
-        """Labels for the last layers after `since` that changed sizes in `axes`, each with its arithmetic.
+        """Return labels, with arithmetic, for the last layers after `since` that changed sizes in `axes`.
 
         Layers inside a block are labelled at its call, unless the block is among `calls`.
         """
@@ -170,25 +170,25 @@ class Layers:
         return labels
 
     def resized(self, node: Node, axes: slice) -> bool:
-        """Whether a layer changed sizes, and did not just permute them."""
+        """Whether a layer changed sizes rather than just permuting them."""
         source = self.before(node)
         before, after = (source or self.nodes[node.inputs[0]]).shape, node.shape
         return before[axes] != after[axes] and (len(after) < 3 or sorted(before) != sorted(after))
 
     def place(self, node: Node, calls: Calls) -> Span:
-        """The place of a layer, or of the call of its block if that block is not among `calls`."""
+        """Return the span of a layer, or of the call of its block if that block is not among `calls`."""
         own = self.sites.get(node.id, ())
         return own[len(calls)][1] if len(own) > len(calls) and own[: len(calls)] == calls else node.span
 
     def summarize(self, nodes: Sequence[Node]) -> str:
-        """What the layers labelled at one place did: the arithmetic of one, the shapes around several."""
+        """Describe the layers labelled at one place: the arithmetic of one, or the shapes around several."""
         spans = {n.span for n in nodes}
         if len(spans) == 1:
             return self.describe(nodes[-1])
         return f"{self.nodes[nodes[0].inputs[0]].shape} -> {nodes[-1].shape}"
 
     def describe(self, node: Node) -> str:
-        """The shapes before and after a layer, with the arithmetic."""
+        """Describe the shapes before and after a layer, with the arithmetic."""
         shapes = [self.nodes[i].shape for i in node.inputs]
         sums = node.op.explain(*shapes, y=node.shape)
         before = " and ".join(map(str, shapes))
@@ -197,7 +197,7 @@ class Layers:
     def merge(
         self, op: Op, name: str, branches: Sequence[tuple[int, Span]], flow: int, span: Span, calls: Calls
     ) -> int:
-        """Append a join of branches that all take `flow`; a fault about their shapes shows each branch."""
+        """Append a join of branches with the common input `flow`; a fault about shapes labels each branch."""
         if len(branches) < 2:
             count = "one" if branches else "none"
             raise Fault("wrong-arity", f"`{op.keyword}` needs two or more branches, not {count}", span)
@@ -215,13 +215,13 @@ class Layers:
             raise
 
     def disputed(self, values: Sequence[int]) -> slice:
-        """The axes in which values differ: height and width if those differ, otherwise all."""
+        """Return the axes in which the values differ: height and width if those differ, otherwise all."""
         images = len(values) > 1 and all(len(self.nodes[v].shape) == 3 for v in values)
         spatial = images and len({self.nodes[v].shape[1:] for v in values}) > 1
         return slice(1, None) if spatial else slice(None)
 
     def again(self, value: int, name: str, inputs: Sequence[int], span: Span, calls: Calls) -> int:
-        """Append an earlier layer again with other inputs and the same weights."""
+        """Append a copy of an earlier layer, with other inputs and the same weights."""
         node = self.nodes[value]
         origin = node.id if node.shares is None else node.shares
         added = self.add(node.op, name, inputs, span, calls, shares=origin)
@@ -238,7 +238,7 @@ class Layers:
         return added
 
     def replay(self, scope: Naming, result: int, target: Naming, flow: int, span: Span, calls: Calls) -> int:
-        """Append all layers of an earlier scope again with another input and the same weights."""
+        """Append a copy of all layers of an earlier scope, with another input and the same weights."""
         ids = sorted(inside(scope))
         outer = {i for n in ids for i in self.nodes[n].inputs if i not in ids}
         if len(outer) > 1 or not ids:
@@ -256,7 +256,7 @@ class Layers:
 
 
 def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
-    """Refuse a start that counts inputs and outputs for a tensor that has none to count."""
+    """Raise a fault for an initializer that needs fan-in or fan-out on a tensor with only one axis."""
     starts = op.starts() if isinstance(op, Weighted) else {}
     for tensor in tensors:
         start = starts.get(tensor.name)
@@ -269,7 +269,7 @@ def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
 
 
 def inside(naming: Naming) -> list[int]:
-    """The nodes of a scope under construction and of those inside it."""
+    """Return the nodes of a scope under construction and of its inner scopes."""
     found: list[int] = []
     for child in naming.children:
         found += inside(child) if isinstance(child, Naming) else [child]
@@ -277,7 +277,7 @@ def inside(naming: Naming) -> list[int]:
 
 
 def mirror(scope: Naming, target: Naming, new: Mapping[int, int], span: Span) -> None:
-    """Give the layers of a shared scope, used again, the names that they have in the first."""
+    """Name the layers of a copied scope as in the original."""
     for name, entry in scope.entries.items():
         inner = entry.inside and Naming(name, target.full(name), parent=target)
         if entry.inside and inner:

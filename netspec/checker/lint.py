@@ -11,7 +11,7 @@ from netspec.language import ast as t
 
 
 def unused_layers(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic]:
-    """A warning for each layer whose output is never used, and an error for each unused input."""
+    """Yield a warning for each layer whose output is never used, and an error for each unused input."""
     alive = net.needed({output.node for output in net.outputs})
     outputs = " and ".join(f"`{o.name}`" for o in net.outputs)
     for node in net.nodes:
@@ -29,21 +29,21 @@ def unused_layers(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic
 
 
 def unused_names(file: t.File) -> Iterator[Diagnostic]:
-    """A warning for each parameter, block and name that the file never uses."""
-    said: set[str] = set()
+    """Yield a warning for each parameter, block and name that the file never uses."""
+    used: set[str] = set()
     for node in walk(file):
         if isinstance(node, t.Name):
-            said.add(node.id)
+            used.add(node.id)
         elif isinstance(node, t.Apply | t.Default):
-            said.add(node.name if isinstance(node, t.Apply) else node.op)
+            used.add(node.name if isinstance(node, t.Apply) else node.op)
     library = not any(isinstance(s, t.Network | t.Input) for s in file.body.statements)
     for node in walk(file):
-        if isinstance(node, t.Parameter | t.Bind) and node.name not in said and not node.name.startswith("_"):
+        if isinstance(node, t.Parameter | t.Bind) and node.name not in used and not node.name.startswith("_"):
             what = "parameter" if isinstance(node, t.Parameter) else "name"
             yield Diagnostic(
                 "unused-name", f"the {what} `{node.name}` is never used", node.span.first_line(), "warning"
             )
-        elif isinstance(node, t.Block) and node.name not in said and not library:
+        elif isinstance(node, t.Block) and node.name not in used and not library:
             yield Diagnostic(
                 "unused-name", f"the block `{node.name}` is never used", node.span.first_line(), "warning"
             )

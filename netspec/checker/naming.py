@@ -1,4 +1,4 @@
-"""Names of layers: each scope's labels, the names of unlabelled layers, and references."""
+"""Layer names: the labels of each scope, the names of unlabelled layers, and references."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.language.expressions import evaluate
 from netspec.language.names import Fault, Names, Unknown
 
 UNKNOWN = -1
-"""The id of a value that is unknown because of a fault, which was reported where it occurred."""
+"""The id of a value that is unknown because of an error that was already reported."""
 
 MODULE_WORDS = frozenset(
     """
@@ -29,12 +29,12 @@ MODULE_WORDS = frozenset(
     xpu zero_grad
     """.split()  # noqa: SIM905
 )
-"""Attributes of PyTorch's modules, which layers must not hide by their names."""
+"""Attributes of PyTorch's modules, which the names of layers must not hide."""
 
 
 @dataclass
 class Entry:
-    """What a label stands for: a value, and the scope inside it if it has one."""
+    """The value that a label refers to, and its inner scope if it has one."""
 
     value: int
     span: Span
@@ -54,22 +54,22 @@ class Naming:
     parent: Naming | None = None
     depth: int = 0
     unread: list[str] = field(default_factory=list)
-    """The texts of statements that failed, which may have defined a name that is missing."""
+    """The texts of failed statements, which may have defined a missing name."""
     entries: dict[str, Entry] = field(default_factory=dict)
     children: list[Naming | int] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
     position: int = 0
     symbols: Mapping[str, str] = field(default_factory=dict)
-    """Of a block: the Python expressions of its arguments, as in `Scope.expressions`."""
+    """For a block: the Python expressions of its arguments, as in `Scope.expressions`."""
     bindings: Mapping[str, tuple[str, object]] = field(default_factory=dict)
     defaults: Mapping[str, object] = field(default_factory=dict)
 
     def full(self, name: str) -> str:
-        """The dotted path of a name in this scope."""
+        """Return the dotted path of a name in this scope."""
         return f"{self.path}.{name}" if self.path else name
 
     def pick(self, word: str, counted: bool = True) -> str:
-        """The name of an unlabelled layer: its number in a numbered scope, else its op's name."""
+        """Return a name for an unlabelled layer: its number in a numbered scope, else its op's name."""
         if self.numbered and counted:
             return str(self.position)
         while True:
@@ -82,7 +82,7 @@ class Naming:
         """Register a label.
 
         Raises:
-            Fault: the label is used already.
+            Fault: the label is already used.
         """
         if name in self.entries and self.entries[name].span != entry.span:
             message = f"two layers have the label `{name}`"
@@ -91,10 +91,10 @@ class Naming:
             fault.diagnostic = Diagnostic("duplicate-label", message, entry.span, labels=labels)
             raise fault
         if name in self.entries:
-            help = "put the counter into the label, as in `conv{i}:`, or leave the label out"
+            help = "put the loop variable into the label, as in `conv{i}:`, or omit the label"
             raise Fault(
                 "duplicate-label",
-                f"every repetition gives the label `{name}` to another layer",
+                f"the label `{name}` is used again in every repetition",
                 entry.span,
                 help,
             )
@@ -108,44 +108,44 @@ class Naming:
         arguments: dict[str, object] | None = None,
         shares: str | None = None,
     ) -> Naming:
-        """A scope inside this one."""
+        """Add a scope inside this one and return it."""
         inner = Naming(name, self.full(name), numbered, block, arguments or {}, shares, self, self.depth + 1)
         self.children.append(inner)
         return inner
 
     def scope(self) -> Scope:
-        """The finished scope, without the scopes in it that hold no layers."""
+        """Return the finished scope, without inner scopes that contain no layers."""
         made = (c.scope() if isinstance(c, Naming) else c for c in self.children)
         children = tuple(c for c in made if not isinstance(c, Scope) or c.children)
         inside = (self.block, self.arguments, self.shares, self.symbols, self.bindings, self.defaults)
         return Scope(self.name, self.path, children, *inside)
 
     def visible(self) -> Naming | None:
-        """The scope around this one that references can also use; a block can use only its own."""
+        """Return the outer scope whose labels references can also use; None for a block."""
         return None if self.block else self.parent
 
     def may_have(self, name: str) -> bool:
-        """Whether a missing name may have been defined by a statement that failed."""
+        """Whether a failed statement may have defined a missing name."""
         word, outer = re.sub(r"_?\d+$", "", name), self.visible()
         return any(word in text for text in self.unread) or bool(outer and outer.may_have(name))
 
     def labels(self) -> list[str]:
-        """All labels that a reference in this scope can use."""
+        """Return all labels that a reference in this scope can use."""
         outer = self.visible()
         return [*self.entries, *(outer.labels() if outer else [])]
 
 
 def parts_of(path: t.Path, names: Names) -> tuple[str, ...]:
-    """The parts of a path, with the expressions in them evaluated."""
+    """Return the parts of a path, with the expressions in them evaluated."""
     return tuple(p if isinstance(p, str) else filled(p, names) for p in path.parts)
 
 
 def find(path: t.Path, naming: Naming, names: Names) -> Entry:
-    """The entry for a path, searched from the innermost scope outward.
+    """Look up the entry for a path, from the innermost scope outward.
 
     Raises:
         Fault: no layer above has this name.
-        Unknown: a statement that failed may have defined it.
+        Unknown: a failed statement may have defined it.
     """
     first, *rest = parts_of(path, names)
     scope: Naming | None = naming
@@ -173,20 +173,20 @@ def find(path: t.Path, naming: Naming, names: Names) -> Entry:
 
 
 def reserved(name: str) -> bool:
-    """Whether a name has another meaning as an attribute of a PyTorch module or in Python."""
+    """Whether a name is reserved: a Python keyword or an attribute of PyTorch's modules."""
     return name in MODULE_WORDS or keyword.iskeyword(name) or name.startswith("_") or name == "self"
 
 
 def filled(label: t.Label, names: Names) -> str:
-    """The text of a label, with the expressions in it evaluated."""
+    """Return the text of a label, with the expressions in it evaluated."""
     return "".join(p if isinstance(p, str) else str(evaluate(p, names)) for p in label.parts)
 
 
 def label_text(label: t.Label, names: Names) -> str:
-    """The text of a label.
+    """Evaluate a label and check that it is valid.
 
     Raises:
-        Fault: it cannot be the name of a module's child in PyTorch.
+        Fault: the label cannot name a submodule in PyTorch.
     """
     text = filled(label, names)
     if not re.fullmatch(r"[\w+\-/: ]{1,100}", text):

@@ -12,26 +12,26 @@ from netspec.recipe import Recipe
 from netspec.shape import Shape
 
 Inputs = Mapping[str, Shape]
-"""Shapes that replace the declared ones, by the name of the input; `""` names the only input."""
+"""Shapes that replace the declared ones, by the names of inputs; `""` stands for the only input."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The network, unless there are errors, and all diagnostics in the order of their places."""
+    """The checked network, or None if there are errors, and all diagnostics in source order."""
 
     source: Source
     net: Net | None
     diagnostics: tuple[Diagnostic, ...]
     remarks: tuple[str, ...] = ()
-    """What was changed or skipped in this check, in sentences."""
+    """Sentences about values that this check changed and comparisons that it skipped."""
     network: str | None = None
-    """The name of the network, as far as it could be read."""
+    """The name of the network, if it could be read."""
     arguments: Mapping[str, object] = field(default_factory=dict)
-    """The values of its parameters, as far as they could be read."""
+    """The values of those network parameters that could be read."""
     used: tuple[Source, ...] = ()
-    """The files that it takes with `use`."""
+    """The files that the spec names with `use`."""
     inputs: Inputs = field(default_factory=dict)
-    """The shapes given in place of declared ones."""
+    """The shapes given in place of the declared ones."""
     plugins: tuple[Plugin, ...] = ()
     """The plug-ins whose layer types the network uses."""
 
@@ -42,12 +42,12 @@ class Report:
 
     @property
     def recipe(self) -> Recipe | None:
-        """The recipe of the network's `train` section, with defaults for what it leaves out."""
+        """The recipe from the network's `train` section, with defaults for missing entries."""
         return self.net.training if self.net else None
 
     @property
     def status(self) -> int:
-        """The exit status of a command: 0, 1 for errors in the spec, 2 for invalid settings."""
+        """The exit status of a command: 0 for success, 1 for errors in the spec, 2 for invalid settings."""
         wrong_use = any(d.code in ("unknown-setting", "wrong-setting") for d in self.diagnostics)
         return 2 if wrong_use else 0 if self.ok else 1
 
@@ -55,7 +55,7 @@ class Report:
         """Return the network.
 
         Raises:
-            SpecError: there are errors; the exception holds all of them.
+            SpecError: there are errors; the exception contains all of them.
         """
         if self.net is None:
             raise SpecError([d for d in self.diagnostics if d.severity == "error"])

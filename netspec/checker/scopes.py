@@ -1,4 +1,4 @@
-"""What names stand for: layers by their labels, and the shapes that expressions ask for."""
+"""Resolving names: layers by their labels, and the shapes used in expressions."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ DEEPEST = 120
 
 @dataclass
 class Scopes:
-    """Opens scopes and resolves references among the layers found so far."""
+    """Opens scopes, and resolves references to the layers built so far."""
 
     layers: Layers
 
     def resolve(self, path: t.Path, ctx: Context) -> Value:
-        """The value of a layer named after `<-`, or of `in`."""
+        """Return the value of a layer named after `<-`, or of `in`."""
         if path.parts == ("in",):
             return ctx.input if ctx.calls else self.layers.first_input()
         return find(path, ctx.naming, ctx.names).value
 
     def shape_of(self, expr: t.Expr, naming: Naming, names: Names, block_input: Value) -> Shape | None:
-        """The shape for `in.channels` or `conv1.height`, or None if the expression names no layer."""
+        """Return the shape of the layer in `in.channels` or `conv1.height`, or None if it is not a layer."""
         path = layer_path(expr)
         if path is None or isinstance(expr, t.Literal):
             return None
@@ -46,18 +46,18 @@ class Scopes:
         return self.layers.nodes[value].shape
 
     def names_for(self, parent: Names, naming: Naming, block_input: Value) -> Names:
-        """The names inside a scope, from which expressions can ask for the shapes of its layers."""
+        """Return the names inside a scope, which also give expressions the shapes of its layers."""
         names = parent.child()
         names.shape_of = lambda expr: self.shape_of(expr, naming, names, block_input)
         return names
 
     def enter(self, ctx: Context, naming: Naming) -> Context:
-        """The context inside a scope."""
+        """Return the context inside a scope."""
         names = self.names_for(ctx.names, naming, ctx.input)
         return replace(ctx, names=names, naming=naming, branches=None, blocks=dict(ctx.blocks))
 
     def open(self, site: Site) -> Naming:
-        """A new scope for a labelled group; an unlabelled group uses the scope around it."""
+        """Return a new scope for a labelled group; an unlabelled group uses the scope around it."""
         outer = site.ctx.naming
         if site.label is None:
             return outer
@@ -74,14 +74,14 @@ class Scopes:
 
 
 def refuse_depth(naming: Naming, span: Span) -> None:
-    """Refuse to nest deeper than the checker's recursion allows."""
+    """Raise a fault if blocks and groups are nested more than `DEEPEST` deep."""
     if naming.depth >= DEEPEST:
         message = f"blocks and groups are nested more than {DEEPEST} deep"
         raise Fault("too-large", message, span.first_line())
 
 
 def layer_path(expr: t.Expr) -> t.Path | None:
-    """Read an expression such as `conv1` or `stem.0` as the name of a layer."""
+    """Convert an expression such as `conv1` or `stem.0` to the path of a layer, or return None."""
     match expr:
         case t.Name():
             return t.Path(expr.span, (expr.id,))

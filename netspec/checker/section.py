@@ -1,4 +1,4 @@
-"""The `train` section: its entries are evaluated, overridden by settings, and validated as a recipe."""
+"""The `train` section: evaluating its entries, overriding them by settings, and validating the recipe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_ENTRIES = 100
 
 @dataclass
 class Section:
-    """The entries of a `train` section, and the diagnostics from evaluating them."""
+    """The entries of a `train` section, with the diagnostics found while evaluating them."""
 
     span: Span
     citation: str | None = None
@@ -29,7 +29,7 @@ class Section:
     found: list[Diagnostic] = field(default_factory=list)
 
     def parsed(self) -> tuple[recipe.Recipe | None, list[Diagnostic]]:
-        """The recipe, and what is wrong with the entries."""
+        """Return the recipe, or None if it is invalid, and all diagnostics of the section."""
         try:
             return recipe.read({name: s.value for name, s in self.settings.items()}), self.found
         except recipe.RecipeError as error:
@@ -43,7 +43,7 @@ class Section:
             ]
 
     def override(self, name: str, value: object) -> None:
-        """Set an entry, `train.batch`, or one argument of an entry, `train.optimizer.lr`."""
+        """Set an entry such as `train.batch`, or one argument of an entry such as `train.optimizer.lr`."""
         _, key, *argument = name.split(".")
         text = f"{name}={value if isinstance(value, str) else spell(value)}"
         span = Span(Source(OUTSIDE, text), 0, len(text))
@@ -56,7 +56,7 @@ class Section:
         self.settings[key], self.spans[key] = Setting(value, span), span
 
     def follow(self, shape: Shape) -> list[str]:
-        """Adapt crop and resize to an input shape given from outside, and return a remark about it."""
+        """Adapt `crop` and `resize` to a given input shape, and return a remark if they change."""
         crop, resize = self.settings.get("crop"), self.settings.get("resize")
         if not crop or len(shape) != 3 or shape.height != shape.width or crop.value == shape.height:
             return []
@@ -72,18 +72,18 @@ class Section:
 
 
 OUTSIDE = "<settings>"
-"""The path of the source that holds a setting from outside."""
+"""The path shown for the source of a setting, which comes from no file."""
 
 
 def code(span: Span) -> str:
-    """The diagnostic code for an invalid entry, by where the entry comes from."""
+    """Return the diagnostic code for an invalid entry, which depends on its origin."""
     return "wrong-setting" if span.source.path == OUTSIDE else "recipe"
 
 
 def section_of(
     train: tuple[t.Train, Names] | None, other: Source | None, overrides: Mapping[str, object]
 ) -> Section:
-    """The entries of the spec's recipe or of another file's, with overrides such as `train.batch`."""
+    """Read the spec's recipe or that of the file `other`, and apply overrides such as `train.batch`."""
     faults: list[Diagnostic] = []
     if other is not None:
         train, faults = train_of(other)
@@ -95,14 +95,14 @@ def section_of(
 
 
 def train_of(source: Source) -> tuple[tuple[t.Train, Names] | None, list[Diagnostic]]:
-    """The only statement of a recipe file, its `train` section."""
+    """Return the `train` section of a recipe file, which must contain nothing else, and diagnostics."""
     file, found = parse(source)
     faults = list(found)
     sections = [s for s in file.body.statements if isinstance(s, t.Train)]
     others = [s for s in file.body.statements if not isinstance(s, t.Train | t.Broken)]
     whole = Span(source, 0, len(source.text)).first_line()
     if others:
-        message = "a recipe file can only hold a `train` section"
+        message = "a recipe file can only contain a `train` section"
         faults.append(
             Diagnostic(
                 "recipe",
@@ -113,7 +113,7 @@ def train_of(source: Source) -> tuple[tuple[t.Train, Names] | None, list[Diagnos
         )
     elif len(sections) != 1 and not faults:
         message = (
-            f"a recipe file must hold one `train` section, but {source.path} has {len(sections) or 'none'}"
+            f"a recipe file must contain one `train` section, but {source.path} has {len(sections) or 'none'}"
         )
         faults.append(Diagnostic("recipe", message, whole, help="as in `train { batch: 128 }`"))
     return ((sections[0], Names()) if sections else None), faults

@@ -12,21 +12,21 @@ from netspec.ops.start import Weighted, to_init
 from netspec.recipe import bind
 
 
-def restarted(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[Node, ...], list[Diagnostic]]:
-    """The nodes with the initializers of the recipe's `init` entry, and its diagnostics."""
+def apply_init(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[Node, ...], list[Diagnostic]]:
+    """Apply the recipe's `init` entry; return the nodes with its initializers, and its diagnostics."""
     if setting is None:
         return nodes, []
     faults: list[Diagnostic] = []
     for call in setting.value if isinstance(setting.value, list | tuple) else [setting.value]:
         if isinstance(call, Call) and call.name == "start":
-            nodes = started(nodes, bind("init", call), setting.span, faults)
+            nodes = apply_start(nodes, bind("init", call), setting.span, faults)
     return nodes, faults
 
 
-def started(
+def apply_start(
     nodes: tuple[Node, ...], given: dict[str, object], span: Span, faults: list[Diagnostic]
 ) -> tuple[Node, ...]:
-    """The nodes, with new initializers for those whose names match a pattern."""
+    """Return the nodes, with new initializers for those whose names match a pattern."""
     pattern = str(given.get("layers"))
     starts: dict[str, Call] = {}
     for field, value in (("init", given.get("weight")), ("bias_init", given.get("bias"))):
@@ -43,10 +43,10 @@ def started(
         help = did_you_mean(pattern, [n.name for n in can])
         faults.append(Diagnostic("recipe", f"no layer with weights is named `{pattern}`", span, help=help))
     return tuple(
-        replace(n, op=n.op.model_copy(update=known(n, starts))) if n.id in chosen else n for n in nodes
+        replace(n, op=n.op.model_copy(update=applicable(n, starts))) if n.id in chosen else n for n in nodes
     )
 
 
-def known(node: Node, starts: dict[str, Call]) -> dict[str, Call]:
-    """The initializers that a layer has tensors for."""
+def applicable(node: Node, starts: dict[str, Call]) -> dict[str, Call]:
+    """Return the initializers for tensors that the layer has."""
     return {field: call for field, call in starts.items() if field in type(node.op).model_fields}

@@ -1,4 +1,4 @@
-"""Running statements: loops and conditions are expanded, and every layer statement adds to the graph."""
+"""Running statements: loops and conditions are expanded, and layer statements add nodes to the graph."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from netspec.language.values import described
 from netspec.shape import Shape
 
 BLOCK_STEPS = 4
-"""How many steps the call of a block counts for, beside its statements."""
+"""The number of steps that a block call counts as, in addition to its statements."""
 
 
 @dataclass
 class Statements:
-    """Runs the statements of one network; after a fault, what depends on it is skipped without a report."""
+    """Runs the statements of a network; statements that depend on a failed one are skipped silently."""
 
     load: Callable[[t.Use], t.File]
     given_shapes: dict[str, Shape]
@@ -43,7 +43,7 @@ class Statements:
     # Bodies
 
     def body(self, body: t.Body, ctx: Context, flow: Value) -> Value:
-        """Run the statements inside braces, where defaults set there end; return the last value."""
+        """Run the statements inside braces, which also limit the scope of defaults; return the last value."""
         ctx = replace(ctx, defaults=dict(ctx.defaults))
         for statement in body.statements:
             self.collector.count_step(statement.span)
@@ -57,7 +57,7 @@ class Statements:
         return flow
 
     def recover(self, statement: t.Statement, ctx: Context, flow: Value) -> Value:
-        """Go on after a fault: the names that the statement would have defined become unknown."""
+        """Continue after a fault: names that the statement would have defined become unknown."""
         match statement:
             case t.Bind():
                 ctx.names.values[statement.name] = Unknown
@@ -77,7 +77,7 @@ class Statements:
         return value
 
     def name_failed_layer(self, layer: t.Layer, value: int, ctx: Context) -> None:
-        """Give the label of a failed layer the value that stands in for it."""
+        """Bind the label of a failed layer to the value that stands in for it."""
         if layer.label is None:
             ctx.naming.unread.append("" if isinstance(layer.action, t.Group) else layer.action.name)
             return
@@ -87,7 +87,7 @@ class Statements:
             ctx.naming.unread.append(layer.label.span.text)
 
     def claimed_shape(self, layer: t.Layer, ctx: Context) -> Shape | None:
-        """The shape that a layer claims, if it is complete and possible."""
+        """Return the shape that a layer claims, if it is complete and valid."""
         try:
             claim = evaluate(layer.claim, ctx.names) if layer.claim else None
         except (Fault, Unknown):
@@ -99,7 +99,7 @@ class Statements:
     # Statements
 
     def statement(self, s: t.Statement, ctx: Context, flow: Value) -> Value:
-        """Run one statement and return the value that flows on."""
+        """Run one statement, and return the value that is the input of the next."""
         match s:
             case t.Layer():
                 return self.layer(s, ctx, flow)
@@ -121,10 +121,10 @@ class Statements:
         return flow
 
     def network_statement(self, s: t.Statement, ctx: Context, flow: Value) -> Value:
-        """Run a statement that must stand outside of blocks and groups."""
+        """Run a statement that is allowed only outside blocks and groups."""
         word = type(s).__name__.lower()
         if ctx.naming.path or ctx.calls or ctx.branches is not None:
-            raise Fault("misplaced", f"`{word}` must stand outside of blocks and groups", s.span)
+            raise Fault("misplaced", f"`{word}` is not allowed inside a block or group", s.span)
         match s:
             case t.Input():
                 return self.input(s, ctx)
@@ -139,7 +139,7 @@ class Statements:
         return flow
 
     def input(self, s: t.Input, ctx: Context) -> int:
-        """Add an input, with the shape from outside where one is given."""
+        """Add an input, with its declared shape or the one given in its place."""
         shape = self.given_shapes.get(s.name) or evaluate(s.shape, ctx.names)
         if not isinstance(shape, tuple) or None in shape or min(shape) < 1 or len(shape) > 3:
             message = "an input is 1 to 3 sizes of at least 1, such as 3x224x224 (channels x height x width)"
@@ -203,7 +203,7 @@ class Statements:
         return made.value
 
     def compare(self, claim: t.Size, value: int, ctx: Context) -> None:
-        """Compare a claimed shape with the one inferred; not if shapes were given from outside."""
+        """Compare a claimed shape with the inferred one, unless declared input shapes were replaced."""
         sizes = evaluate(claim, ctx.names)
         assert isinstance(sizes, tuple)
         if value != UNKNOWN and not self.given_shapes:

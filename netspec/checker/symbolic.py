@@ -1,4 +1,4 @@
-"""Arguments as Python expressions in the parameters of the block around them, for the generated source."""
+"""Writing arguments as Python expressions in terms of their block's parameters, for generated source."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from netspec.language.names import Names
 
 SIGNS = {"+", "-", "*", "/", "//", "%", "**", "and", "or"}
 CALLS = {"min", "max", "int", "abs"}
-"""Functions that Python has under the same names."""
+"""Functions with the same names in Python."""
 PARAMETER = re.compile(r"\b(?:_[A-Za-z_]\w*|in_channels)\b")
 
 
 def symbolic(expr: t.Expr, names: Names) -> str | None:
-    """Write an expression in Python; None if it does not depend on parameters of the block, or on more.
+    """Write an expression in Python, or return None unless it depends on parameters of the block alone.
 
-    A parameter's name is written with `_` before it, and the channels of the block's input as `in_channels`.
+    Parameters are written with a leading `_`, and the channels of the block's input as `in_channels`.
     """
     if isinstance(expr, t.Literal):
         return None
@@ -26,7 +26,7 @@ def symbolic(expr: t.Expr, names: Names) -> str | None:
 
 
 def _text(expr: t.Expr, names: Names) -> str | None:
-    """Write an expression in Python, with brackets around every operation."""
+    """Write an expression in Python, with parentheses around every operation."""
     match expr:
         case t.Literal(value=bool() | str() | None):
             return repr(expr.value)
@@ -61,6 +61,6 @@ def _joined(parts: list[t.Expr], names: Names, join: Callable[..., str]) -> str 
 
 
 def defaults(parameters: tuple[t.Parameter, ...]) -> Mapping[str, object]:
-    """The defaults of a block's parameters that are plain numbers, texts, or true or false."""
+    """Return the defaults of a block's parameters that are plain numbers, strings or booleans."""
     plain = ((p.name, p.default.value) for p in parameters if isinstance(p.default, t.Literal))
     return {name: value for name, value in plain if type(value) in (bool, int, float, str)}

@@ -10,7 +10,7 @@ from netspec.language import ast as t
 
 
 def walk(root: t.Tree) -> Iterator[t.Tree]:
-    """Every node of a tree in the order of the text, each before its children."""
+    """Yield every node of a tree in source order, each before its children."""
     waiting: list[object] = [root]
     while waiting:
         node = waiting.pop()
@@ -23,18 +23,18 @@ def walk(root: t.Tree) -> Iterator[t.Tree]:
 
 @cache
 def children(kind: str) -> tuple[str, ...]:
-    """The fields of a kind of node that hold other nodes."""
+    """Return the names of a node class's fields that contain other nodes."""
     plain = {"span", "text", "comments", "id", "name", "op"} | ({"value"} if kind == "Literal" else set())
     return tuple(f.name for f in fields(getattr(t, kind)) if f.name not in plain)
 
 
 def mentioned(file: t.File) -> set[str]:
-    """The names that the expected totals of a file depend on, directly or by other names."""
+    """Return the names that the expected totals of a file depend on, directly or through other names."""
     nodes = list(walk(file))
     choices = [n for n in nodes if isinstance(n, t.If) and any(isinstance(x, t.Expect) for x in walk(n))]
-    said = {x.id for n in nodes if isinstance(n, t.Expect) for x in walk(n) if isinstance(x, t.Name)}
-    said |= {x.id for n in choices for x in walk(n.condition) if isinstance(x, t.Name)}
+    used = {x.id for n in nodes if isinstance(n, t.Expect) for x in walk(n) if isinstance(x, t.Name)}
+    used |= {x.id for n in choices for x in walk(n.condition) if isinstance(x, t.Name)}
     for bind in reversed([n for n in nodes if isinstance(n, t.Bind)]):
-        if bind.name in said:
-            said |= {x.id for x in walk(bind.value) if isinstance(x, t.Name)}
-    return said
+        if bind.name in used:
+            used |= {x.id for x in walk(bind.value) if isinstance(x, t.Name)}
+    return used

@@ -1,4 +1,4 @@
-"""Every diagnostic code: what it means, an example that is reported under it, and how to correct it."""
+"""Every diagnostic code, with its meaning, an example that causes it, and the corrected example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes of arguments: those of layers and blocks, settings from outside, and the recipe."""
+"""Codes for arguments of layers and blocks, settings, and entries of the recipe."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from netspec.codes.explanation import Explanation, add
 add(
     Explanation(
         "unknown-op",
-        "There is no layer type or block of this name",
-        "docs/ops.md lists the layer types. A block is defined before it is called, or taken with `use`.",
+        "No layer type or block has this name",
+        "docs/ops.md lists the layer types. A block must be defined before its first call, or in a file "
+        "named by `use`.",
         "conv2d(8, 3)",
         "conv(8, 3)",
     ),
     Explanation(
         "unknown-argument",
-        "A layer or block has no argument of this name",
+        "A layer or block has no argument with this name",
         "docs/ops.md lists the arguments of every layer type.",
         "conv(8, 3, strides=2)",
         "conv(8, 3, stride=2)",
@@ -28,40 +29,38 @@ add(
     ),
     Explanation(
         "too-many-arguments",
-        "A layer or block takes fewer arguments",
-        "The sizes of the input are never arguments: they are inferred.",
+        "A layer or block is given more arguments than it takes",
+        "The sizes of a layer's input are inferred, never given as arguments.",
         "relu(8, 3)",
         "relu",
     ),
     Explanation(
         "duplicate-argument",
         "An argument is given twice",
-        "It is given by position and by name, twice by name, or a parameter or an entry of `train` "
-        "is repeated.",
+        "An argument is given by position and by name, or twice by name. The same code reports a repeated "
+        "parameter or entry of `train`.",
         "conv(8, 3, kernel=5)",
         "conv(8, kernel=5)",
     ),
     Explanation(
         "bad-argument",
-        "Arguments are written in a way that is not allowed",
-        "Arguments by position come before those by name, `default` names its arguments, and `share` "
-        "takes the "
-        "name of one layer or group.",
+        "Arguments are written in an invalid way",
+        "Arguments by position must come before those by name, the arguments of `default` must be named, "
+        "and `share` takes the name of one layer or group.",
         "conv(kernel=3, 8)",
         "conv(8, kernel=3)",
     ),
     Explanation(
         "argument-range",
         "A value is outside the range that the argument allows",
-        "Sizes, strides and counts are at least 1, paddings at least 0, and probabilities between 0 and 1.",
+        "Sizes, strides and counts must be at least 1, paddings at least 0, and probabilities from 0 to 1.",
         "conv(8, 3, stride=0)",
         "conv(8, 3, stride=1)",
     ),
     Explanation(
         "unknown-setting",
-        "The network has no such parameter or input",
-        "A setting must name one of the parameters in the `network` statement, and a shape one of "
-        "the inputs.",
+        "The network has no parameter or input with this name",
+        "A setting must name a parameter in the `network` statement, and a given shape must name an input.",
         "network Net(width = 8)\ninput image: 3x32x32\nconv(width, 3)",
         "network Net(width = 8)\ninput image: 3x32x32\nconv(width, 3)",
         arguments={"witdh": 16},
@@ -70,8 +69,8 @@ add(
     Explanation(
         "wrong-setting",
         "A setting has the wrong type or an invalid value",
-        "A parameter takes values of the type of its default, and an entry of the recipe what the "
-        "recipe allows.",
+        "The value of a parameter must have the type of its default, and the value of a recipe's entry "
+        "must be valid in a recipe.",
         "network Net(width = 8)\ninput image: 3x32x32\nconv(width, 3)",
         "network Net(width = 8)\ninput image: 3x32x32\nconv(width, 3)",
         arguments={"width": "wide"},
@@ -80,15 +79,14 @@ add(
     Explanation(
         "recipe",
         "An entry of the `train` section is invalid",
-        "The entry is unknown, has an unknown choice, or a value out of range; docs/training.md "
-        "lists all entries.",
+        "The entry or its choice is unknown, or a value is out of range; docs/training.md lists all entries.",
         "flatten; linear(10)\ntrain { optimizer: sgd }",
         "flatten; linear(10)\ntrain { optimizer: sgd(lr=0.1) }",
     ),
     Explanation(
         "duplicate-train",
         "There are two `train` sections",
-        "A network has one recipe. Put all its entries into one section.",
+        "A network has only one recipe. Put all its entries into one section.",
         "relu\ntrain { batch: 64 }\ntrain { epochs: 5 }",
         "relu\ntrain { batch: 64; epochs: 5 }",
     ),

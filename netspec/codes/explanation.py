@@ -1,4 +1,4 @@
-"""What is known about one diagnostic code, and the registry of all of them."""
+"""The explanation of a diagnostic code, and the registry of all codes."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from netspec.registry import Registry
 
 DOCUMENT = "https://github.com/netspec/netspec/blob/main/docs/diagnostics.md"
 PREAMBLE = "network Net\ninput image: 3x32x32\n"
-"""The first lines of an example that gives none of its own."""
+"""The first lines of an example that does not begin with its own."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A diagnostic code: its meaning, an example that is reported under it, and the corrected example."""
+    """A diagnostic code: its meaning, an example that causes it, and the corrected example."""
 
     code: str
     title: str
-    """What is wrong, in one sentence without a full stop."""
+    """The problem, in one sentence without a full stop."""
     text: str
-    """Why it is reported, and how to correct it."""
+    """Why it is a problem, and how to fix it."""
     example: str
     mend: str
     severity: Severity = "error"
     arguments: Mapping[str, object] = field(default_factory=dict)
-    """Settings that the example is checked with, as by `--set`."""
+    """The settings with which the example is checked, as with `--set`."""
     mended_arguments: Mapping[str, object] = field(default_factory=dict)
     data: str | None = None
-    """The data set that the example is compared with, as by `--data`."""
+    """The data set that the example is compared with, as with `--data`."""
 
     @property
     def url(self) -> str:
-        """Where the code is documented."""
+        """The web address of the code's documentation."""
         return f"{DOCUMENT}#{self.code}"
 
     def failing(self) -> str:
-        """The example as a whole spec."""
+        """Return the example as a complete spec."""
         return complete(self.example)
 
     def mended(self) -> str:
-        """The corrected example as a whole spec."""
+        """Return the corrected example as a complete spec."""
         return complete(self.mend)
 
 
 def complete(text: str) -> str:
-    """An example with the lines that every spec begins with, unless it has its own."""
+    """Prepend the lines that every spec begins with, unless the example has its own."""
     whole = text.startswith(("network", "input")) or not text
     return f"{text if whole else PREAMBLE + text}\n"
 

@@ -1,4 +1,4 @@
-"""Codes of single layers and joins: shapes that do not fit, and references to layers."""
+"""Codes for layers and joins: shapes that do not fit, and references to layers."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ add(
     Explanation(
         "bad-input",
         "The shape of an input is invalid",
-        "An input is 1 to 3 sizes of at least 1: features, tokens x features, or channels x height x "
-        "width. "
-        "The batch is never part of a shape.",
+        "The shape has 1 to 3 sizes of at least 1: features, tokens x features, or channels x height x "
+        "width. The batch is never part of a shape.",
         "network Net\ninput image: 1x3x32x32\nrelu",
         "network Net\ninput image: 3x32x32\nrelu",
     ),
     Explanation(
         "shape-mismatch",
-        "A layer cannot take its input, or a shape is not the claimed one",
-        "The notes show which layers gave the shape, with the arithmetic, and the help a change that "
-        "would fit.",
+        "A layer cannot take its input, or its output does not have the claimed shape",
+        "The labels show which layers led to the shape, with the arithmetic, and the help line suggests a "
+        "change if one is found.",
         "conv(8, 3) -> 8x32x32",
         "conv(8, 3, padding=1) -> 8x32x32",
     ),
     Explanation(
         "empty-output",
-        "Nothing is left of the image",
+        "The output of a layer would be empty",
         "The kernel is larger than the padded image. Use a larger input, fewer strides, or padding.",
         "conv(8, 64)",
         "conv(8, 32)",
@@ -60,9 +59,8 @@ add(
     Explanation(
         "branches-disagree",
         "The inputs of a join have different shapes",
-        "`concat` joins values that differ only in their channels, `add` and `mul` values of one "
-        "shape. The labels "
-        "show what each branch gives.",
+        "`concat` takes values that differ only in their channels; `add` and `mul` take values of the "
+        "same shape. The labels show the output shape of each branch.",
         "add { conv(3, 3); identity }",
         "add { conv(3, 3, padding=1); identity }",
     ),
@@ -75,18 +73,17 @@ add(
     ),
     Explanation(
         "no-batch",
-        "A raw tensor has no batch",
-        "`param` and `buffer` are the same for every image. They can only be joined with values that "
-        "have a batch.",
+        "A layer's input is a raw tensor without a batch",
+        "`param` and `buffer` define tensors that are the same for every image. They can only be joined "
+        "with values that have a batch.",
         "scale: param(3x1x1)\nrelu\nimage_: mul(image, scale)\nbad: conv(8, 3) <- scale\nadd(bad, image_)",
         "scale: param(3x1x1)\nmul(image, scale)",
     ),
     Explanation(
         "unknown-layer",
-        "There is no layer of this name above this line",
-        "A reference names a layer that comes earlier, in the same scope or in one around it; a "
-        "block sees only "
-        "its own layers and `in`.",
+        "No layer above this line has this name",
+        "A reference must name an earlier layer of the same scope or of a scope around it; a block can "
+        "use only its own layers and `in`.",
         "conv1: conv(8, 3)\nadd(conv1, conv2)",
         "conv1: conv(8, 3)\nconv2: relu\nadd(conv1, conv2)",
     ),

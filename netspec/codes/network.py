@@ -1,4 +1,4 @@
-"""Codes of the network as a whole: inputs, outputs, expected totals, data sets."""
+"""Codes for the network as a whole: inputs, outputs, expected totals, data sets."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ add(
     Explanation(
         "no-layers",
         "The network has no layers",
-        "A network has at least one layer beside its input.",
+        "A network must have at least one layer after its input.",
         "network Net\ninput image: 3x32x32",
         "network Net\ninput image: 3x32x32\nrelu",
     ),
     Explanation(
         "unknown-output",
         "An output names a layer that does not exist",
-        "Outputs name layers by their labels, those in a group by a dotted path.",
+        "An output names a layer by its label; a layer in a group is named by a dotted path.",
         "conv1: conv(8, 3)\noutput conv2",
         "conv1: conv(8, 3)\noutput conv1",
     ),
     Explanation(
         "unused-input",
-        "An input reaches no output",
+        "No output depends on this input",
         "Use the input, or delete it.",
         "network Net\ninput left: 3x32x32\ninput right: 3x32x32\nrelu <- left",
         "network Net\ninput left: 3x32x32\ninput right: 3x32x32\nadd(left, right)",
@@ -36,7 +36,7 @@ add(
     Explanation(
         "unused-layer",
         "The output of a layer is never used",
-        "Return it with `output`, feed it into a layer, or delete it.",
+        "Return it with `output`, use it as the input of another layer, or delete the layer.",
         "a: relu\nb: tanh <- image",
         "a: relu\nb: tanh <- image\noutput a, b",
         severity="warning",
@@ -44,22 +44,23 @@ add(
     Explanation(
         "expectation",
         "A total differs from the expected one",
-        "The labels show the lines that contribute most to the total.",
+        "The total of an `expect` statement is not what the layers add up to. The labels show the lines "
+        "that contribute most to the total.",
         "conv(8, 3)\nexpect params = 216",
         "conv(8, 3)\nexpect params = 224",
     ),
     Explanation(
         "unknown-count",
-        "There is no total of this name",
-        "`expect` can name params, buffers, macs, layers, activations, receptive_field and the other "
-        "operations.",
+        "No total has this name",
+        "`expect` can name params, buffers, macs, layers, activations, receptive_field, and the other "
+        "operations: comparisons, additions, multiplications, divisions and exponentials.",
         "relu\nexpect weights = 0",
         "relu\nexpect params = 0",
     ),
     Explanation(
         "data-channels",
-        "The images of the data set have other channels than the input",
-        "Declare the input with the channels of the data, or give its shape when you train.",
+        "The images of the data set do not have as many channels as the input",
+        "Declare the input with the channels of the data set, or replace its shape with `--input`.",
         "flatten; linear(10)",
         "network Net\ninput image: 1x28x28\nflatten; linear(10)",
         severity="warning",
@@ -67,8 +68,8 @@ add(
     ),
     Explanation(
         "data-classes",
-        "The data set has other classes than the output",
-        "The last layer must give one number for each class. Make the count a parameter named `classes`.",
+        "The data set does not have as many classes as the output",
+        "The last layer must return one number for each class. Make this number a parameter named `classes`.",
         "flatten; linear(1000)",
         "flatten; linear(10)",
         severity="warning",
