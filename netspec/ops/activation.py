@@ -9,7 +9,7 @@ from netspec.shape import Cost, Shape, is_image
 
 
 class Activation(Op):
-    """An elementwise function; a subclass gives the PyTorch module and the cost of one value."""
+    """An elementwise function; subclasses define the PyTorch module and the cost of one value."""
 
     function: ClassVar[str] = ""
     value_cost: ClassVar[Cost] = Cost()
@@ -46,12 +46,12 @@ class Relu6(Activation, keyword="relu6"):
 
 
 class LeakyRelu(Activation, keyword="leaky_relu"):
-    """x for positive values, slope * x for negative ones."""
+    """x for positive values, slope * x for negative values."""
 
     example = "64x8x8; leaky_relu(0.2) -> 64x8x8"
 
     slope: float = 0.01
-    """Factor of negative values."""
+    """Factor by which negative values are multiplied."""
 
     function, value_cost, in_place = "nn.LeakyReLU", Cost(comparisons=1), True
 
@@ -60,12 +60,12 @@ class LeakyRelu(Activation, keyword="leaky_relu"):
 
 
 class Elu(Activation, keyword="elu"):
-    """x for positive values, alpha * (exp(x) - 1) for negative ones (Clevert et al., 2016)."""
+    """x for positive values, alpha * (exp(x) - 1) for negative values (Clevert et al., 2016)."""
 
     example = "64x8x8; elu(alpha=0.5) -> 64x8x8"
 
     alpha: float = 1.0
-    """Factor of the exponential; large negative values give -alpha."""
+    """Factor of the exponential term; the output approaches -alpha for large negative values."""
 
     function, value_cost = "nn.ELU", Cost(comparisons=1, additions=1, exponentials=1)
 
@@ -100,15 +100,15 @@ class Sigmoid(Activation, keyword="sigmoid"):
 class Tanh(Activation, keyword="tanh"):
     """The hyperbolic tangent, `scale * tanh(slope * x)`.
 
-    LeCun et al., 1998, use 1.7159 tanh(2x/3), which is `tanh(1.7159, 2/3)`.
+    `tanh(1.7159, 2/3)` is the activation of LeNet-5 (LeCun et al., 1998, appendix A).
     """
 
     example = "6x28x28; tanh(1.7159, 2/3) -> 6x28x28"
 
     scale: float = 1.0
-    """Factor of the result."""
+    """Factor by which the result is multiplied."""
     slope: float = 1.0
-    """Factor of the argument."""
+    """Factor by which x is multiplied."""
 
     function, value_cost = "nn.Tanh", Cost(additions=2, divisions=1, exponentials=1)
 
@@ -154,12 +154,12 @@ class Hardsigmoid(Activation, keyword="hardsigmoid"):
 
 
 class Prelu(Op, keyword="prelu"):
-    """x for positive values, a learned slope times x for negative ones (He et al., 2015)."""
+    """x for positive values, a learned slope times x for negative values (He et al., 2015)."""
 
     example = "64x8x8; prelu(per_channel=true) -> 64x8x8"
 
     per_channel: bool = False
-    """Whether each channel has its own slope; otherwise all share one."""
+    """Whether each channel has its own slope instead of one slope for all."""
 
     kind = "activation"
 

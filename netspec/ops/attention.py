@@ -1,4 +1,4 @@
-"""Attention: over all tokens, and inside windows."""
+"""Attention over all tokens, and inside windows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from netspec.shape import Cost, Shape, require
 
 
 def matmuls(tokens: int, keys: int, features: int) -> Cost:
-    """The cost of self-attention: four projections of each token, and two products with the keys."""
+    """Return the cost of self-attention: four projections of each token, and two products with the keys."""
     return Cost(macs=tokens * (4 * features**2 + 2 * keys * features), additions=4 * tokens * features)
 
 
 class Attends(Weighted):
-    """Self-attention of `heads` heads (Vaswani et al., 2017, section 3.2)."""
+    """Self-attention with `heads` heads (Vaswani et al., 2017, section 3.2)."""
 
     heads: Positive
     init: Init | None = None
@@ -33,7 +33,7 @@ class Attends(Weighted):
         require(x.features % self.heads == 0, fact, "indivisible-heads")
 
     def projections(self, qkv: str, out: str, features: int) -> tuple[Tensor, ...]:
-        """The weights and biases of the projections."""
+        """Return the weights and biases of the projections."""
         return (
             Tensor(f"{qkv}.weight", (3 * features, features)),
             Tensor(f"{qkv}.bias", (3 * features,)),
@@ -52,7 +52,7 @@ class Attends(Weighted):
 
 
 class Attention(Attends, keyword="attention"):
-    """Multi-head attention of every token to all tokens, by nn.MultiheadAttention."""
+    """Multi-head self-attention over all tokens, by nn.MultiheadAttention."""
 
     example = "197x768; attention(12, dropout=0.1) -> 197x768"
 
@@ -92,16 +92,16 @@ class Attention(Attends, keyword="attention"):
 class WindowAttention(Attends, keyword="window_attention"):
     """Attention inside shifted windows, with a bias for each relative position (Liu et al., 2021, 3.2).
 
-    It takes height x width x features.
+    Takes height x width x features.
     """
 
     example = "3x56x56; channels_last; window_attention(3, window=7, shift=3) -> 56x56x3"
 
     heads: Positive
     window: Annotated[int, Field(ge=2)] = 7
-    """Side of a window; sizes that it does not divide are padded."""
+    """Side of a window; the image is padded to a multiple of it."""
     shift: Annotated[int, Field(ge=0)] = 0
-    """How far the windows are shifted; less than the window's side."""
+    """Distance by which the windows are shifted; less than `window`."""
 
     inner_linears: ClassVar[tuple[str, ...]] = ("qkv", "proj")
 
@@ -129,7 +129,7 @@ class WindowAttention(Attends, keyword="window_attention"):
 
 
 class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
-    """Window attention by cosine similarity, with a bias computed from the offsets (Liu et al., 2022)."""
+    """Window attention by cosine similarity, with biases computed from positions (Liu et al., 2022)."""
 
     example = "3x64x64; channels_last; cosine_window_attention(3, window=8) -> 64x64x3"
 
@@ -177,7 +177,7 @@ class RelativeAttention(Attends, keyword="relative_attention"):
         return x
 
     def size(self, x: Shape) -> int:
-        """The side of a window."""
+        """Return the side of a window."""
         return isqrt(x[1])
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:

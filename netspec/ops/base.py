@@ -1,4 +1,4 @@
-"""The base of all layer types: arguments, shape rule, tensors, cost, and the PyTorch code."""
+"""The base of all layer types: arguments, shape inference, tensors, cost, and PyTorch code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword argument of a PyTorch call, written only where it differs from PyTorch's default."""
+    """A keyword argument of a PyTorch call, omitted if it has PyTorch's default."""
 
     value: object
     default: object
@@ -57,26 +57,26 @@ class Code:
 
 
 def code(function: str, *args: object, **options: tuple[object, object]) -> Code:
-    """A call with `options` given as (value, PyTorch's default)."""
+    """Create a call; `options` are pairs (value, PyTorch's default)."""
     return Code(
         function, tuple(map(single, args)), {k: Option(single(v), single(d)) for k, (v, d) in options.items()}
     )
 
 
 def single(value: object) -> object:
-    """A pair of equal numbers as one number, any other value as it is."""
+    """Reduce a pair of equal numbers to one number; other values are returned unchanged."""
     return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
 
 
 class WrongType(ValueError):
-    """A value of a type that an argument cannot have; raised in validators, where pydantic catches it."""
+    """A value has the wrong type for an argument; raised in validators, where pydantic catches it."""
 
 
 def to_pair(value: object) -> object:
     """Read one number or a size such as 3x5 as a pair.
 
     Raises:
-        ValueError: the value is neither; pydantic reports the text.
+        ValueError: the value is neither; pydantic reports the message.
     """
     if value == "same":
         raise WrongType(
@@ -90,7 +90,7 @@ def to_pair(value: object) -> object:
 
 
 def at_least(least: int) -> AfterValidator:
-    """A validator for pairs whose numbers have a lower bound."""
+    """Return a validator for pairs of numbers with a lower bound."""
 
     def check(pair: tuple[int, int]) -> tuple[int, int]:
         if min(pair) < least:
@@ -108,16 +108,16 @@ def require_image(x: Shape, what: str) -> None:
 
 
 COMMON_ARGUMENTS = {
-    "bias": "Whether a learned bias is added.",
-    "init": "How the weight is initialized, such as `normal(0.01)`; PyTorch's default if left out.",
-    "bias_init": "How the bias is initialized, such as `zeros`; PyTorch's default if left out.",
-    "eps": "Added to the variance, so that nothing is divided by zero.",
-    "affine": "Whether a learned scale and shift follow.",
-    "groups": "Groups of channels that are convolved apart; equal to the channels for a depthwise layer.",
-    "dilation": "Distance between the taps of the kernel in pixels.",
-    "heads": "Attention heads; they must divide the features.",
+    "bias": "Whether to add a learned bias.",
+    "init": "Initializer of the weight, such as `normal(0.01)`; PyTorch's default if omitted.",
+    "bias_init": "Initializer of the bias, such as `zeros`; PyTorch's default if omitted.",
+    "eps": "Added to the variance to avoid division by zero.",
+    "affine": "Whether to apply a learned scale and shift after normalization.",
+    "groups": "Number of channel groups, convolved separately; a depthwise layer has one group per channel.",
+    "dilation": "Distance between the elements of the kernel, in pixels.",
+    "heads": "Number of attention heads; it must divide the features.",
 }
-"""The documentation of arguments that mean the same for many ops."""
+"""The descriptions of arguments that have the same meaning in many ops."""
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -139,10 +139,10 @@ Kind = Literal[
 
 
 class Op(BaseModel):
-    """A layer type; its fields are the arguments that a spec can give, in this order.
+    """A layer type; its fields are its arguments in a spec, in this order.
 
-    The methods below take the shapes of the inputs and, as `y`, that of the output. A subclass declares its
-    inputs as `x` or `*xs`, and the signature of `infer` gives the number of inputs.
+    The methods take the shapes of the inputs, `x` or `*xs`, and some also the shape `y` of the output. The
+    signature of `infer` determines the number of inputs.
     """
 
     model_config = ConfigDict(
@@ -150,18 +150,18 @@ class Op(BaseModel):
     )
 
     keyword: ClassVar[str] = ""
-    """The name in a spec; a class without one is a base of other ops."""
+    """The name in a spec; empty for base classes."""
 
     example: ClassVar[str] = ""
-    """For the documentation: the shape of an input and statements with a claimed shape, separated by `; `."""
+    """An example for the documentation: the shape of the input, and statements, separated by `; `."""
 
     kind: ClassVar[Kind] = "reshape"
     new_memory: ClassVar[bool] = False
-    """Whether the next layer may overwrite the output: it is no view, and no backward pass reads it."""
+    """Whether the next layer may overwrite the output: it is not a view, and no backward pass reads it."""
 
     torch_source: ClassVar[str] = ""
-    """Python that defines the classes and functions `torch_module` and `torch_expr` use beyond torch's own,
-    with the imports they need; written into the generated source of every network that uses this op."""
+    """Python source of the classes and functions that `torch_module` and `torch_expr` use in addition to
+    torch's own, with their imports; copied into the generated source of every network that uses this op."""
 
     inner_linears: ClassVar[tuple[str, ...]] = ()
     """The names of the nn.Linear layers inside the module."""
@@ -175,7 +175,7 @@ class Op(BaseModel):
     @classmethod
     @cache
     def arity(cls) -> tuple[int, int | None]:
-        """The least and most inputs, from the signature of `infer`; None means any number."""
+        """Return the minimum and maximum number of inputs, by the signature of `infer`; None if unlimited."""
         inputs = [p for name, p in signature(cls.infer).parameters.items() if name != "self"]
         if any(p.kind is Parameter.VAR_POSITIONAL for p in inputs):
             return 2, None
@@ -183,49 +183,49 @@ class Op(BaseModel):
 
     if TYPE_CHECKING:
         infer: ClassVar[Callable[..., Shape]]
-        """The shape of the output; raises `ShapeError` if the inputs do not fit."""
+        """Returns the shape of the output; raises `ShapeError` if the inputs do not fit."""
 
     def check_arguments(self) -> None:
-        """Raise `ShapeError` for arguments that contradict each other, whatever the input."""
+        """Raise `ShapeError` for arguments that are invalid together, regardless of the input."""
 
     def tensors(self, *xs: Any) -> tuple[Tensor, ...]:
-        """The weights and buffers in the order of PyTorch's state_dict."""
+        """Return the weights and buffers in the order of PyTorch's state_dict."""
         return ()
 
     def cost(self, *xs: Any, **y: Any) -> Cost:
-        """The operations that one image takes."""
+        """Return the number of operations for one image."""
         return Cost()
 
     def axes(self, *xs: Any) -> tuple[Axis, ...]:
-        """The sliding windows along height and width, or nothing for a layer without one."""
+        """Return the sliding windows along height and width; empty for a layer without a window."""
         return ()
 
     def reach(self, *xs: Any) -> tuple[Reach, Reach] | None:
-        """The window along height and width for the receptive field, or None if it covers the whole image."""
+        """Return the window for the receptive field along height and width; None if it is the whole image."""
         if not (axes := self.axes(*xs)):
             return (1, 1, 0), (1, 1, 0)
         height, width = ((a.reach, a.stride, a.padding) for a in axes)
         return height, width
 
     def explain(self, *xs: Any, **y: Any) -> tuple[str, ...]:
-        """The arithmetic of the output's sizes, one text for each axis."""
+        """Return the arithmetic of the output's sizes, one string for each axis."""
         axes = self.axes(xs[0]) if len(xs) == 1 and is_image(xs[0]) else ()
         return tuple(dict.fromkeys(axis.explain() for axis in axes))
 
     def torch_module(self, *xs: Any) -> Code | None:
-        """The constructor call of the PyTorch module, or None if the op needs no module."""
+        """Return the constructor call of the PyTorch module, or None if the op needs no module."""
         return None
 
     def torch_expr(self, *xs: Any) -> str | None:
-        """A Python expression over the input expressions that needs no module, or None to call the module."""
+        """Return the op as a Python expression of its input expressions, or None if it is a module."""
         return None
 
     def torch_call(self, module: str, *xs: Any) -> str:
-        """How `forward` calls the module named `module`, with `{}` in place of the input."""
+        """Return the expression by which `forward` calls the module, with `{}` in place of the input."""
         return f"{module}({{}})"
 
     def summary(self) -> dict[str, object]:
-        """The arguments that differ from their defaults."""
+        """Return the arguments that differ from their defaults."""
         fields = type(self).model_fields
         given = {name: getattr(self, name) for name, f in fields.items() if getattr(self, name) != f.default}
         return {name: single(value) for name, value in given.items()}

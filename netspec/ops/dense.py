@@ -13,7 +13,7 @@ class Linear(Weighted, keyword="linear"):
     example = "4096; linear(1000) -> 1000"
 
     features: Positive
-    """Size of the output's last axis."""
+    """Number of output features."""
     bias: bool = True
     init: Init | None = None
     bias_init: Init | None = None

@@ -43,7 +43,7 @@ class ChannelsFirst(Op, keyword="channels_first"):
 
 
 class Tokens(Op, keyword="tokens"):
-    """Turn an image into a sequence: each pixel is a token, row by row, and its channels are the features."""
+    """Turn an image into a sequence of tokens: one per pixel, row by row, with the channels as features."""
 
     example = "768x14x14; tokens -> 196x768"
 
@@ -59,12 +59,12 @@ class Tokens(Op, keyword="tokens"):
 
 
 class Token(Op, keyword="token"):
-    """Select one token, such as the class token that a classifier reads."""
+    """Select one token, such as the class token for a classifier."""
 
     example = "197x768; token -> 768"
 
     index: Annotated[int, Field(ge=0)] = 0
-    """Which token, counted from 0."""
+    """Index of the token, counted from 0."""
 
     def infer(self, x: Shape) -> Shape:
         require(len(x) == 2, f"token takes tokens x features, but its input is {x.noun}")
@@ -80,7 +80,7 @@ class Token(Op, keyword="token"):
 
 
 class MergePatches(Op, keyword="merge_patches"):
-    """Concatenate the features of each 2 x 2 pixels; odd sizes are padded (Liu et al., 2021)."""
+    """Concatenate the features of each 2 x 2 block of pixels; odd sizes are padded (Liu et al., 2021)."""
 
     example = "96x56x56; channels_last; merge_patches -> 28x28x384"
 
@@ -103,7 +103,7 @@ class Partition(Op, keyword="partition"):
     size: Positive
     """Side of a window; it must divide height and width."""
     grid: bool = False
-    """Whether a window takes pixels spread over the whole image instead of neighbours."""
+    """Whether a window consists of pixels spread evenly over the image instead of neighbouring pixels."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "partition")
@@ -124,7 +124,7 @@ class Partition(Op, keyword="partition"):
 
 
 class Unpartition(Op, keyword="unpartition"):
-    """Join the windows of `partition` to an image again."""
+    """Join the windows of `partition` into an image again."""
 
     example = "64x56x56; partition(7); unpartition(7, 56, 56) -> 64x56x56"
 
@@ -135,7 +135,7 @@ class Unpartition(Op, keyword="unpartition"):
     width: Positive
     """Width of the image."""
     grid: bool = False
-    """Whether the windows are those of a grid, as given to `partition`."""
+    """Whether the windows form a grid, as given to `partition`."""
 
     def infer(self, x: Shape) -> Shape:
         require_channels_last(x, "unpartition")

@@ -20,7 +20,7 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 
     eps: Small = 1e-5
     momentum: Share = 0.1
-    """Weight of a batch in the running mean and variance."""
+    """Weight of each new batch in the running mean and variance."""
     affine: bool = True
     init: Init | None = None
     bias_init: Init | None = None
@@ -51,21 +51,22 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 class Lrn(Op, keyword="lrn"):
     """Local response normalization: divide by (k + alpha / size * sum of squares) ** beta.
 
-    Krizhevsky et al., 2012, section 3.3, do not divide alpha: their alpha = 1e-4, n = 5 is `alpha=5e-4` here.
+    The formula of Krizhevsky et al., 2012, section 3.3, does not divide alpha by the size: their alpha = 1e-4
+    with n = 5 is `alpha=5e-4` here.
     """
 
     example = "96x55x55; lrn(5, alpha=5e-4) -> 96x55x55"
 
     size: Positive = 5
-    """Channels, or the side of the square, that are summed over."""
+    """Number of channels in the sum, or the side of the square with `within=true`."""
     alpha: float = 1e-4
-    """Factor of the sum of squares, which is divided by the count of its terms."""
+    """Factor of the sum of squares, after its division by the number of terms."""
     beta: float = 0.75
     """Exponent of the divisor."""
     k: float = 1.0
-    """Added to the divisor before the exponent."""
+    """Constant term of the divisor, added before exponentiation."""
     within: bool = False
-    """Whether to sum over a square of the same channel instead of over channels, as in Caffe."""
+    """Whether to sum over a square within the channel instead of over channels, as Caffe can."""
 
     kind = "norm"
 
@@ -106,7 +107,7 @@ class LayerNorm(Weighted, keyword="layernorm"):
         return x
 
     def size(self, x: Shape) -> int:
-        """How many numbers are normalized together."""
+        """Return how many numbers are normalized together."""
         return x.channels if is_image(x) else x.features
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -126,7 +127,7 @@ class GroupNorm(Weighted, keyword="groupnorm"):
     example = "64x56x56; groupnorm(32) -> 64x56x56"
 
     groups: Positive
-    """Groups of channels; they must divide the channels."""
+    """Number of groups; it must divide the channels."""
     eps: Small = 1e-5
     affine: bool = True
     init: Init | None = None
@@ -186,7 +187,7 @@ class Dropout2d(Op, keyword="dropout2d"):
 
 
 class StochasticDepth(Op, keyword="stochastic_depth"):
-    """Drop a branch for random images in training, and scale up the rest (Huang et al., 2016)."""
+    """Set a branch to zero for random images in training, and scale up the rest (Huang et al., 2016)."""
 
     example = "64x56x56; add { identity; { conv(64, 3, padding=1); stochastic_depth(0.2) } } -> 64x56x56"
 

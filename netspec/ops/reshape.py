@@ -49,9 +49,9 @@ class Upsample(Op, keyword="upsample"):
     example = "64x28x28; upsample(2, mode=bilinear) -> 64x56x56"
 
     scale: Pair
-    """Factor of height and width; one number, or two as in `2x3`."""
+    """Factor for height and width; one number, or two as in `2x3`."""
     mode: Literal["nearest", "bilinear", "bicubic"] = "nearest"
-    """How new pixels are computed."""
+    """Interpolation of new pixels."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "upsample")
@@ -70,7 +70,7 @@ class ZeroPad(Op, keyword="zeropad"):
     example = "3x224x224; zeropad(3) -> 3x230x230"
 
     padding: Pad
-    """Rows above and below, and columns left and right; one number, or two as in `1x2`."""
+    """Pixels added on each side; one number, or two for height and width as in `1x2`."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "zeropad")
@@ -94,9 +94,9 @@ class Slice(Op, keyword="slice"):
     example = "96x55x55; slice(0, 48) -> 48x55x55"
 
     start: Annotated[int, Field(ge=0)]
-    """First channel or feature, counted from 0."""
+    """Index of the first channel or feature, counted from 0."""
     stop: Positive
-    """The channel or feature after the last."""
+    """Index after the last channel or feature."""
 
     def infer(self, x: Shape) -> Shape:
         require(
@@ -111,12 +111,12 @@ class Slice(Op, keyword="slice"):
 
 
 class ChannelShuffle(Op, keyword="channel_shuffle"):
-    """Interleave the channels of groups, so that the next grouped layer mixes them (Zhang et al., 2017)."""
+    """Interleave the channels of all groups, so that the next layer can mix them (Zhang et al., 2017)."""
 
     example = "116x28x28; channel_shuffle(2) -> 116x28x28"
 
     groups: Positive
-    """Groups of channels; they must divide the channels."""
+    """Number of groups; it must divide the channels."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "channel_shuffle")
@@ -129,14 +129,14 @@ class ChannelShuffle(Op, keyword="channel_shuffle"):
 
 
 class Rescale(Op, keyword="rescale"):
-    """Multiply each channel by a fixed factor and add a fixed number."""
+    """Multiply each channel by a constant and add another."""
 
     example = "3x224x224; rescale(scale=[0.5, 0.5, 0.5], shift=[0, 0, 0]) -> 3x224x224"
 
     scale: list[float]
-    """Factor of each channel, as a list."""
+    """List of one factor for each channel."""
     shift: list[float]
-    """What is added to each channel, as a list."""
+    """List of one number for each channel, added after multiplication."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "rescale")

@@ -1,4 +1,4 @@
-"""Initializers: the names that specs use for the functions of `torch.nn.init`, and layers that take them."""
+"""Initializers: the names in specs for functions of `torch.nn.init`, and the layers that take them."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ INITS: Mapping[str, tuple[str, ...]] = {
     "kaiming_uniform": ("a", "mode", "nonlinearity"),
     "kaiming_normal": ("a", "mode", "nonlinearity"),
 }
-"""The initializers and their arguments in order; `normal` is `nn.init.normal_`, and so on."""
+"""The initializers with their arguments in order; `normal` stands for `nn.init.normal_`, and so on."""
 
 WORDS = {
     "mode": ("fan_in", "fan_out"),
     "nonlinearity": ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"),
 }
-"""The arguments that take one of a few names."""
+"""The arguments that take a name, and the names that each accepts."""
 
 NEEDS_FANS = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
-"""The initializers that need fan-in or fan-out, and so a tensor of at least two axes."""
+"""The initializers that use fan-in or fan-out, and therefore need a tensor with at least two axes."""
 
 
 def to_init(value: object) -> object:
     """Read `normal(0.01)`, `zeros` or a number as an initializer.
 
     Raises:
-        ValueError: it is none; pydantic reports the text.
+        ValueError: the value is not an initializer; pydantic reports the message.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Call("constant", (), {"val": float(value)})
@@ -58,7 +58,7 @@ def to_init(value: object) -> object:
 
 
 def option(start: str, name: str, argument: object) -> float | str:
-    """One argument of an initializer: a number, or one of a few names."""
+    """Validate one argument of an initializer: a number, or one of the names it accepts."""
     if name not in INITS[start]:
         takes = ", ".join(INITS[start]) or "none"
         raise ValueError(f"`{start}` has no argument `{name}`: it takes {takes}")
@@ -72,7 +72,7 @@ def option(start: str, name: str, argument: object) -> float | str:
 
 
 def refuse_ranges(start: str, options: Mapping[str, float | str]) -> None:
-    """Refuse the values that PyTorch would refuse when the network is built."""
+    """Raise ValueError for values that PyTorch would reject when it builds the network."""
     for name in ("std", "gain"):
         if isinstance(least := options.get(name, 0), int | float) and least < 0:
             raise ValueError(f"`{name}` of `{start}` must be at least 0, not {least:g}")
@@ -86,10 +86,10 @@ Init = Annotated[Call, BeforeValidator(to_init)]
 
 
 class Weighted(Op):
-    """A layer with a weight and a bias whose initialization a spec can set."""
+    """A layer with a weight and a bias whose initializers a spec can set."""
 
     def starts(self) -> dict[str, Call]:
-        """The initializer of each tensor for which the spec gives one."""
+        """Return the initializers given in the spec, by the names of their tensors."""
         given = {"weight": getattr(self, "init", None), "bias": getattr(self, "bias_init", None)}
         if getattr(self, "bias", True) is False:
             given.pop("bias")

@@ -16,7 +16,7 @@ def to_shape(value: object) -> object:
     """Read a size such as `96x1x1` as a shape.
 
     Raises:
-        ValueError: it is no size; pydantic reports the text.
+        ValueError: the value is not a size; pydantic reports the message.
     """
     size = (value,) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(size, tuple) or not size or any(not isinstance(n, int) or n < 1 for n in size):
@@ -39,16 +39,16 @@ class Input(Op):
 
 
 class Param(Weighted, keyword="param"):
-    """A learned tensor, such as a scale or a class token, the same for all images of a batch."""
+    """A learned tensor, such as a scale or a class token, shared by all images of a batch."""
 
     example = "64x56x56; scale: param(64x1x1, init=ones); mul(x, scale) -> 64x56x56"
 
     shape: Size
     """Sizes of the tensor, such as `96x1x1`."""
     init: Init = Call("zeros")
-    """How the tensor is initialized."""
+    """Initializer of the tensor."""
     batch: bool = False
-    """Whether it is stored with a first axis of 1, as in published weights of transformers."""
+    """Whether the tensor is stored with a first axis of 1, as in published weights of transformers."""
 
     kind = "tensor"
 
@@ -56,7 +56,7 @@ class Param(Weighted, keyword="param"):
         return self.shape
 
     def stored_shape(self) -> tuple[int, ...]:
-        """The sizes of the tensor in a state_dict."""
+        """Return the sizes of the tensor in a state_dict."""
         return (1, *self.shape) if self.batch else tuple(self.shape)
 
     def tensors(self) -> tuple[Tensor, ...]:

@@ -14,23 +14,23 @@ from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
 def windows(
     x: Shape, kernel: Pair, stride: Pair, padding: Pad, dilation: Pair = (1, 1), ceil: bool = False
 ) -> tuple[Axis, ...]:
-    """The windows along height and width."""
+    """Return the windows along height and width."""
     return tuple(Axis(*a, ceil) for a in zip(x.hw, kernel, stride, padding, dilation, strict=True))
 
 
 class Conv(Weighted, keyword="conv"):
-    """A 2-D convolution with learned filters."""
+    """A 2-D convolution."""
 
     example = "3x227x227; conv(96, kernel=11, stride=4) -> 96x55x55"
 
     channels: Positive
-    """Channels of the output."""
+    """Number of output channels."""
     kernel: Pair
     """Height and width of the window; one number, or two as in `3x5`."""
     stride: Pair = (1, 1)
     """Step of the window; one number, or two as in `2x1`."""
     padding: Pad = (0, 0)
-    """Zeros on each side of the image; `(kernel - 1) / 2` keeps the size at stride 1."""
+    """Zeros added on each side of the image; `(kernel - 1) / 2` keeps the size at stride 1."""
     dilation: Pair = (1, 1)
     groups: Positive = 1
     bias: bool = True
@@ -67,7 +67,7 @@ class Conv(Weighted, keyword="conv"):
 
 
 def require_groups(channels: int, which: str, groups: int, both: int) -> None:
-    """Raise `ShapeError` unless `groups` divides `channels`; the help names near divisors of `both`."""
+    """Raise `ShapeError` unless `groups` divides `channels`; the help line suggests divisors of `both`."""
     if channels % groups == 0:
         return
     below = next((g for g in range(min(groups, both), 0, -1) if both % g == 0), 1)
@@ -83,13 +83,13 @@ class Deconv(Weighted, keyword="deconv"):
     example = "256x14x14; deconv(128, kernel=2, stride=2) -> 128x28x28"
 
     channels: Positive
-    """Channels of the output."""
+    """Number of output channels."""
     kernel: Pair
     """Height and width of the window; one number, or two as in `3x5`."""
     stride: Pair = (1, 1)
-    """Factor by which the image is enlarged."""
+    """Factor by which the image is enlarged; one number, or two as in `2x1`."""
     padding: Pad = (0, 0)
-    """Pixels cut off each side of the output."""
+    """Pixels removed from each side of the output."""
     output_padding: Pad = (0, 0)
     """Pixels added at the bottom and right of the output; less than the stride."""
     dilation: Pair = (1, 1)
@@ -119,7 +119,7 @@ class Deconv(Weighted, keyword="deconv"):
         return Shape((self.channels, *sizes))
 
     def sums(self, x: Shape) -> list[tuple[int, str]]:
-        """Height and width of the output, each with its arithmetic."""
+        """Return the height and width of the output, each with its arithmetic."""
         axes = zip(
             x.hw, self.kernel, self.stride, self.padding, self.output_padding, self.dilation, strict=True
         )
@@ -164,11 +164,11 @@ class Pool(Op):
     kernel: Pair
     """Height and width of the window; one number, or two as in `3x5`."""
     stride: Pair | None = None
-    """Step of the window; the kernel if left out."""
+    """Step of the window; by default, the size of the kernel."""
     padding: Pad = (0, 0)
-    """Pixels on each side of the image, at most half of the kernel."""
+    """Pixels added on each side of the image, at most half of the kernel."""
     ceil: bool = False
-    """Whether a last, incomplete window is kept."""
+    """Whether to keep an incomplete window at the end, which rounds the output size up."""
 
     kind = "pool"
 
@@ -210,7 +210,7 @@ class AvgPool(Pool, keyword="avgpool"):
     example = "64x56x56; avgpool(2) -> 64x28x28"
 
     count_padding: bool = True
-    """Whether padding counts as zeros in the average."""
+    """Whether the average includes padding, as zeros."""
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=y.numbers * prod(self.kernel), divisions=y.numbers)
@@ -222,7 +222,7 @@ class AvgPool(Pool, keyword="avgpool"):
 
 
 class Adaptive(Op):
-    """Pool to a given height and width, for any size of the input."""
+    """Pooling to a given height and width, regardless of the size of the input."""
 
     size: Pair = Field(...)
     """Height and width of the output; one number, or two as in `7x1`."""
@@ -234,7 +234,7 @@ class Adaptive(Op):
         return Shape((x.channels, *self.size))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
-        """None where windows overlap or the output is 1x1, which depends on the whole image."""
+        """Return the window; None if windows overlap, or if one window covers the image."""
         if any(size % out for size, out in zip(x.hw, self.size, strict=True)) or self.size == (1, 1):
             return None
         height, width = ((size // out, size // out, 0) for size, out in zip(x.hw, self.size, strict=True))
@@ -242,7 +242,7 @@ class Adaptive(Op):
 
 
 class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
-    """Average to a given height and width, for any size of the input."""
+    """The average of each window, for an output of a given height and width."""
 
     example = "512x7x7; adaptive_avgpool(1) -> 512x1x1"
 
@@ -254,7 +254,7 @@ class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
 
 
 class AdaptiveMaxPool(Adaptive, keyword="adaptive_maxpool"):
-    """The maximum of each window, to a given height and width for any size of the input."""
+    """The maximum of each window, for an output of a given height and width."""
 
     example = "512x14x14; adaptive_maxpool(7) -> 512x7x7"
 

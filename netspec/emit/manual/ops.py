@@ -1,4 +1,4 @@
-"""Layer types as Markdown, read from their classes: docs/ops.md."""
+"""The documentation of the layer types, docs/ops.md, generated from their classes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from netspec.ops.base import COMMON_ARGUMENTS
 
 HEAD = """# Layer types
 
-Written by `make docs` from the classes in `netspec/ops/`. A shape is written without the batch: `3x224x224`
-is an image (channels x height x width), `197x768` a sequence (tokens x features), `4096` a feature vector. An
-argument with a default can be left out.
+Generated from the classes in `netspec/ops/` by `make docs`. Shapes are written without the batch: `3x224x224`
+is an image (channels x height x width), `197x768` a sequence (tokens x features), `4096` a feature vector.
+Arguments with a default can be omitted.
 """
 
 
 def ops_manual() -> str:
-    """Every op under its family: what it does, its arguments, and an example."""
+    """Return docs/ops.md: every op with its description, its arguments and an example, by family."""
     families: dict[str, list[type[Op]]] = {}
     for op in OPS.values():
         families.setdefault(family(op), []).append(op)
@@ -34,7 +34,7 @@ def ops_manual() -> str:
 
 
 def section(op: type[Op]) -> str:
-    """One op."""
+    """Write the section of one op."""
     lines = [f"### `{signature(op)}`", "", getdoc(op) or "", ""]
     for name in op.model_fields:
         lines.append(f"- `{name}`: {argument_text(op, name)}")
@@ -43,24 +43,24 @@ def section(op: type[Op]) -> str:
 
 
 def example(op: type[Op]) -> str:
-    """The statements of an op's example, the input first."""
+    """Return the example of an op as statements, starting with the input."""
     shape, *statements = op.example.split("; ")
     return "\n".join([f"input x: {shape}", *statements]) + "\n"
 
 
 def family(op: type[Op]) -> str:
-    """The title of an op's family: the first line of its module's docstring."""
+    """Return the title of an op's family: the first line of its module's docstring."""
     module = getmodule(op)
     return (module.__doc__ or "").partition("\n")[0].rstrip(".") if module else ""
 
 
 def signature(op: type[Op]) -> str:
-    """An op as a spec writes it, with the defaults of its arguments."""
+    """Write an op as in a spec, with the defaults of its arguments."""
     return f"{op.keyword}({', '.join(argument(op, name) for name in op.model_fields)})"
 
 
 def argument(op: type[Op], name: str) -> str:
-    """An argument with its default."""
+    """Write an argument with its default."""
     field = op.model_fields[name]
     if field.is_required():
         return name
@@ -74,7 +74,7 @@ def argument(op: type[Op], name: str) -> str:
 
 
 def argument_text(op: type[Op], name: str) -> str:
-    """What an argument means: the string below its field in the class, or what all ops mean by its name."""
+    """Return the description of an argument: its own in the class, or the one shared by all ops."""
     for cls in op.__mro__:
         if issubclass(cls, Op) and name in (texts := field_texts(cls)):
             return texts[name]
@@ -83,10 +83,9 @@ def argument_text(op: type[Op], name: str) -> str:
 
 @cache
 def field_texts(cls: type[Op]) -> dict[str, str]:
-    """The strings below the fields of a class, by the fields' names.
+    """Return the documentation strings of the fields of a class, by field name.
 
-    They are read here and not by pydantic's `use_attribute_docstrings`, which would parse the sources at
-    every start.
+    pydantic's `use_attribute_docstrings` is not used, since it would parse the sources at every start.
     """
     (tree,) = ast.parse(dedent(getsource(cls))).body
     assert isinstance(tree, ast.ClassDef)

@@ -1,1 +1,1 @@
-"""Layers that PyTorch has no module for, as PyTorch: their text goes into the source that uses them."""
+"""PyTorch modules for layers that torch lacks; generated source contains copies of those it uses."""

@@ -1,4 +1,4 @@
-"""Attention inside windows, with a bias for every relative position."""
+"""Attention inside windows, with a bias for each relative position."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 def relative_index(size: int) -> torch.Tensor:
-    """For each pair of places in a window, the row of their offset in a table of (2 size - 1) squared."""
+    """Return the index of each pair's relative position in a table of (2 * size - 1) ** 2 rows."""
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     rows, columns = rows.flatten(), columns.flatten()
     down = rows[:, None] - rows[None, :] + size - 1
@@ -16,7 +16,7 @@ def relative_index(size: int) -> torch.Tensor:
 
 
 def regions(size: int, window: int, shift: int) -> torch.Tensor:
-    """The places along a shifted axis by the parts that were neighbours before: 0, 1 and 2."""
+    """Number the parts of a shifted axis; only positions in the same part were neighbours before."""
     region = torch.zeros(size)
     if shift:
         region[-window:-shift], region[-shift:] = 1, 2
@@ -24,7 +24,7 @@ def regions(size: int, window: int, shift: int) -> torch.Tensor:
 
 
 class WindowAttention(nn.Module):
-    """Self-attention inside windows of N x H x W x C, which are shifted cyclically before."""
+    """Self-attention inside the windows of N x H x W x C images, after a cyclic shift."""
 
     relative_position_index: torch.Tensor
 
@@ -65,7 +65,7 @@ class WindowAttention(nn.Module):
         return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, height, width, features)
 
     def mask(self, x: torch.Tensor, shifts: list[int]) -> torch.Tensor:
-        """Minus 100 where the two places were no neighbours before the shift."""
+        """Return -100 for pairs of positions that were not neighbours before the shift, else 0."""
         down, right = (regions(n, self.window, s) for n, s in zip(x.shape[1:3], shifts, strict=True))
         region = self.cut((3 * down[:, None] + right[None, :])[None, :, :, None])[:, :, 0]
         apart = region[:, None, :] != region[:, :, None]
@@ -94,7 +94,7 @@ class WindowAttention(nn.Module):
 
 
 class CosineWindowAttention(WindowAttention):
-    """Window attention by the cosine of queries and keys, its bias computed from the offsets."""
+    """Window attention by cosine similarity, with a bias computed from relative positions."""
 
     relative_coords_table: torch.Tensor
 
@@ -133,7 +133,7 @@ class CosineWindowAttention(WindowAttention):
 
 
 class RelativeAttention(nn.Module):
-    """Self-attention inside each group of N x groups x size * size x features."""
+    """Self-attention inside the windows of N x windows x size * size x features."""
 
     relative_position_index: torch.Tensor
 

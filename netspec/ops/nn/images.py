@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Permute(nn.Module):
-    """Put the axes in another order, that of the batch being 0."""
+    """Permute the axes; axis 0 is the batch."""
 
     def __init__(self, *order: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 class Rescale(nn.Module):
-    """Multiply each channel by a number and add another."""
+    """Multiply each channel by a constant and add another."""
 
     def __init__(self, scale: list[float], shift: list[float]) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Rescale(nn.Module):
 
 
 class Partition(nn.Module):
-    """Cut images N x C x H x W into windows of size x size: N x windows x size * size x C."""
+    """Divide images N x C x H x W into windows of size x size: N x windows x size * size x C."""
 
     def __init__(self, size: int, grid: bool = False) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Partition(nn.Module):
 
 
 class Unpartition(nn.Module):
-    """Put windows N x windows x size * size x C together to images N x C x height x width."""
+    """Join windows N x windows x size * size x C into images N x C x height x width."""
 
     def __init__(self, size: int, height: int, width: int, grid: bool = False) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Unpartition(nn.Module):
 
 
 def merge_patches(x: torch.Tensor) -> torch.Tensor:
-    """Stack 2 x 2 neighbours, N x H x W x C to N x H / 2 x W / 2 x 4 C; odd sizes are padded."""
+    """Concatenate 2 x 2 neighbours: N x H x W x C to N x H / 2 x W / 2 x 4 C; odd sizes are padded."""
     x = nn.functional.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
     corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
     return torch.cat(corners, -1)

@@ -7,7 +7,7 @@ from torch import nn
 
 
 class StochasticDepth(nn.Module):
-    """Zero a residual branch of some images in training, and scale up the others."""
+    """Set a residual branch to zero for random images in training, and scale up the rest."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
