@@ -1,4 +1,4 @@
-"""Networks as live modules: the generated source is compiled and executed, and placed on a device."""
+"""Building networks as PyTorch modules from their generated source, and choosing how a device runs them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def build(net: Net) -> nn.Module:
 
 
 def _execute(text: str, name: str) -> types.ModuleType:
-    """Execute a source as the Python module `name`, once in a process."""
+    """Execute a source as the Python module `name`, only once in a process."""
     if name not in sys.modules:
         file = f"<{name}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
@@ -57,7 +57,7 @@ def _execute(text: str, name: str) -> types.ModuleType:
 
 
 class _Reducer:
-    """Pickles instances of the classes of one source as that source, the name of the class, and the state."""
+    """Pickles an instance of a generated class as its source, the name of the class, and the state."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text, self.name = text, name
@@ -67,7 +67,7 @@ class _Reducer:
 
 
 def _new(text: str, name: str, kind: str) -> object:
-    """An uninitialised instance of a class of a source, whose state pickle sets next."""
+    """Create an uninitialised instance of a generated class, whose state pickle sets next."""
     made = getattr(_execute(text, name), kind)
     return made.__new__(made)
 
@@ -75,12 +75,12 @@ def _new(text: str, name: str, kind: str) -> object:
 MIN_MACS = 1_000_000
 """MACs per image below which casting to a short precision costs more time than it saves."""
 MIN_STEPS = 5_000
-"""Training steps below which the minute or so of compiling is not worth it."""
+"""The number of training steps below which compiling costs more time, about a minute, than it saves."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device with a name such as `cpu` or `cuda:1`; `auto` is the first available one of DEVICES.
+    """The device with a name such as `cpu` or `cuda:1`; `auto` is the first of DEVICES that is available.
 
     `local_rank` is the index of this process on its machine, whose GPU of that index it uses.
 
@@ -103,7 +103,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
 @dataclass(frozen=True)
 class Execution:
-    """How one run uses its device: the recipe's choices, with every `auto` resolved."""
+    """How a run uses its device: the recipe's choices, with every `auto` resolved."""
 
     device: torch.device
     precision: str = "float32"
@@ -152,7 +152,8 @@ def choose_execution(
     CUDA only.
 
     Raises:
-        TrainError: the recipe's choices are not possible together, or compiling needs a missing compiler.
+        TrainError: the recipe's choices are incompatible, or the C++ compiler that compiling needs is
+        missing.
     """
     precision, layout, compiled = str(recipe.precision), str(recipe.memory_format), recipe.compile
     if precision == "auto":
@@ -171,7 +172,7 @@ def choose_execution(
 
 
 def _short_precision(device: torch.device) -> str:
-    """The 16-bit precision that a device multiplies fast, or float32 where there is none."""
+    """The 16-bit precision in which a device multiplies fast, or float32 if there is none."""
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     fast = device.type == "cpu" and (
@@ -193,7 +194,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # parameters of glibc's ma
 
 
 def keep_memory() -> bool:
-    """Make glibc keep freed memory for reuse: returning it after every step costs a fifth of the speed.
+    """Make glibc keep freed memory for reuse, since returning it after every step costs a fifth of the speed.
 
     Returns whether glibc accepted the settings; on other systems nothing is changed.
     """
@@ -209,7 +210,7 @@ def keep_memory() -> bool:
 
 @contextlib.contextmanager
 def memory_errors(batch: int) -> Iterator[None]:
-    """Turn running out of device memory into a TrainError that names the remedy."""
+    """Turn running out of device memory into a TrainError that suggests a smaller batch."""
     try:
         yield
     except torch.OutOfMemoryError as error:

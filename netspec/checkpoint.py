@@ -1,4 +1,4 @@
-"""The files of a training run: checkpoints with the spec that they carry, logs, and the folder's lock."""
+"""The files of a training run: checkpoints, which include the spec, logs, and the lock of the folder."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def load(path: Path) -> dict[str, Any]:
         raise TrainError(f"{path} cannot be read: {error.strerror}") from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns about some files that it then refuses
+            warnings.simplefilter("ignore")  # torch warns about some files before it rejects them
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files raise RuntimeError, UnpicklingError, EOFError, KeyError ...
         raise TrainError(f"{path} is not a checkpoint, or damaged") from error
@@ -125,7 +125,7 @@ def lock_run(folder: Path, *, resume: bool = False) -> Iterator[None]:
     `resume=True` reopens the folder of an existing run. A folder that is still empty at the end is removed.
 
     Raises:
-        TrainError: the folder already holds a run, or holds none to resume; another process has locked it;
+        TrainError: the folder already holds a run, or has none to resume; another process has locked it;
             or it cannot be written.
     """
     checkpoint = folder / CHECKPOINT
@@ -160,7 +160,7 @@ def lock_run(folder: Path, *, resume: bool = False) -> Iterator[None]:
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Replace a file as `write_file` does; raises TrainError when the write fails."""
+    """Write a file atomically with `write_file`; raises TrainError when the write fails."""
     try:
         write_file(path, write)
     except FileError as error:
@@ -186,18 +186,18 @@ def _parse_row(line: str) -> dict[str, Any] | None:
 
 T = TypeVar("T")
 MAX_SPEC = 2 * 2**20
-"""Characters of a spec, the same limit as for files."""
+"""The most characters of a spec, the same limit as for files."""
 MAX_MESSAGE = 300
-"""Characters of a diagnostic that are repeated in an error."""
+"""The most characters of a diagnostic that an error quotes."""
 
 
 def describe(
     report: Report, spec: str, *, root: Path | None = None, val_share: float | None = None
 ) -> dict[str, object]:
-    """Everything that `restore` needs to rebuild a network without its files, as plain values.
+    """Return everything that `restore` needs to rebuild a network without its files, as plain values.
 
-    `spec` is the path or name that the user gave. `root` and `val_share` record where the images are and
-    what fraction is held out, so that evaluation uses the same images.
+    `spec` is the path or name that the user gave. `root` and `val_share`, the folder of the images and the
+    share held out, let evaluation use the same images.
 
     Raises:
         TrainError: a parameter has a value that a checkpoint cannot hold.
@@ -215,7 +215,7 @@ def describe(
 
 
 def restore(about: Mapping[str, Any], path: Path) -> Net:
-    """Check the spec in a description again, reading no file; `path` is the checkpoint named in errors.
+    """Rebuild a network from its description, reading no file; `path` is the checkpoint named in errors.
 
     Raises:
         TrainError: an entry is missing or of the wrong type, or the spec has errors.
@@ -250,7 +250,7 @@ def plain(name: str, value: object) -> object:
     """Copy a value into built-in types, which torch loads without running code.
 
     Raises:
-        TrainError: the value, or a value inside it, has no such form.
+        TrainError: the value, or one inside it, is not of a built-in type.
     """
     match value:
         case None | bool() | str():

@@ -22,12 +22,12 @@ from netspec.training.callbacks import stop_signals
 
 BRACKETS = {"(": ")", "[": "]", "{": "}"}
 MAX_FOLDER = 100
-"""Characters in the name of a folder."""
+"""The most characters in the name of a folder."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One combination: its settings as `name=value`, those of them that vary, and the seed, if any."""
+    """One combination: all settings as `name=value`, those that vary in the sweep, and the seed, if any."""
 
     settings: tuple[str, ...]
     varying: tuple[str, ...]
@@ -35,12 +35,12 @@ class Point:
 
     @property
     def label(self) -> str:
-        """The settings that distinguish it from the others of its sweep."""
+        """The settings that distinguish it from the other points of its sweep."""
         return ", ".join(self.varying) or "default"
 
     @property
     def folder(self) -> str:
-        """A name for its folder, different for every combination.
+        """The name of its folder, unique in its sweep.
 
         >>> Point(("pool=2", "lrn=true"), ("pool=2",), 1).folder
         'pool=2,seed=1'
@@ -59,7 +59,7 @@ def grid(settings: Sequence[str], seeds: Sequence[int | None]) -> list[Point]:
     The last setting varies fastest, and the seed within it.
 
     Raises:
-        TrainError: a setting has another form, or is given twice.
+        TrainError: a setting is not of the form `name=first,second`, or is given twice.
     """
     axes = []
     for setting in settings:
@@ -110,13 +110,13 @@ def split(text: str) -> list[str]:
 
 STATE, OUTPUT = "sweep.json", "output.txt"
 SIGNAL_STATUS = {128 + number: number for number in (signal.SIGINT, signal.SIGTERM)}
-"""The exit statuses of runs that were ended by a signal."""
+"""The signal for each exit status of a run that was ended by one."""
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one run: parameters, last and best top-1 error (0 to 1), and seconds; or its error."""
+    """The result of one run: parameters, last and best top-1 error (0 to 1), and seconds; or an error."""
 
     point: Point
     params: int = 0
@@ -137,7 +137,7 @@ class Row:
 
 
 class SweepInterrupted(NetspecError):
-    """A sweep that was ended by the signal `signal`; the same sweep continues it."""
+    """A sweep was ended by the signal `signal`; running it again continues it."""
 
     def __init__(self, folder: Path, signal: int) -> None:
         super().__init__(f"interrupted: run the same command again to continue the sweep in {folder}")
@@ -151,10 +151,10 @@ def run_sweep(
     out: Path,
     check: Callable[[Point], Report],
 ) -> list[Row]:
-    """Train every point of a grid with `netspec train`, and combine the results of each over seeds.
+    """Train every point of a grid with `netspec train`, and group the results by settings.
 
-    `options` are further arguments of the command. Finished runs are not repeated, and an interrupted one is
-    resumed. A failed run does not stop the sweep.
+    `options` are further arguments of the command, and `check` checks the spec of a point. Finished runs are
+    not repeated, and an interrupted one is resumed. A failed run does not stop the sweep.
 
     Raises:
         TrainError: a folder belongs to a run with other options or another spec, or cannot be written.
@@ -198,7 +198,7 @@ def _hash(report: Report) -> str:
 
 
 def _read_state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """The recorded state of a run, empty for a new one; raises TrainError when it is another run's."""
+    """The recorded state of a run, empty for a new run; raises TrainError if the folder is not this run's."""
     if not folder.exists():
         return {}
     try:
@@ -235,7 +235,7 @@ def _train(point: Point, folder: Path, arguments: Sequence[str], state: dict[str
 
 
 def _wait(process: subprocess.Popen[bytes], out: Path) -> int:
-    """Wait for a run and return its status; a signal is passed on to it, and raises SweepInterrupted."""
+    """Wait for a run and return its status; a signal is passed on to it and raises SweepInterrupted."""
     received: list[int] = []
 
     def pass_on(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Weights for a network: published ones by name, and those of a run or a file to start training from."""
+"""Loading weights: published ones by name, and initial ones from a run or a file."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from netspec.transforms.normalize import IMAGENET_MEAN
 from netspec.zoo import Card
 
 DOWNLOAD_ERRORS = (OSError, HTTPException, RuntimeError, UnpicklingError, EOFError)
-"""What downloading and reading a file can raise; a wrong hash is a RuntimeError."""
+"""The exceptions of downloading and reading a file; a wrong hash is a RuntimeError."""
 
 OLD_DENSENET = re.compile(
     r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))"
 )
-"""Keys in DenseNet's files: `norm.1` is `norm1` today, a change that torchvision's own builder also makes."""
+"""Old keys in DenseNet's files: `norm.1` is now `norm1`; torchvision's own builder renames them too."""
 
 OLD_MLP = re.compile(r"(.*\.mlp)\.linear_([12])\.(weight|bias)")
-"""Keys in older files of vision transformers: `mlp.linear_1` is `mlp.0` today, and `linear_2` is `mlp.3`."""
+"""Old keys in files of vision transformers: `mlp.linear_1` is now `mlp.0`, and `linear_2` is `mlp.3`."""
 
 
 def load_weights(module: nn.Module, card: Card | None, name: str) -> None:
@@ -82,7 +82,7 @@ def find(card: Card, name: str) -> Any:
 
 
 def fetch(card: Card, entry: Any) -> dict[str, torch.Tensor]:
-    """The state_dict from torchvision's cache, downloaded on first use; raises WeightsError."""
+    """Load a state_dict from torchvision's cache, downloading it on first use; raises WeightsError."""
     try:
         state: dict[str, torch.Tensor] = entry.get_state_dict(
             progress=sys.stderr.isatty(), check_hash=True, map_location="cpu"
@@ -107,7 +107,7 @@ def download_error(error: BaseException) -> str:
 
 
 def rename_old_keys(state: dict[str, torch.Tensor]) -> None:
-    """Rename the keys of older files in place, keeping the module versions that a state_dict carries."""
+    """Rename the keys of older files in place, which keeps the metadata of the state_dict."""
     for key in list(state):
         if match := OLD_DENSENET.fullmatch(key):
             state[match[1] + match[2]] = state.pop(key)
@@ -119,10 +119,10 @@ def check_state(module: nn.Module, state: Mapping[str, torch.Tensor], what: str,
     """Check that weights match a module in every name, shape and number type.
 
     `what` names the weights in errors, and `hint` is appended to an error about shapes. `num_batches_tracked`
-    may be missing, as it is in old files: batch norm then starts it at 0.
+    may be missing, as in old files: batch norm then starts it at 0.
 
     Raises:
-        WeightsError: they do not match, with the first mismatch.
+        WeightsError: they do not match; the message names the first mismatch.
     """
     own = module.state_dict()
     for key, value in state.items():
@@ -140,14 +140,14 @@ def check_state(module: nn.Module, state: Mapping[str, torch.Tensor], what: str,
 
 
 def copy_version(module: nn.Module, state: object) -> None:
-    """Copy the version that a file gives its network, by which torchvision's MNASNet chooses its stem."""
+    """Copy the version in a file's metadata, which determines the stem of torchvision's MNASNet."""
     version = getattr(state, "_metadata", {}).get("", {}).get("version")
     if version not in (None, module._version):
         module._version = version
 
 
 def _image_size(card: Card, name: str) -> str:
-    """A note on the image size that weights were trained for, where it is not the card's own."""
+    """A note on the image size for which weights were trained, if it is not the card's own."""
     sides = [r.evaluation.crop for r in card.results if r.weights == name]
     return f"; they are for images of {sides[0]}x{sides[0]}" if sides and sides != [card.side] else ""
 
@@ -169,11 +169,11 @@ logger = logging.getLogger(__name__)
 
 
 def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, recipe: Recipe) -> list[str]:
-    """Load weights into a module that is about to be trained, and return warnings.
+    """Load the weights from which a module is to be trained, and return warnings.
 
     `weights` is a name on the card of `spec`, the folder of a run, or a file with a state_dict. Tensors of
-    the last layers that are for another number of classes are left newly initialised; all others must match
-    by name and shape.
+    the last layers for another number of classes are not loaded, and keep their new initialisation; all
+    others must match by name and shape.
 
     Raises:
         TrainError: there are no such weights, they cannot be read or downloaded, or they do not match.
@@ -193,7 +193,7 @@ def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, r
     bad = [k for k, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if bad:
         raise TrainError(f"the weights {weights} contain values that are not finite, in {bad[0]}")
-    module.load_state_dict(state, strict=False)  # old files lack num_batches_tracked, and nothing else
+    module.load_state_dict(state, strict=False)  # only num_batches_tracked can be missing, in old files
     note = f"; {' and '.join(new)} are newly initialised, for {min(outputs)} classes" if new else ""
     logger.info("training starts from the weights %s%s", weights, note)
     return warnings
@@ -207,7 +207,7 @@ def _differs_in_classes(own: Tensor, other: Tensor, outputs: set[int]) -> bool:
 
 
 def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tensor], list[str]]:
-    """Published weights, and a warning when the recipe normalises images differently."""
+    """Published weights, and a warning if the recipe normalises images differently."""
     card = locate(spec).card
     if card is None:
         message = f"{spec} is not a network of the zoo, and only those have published weights"
@@ -219,7 +219,7 @@ def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tenso
     if IMAGENET_MEAN not in means or isinstance(recipe.normalize, ImageNet):
         return state, []
     message = f"the weights {weights} expect images normalised by the mean and deviation of ImageNet"
-    return state, [f"{message}, and the recipe normalises differently: set `train.normalize=imagenet`"]
+    return state, [f"{message}, but the recipe normalises differently: set `train.normalize=imagenet`"]
 
 
 def _read(path: Path) -> dict[str, Tensor]:

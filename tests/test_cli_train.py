@@ -98,11 +98,11 @@ def test_invalid_runs_are_rejected_before_training(line, message):
 WRONG_USE = [
     ("digits.net --data digit", "unknown data set digit"),
     ("digits.net --data imagenet", "--root"),
-    ("digits.net --data folder:", "folder: lacks its path"),
+    ("digits.net --data folder:", "folder: has no path"),
     ("digits.net --data digits --set depth=3", "no parameter `depth`"),
     ("digits.net --data digits --device nonsense", "nonsense"),
     ("digits.net --data digits --lr -1", "--lr"),
-    ("digits.net --data digits --root .", "leave --root out"),
+    ("digits.net --data digits --root .", "digits takes no --root"),
     ("digits.net --data digits --set train.epochs=3", "leave one out"),
     ("digits.net --data digits --lr 1 --set train.optimizer.lr=2", "leave one out"),
     ("digits.net", "--data"),

@@ -1,1 +1,1 @@
-"""Labelled images by name: the registry of data sets, and the code that reads each kind of them."""
+"""Data sets of labelled images: the registry of their names, and the readers of each kind."""

@@ -1,4 +1,4 @@
-"""Small images as files, in class folders or in an archive of them: decoded once, then kept in memory."""
+"""Small images in class folders, or in a tar archive of class folders: decoded once and held in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netspec.datasets.image_folder import Files, scan_parts
 from netspec.datasets.in_memory import InMemorySet, Labelled
 from netspec.datasets.layout import EXTENSIONS
 from netspec.errors import DataError
-from netspec.transforms.pixels import TROUBLE, BadImage, Pixels, decode, reason
+from netspec.transforms.pixels import DECODE_ERRORS, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import TorchvisionSet
@@ -36,7 +36,7 @@ def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
         The set, or None where there are neither such folders nor an archive.
 
     Raises:
-        DataError: a file cannot be read or has another size, or the classes are not as many as the set's.
+        DataError: a file cannot be read, or the size of an image or the number of classes is not the set's.
     """
     if all((root / part).is_dir() for part in PARTS):
         classes, *files = scan_parts(*(root / part for part in PARTS))
@@ -50,7 +50,7 @@ def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
         return None
     classes = tuple(content["classes"])
     if len(classes) != row.classes:
-        message = f"{where} has {len(classes)} classes, and {row.name} has {row.classes}"
+        message = f"{where} has {len(classes)} classes, but {row.name} has {row.classes}"
         raise DataError(f"{message}: name another `root`, or use folder:PATH")
     return InMemorySet(
         row.name, classes, *(Labelled(content[part], content[f"{part} labels"]) for part in PARTS)
@@ -58,7 +58,7 @@ def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
 
 
 def _archive(root: Path) -> Path | None:
-    """The archive of images: `root` itself, or the only one in it that is not torchvision's own."""
+    """The archive of images: `root` itself if it is a file, or the only archive in it but torchvision's."""
     if root.is_file():
         return root
     found = [p for p in sorted(root.glob("*.tar*")) if p.is_file() and "-python" not in p.name]
@@ -69,7 +69,7 @@ def _archive(root: Path) -> Path | None:
 
 
 def _cached(name: str, key: str, where: Path, decode_all: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The images decoded by an earlier run, or decoded now and cached."""
+    """Return the decoded images from the cache, or decode and cache them."""
     if (found := recall(name, key)) is None:
         logger.info("decoding %s: this happens once", where)
         found = decode_all()
@@ -93,7 +93,7 @@ def _read(files: Files, index: int) -> Pixels:
 
 
 def _sized(row: TorchvisionSet, path: str, pixels: Pixels) -> Pixels:
-    """The image itself; raises DataError where it has another size than the set's."""
+    """Return the image; raises DataError if its size is not the set's."""
     height, width = pixels.shape[:2]
     if (height, width) != (row.size, row.size):
         message = f"{path} is {width}x{height}, not {row.size}x{row.size}"
@@ -106,7 +106,7 @@ def _stacked(images: list[Pixels]) -> Tensor:
 
 
 def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
-    """Decode the images of an archive in one pass, in whatever order it holds them."""
+    """Decode the images of an archive in a single pass; they may be stored in any order."""
     found: dict[tuple[str, str, str], Pixels] = {}
     try:
         with tarfile.open(archive) as file:
@@ -115,13 +115,13 @@ def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
                 assert stream is not None, "a regular file has content"
                 try:
                     pixels = decode(stream.read())
-                except TROUBLE as error:
+                except DECODE_ERRORS as error:
                     message = f"{archive}:{entry.name} cannot be read ({reason(error)})"
                     raise DataError(f"{message}: replace the archive") from error
                 part, label, name = key
                 found[part, label, name] = _sized(row, f"{archive}:{entry.name}", pixels)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(f"{archive} cannot be read ({error}): fetch it again") from error
+        raise DataError(f"{archive} cannot be read ({error}): download it again") from error
     return _sorted(archive, found)
 
 
@@ -136,7 +136,7 @@ def _entries(file: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str, str,
 
 
 def _sorted(archive: Path, found: dict[tuple[str, str, str], Pixels]) -> dict[str, Any]:
-    """The images of each part in the order of their classes and names, with their class numbers."""
+    """The images of each part, sorted by class and file name, with their class numbers."""
     classes = sorted({label for part, label, _ in found if part == "train"})
     content: dict[str, Any] = {"classes": classes}
     for part in PARTS:

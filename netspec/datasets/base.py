@@ -1,4 +1,4 @@
-"""What every data set offers: counts before training and batches during it; and the cache on disk."""
+"""The interface of data sets: counts before training, batches during training, and the cache on disk."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class LoaderConfig:
         input_shape: Channels, height and width of the network's input.
         recipe: Augmentation, normalisation, batch size and seed.
         device: Where the batches go.
-        workers: Processes that read files; None chooses a number for the machine.
-        rank, world: Which of how many processes that train one network together this one is.
-        preprocessing: That of a trained network, used instead of one that the recipe describes.
+        workers: The number of processes that read files; None chooses it for the machine.
+        rank, world: The number of this process, from 0, and of the processes that train the network together.
+        preprocessing: The preprocessing of a trained network, which replaces the recipe's.
     """
 
     input_shape: tuple[int, int, int]
@@ -46,7 +46,7 @@ class LoaderConfig:
     preprocessing: Preprocessing | None = None
 
     def share(self, batch: int) -> slice:
-        """This process's rows of a batch; raises DataError where the batch cannot be divided evenly."""
+        """This process's rows of a batch; raises DataError if the batch cannot be divided evenly."""
         if batch % self.world:
             message = f"a batch of {batch} images cannot be divided evenly among {self.world} processes"
             down = batch - batch % self.world
@@ -57,7 +57,7 @@ class LoaderConfig:
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def val_share(self, images: int) -> slice:
-        """This process's images of a validation set, which no other process evaluates."""
+        """This process's share of a validation set with this number of images; the shares do not overlap."""
         return slice(images * self.rank // self.world, images * (self.rank + 1) // self.world)
 
     @property
@@ -67,7 +67,7 @@ class LoaderConfig:
 
     @property
     def worker_count(self) -> int:
-        """How many processes read files: by default none on a CPU, where training needs the cores."""
+        """The number of worker processes: none by default on a CPU, where training needs the cores."""
         if self.workers is not None:
             return self.workers
         return 0 if self.device.type == "cpu" else max(min(8, cores() // self.world), 1)
@@ -76,26 +76,26 @@ class LoaderConfig:
 class Batches(Protocol):
     """Batches on the device, for training and validation.
 
-    Where several processes train together, each yields its own rows of every batch. Together they are
-    bit-identical to the batch that a single process yields.
+    When several processes train together, each gets its own rows of every batch. Put together, these rows are
+    bit-identical to the batch of a single process.
     """
 
     @property
     def steps(self) -> int:
-        """Training batches in one epoch."""
+        """The number of training batches in an epoch."""
 
     @property
     def batch(self) -> int:
-        """Images in one training batch of all processes: the recipe's number, or all if there are fewer."""
+        """The size of a training batch over all processes: the recipe's, or all images if there are fewer."""
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How every image is resized, cropped and normalised, which prediction must repeat."""
+        """How every image is resized, cropped and normalised; prediction must do the same."""
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Shuffled and augmented batches of an epoch, from step `start`; earlier ones are not read.
 
-        A batch depends on the recipe's seed, the epoch and the step alone.
+        A batch depends only on the recipe's seed, the epoch and the step.
         """
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
@@ -115,18 +115,18 @@ class Data(Protocol):
 
     @property
     def channels(self) -> int:
-        """Channels of every image: 1 for grey, 3 for RGB, 0 for as many as the network takes."""
+        """Channels of every image: 1 for grey, 3 for RGB, 0 if they adapt to the network's input."""
 
     @property
     def train_images(self) -> int:
-        """Images to train on."""
+        """The number of training images."""
 
     @property
     def val_images(self) -> int:
-        """Images to validate on."""
+        """The number of validation images."""
 
     def open(self, config: LoaderConfig) -> Batches:
-        """Prepare the batches; raises DataError where images do not fit the network or cannot be read."""
+        """Prepare the batches; raises DataError if the images do not fit the network or cannot be read."""
 
 
 def cores() -> int:
@@ -135,7 +135,7 @@ def cores() -> int:
 
 
 def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return the input's channels, height and width; raises DataError where it does not take the images."""
+    """Return the channels, height and width of the input; raises DataError if images do not fit it."""
     shape = "x".join(map(str, input_shape))
     if len(input_shape) != 3:
         raise DataError(f"{data.name} has images, but the network takes {shape}, which is not CxHxW")
@@ -148,7 +148,7 @@ def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
-    """The class numbers to train on: random ones, drawn once, where the recipe sets `random_labels`."""
+    """The labels for training: the true ones, or random ones drawn once if the recipe has `random_labels`."""
     if not recipe.random_labels:
         return labels
     drawn = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator(recipe.seed, 3))
@@ -162,7 +162,7 @@ def cache_folder(name: str) -> Path:
 
 
 def key_of(*parts: object) -> str:
-    """A key that changes with any of these values: bytes as they are, others as text."""
+    """A cache key: a hash of all values, each as bytes or as its text."""
     digest = hashlib.sha256()
     for part in parts:
         content = part if isinstance(part, bytes) else str(part).encode()
@@ -171,7 +171,7 @@ def key_of(*parts: object) -> str:
 
 
 def recall(folder: str, key: str) -> dict[str, Any] | None:
-    """What is cached under a key, or None where nothing is or the file is damaged."""
+    """Read what is cached under a key; None if there is nothing or the file is damaged."""
     try:
         content = torch.load(cache_folder(folder) / f"{key}.pt", weights_only=True)
     except Exception:  # a damaged file raises RuntimeError, UnpicklingError, EOFError, KeyError and others
@@ -180,7 +180,7 @@ def recall(folder: str, key: str) -> dict[str, Any] | None:
 
 
 def keep(folder: str, key: str, content: dict[str, Any]) -> None:
-    """Cache tensors and plain values under a key; nothing is cached where the disk cannot be written to."""
+    """Cache tensors and plain values under a key; a failed write is ignored."""
     target = cache_folder(folder) / f"{key}.pt"
     with contextlib.suppress(OSError, FileError):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 class Files:
     """Image files and their class numbers.
 
-    The paths are one array of bytes: of a list of a million strings, every worker process would get a copy as
-    their reference counts change.
+    The paths are one array of bytes, which worker processes share. Each worker would end up with its own copy
+    of a list of strings, because updating their reference counts writes to their memory.
     """
 
     paths: np.ndarray[tuple[int], np.dtype[np.bytes_]]
@@ -46,7 +46,7 @@ class Files:
 
     @classmethod
     def of(cls, paths: list[str], labels: list[int]) -> Files:
-        """Files from their paths and class numbers."""
+        """Create from lists of paths and class numbers."""
         names = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         return cls(names, torch.tensor(labels, dtype=torch.int64))
 
@@ -61,16 +61,16 @@ class Files:
         return read_photo(self[index][0])
 
     def identity(self) -> bytes:
-        """Bytes that change with the paths, sizes and times of the files."""
+        """Bytes that change with the paths, sizes and modification times of the files."""
         found = [Path(os.fsdecode(path)).stat() for path in self.paths.tolist()]
         return self.paths.tobytes() + repr([(each.st_size, each.st_mtime_ns) for each in found]).encode()
 
     def chosen(self, mask: Tensor) -> Files:
-        """The files where a mask is true, in the same order."""
+        """Select the files where the mask is true, in the same order."""
         return Files(self.paths[mask.numpy()], self.labels[mask])
 
     def between(self, rows: slice) -> Files:
-        """The files of a range of rows."""
+        """Select a range of the files."""
         return Files(self.paths[rows], self.labels[rows])
 
 
@@ -78,7 +78,7 @@ def scan(folder: Path, classes: tuple[str, ...], required: bool = True) -> Files
     """List the images below each class folder, and log the files that are skipped.
 
     Raises:
-        DataError: a class has no images, where they are `required`.
+        DataError: a class has no images and `required` is true.
     """
     paths: list[str] = []
     labels: list[int] = []
@@ -109,7 +109,7 @@ def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
     A class without validation images is logged.
 
     Raises:
-        DataError: a class has no images to train on, or `val` has a class that `train` lacks, or no images.
+        DataError: a class has no training images, or `val` has no images or a class that `train` lacks.
     """
     classes = class_folders(train)
     refuse_single(train, classes)
@@ -127,7 +127,7 @@ def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
 
 
 def split(files: Files, val_share: float, seed: int) -> tuple[Files, Files]:
-    """Hold out a share of every class for validation, chosen by the seed; a class's only image is kept."""
+    """Hold out a random share of every class for validation; a class with one image keeps it for training."""
     held = torch.zeros(len(files), dtype=torch.bool)
     for label, count in enumerate(torch.bincount(files.labels).tolist()):
         where = (files.labels == label).nonzero().squeeze(1)
@@ -135,7 +135,7 @@ def split(files: Files, val_share: float, seed: int) -> tuple[Files, Files]:
         held[where[torch.randperm(count, generator=generator(seed, label))[:share]]] = True
     if not held.any():
         raise DataError(
-            "every class has a single image, so none is left to validate on: add images or a val/"
+            "every class has a single image, so none is left for validation: add images, or a val/ folder"
         )
     return files.chosen(~held), files.chosen(held)
 
@@ -145,12 +145,12 @@ class ImageFolder(PhotoSet[Files]):
 
 
 def open_folder(row: DataSet, request: Request) -> ImageFolder:
-    """List the images of `train/` and `val/`, or of class folders of which a share is held out."""
+    """List the images of `train/` and `val/`, or of class folders, holding out a share for validation."""
     root = Path(request.argument)
     if parts := find_parts(root):
         return ImageFolder(request.name, *scan_parts(*parts))
     if not 0 < request.val_share < 1:
-        raise DataError(f"`val_share` must lie between 0 and 1, and is {request.val_share}")
+        raise DataError(f"`val_share` must be between 0 and 1, found {request.val_share}")
     classes = class_folders(root)
     refuse_single(root, classes)
     return ImageFolder(request.name, classes, *split(scan(root, classes), request.val_share, request.seed))
@@ -159,7 +159,7 @@ def open_folder(row: DataSet, request: Request) -> ImageFolder:
 def open_imagenet(row: DataSet, request: Request) -> ImageFolder:
     """List the images of ILSVRC's `train/` and `val/`, each with a folder for every class.
 
-    Where one is missing and the archive of ILSVRC 2012 is there, it is unpacked first, once.
+    A missing folder is unpacked from its ILSVRC 2012 archive first, if the archive is there.
     """
     root = request.root
     assert root is not None, "the row requires it"
@@ -182,7 +182,9 @@ def _unpack(root: Path, part: str) -> None:
         message = f"{root} has no {part}/ folder: {needs}, or {archive.name} and {devkit.name} to unpack"
         raise DataError(f"{message}; name their folder with `root`")
     target = root / part
-    logger.info("unpacking %s into %s: this happens once, and takes as much room again", archive, target)
+    logger.info(
+        "unpacking %s into %s: this happens once, and takes as much disk space again", archive, target
+    )
     beside = root / f".{part}.unpacking"
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -193,4 +195,6 @@ def _unpack(root: Path, part: str) -> None:
         beside.rename(target)
     except (OSError, RuntimeError, tarfile.TarError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{archive} cannot be unpacked ({reason}): fetch it again, or make room") from error
+        raise DataError(
+            f"{archive} cannot be unpacked ({reason}): download it again, or free disk space"
+        ) from error

@@ -1,4 +1,4 @@
-"""Small data sets in memory as one tensor, and synthetic images; batched and augmented as tensors."""
+"""Small data sets held in memory as tensors, and synthetic images for measuring speed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netspec.transforms.preprocessing import Normalizer, Preprocessing
 from netspec.transforms.seeds import generator, stream_seed
 
 MEMORY = 2**30
-"""Bytes that one part may take after it was resized, or normalised to floats, ahead of training."""
+"""The most bytes that a part may take once it is resized, or normalised to floats, ahead of training."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class InMemorySet:
 
     @property
     def train_images(self) -> int:
-        """Images to train on."""
+        """The number of training images."""
         return len(self.train_part.labels)
 
     @property
     def val_images(self) -> int:
-        """Images to validate on."""
+        """The number of validation images."""
         return len(self.val_part.labels)
 
     def open(self, config: LoaderConfig) -> InMemoryBatches:
@@ -66,12 +66,12 @@ class InMemorySet:
 
 
 class InMemoryBatches:
-    """Batches of images in memory. They stay on the device unless an augmentation changes them one by one."""
+    """Batches of images in memory, kept on the device unless an augmentation changes images one by one."""
 
     def __init__(self, train: Labelled, val: Labelled, config: LoaderConfig) -> None:
         self.recipe, self.config, self.size = config.recipe, config, config.size
         check_augment(self.recipe, config.input_shape[0])
-        self.images = train.images  # at their own size, from which random windows are cut
+        self.images = train.images  # in their original size, from which random windows are cut
         parts = [_resized(part, config.size).to(config.device) for part in (train, val)]
         self.statistics = _statistics(parts[0].images, config)
         self.preprocessing: Preprocessing = config.preprocessing or replace(
@@ -88,12 +88,12 @@ class InMemoryBatches:
 
     @property
     def batch(self) -> int:
-        """Images in one training batch."""
+        """The number of images in a training batch."""
         return min(self.recipe.batch, len(self.train_part.labels))
 
     @property
     def steps(self) -> int:
-        """Training batches in one epoch, without an incomplete last one."""
+        """The number of training batches in an epoch, without an incomplete last one."""
         return len(self.train_part.labels) // self.batch
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -113,7 +113,7 @@ class InMemoryBatches:
             yield ready, self.labels.index_select(0, chosen).to(device)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """This process's validation images, resized whole, which leaves one crop for every view."""
+        """This process's validation images, resized whole, so that every view is the same single crop."""
         size, share = max(self.recipe.batch, 256), self.config.val_share(len(self.val_part.labels))
         if share.start == share.stop:
             return  # split yields one empty batch of an empty tensor
@@ -123,7 +123,7 @@ class InMemoryBatches:
             yield self._ready(images), labels
 
     def _changed(self, index: int, epoch: int) -> Tensor:
-        """One training image, uint8 C x H x W, after its random window and changes of single images."""
+        """One training image, uint8 C x H x W, after its random window and per-image augmentations."""
         random, step = Random(stream_seed(self.recipe.seed, epoch, index)), self.stages.window
         if step:
             pixels = self.images[index].permute(1, 2, 0).numpy()
@@ -134,7 +134,7 @@ class InMemoryBatches:
         return change(self.stages, crop, random).pixels.permute(2, 0, 1)
 
     def _ahead(self, part: Labelled) -> Labelled:
-        """Normalise a whole part once, ahead of training, where the floats fit in memory."""
+        """Normalise a whole part once, ahead of training, if the floats fit in memory."""
         ready = part.images.shape[-2:] == self.size and part.images.numel() * 4 <= MEMORY
         return replace(part, images=self.normalizer(part.images)) if ready else part
 
@@ -145,16 +145,16 @@ class InMemoryBatches:
 
 
 def check_labels(part: Labelled, classes: int, where: str) -> None:
-    """Raise DataError where images and labels differ in number, or a label is not a class."""
+    """Raise DataError if the numbers of images and labels differ, or a label is not a class."""
     if len(part.images) != len(part.labels):
         message = f"{where} has {len(part.images)} images but {len(part.labels)} labels"
-        raise DataError(message + ": fetch its files again")
+        raise DataError(message + ": download its files again")
     if len(part.labels) and int(part.labels.max()) >= classes:
         raise DataError(f"{where} has the label {int(part.labels.max())}, but only {classes} classes exist")
 
 
 def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
-    """Resize a whole part ahead of training, where it fits in memory; else leave it for later."""
+    """Resize a whole part ahead of training if it fits in memory; otherwise batches are resized."""
     count, channels = part.images.shape[:2]
     if part.images.shape[-2:] == size or count * channels * size[0] * size[1] > MEMORY:
         return part
@@ -162,7 +162,7 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
 
 
 def _statistics(images: Tensor, config: LoaderConfig) -> Statistics:
-    """The mean and standard deviation of a set, and whatever else the recipe needs."""
+    """The mean and standard deviation of a set, and its other statistics if the recipe needs them."""
     recipe = config.recipe
     if recipe.normalize.measures == "mean image":
         return measure(resize_whole(batch, config.size) for batch in images.split(1024))
@@ -219,12 +219,12 @@ class SyntheticBatches:
 
     @property
     def batch(self) -> int:
-        """Images in one training batch of all processes."""
+        """The number of images in a training batch over all processes."""
         return min(self.config.recipe.batch, self.data.train_images)
 
     @property
     def steps(self) -> int:
-        """Training batches in one epoch."""
+        """The number of training batches in an epoch."""
         return self.data.train_images // self.batch
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:

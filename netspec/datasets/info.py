@@ -18,7 +18,7 @@ from netspec.shape import is_image
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set's number of images to train on, its number of classes, and the channels of its images."""
+    """The number of training images, of classes and of channels of a data set."""
 
     name: str
     train_images: int
@@ -26,11 +26,11 @@ class DatasetInfo:
     channels: int
 
     def params_per_image(self, net: Net) -> float:
-        """A network's number of parameters divided by the number of images to train on."""
+        """A network's number of parameters divided by the number of training images."""
         return net.totals.params / self.train_images
 
     def to_dict(self, net: Net) -> dict[str, object]:
-        """The numbers and a network's parameters per image, as plain values."""
+        """These numbers and the network's parameters per image, as plain values."""
         return {
             "name": self.name,
             "train_images": self.train_images,
@@ -60,7 +60,7 @@ def dataset_info(name: str) -> DatasetInfo:
 
 
 def count_folder(request: Request) -> DatasetInfo:
-    """Count the images to train on in class folders: those of `train/`, or those that are not held out."""
+    """Count the training images in class folders: those in `train/`, or those that are not held out."""
     root = Path(request.argument)
     parts = find_parts(root)
     place = parts[0] if parts else root
@@ -83,7 +83,7 @@ def with_data_warnings(report: Report, data: DatasetInfo) -> Report:
 
 
 def data_warnings(net: Net, data: DatasetInfo) -> Iterator[Diagnostic]:
-    """Warn about inputs whose channels differ from the images', and outputs that are not one per class."""
+    """Warn about inputs with other channels than the images, and outputs without one number per class."""
     for node in net.inputs:
         if not is_image(node.shape) or node.shape.channels != data.channels:
             size = "x".join(map(str, node.shape[1:])) if is_image(node.shape) else "HxW"
@@ -114,19 +114,19 @@ def plural(count: int, word: str) -> str:
 
 
 def params_sentence(net: Net, data: DatasetInfo) -> str:
-    """A sentence with the parameters per image, and the numbers that they are computed from."""
-    images, classes = plural(data.train_images, "image"), plural(data.classes, "class")
+    """A sentence with the parameters per image, and how they are computed."""
+    images, classes = plural(data.train_images, "training image"), plural(data.classes, "class")
     terms, ratio = f"{net.totals.params:,} / {data.train_images:,}", data.params_per_image(net)
     number = f"{ratio:,.1f}" if ratio >= 1 else f"{ratio:.3g}"
-    return f"{data.name} has {images} to train on, in {classes}: {terms} = {number} parameters per image"
+    return f"{data.name} has {images} in {classes}: {terms} = {number} parameters per image"
 
 
 def markdown_table() -> str:
     """Every data set as a row of a table in Markdown, for docs/data.md."""
-    head = ["`--data`", "contents", "classes", "to train on", "to validate on", "`--root`"]
+    head = ["`--data`", "contents", "classes", "training images", "validation images", "`--root`"]
     lines = [head, ["---", "---", "---:", "---:", "---:", "---"]]
     for row in DATASETS.values():
         counts = ["" if n is None else f"{n:,}" for n in (row.classes, row.train_images, row.val_images)]
-        root = {"none": "", "optional": "where it lies", "required": "where it lies; required"}[row.root]
+        root = "" if row.root == "none" else row.root
         lines.append([f"`{row.spelling}`", row.contents, *counts, root])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -12,12 +12,12 @@ from netspec.errors import DataError
 from netspec.files import reason
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-"""Endings of files that count as images without reading their content."""
+"""Extensions of files that are taken for images without reading their content."""
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"P5", b"P6", b"RIFF")
-"""What the content of images of these formats begins with."""
+"""The first bytes of files in the supported image formats."""
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "test", "testing")
-"""Usual names of the folders to train and to validate on, in any case; the first one present counts."""
+"""Usual names of the training and validation folders, in any case; the first one present is used."""
 NOT_CLASSES = ("__macosx", "$recycle.bin", "system volume information")
 """Folders that operating systems and archivers leave behind, in lower case."""
 SHOWN = 5
@@ -33,10 +33,10 @@ class Listing:
 
 
 def find_parts(root: Path) -> tuple[Path, Path] | None:
-    """The folders to train and to validate on, by their usual names; None where `root` holds the classes.
+    """Find the training and validation folders by their usual names; None if `root` holds the classes.
 
     Raises:
-        DataError: there is a folder to train on, with class folders in it, and none to validate on.
+        DataError: there is a training folder with class folders in it, and no validation folder.
     """
     try:
         folders = {p.name.lower(): p for p in sorted(root.iterdir(), reverse=True) if p.is_dir()}
@@ -50,8 +50,8 @@ def find_parts(root: Path) -> tuple[Path, Path] | None:
     if val is not None:
         return train, val
     if subfolders(train):
-        message = f"{root} has {train.name}/ and no folder to validate on, such as val/"
-        raise DataError(f"{message}: add one, or use folder:{train}, of which a share is held out")
+        message = f"{root} has {train.name}/ but no validation folder, such as val/"
+        raise DataError(f"{message}: add one, or use folder:{train}, which holds out a share for validation")
     return None  # `train` holds images: it is a class of that name
 
 
@@ -78,7 +78,7 @@ def refuse_single(folder: Path, classes: tuple[str, ...]) -> None:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """The names of a folder's subfolders, sorted, without hidden ones and those that systems leave behind.
+    """The names of a folder's subfolders, sorted, without hidden folders and those in NOT_CLASSES.
 
     Raises:
         DataError: the folder does not exist or cannot be read.
@@ -93,7 +93,7 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def _refuse_nested(folder: Path, names: list[str]) -> None:
-    """Raise DataError where the subfolders hold the class folders, so that `folder` is one level too high."""
+    """Raise DataError if the subfolders hold the class folders, so that `folder` is one level too high."""
     inside = {name: subfolders(folder / name) for name in names if not _has_images(folder / name)}
     shared = Counter(sub for subs in inside.values() for sub in subs)
     nested = [name for name, subs in inside.items() if sum(shared[sub] > 1 for sub in subs) > 1]
@@ -102,11 +102,13 @@ def _refuse_nested(folder: Path, names: list[str]) -> None:
     if nested:
         first, subs = folder / nested[0], ", ".join(inside[nested[0]][:3])
         message = f"{first} holds folders ({subs}) and no images, so {folder} is one level too high"
-        raise DataError(f"{message}: use folder:{first}, or call the folders in {folder} train/ and val/")
+        raise DataError(
+            f"{message}: use folder:{first}, or rename the folders in {folder} to train/ and val/"
+        )
 
 
 def _has_images(folder: Path) -> bool:
-    """Whether a folder directly holds an image, by the endings of names."""
+    """Whether a folder directly holds an image, by the extensions of its files."""
     with os.scandir(folder) as entries:
         return any(e.name.lower().endswith(EXTENSIONS) and not e.is_dir() for e in entries)
 
@@ -123,7 +125,7 @@ def list_images(folder: Path) -> Listing:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The regular files below a folder, without hidden ones; links are followed, into each folder once."""
+    """The regular files below a folder, without hidden ones. Links are followed; no folder is read twice."""
     waiting, visited = [str(folder)], set()
     while waiting:
         current = waiting.pop()
@@ -155,7 +157,7 @@ def _begins_as_image(path: str) -> bool:
 
 
 def skipped_note(folder: Path, skipped: list[str]) -> str:
-    """A sentence on the files below a folder that are no images.
+    """A sentence that names files below a folder that are not images.
 
     >>> skipped_note(Path("set"), ["set/a/notes.txt"])
     'set: skipped 1 file that is not a supported image: a/notes.txt'

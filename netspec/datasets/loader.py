@@ -1,4 +1,4 @@
-"""Photos read batch by batch in worker processes; the result does not depend on their number."""
+"""Reading photos batch by batch in worker processes; the batches do not depend on their number."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Relabelled:
 
 
 class Reader(Dataset[Loaded | BadImage]):
-    """Reads the photos of a batch. A crop depends on the seed, the epoch and the photo's number alone."""
+    """Reads the photos of a batch. A crop depends only on the seed, the epoch and the photo's number."""
 
     def __init__(self, photos: Photos, view: PhotoView, size: tuple[int, int], seed: int) -> None:
         self.photos, self.view, self.size, self.seed = photos, view, size, seed
 
     def __getitem__(self, keys: list[Key]) -> Loaded | BadImage:
         shape = (len(keys), self.view.crops, *self.size, 3)
-        # numpy allocates large arrays in huge pages; page faults on torch's take longer than the copy itself.
+        # numpy allocates large arrays in huge pages; with torch.empty, page faults take longer than the copy.
         images = torch.from_numpy(np.empty(shape, np.uint8))
         places = []
         for row, (epoch, index) in zip(images, keys, strict=True):
@@ -73,8 +73,8 @@ class Reader(Dataset[Loaded | BadImage]):
 class EpochSampler(Sampler[list[Key]]):
     """The keys of each batch of the epoch set by `epoch`, from step `start`.
 
-    With a `share`, photos are shuffled, batches have equal sizes, and the share's rows of each are read.
-    Without, all photos come in order.
+    With `share`, as in training, photos are shuffled, an incomplete last batch is left out, and only the
+    share's rows of each batch are read. Without it, as in validation, all photos are read in order.
     """
 
     def __init__(self, count: int, batch: int, seed: int, share: slice | None) -> None:
@@ -139,6 +139,6 @@ def unchanged(item: Any) -> Any:
 
 
 def start_worker(_: int) -> None:
-    """Limit a worker to one thread, and let it ignore Ctrl-C: its parent terminates it."""
+    """Limit a worker to one thread, and ignore Ctrl-C, because the parent process terminates it."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

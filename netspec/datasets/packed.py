@@ -18,7 +18,7 @@ from netspec.datasets.base import LoaderConfig
 from netspec.datasets.photos import PhotoBatches, PhotoSet, short_side
 from netspec.errors import DataError
 from netspec.files import reason as file_reason
-from netspec.transforms.pixels import TROUBLE, BadImage, Pixels, decode, reason
+from netspec.transforms.pixels import DECODE_ERRORS, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OLD_MAGIC = b"netspec1"
-"""What prepared copies began with before they were safetensors files."""
+"""The first bytes of prepared copies in the old format, before safetensors."""
 ABOUT, ROWS, PHOTOS = "netspec", "rows", "photos"
 """The names of the metadata and the two tensors in a file."""
 PAGE = 4096
 PARTS = ("train", "val")
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
-"""A row for each photo: the offsets of its bytes in the tensor of photos, its height, width and class."""
+"""A row for each photo: the start and end of its bytes in the tensor of photos, height, width and class."""
 
 
 @dataclass(frozen=True)
 class Contents:
     """The table of contents of a prepared copy.
 
-    `source` is the name of the set that was copied, `size` the short side in pixels, and `quality` that of
-    the JPEGs, or None for uncompressed pixels.
+    `source` is the name of the set that was copied, `size` the short side in pixels, and `quality` the JPEG
+    quality, or None for uncompressed pixels.
     """
 
     source: str
@@ -54,8 +54,8 @@ class Contents:
 class Writer:
     """Writes a prepared copy as a safetensors file, photo by photo.
 
-    The file has two tensors: a row for each photo, and the bytes of all photos. What precedes the photos is
-    written last, into room that is reserved for it.
+    The file has two tensors: a row for each photo, and the bytes of all photos. The header and the rows come
+    before the photos in the file, but are written last, into space that is reserved for them.
     """
 
     def __init__(self, file: IO[bytes], contents: Contents) -> None:
@@ -104,8 +104,8 @@ def read_contents(path: Path) -> tuple[Contents, int]:
     try:
         with path.open("rb") as start:
             if start.read(8) == OLD_MAGIC:
-                message = f"{path} was prepared by an older netspec"
-                raise DataError(f"{message}: make it again with `netspec prepare`")
+                message = f"{path} was prepared by an older version of netspec"
+                raise DataError(f"{message}: prepare it again with `netspec prepare`")
         with safe_open(path, framework="numpy") as file:
             about = json.loads(file.metadata()[ABOUT])
             rows, length = file.get_tensor(ROWS), file.get_slice(PHOTOS).get_shape()[0]
@@ -132,14 +132,14 @@ def read_contents(path: Path) -> tuple[Contents, int]:
 def check_rows(rows: Rows, length: int, contents: Contents) -> None:
     """Raise ValueError for rows that do not describe photos within `length` bytes."""
     if rows.ndim != 2 or rows.shape[1] != 5 or rows.dtype != np.int64:
-        raise ValueError("rows of another shape")
+        raise ValueError("the rows have the wrong shape or type")
     begin, end, height, width, label = rows.T
     inside = (begin >= 0) & (begin <= end) & (end <= length) & (height > 0) & (width > 0)
     inside &= (label >= 0) & (label < len(contents.class_names))
     if contents.quality is None:
         inside &= end - begin == height * width * 3
     if not inside.all():
-        raise ValueError("a row that is not a photo's")
+        raise ValueError("a row does not describe a photo")
 
 
 class Packed:
@@ -154,7 +154,7 @@ class Packed:
         return len(self.rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_bytes": None}  # or each worker would get a copy of the file
+        return self.__dict__ | {"_bytes": None}  # otherwise each worker would get a copy of the file
 
     def photo(self, index: int) -> Pixels | BadImage:
         """A photo's pixels, which are a view of the file unless it stores JPEGs."""
@@ -168,19 +168,19 @@ class Packed:
             return self._bytes[begin:end].reshape(height, width, 3)
         try:
             return decode(self._bytes[begin:end].tobytes())
-        except TROUBLE as error:
+        except DECODE_ERRORS as error:
             return BadImage(f"photo {index} of {self.path}", reason(error))
 
     def chosen(self, mask: Tensor) -> Packed:
-        """The photos where a mask is true, in the same order."""
+        """Select the photos where the mask is true, in the same order."""
         return Packed(self.path, self.contents, self.rows[mask.numpy()], self.offset)
 
     def between(self, rows: slice) -> Packed:
-        """The photos of a range of rows."""
+        """Select a range of the photos."""
         return Packed(self.path, self.contents, self.rows[rows], self.offset)
 
     def identity(self) -> bytes:
-        """Bytes that change with the file's path, size or time, and with the selected photos."""
+        """Bytes that change with the file's path, size or modification time, and with the selected photos."""
         status = self.path.stat()
         return f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns} ".encode() + self.rows.tobytes()
 
@@ -194,24 +194,26 @@ class Prepared(PhotoSet[Packed]):
         return self.train.contents.source == "imagenet"
 
     def open(self, config: LoaderConfig) -> PhotoBatches[Packed]:
-        """Prepare the readers; raises DataError where the recipe needs larger photos than the copy has."""
+        """Prepare the readers; raises DataError if the recipe needs larger photos than the copy has."""
         contents = self.train.contents
         short = short_side(config.recipe, config.size)
         if short > contents.size:
             message = f"{self.train.path} was prepared with a short side of {contents.size}"
             if config.recipe.resize is not None or contents.size < max(config.size):
-                way = f"prepare it again with `size={short}`, or change `train.resize`"
+                way = f"prepare it again with size {short}, or change `train.resize`"
                 raise DataError(f"{message}, but the recipe resizes to {short}: {way}")
             recipe = config.recipe.model_copy(update={"resize": contents.size})
             config = replace(config, recipe=recipe)
         elif short < contents.size:
-            message = f"{self.train.path} is resized a second time, from {contents.size} to {short}"
-            logger.info("%s: prepare it with `size=%d` to get the pixels of the files", message, short)
+            message = (
+                f"the photos in {self.train.path} are resized a second time, from {contents.size} to {short}"
+            )
+            logger.info("%s: prepare a copy of size %d to avoid this", message, short)
         return super().open(config)
 
 
 def open_prepared(row: DataSet, request: Request) -> Prepared:
-    """Open a prepared copy, of which only the table of contents is read now."""
+    """Open a prepared copy; only its table of contents is read now."""
     path = Path(request.argument)
     contents, offset = read_contents(path)
     train, val = (Packed(path, contents, contents.rows[part], offset) for part in PARTS)

@@ -1,4 +1,4 @@
-"""Batches of photos in files: read and cropped by worker processes, normalised on the device."""
+"""Batches of photos from files: worker processes read and crop them, the device normalises them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from netspec.transforms.seeds import generator
 logger = logging.getLogger(__name__)
 
 SAMPLE = 1000
-"""How many photos a set's mean and colours are measured on."""
+"""The number of photos on which a set's mean and colours are measured."""
 IMAGE_SAMPLE = 10_000
-"""How many photos a mean image is measured on: more, since each pixel is a mean of its own."""
+"""The number of photos for a mean image, which needs more because every pixel has its own mean."""
 
 
 P = TypeVar("P", bound="PhotoFiles")
 
 
 class PhotoFiles(Photos, Protocol):
-    """Photos that can be selected, and identified for the cache."""
+    """Photos of which some can be selected, with an identity for cache keys."""
 
     def chosen(self: P, mask: Tensor) -> P:
-        """The photos where a mask is true, in the same order."""
+        """Select the photos where the mask is true, in the same order."""
 
     def between(self: P, rows: slice) -> P:
-        """The photos of a range of rows."""
+        """Select a range of the photos."""
 
     def identity(self) -> bytes:
         """Bytes that change when a photo is added, removed or modified."""
@@ -46,7 +46,7 @@ class PhotoFiles(Photos, Protocol):
 
 @dataclass(frozen=True)
 class PhotoSet(Generic[P]):
-    """Labelled photos to train and to validate on."""
+    """Labelled photos for training and validation."""
 
     name: str
     class_names: tuple[str, ...]
@@ -56,12 +56,12 @@ class PhotoSet(Generic[P]):
 
     @property
     def train_images(self) -> int:
-        """Images to train on."""
+        """The number of training images."""
         return len(self.train)
 
     @property
     def val_images(self) -> int:
-        """Images to validate on."""
+        """The number of validation images."""
         return len(self.val)
 
     @property
@@ -98,12 +98,12 @@ class PhotoBatches(Generic[P]):
 
     @property
     def batch(self) -> int:
-        """Images in one training batch."""
+        """The number of images in a training batch."""
         return min(self.config.recipe.batch, len(self.photos.train))
 
     @property
     def steps(self) -> int:
-        """Training batches in one epoch, without an incomplete last one."""
+        """The number of training batches in an epoch, without an incomplete last one."""
         return len(self.loader.sampler)
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -132,7 +132,7 @@ class PhotoBatches(Generic[P]):
 
 
 def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
-    """The short side to resize photos to: the recipe's, or by default 256 for an input of 224, in proportion.
+    """The length to which short sides are resized: the recipe's, or 256 / 224 of the network's input.
 
     Raises:
         DataError: the recipe's `resize` or `crop` does not fit the network's input.
@@ -149,7 +149,7 @@ def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
 
 
 def measured(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statistics:
-    """A training set's mean, colours and mean image, as far as needed: published, cached or measured now."""
+    """The statistics of a training set that the recipe needs: published, cached, or measured now."""
     wanted, image = needs(config.recipe, photos.is_imagenet)
     if not wanted:
         return IMAGENET

@@ -1,4 +1,4 @@
-"""`netspec prepare`: resize a set's photos once, and write them into one file that is fast to read."""
+"""`netspec prepare`: resize the photos of a set once, and write them into one file that is fast to read."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from netspec.transforms.pixels import LONG, BadImage, Box, resized_shape, window
 logger = logging.getLogger(__name__)
 
 SAMPLE = 64
-"""How many photos the size of the copy is estimated from."""
+"""The number of photos from which the size of the copy is estimated."""
 MARGIN = 1.05
-"""Free room that is required, as a multiple of that estimate."""
+"""The free disk space that is required, as a multiple of the estimated size."""
 NAMED = 10
-"""How many unreadable images an error names."""
+"""The number of unreadable images that an error names."""
 
 Item: TypeAlias = tuple[bytes, int, int] | BadImage
 
@@ -41,24 +41,24 @@ def prepare(
 ) -> None:
     """Write a prepared copy of a set of photos to `out`, a file or an existing folder.
 
-    The file appears under its name once it is complete. `size` is the short side in pixels; `quality` is that
-    of JPEGs, or None for uncompressed pixels.
+    The file appears under its name once it is complete. `size` is the short side in pixels; `quality` is the
+    JPEG quality, or None for uncompressed pixels.
 
     Raises:
-        DataError: the set does not consist of photos, an image cannot be read, or the disk lacks the room.
+        DataError: the set does not consist of photos, an image cannot be read, or disk space is short.
         FileError: the copy cannot be written.
     """
     row, argument = find_row(data)
     if not row.photos:
         photos = ", ".join(each.spelling for each in DATASETS.values() if each.photos)
-        message = f"{data} needs no preparing, which is for sets of photos"
-        raise DataError(f"{message}: {photos}", wrong_use=True)
+        message = f"{data} cannot be prepared, because it is not a set of photos"
+        raise DataError(f"{message}: use one of {photos}", wrong_use=True)
     source = open_data(data, root, val_share=val_share)
     assert isinstance(source, ImageFolder), "rows of photos open as files"
     if out.is_dir():
         out = out / f"{Path(argument).name or row.name}-{size}.safetensors"
     if out.exists():
-        raise DataError(f"{out} exists already: remove it, or name another file as `out`", wrong_use=True)
+        raise DataError(f"{out} already exists: remove it, or name another file as `out`", wrong_use=True)
     packer = Packer(source, size, quality)
     _check_room(packer, out)
     for draft in out.parent.glob(f".{out.name}.????????"):
@@ -69,7 +69,7 @@ def prepare(
 
 
 class Packer(Dataset[Item]):
-    """Resizes photos, those to train on first, and returns each as bytes, height and width."""
+    """Resizes photos, training photos first, and returns each as bytes, height and width."""
 
     def __init__(self, source: ImageFolder, size: int, quality: int | None) -> None:
         self.source, self.size, self.quality = source, size, quality
@@ -78,7 +78,7 @@ class Packer(Dataset[Item]):
         return self.source.train_images + self.source.val_images
 
     def file(self, index: int) -> tuple[Files, int]:
-        """The part of a photo, and its number in that part."""
+        """The part that a photo belongs to, and its number in that part."""
         first = self.source.train_images
         return (self.source.train, index) if index < first else (self.source.val, index - first)
 
@@ -110,7 +110,7 @@ def _write(packer: Packer, file: IO[bytes]) -> None:
     for index, item in enumerate(track(_items(packer), "preparing", len(packer), console=_console())):
         if isinstance(item, BadImage):
             bad.append(item)
-        elif not bad:  # after an unreadable image, the rest is read only to name all such images
+        elif not bad:  # after an unreadable image, the rest is read only to find all others
             content, height, width = item
             files, number = packer.file(index)
             rows[index] = (*writer.add(content), height, width, int(files.labels[number]))
@@ -135,7 +135,7 @@ def _items(packer: Packer) -> Iterator[Item]:
 
 
 def _check_room(packer: Packer, out: Path) -> None:
-    """Log the estimated size of the copy; raises DataError where the disk lacks the room."""
+    """Log the estimated size of the copy; raises DataError if disk space is short."""
     chosen = range(0, len(packer), -(-len(packer) // SAMPLE))
     found = [len(item[0]) for item in (packer[i] for i in chosen) if not isinstance(item, BadImage)]
     to_come = int(len(packer) * sum(found) / max(len(found), 1))
@@ -145,8 +145,10 @@ def _check_room(packer: Packer, out: Path) -> None:
         raise DataError(f"{out.absolute().parent} cannot be written to: {error.strerror}") from error
     logger.info("%s images, about %s; %s are free", f"{len(packer):,}", _size(to_come), _size(free))
     if to_come * MARGIN > free:
-        message = f"{out} would take about {_size(to_come)}, and {_size(free)} are free there"
-        way = "name another disk as `out`" + ("" if packer.quality else ", or store JPEGs with `quality=95`")
+        message = f"{out} would take about {_size(to_come)}, but only {_size(free)} are free there"
+        way = "set `out` to a file on another disk" + (
+            "" if packer.quality else ", or store JPEGs with `quality=95`"
+        )
         raise DataError(f"{message}: {way}")
 
 

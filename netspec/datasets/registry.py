@@ -1,4 +1,4 @@
-"""The table of all data sets, and opening one by its name. Only opening imports torch."""
+"""The registry of data sets, and opening one by its name, which alone imports torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """A data set as the user asked for it.
+    """What an opener needs to open a data set.
 
-    `name` is what the user wrote, and `argument` what follows its colon. `root` is the folder in which to
-    look. A set without validation images of its own holds out `val_share` of every class, drawn by `seed`.
+    `name` is what the user wrote, and `argument` what follows its colon. `root` is the folder of the files. A
+    set without validation images of its own holds out a share `val_share` of every class, drawn with `seed`.
     """
 
     name: str
@@ -42,12 +42,12 @@ class DataSet:
         contents: What is read, in one line of Markdown.
         opener: A function that takes this row and a Request and returns a `netspec.datasets.base.Data`; as
             "module:function", it is imported when the set is opened.
-        form: What follows the name: ":PATH", or "[:CLASSES]" where it may be left out.
-        root: Whether users may, must or cannot say where the set lies.
-        classes, channels, train_images, val_images: Counts, where they are known without opening the set.
-        counter: A function, given as `opener` is, that takes a Request and returns a
-            `netspec.datasets.info.DatasetInfo` without opening the set, where it can be counted so.
-        photos: Whether the set consists of image files of any size, of which `netspec prepare` makes a copy.
+        form: What follows the name: ":PATH", or "[:CLASSES]" if it is optional.
+        root: Whether the parameter `root`, the folder of the files, is optional, required or not accepted.
+        classes, channels, train_images, val_images: Counts, if they are known without opening the set.
+        counter: "module:function" of a function that takes a Request and returns a
+            `netspec.datasets.info.DatasetInfo` without opening the set, if that is possible.
+        photos: Whether the set consists of image files of any size, which `netspec prepare` can copy.
     """
 
     name: str
@@ -64,11 +64,11 @@ class DataSet:
 
     @property
     def spelling(self) -> str:
-        """How users write it: `folder:PATH`, `mnist`."""
+        """The name with its argument, such as `folder:PATH` or `mnist`."""
         return self.name + self.form
 
     def open(self, request: Request) -> Data:
-        """Open the set; raises DataError where it is missing or cannot be read."""
+        """Open the set; raises DataError if it is missing or cannot be read."""
         opener = self.opener if callable(self.opener) else resolve(self.opener)
         data: Data = opener(self, request)
         return data
@@ -80,10 +80,10 @@ class TorchvisionSet(DataSet):
 
     Args:
         torchvision: The name of torchvision's class.
-        train, val: Its arguments for the images to train on and to validate on. Without `val`, a share of
-            `train` is held out.
-        prefixes: What the names of MNIST-like files of the two parts begin with.
-        size: Height and width in pixels, where all images have the same.
+        train, val: Its arguments for the training and the validation images. Without `val`, a share of the
+            training images is held out.
+        prefixes: The prefixes of the two parts' file names, for sets in MNIST's file format.
+        size: Height and width of every image in pixels, if they are all the same.
     """
 
     torchvision: str = ""
@@ -96,7 +96,7 @@ class TorchvisionSet(DataSet):
 _HERE = "netspec.datasets"
 _SETS = f"{_HERE}.torchvision_sets"
 Counts: TypeAlias = tuple[int, int, int, int]
-"""Classes, channels, images to train on, images to validate on."""
+"""Classes, channels, training images, validation images."""
 
 
 def _idx(name: str, torchvision: str, contents: str, *counts: int, **parts: Any) -> DataSet:
@@ -119,7 +119,7 @@ def _arrays(
 def _photos(
     name: str, torchvision: str, contents: str, counts: Counts, train: object = None, val: object = None
 ) -> DataSet:
-    """A set of RGB photos, which stay files on the disk."""
+    """A set of RGB photos, which are read from their files during training."""
     parts: dict[str, Any] = {"torchvision": torchvision, "photos": True, **_parts(train, val)}
     return TorchvisionSet(name, contents, f"{_SETS}:open_photos", "", "optional", *counts, **parts)
 
@@ -256,31 +256,31 @@ def find_row(name: str) -> tuple[DataSet, str]:
     if row is None or (colon and not row.form):
         raise DataError(f"unknown data set {name}: {DATASETS.suggest(kind)}", wrong_use=True)
     if not argument and row.form.startswith(":"):
-        raise DataError(f"{name} lacks its {row.form[1:].lower()}: write {row.spelling}", wrong_use=True)
+        raise DataError(f"{name} has no {row.form[1:].lower()}: write {row.spelling}", wrong_use=True)
     return row, argument
 
 
 def open_data(
     name: str, root: Path | None = None, *, val_share: float = 0.2, seed: int = 0, download: bool = True
 ) -> Data:
-    """Open a data set by name. Its classes and counts are available at once; training reads the photos.
+    """Open a data set by name. Its classes and counts are available at once; photos are read during training.
 
-    `root` is the folder in which a named set lies, or is downloaded to with `download`. `val_share` is the
-    share that a folder without `val/` holds out for validation, drawn by `seed`.
+    `root` is the folder of a named set, to which a missing set is downloaded unless `download` is false.
+    `val_share` is the share that a folder without `val/` holds out for validation, drawn with `seed`.
 
     Raises:
         DataError: the set is unknown, missing, damaged, or cannot be downloaded.
     """
     row, argument = find_row(name)
     if root is not None and row.root == "none":
-        raise DataError(f"{name} does not lie under {root}: leave `root` out", wrong_use=True)
+        raise DataError(f"{name} takes no `root`, found {root}: leave it out", wrong_use=True)
     if root is None and row.root == "required":
         raise DataError(f"{name} cannot be downloaded: name its folder with `root`", wrong_use=True)
     return row.open(Request(name, argument, root, val_share, seed, download))
 
 
 def located(name: str) -> str:
-    """The name of a set, with a path in it made absolute, so that it is valid from every folder.
+    """The name of a data set with its path made absolute, so that it works from every working directory.
 
     >>> located("mnist"), located("folder:/photos")
     ('mnist', 'folder:/photos')

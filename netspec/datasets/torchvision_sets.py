@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 VALIDATE_EVERY = 5
 """One in this many of scikit-learn's digits of each class is held out for validation."""
 IMAGE_DIMENSIONS, LABEL_DIMENSIONS = 3, 1
-"""As the last byte of an IDX file's magic number gives them."""
+"""The number of dimensions, which is the last byte of an IDX file's magic number."""
 
 
 def open_arrays(row: TorchvisionSet, request: Request) -> InMemorySet:
     """Load images of one size into memory.
 
-    `root` holds torchvision's files, or `train/` and `test/` with class folders of images, or an archive of
-    such folders, or is that archive.
+    `root` is a folder with torchvision's files, with class folders in `train/` and `test/`, or with an
+    archive of such folders; or it is such an archive itself.
     """
     root = request.root or cache_folder(row.name)
     if (found := find_images(row, root)) is not None:
@@ -59,7 +59,7 @@ def _labels(part: Any) -> Tensor:
 
 
 def open_photos(row: TorchvisionSet, request: Request) -> ImageFolder:
-    """List the files of a set of photos; netspec decodes them, in the formats that it accepts."""
+    """List the files of a set of photos, which netspec itself decodes later."""
     root = request.root or cache_folder(row.name)
     way = "put torchvision's files there"
     first = _load(row, root, way, row.train, request.download)
@@ -82,9 +82,9 @@ def _files(part: Any) -> Files:
 
 
 def _load(row: TorchvisionSet, root: Path, way: str, options: Mapping[str, object], download: bool) -> Any:
-    """Let torchvision open the files under `root`, and download them only where they are missing.
+    """Open the files under `root` with torchvision, which downloads them only if they are missing.
 
-    `way` says what the user can put under `root` instead.
+    If that fails, the error suggests `way`: what to put under `root`.
     """
     from torchvision import datasets
 
@@ -104,7 +104,7 @@ def _load(row: TorchvisionSet, root: Path, way: str, options: Mapping[str, objec
 
 
 def _class_names(row: TorchvisionSet, part: Any) -> tuple[str, ...]:
-    """torchvision's names of the classes, the first of several; their numbers where it has none."""
+    """torchvision's class names, the first of several for a class; class numbers if it has no names."""
     names = getattr(part, "classes", None) or range(row.classes or 0)
     return tuple(name[0] if isinstance(name, tuple) else str(name) for name in names)
 
@@ -129,9 +129,9 @@ def downloading(root: Path, what: str, way: str) -> Iterator[None]:
 
 
 def open_idx(row: TorchvisionSet, request: Request) -> InMemorySet:
-    """Load a set from its four IDX files, gzipped or not, which torchvision downloads where they are missing.
+    """Load a set from its four IDX files, gzipped or not, which torchvision downloads if they are missing.
 
-    torchvision itself reads them only unzipped, in `MNIST/raw`, and does not say which of them is damaged.
+    They are not read by torchvision, which requires unzipped files in `MNIST/raw` and names no damaged file.
     """
     from torchvision import datasets
 
@@ -153,7 +153,7 @@ def open_idx(row: TorchvisionSet, request: Request) -> InMemorySet:
 
 
 def _idx_classes(kind: Any, row: TorchvisionSet) -> tuple[tuple[str, ...], int]:
-    """The names of the classes, and the label of the first: EMNIST's letters are numbered from 1."""
+    """The names of the classes, and the label of the first, which is 1 for EMNIST's letters, else 0."""
     split_name = row.train.get("split")
     names = kind.classes_split_dict[split_name] if split_name else kind.classes
     first = 1 if names[0] == "N/A" else 0
@@ -171,7 +171,7 @@ def _idx_part(folder: Path, prefix: str, classes: tuple[str, ...], first: int) -
 
 
 def _find(root: Path, row: TorchvisionSet) -> Path | None:
-    """The folder under `root` that holds one or more of the files."""
+    """The folder that holds one or more of the files: `root`, or one of the usual folders in it."""
     ends = ("images-idx3-ubyte", "labels-idx1-ubyte")
     names = [f"{prefix}-{end}{zipped}" for prefix in row.prefixes for end in ends for zipped in ("", ".gz")]
     folders = (root, root / row.torchvision / "raw", root / "raw", root / row.name)
@@ -179,11 +179,13 @@ def _find(root: Path, row: TorchvisionSet) -> Path | None:
 
 
 def idx_file(folder: Path, name: str) -> Path:
-    """The file of a name, gzipped or not; raises DataError where there is neither."""
+    """The file of this name, gzipped or not; raises DataError if there is neither."""
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    raise DataError(f"{folder} lacks {name}[.gz]: fetch that file, or remove the others to download all")
+    raise DataError(
+        f"{folder} has no {name}[.gz]: add that file, or remove the others to download all of them"
+    )
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
@@ -199,13 +201,13 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
             head = file.read(4 + 4 * dimensions)
             if len(head) < 4 + 4 * dimensions or head[:4] != bytes((0, 0, 8, dimensions)):
                 message = f"{path} is not an IDX file of bytes with {dimensions} dimensions"
-                raise DataError(f"{message}: fetch it again")
+                raise DataError(f"{message}: download it again")
             shape = struct.unpack(f">{dimensions}I", head[4:])
             content = file.read(prod(shape))
     except (OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read or is damaged ({error}): fetch it again") from error
+        raise DataError(f"{path} cannot be read or is damaged ({error}): download it again") from error
     if len(content) != prod(shape):
-        raise DataError(f"{path} ends after {len(content)} of {prod(shape)} bytes: fetch it again")
+        raise DataError(f"{path} ends after {len(content)} of {prod(shape)} bytes: download it again")
     return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(shape).copy())
 
 

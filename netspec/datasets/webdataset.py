@@ -19,7 +19,7 @@ from netspec.datasets.base import keep, key_of, recall
 from netspec.datasets.layout import EXTENSIONS
 from netspec.datasets.photos import PhotoSet
 from netspec.errors import DataError
-from netspec.transforms.pixels import TROUBLE, BadImage, Pixels, decode, reason
+from netspec.transforms.pixels import DECODE_ERRORS, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request
@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 
 LABEL = ".cls"
 WORDS = {"train": {"train", "training"}, "val": {"val", "valid", "validation"}}
-"""The words in the names of archives that assign them to a part."""
+"""The words in an archive's name that assign it to a part."""
 DIGITS = 6
-"""The most digits of a class number; more are taken for a mistake."""
+"""The most digits that a class number may have."""
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 """A row for each photo: its shard, the offsets at which it begins and ends there, and its class number."""
@@ -59,24 +59,24 @@ class Shards:
             with path.open("rb", buffering=0) as file:
                 file.seek(begin)
                 return decode(file.read(end - begin))
-        except TROUBLE as error:
+        except DECODE_ERRORS as error:
             return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
 
     def chosen(self, mask: Tensor) -> Shards:
-        """The photos where a mask is true, in the same order."""
+        """Select the photos where the mask is true, in the same order."""
         return Shards(self.paths, self.rows[mask.numpy()])
 
     def between(self, rows: slice) -> Shards:
-        """The photos of a range of rows."""
+        """Select a range of the photos."""
         return Shards(self.paths, self.rows[rows])
 
     def identity(self) -> bytes:
-        """Bytes that change with the paths, sizes or times of the archives, and with the selected photos."""
+        """Bytes that change with the archives' paths, sizes and times, and with the selected photos."""
         return _identity(self.paths).encode() + self.rows.tobytes()
 
 
 def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
-    """List the samples of a folder's archives, whose names have the word train or val; the list is cached.
+    """List the samples of a folder's archives, whose names contain the word train or val, and cache the list.
 
     Raises:
         DataError: archives are missing or cannot be read, or a sample has no image or no class number.
@@ -86,8 +86,8 @@ def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
     count = 1 + max(int(part.rows[:, 3].max()) for part in (train, val))
     empty = sorted(set(range(count)) - set(train.rows[:, 3].tolist()))
     if empty:
-        others = f", and {len(empty) - 1:,} more of {count:,}," if len(empty) > 1 else ""
-        logger.info("class %d%s has no image to train on in %s", empty[0], others, folder)
+        others = f" (and {len(empty) - 1:,} more of {count:,})" if len(empty) > 1 else ""
+        logger.info("class %d%s has no training images in %s", empty[0], others, folder)
     return PhotoSet(request.name, tuple(map(str, range(count))), train, val)
 
 
@@ -96,24 +96,24 @@ def _listed(folder: Path, part: str) -> Shards:
     if not paths:
         what = f"has no .tar with the word {part} in its name" if folder.is_dir() else "is not a folder"
         message = f"{folder} {what}"
-        raise DataError(f"{message}: name a folder with uncompressed archives to train and to validate on")
+        raise DataError(f"{message}: name a folder with uncompressed archives for training and validation")
     key = key_of("shards", _identity(paths))
     if (cached := recall("shards", key)) is None:
         logger.info("listing %d shards of %s: this happens once", len(paths), folder)
         rows = [(number, *place) for number, path in enumerate(paths) for place in samples(path)]
         if not rows:
-            raise DataError(f"{paths[0]} holds no samples: fetch it again")
+            raise DataError(f"{paths[0]} holds no samples: download it again")
         cached = {"rows": torch.tensor(rows)}
         keep("shards", key, cached)
     return Shards(paths, cached["rows"].numpy())
 
 
 def _part(path: Path) -> str | None:
-    """The part that an archive belongs to by the words of its name, or None."""
+    """The part that the words in an archive's name assign it to, or None."""
     words = set(re.findall("[a-z]+", path.stem.lower()))
     found = [part for part, names in WORDS.items() if words & names]
     if len(found) > 1:
-        raise DataError(f"{path} has both train and val in its name: rename it, so that its part is clear")
+        raise DataError(f"{path} has both train and val in its name: rename it, keeping one of them")
     return found[0] if found else None
 
 
@@ -137,7 +137,7 @@ def samples(path: Path) -> Iterator[tuple[int, int, int]]:
             for key, entries in groupby(files, lambda entry: _split(entry)[0]):
                 yield from _sample(path, key, entries, file)
     except (tarfile.TarError, OSError) as error:
-        raise DataError(f"{path} cannot be read as a tar archive ({error}): fetch it again") from error
+        raise DataError(f"{path} cannot be read as a tar archive ({error}): download it again") from error
 
 
 def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
@@ -150,7 +150,7 @@ def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
 def _sample(
     path: Path, key: str, entries: Iterable[tarfile.TarInfo], file: IO[bytes]
 ) -> Iterator[tuple[int, int, int]]:
-    """The sample that consists of these entries; nothing where it has no image and no class number."""
+    """The sample that consists of these entries; nothing if it has neither an image nor a class number."""
     place = label = None
     labelled = False
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Evaluation: trained models scored on labelled images, predictions for image files, plots."""
+"""Evaluation of trained models: scores on labelled images, predictions for image files, and plots."""
 
 from netspec.evaluation.evaluation import Evaluation, evaluate
 from netspec.evaluation.prediction import Prediction, predict

@@ -35,12 +35,12 @@ from netspec.recipe.images import Raw
 from netspec.transforms.crops import View
 
 OnBatch: TypeAlias = Callable[[str, int, int], object]
-"""Called after each batch with the model's path, the images done and the images in all."""
+"""Called after each batch with the model's path, the number of images done, and the total."""
 
 
 @dataclass(frozen=True)
 class ModelScore:
-    """The score of one model; `path` and `weights` say which it is."""
+    """The score of the model that `path` and `weights` identify."""
 
     path: Path
     weights: str
@@ -51,8 +51,8 @@ class ModelScore:
 class Evaluation:
     """The scores of one or more models on the same images.
 
-    `subset` describes which images of the data set were used, and `view` how they were cut to the network's
-    input. `predictions` are those of the ensemble, or of the only model.
+    `subset` describes which images of the data set were used, and `view` how they were cropped for the
+    network. `predictions` are those of the ensemble, or of the only model.
     """
 
     data: str
@@ -84,7 +84,7 @@ class Evaluation:
 
     @property
     def per_class(self) -> tuple[ClassScore, ...]:
-        """The errors of every class that has images."""
+        """The errors of each class with images."""
         return tuple(per_class(self.predictions))
 
     def worst_confusions(self, count: int = 10) -> list[Confusion]:
@@ -107,10 +107,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate trained models on labelled images, in float32.
 
-    `data` and `root` default to the images that the models were validated on. `crops` is 1 or 10 and defaults
-    to what the recipe evaluates; `batch` defaults to the recipe's. `weights` names published weights, for
-    networks of the zoo; `ema=True` takes the averaged weights of a checkpoint. Several models must have the
-    same classes, and are also scored as an ensemble.
+    `data` and `root` default to the images on which the models were validated. `crops` is 1 or 10 and
+    defaults to the recipe's `evaluate`; `batch` defaults to the recipe's. `weights` names published weights,
+    for networks of the zoo; `ema=True` uses the averaged weights of a checkpoint. Several models must have
+    the same classes, and are also scored as an ensemble.
 
     Raises:
         TrainError: a model cannot be opened, or there is no such device.
@@ -163,9 +163,9 @@ class LabelledImages:
 
 
 def open_images(model: LoadedModel, name: str | None, root: Path | None) -> LabelledImages:
-    """Open the images that a model was validated on, or those of the data set `name`.
+    """Open the images on which a model was validated, or those of the data set `name`.
 
-    For a folder without `val/` these are the images that training held out; or all of its images, when the
+    For a folder without `val/`, these are the images that training held out, or all of its images if the
     model was trained on other data.
 
     Raises:
@@ -183,14 +183,15 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
         root or saved_root,
         val_share=model.val_share,
         seed=model.recipe.seed,
-        download=root is not None or saved_root is None,  # a checkpoint must not choose where files go
+        download=root is not None
+        or saved_root is None,  # a checkpoint must not decide where files are written
     )
     held_out = kind == "folder" and find_parts(Path(path)) is None
     return LabelledImages(data, "images held out from training" if held_out else "validation images")
 
 
 def _same_folder(one: str, other: str) -> bool:
-    """Whether two `folder:PATH` names are of the same folder."""
+    """Whether two data set names are `folder:PATH` of the same folder."""
     (_, _, path), (kind, _, other_path) = one.partition(":"), other.partition(":")
     return kind == "folder" and Path(path).resolve() == Path(other_path).resolve()
 
@@ -204,7 +205,7 @@ def predict_images(
     batch: int | None = None,
     on_batch: OnBatch | None = None,
 ) -> Predictions:
-    """Predict labelled images; labels and outputs are numbered by the model's classes.
+    """Predict labelled images. The labels returned are the model's class numbers.
 
     Raises:
         DataError: the images or their classes do not fit the model, or a file is unreadable.
@@ -212,7 +213,8 @@ def predict_images(
     _check_channels(model, images.data)
     shape = check_fit(images.data, model.input_shape)
     numbers = class_numbers(model, images.data)
-    size = batch or model.recipe.batch  # and nothing is measured: the statistics are those of training
+    size = batch or model.recipe.batch
+    # Without normalisation in the recipe, nothing is measured: the statistics are those of training.
     recipe = model.recipe.model_copy(update={"normalize": Raw(), "augment": (), "batch": size})
     with memory_errors(recipe.batch):
         place(model.module, device)
@@ -224,7 +226,7 @@ def predict_images(
 
 
 def _counted(batches: Iterator[Batch], title: str, total: int, on_batch: OnBatch | None) -> Iterator[Batch]:
-    """The batches, with a call of `on_batch` after each."""
+    """Yield the batches, calling `on_batch` after each."""
     done = 0
     for images, labels in batches:
         yield images, labels
@@ -234,7 +236,7 @@ def _counted(batches: Iterator[Batch], title: str, total: int, on_batch: OnBatch
 
 
 def class_numbers(model: LoadedModel, data: Data) -> Tensor | None:
-    """The model's number for each class of the data, matched by name; None where the numbers agree.
+    """The model's number for each class of the data, matched by name; None if the numbers agree.
 
     Raises:
         DataError: the model was not trained on a class of the data.
@@ -243,7 +245,7 @@ def class_numbers(model: LoadedModel, data: Data) -> Tensor | None:
     if data.class_names == known:
         return None
     if not known and len(data.class_names) == len(model.class_names):
-        return None  # published weights have no names for these data, only ImageNet's order
+        return None  # published weights name ImageNet's classes differently, in the same order
     number = {name: index for index, name in enumerate(known)}
     unknown = [name for name in data.class_names if name not in number]
     if unknown:
@@ -265,7 +267,7 @@ def _check_channels(model: LoadedModel, data: Data) -> None:
 def _check_same_images(
     model: LoadedModel, images: LabelledImages, first: LoadedModel, others: LabelledImages
 ) -> None:
-    """Refuse runs that held out different images of a folder: each was trained on some of the other's."""
+    """Raise DataError if models held out different images of a folder: each was trained on the other's."""
     if isinstance(images.data, ImageFolder) and isinstance(others.data, ImageFolder):
         here, there = images.data.val.paths, others.data.val.paths
         if here.shape != there.shape or (here != there).any():
@@ -276,7 +278,7 @@ def _check_same_images(
 
 
 def _reorder(predictions: Predictions, model: LoadedModel, first: LoadedModel) -> Predictions:
-    """Predictions with the classes in the order of the first model."""
+    """Return predictions with the classes in the order of the first model."""
     if model.class_names == first.class_names:
         return predictions
     if set(model.class_names) != set(first.class_names):

@@ -1,4 +1,4 @@
-"""Loading trained networks: from checkpoints, without the files of their specs, or with published weights."""
+"""Loading trained networks: from checkpoints, which include their specs, or with published weights."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ class LoadedModel:
 
 
 Model: TypeAlias = str | Path | Run | LoadedModel
-"""A checkpoint or the folder of a run, a name of the zoo where `weights` are given, or a loaded model."""
+"""A checkpoint, the folder of a run, a loaded model, or with `weights` the name of a network of the zoo."""
 
 
 def as_model(model: Model, weights: str | None, *, ema: bool = False) -> LoadedModel:
-    """Open a model that is not loaded yet, as `open_model` does."""
+    """Return a loaded model, opened as by `open_model` if it is not loaded yet."""
     if isinstance(model, LoadedModel):
         return model
     return open_model(model.folder if isinstance(model, Run) else model, weights, ema=ema)
 
 
 def choose_view(model: LoadedModel, crops: int | None) -> View:
-    """The view with 1 or 10 crops, by default the recipe's; raises TrainError for another number."""
+    """The view for 1 or 10 crops, by default the recipe's; raises TrainError for other numbers."""
     if crops not in (None, 1, 10):
         raise TrainError(f"`crops` must be 1 or 10, found {crops}", wrong_use=True)
     ten = crops == 10 if crops else model.recipe.evaluate == "ten_crop"
@@ -100,7 +100,7 @@ def _listed(name: str | Path) -> str:
 def load_checkpoint(path: Path, *, ema: bool = False) -> LoadedModel:
     """Load a checkpoint, the folder of a run, or a file of weights beside its checkpoint.
 
-    From a folder the best weights are loaded, or the last ones where there are no best; with `ema=True`, the
+    From a folder, the best weights are loaded, or the last ones if there are no best; with `ema=True`, the
     averaged weights of the checkpoint. The spec's text is checked again from memory: no code in the file is
     run, and no other file is read.
 
@@ -143,7 +143,7 @@ def _read(path: Path, ema: bool) -> tuple[dict[str, Any], Mapping[str, Any], str
         if content and all(isinstance(value, Tensor) for value in content.values()):
             return _bare_weights(path, content, ema)
     if "model" not in content or "about" not in content:
-        raise TrainError(f"{path} is not a checkpoint of netspec: it describes no network")
+        raise TrainError(f"{path} is not a checkpoint of netspec: it contains no spec")
     if not ema:
         return content, entry(content, "model", dict, path), f"last, {_epoch(content)}"
     if not content.get("ema"):
@@ -153,11 +153,11 @@ def _read(path: Path, ema: bool) -> tuple[dict[str, Any], Mapping[str, Any], str
 
 
 def _bare_weights(path: Path, state: dict[str, Any], ema: bool) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """A file with weights alone, whose network is described by the checkpoint beside it."""
+    """Read a file of weights, whose network is described by the checkpoint in the same folder."""
     if ema:
         message = f"{path} holds a single set of weights"
         raise TrainError(f"{message}: open the checkpoint or the run's folder to use `ema`", wrong_use=True)
-    missing = f"{path} holds weights alone, and there is no {CHECKPOINT} beside it to describe the network"
+    missing = f"{path} holds only weights, and there is no {CHECKPOINT} beside it to describe the network"
     return _checkpoint(path.with_name(CHECKPOINT), missing), state, path.name
 
 
@@ -181,7 +181,7 @@ def _class_names(content: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 
 
 def _count_outputs(net: Net, path: Path) -> int:
-    """The number of classes that a network scores; auxiliary outputs are ignored."""
+    """The number of values in a classifier's output; auxiliary outputs are ignored."""
     shapes = [net.nodes[o.node].shape for o in net.outputs if not o.training]
     if len(net.inputs) != 1 or len(shapes) != 1 or len(shapes[0]) != 1:
         raise TrainError(f"{path} holds {net.name}, which is not a classifier with one input and one output")
@@ -216,8 +216,8 @@ def _preprocessing(values: Mapping[str, Any], channels: int, path: Path) -> Prep
 def _module(net: Net, state: Mapping[str, Any], path: Path) -> nn.Module:
     """Build a network and load its weights, after checking every name, shape and number type.
 
-    The check uses `meta` tensors, which take no memory: the spec in a damaged file may describe a network of
-    any size.
+    The check uses `meta` tensors, which take no memory, because the spec in a damaged file may describe a
+    network of any size.
     """
     what = f"the weights in {path}"
     if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):

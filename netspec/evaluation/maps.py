@@ -1,4 +1,4 @@
-"""Figures of what a trained network computes: its first filters and its feature maps."""
+"""Figures of a trained network's first filters and of its feature maps."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ WIDTH = 7.0
 def draw_filters(model: LoadedModel, path: Path) -> str:
     """Draw the filters of the first convolution, as figure 3 of Krizhevsky et al. (2012), and describe them.
 
-    Each filter is scaled to the full range from black to white. Filters of three channels are drawn in
-    colour; of others, each channel is a grey tile.
+    Each filter is scaled to the full range from black to white. Filters with three channels are drawn in
+    colour; for others, each channel is drawn as a grey tile.
 
     Raises:
         TrainError: the network has no convolution, or the file cannot be written.
@@ -80,7 +80,7 @@ def first_convolution(model: LoadedModel) -> str:
 def layer_output(model: LoadedModel, image: Path, layer: str) -> tuple[Tensor, Tensor]:
     """The centre crop of an image, C x H x W from 0 to 255, and a layer's output for it, K x H x W.
 
-    Of a layer that is used several times this is the first output.
+    For a layer that is used several times, this is the first output.
 
     Raises:
         TrainError: the image cannot be read, there is no such layer, or its output has no feature maps.
@@ -142,7 +142,7 @@ def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.f
 
 
 def mosaic_columns(count: int) -> int:
-    """The number of tiles in a row: 16 for AlexNet's 96 filters, and one that fills every row if possible.
+    """The number of tiles in a row, such as 16 for AlexNet's 96 filters; it fills every row if possible.
 
     >>> [mosaic_columns(n) for n in (6, 20, 64, 96, 97)]
     [6, 10, 16, 16, 17]
@@ -152,7 +152,7 @@ def mosaic_columns(count: int) -> int:
 
 
 def _mosaic_size(tiles: Tensor, max_width: float) -> tuple[float, float]:
-    """Width and height of a mosaic in inches; a few tiles do not fill the width."""
+    """Width and height of a mosaic in inches; it is narrower than `max_width` if there are few tiles."""
     columns = mosaic_columns(len(tiles))
     width = min(max_width, 0.8 * columns)
     return width, width * -(-len(tiles) // columns) / columns * tiles.shape[2] / tiles.shape[3]

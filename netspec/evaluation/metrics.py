@@ -130,7 +130,7 @@ def ensemble(members: Sequence[Predictions]) -> Predictions:
 
 
 def score(predictions: Predictions) -> Score:
-    """Mean loss, top-1 and top-5 error, computed as validation during training does."""
+    """Mean loss, top-1 and top-5 error, computed as in validation during training."""
     count = len(predictions.labels)
     correct = _correct(predictions)
     loss = nll_loss(predictions.log_probs.double(), predictions.labels, reduction="sum").item()
@@ -146,7 +146,7 @@ def confusion_matrix(predictions: Predictions) -> Tensor:
 
 
 def per_class(predictions: Predictions) -> Iterator[ClassScore]:
-    """The errors of every class that has images, in the order of class numbers."""
+    """The errors of each class with images, in the order of class numbers."""
     correct, matrix = _correct(predictions), confusion_matrix(predictions)
     for label in torch.unique(predictions.labels).tolist():
         own = correct[predictions.labels == label]
@@ -179,10 +179,10 @@ def _batch_sums(log_probs: Tensor, labels: Tensor) -> Tensor:
 
 
 def _correct(predictions: Predictions) -> Tensor:
-    """Whether each of the five most likely classes is the true one, N x min(5, classes)."""
+    """Which of the five most likely classes is the true one, N x min(5, classes)."""
     return _ranked(predictions) == predictions.labels.unsqueeze(1)
 
 
 def _ranked(predictions: Predictions) -> Tensor:
-    """The five most likely classes of each image, or all where there are fewer, most likely first."""
+    """The five most likely classes of each image, most likely first; all classes if there are fewer."""
     return predictions.log_probs.topk(min(5, predictions.log_probs.shape[1]), dim=1).indices

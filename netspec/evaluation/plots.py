@@ -76,16 +76,16 @@ def figure_in(file: IO[bytes], format: str, width: float, height: float) -> Iter
 
 
 def check_format(path: Path) -> None:
-    """Check that a file name has the ending of a known image format; raises TrainError."""
+    """Check that a file name has the extension of a known image format; raises TrainError."""
     if path.suffix.lower() not in FORMATS:
-        message = f"{path} has no ending of an image format"
+        message = f"{path} does not end in an image format"
         raise TrainError(f"{message}: use {', '.join(FORMATS)}", wrong_use=True)
 
 
 TRAINING, VALIDATION, TOP5 = (0, (3, 1.5)), "-", (0, (1, 1.2))
-"""Line styles: of training, of validation, and of validation's top-5 error."""
+"""Line styles of training, of validation, and of the top-5 error in validation."""
 WIDTH, HEIGHT = 7.4, 2.5
-"""The size of a figure in inches, without the legend of several runs."""
+"""The size of a figure of curves in inches, without the legend for several runs."""
 Points: TypeAlias = list[tuple[float, float]]
 History: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -136,7 +136,7 @@ def _history(run: Path) -> History:
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
-    """A name for each run: its folder, with as many parent folders as are needed to make names unique."""
+    """A unique name for each run: its folder, with as many parent folders as that takes."""
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     if len(paths) < len(runs):
         raise TrainError("a run is named twice: name each once", wrong_use=True)
@@ -185,7 +185,7 @@ def _format_axes(loss: Axes, error: Axes, rate: Axes) -> None:
 
 
 def _positive_range(axes: Axes) -> tuple[float, float]:
-    """The smallest and the largest positive value of the lines on an axes; zeros where there is none."""
+    """The smallest and the largest positive value of the lines on an axes; zeros if there is none."""
     drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
     values = np.concatenate([*drawn, np.zeros(0)])
     values = values[values > 0]
@@ -202,18 +202,18 @@ def _legend_line(colour: str, style: Any) -> Line2D:
 
 
 MAX_NUMBERED, MAX_NAMED = 20, 60
-"""The number of classes up to which cells show counts, and up to which the axes show class names."""
+"""The most classes for which cells show counts, and for which the axes show class names."""
 
 
 def check_confusion_format(path: Path) -> None:
-    """Check that a confusion matrix can be written to a file of this ending; raises TrainError."""
+    """Check that a confusion matrix can be written to a file with this extension; raises TrainError."""
     if path.suffix.lower() not in (".csv", *FORMATS):
         message = f"a confusion matrix cannot be written to {path}"
         raise TrainError(f"{message}: use .csv, {', '.join(FORMATS)}", wrong_use=True)
 
 
 def write_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:
-    """Write a confusion matrix, classes x classes, as .csv, or as an image by `draw_confusion`.
+    """Write a confusion matrix, classes x classes, as a .csv file or as an image.
 
     Raises:
         TrainError: the file cannot be written.
@@ -232,7 +232,7 @@ def write_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:
 def draw_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:
     """Draw a confusion matrix: true classes in rows, each cell shaded by its share of the row.
 
-    Classes without images and predictions are left out.
+    Classes with neither images nor predictions are left out.
 
     Raises:
         TrainError: the file cannot be written.

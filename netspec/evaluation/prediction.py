@@ -24,8 +24,8 @@ from netspec.transforms.preprocessing import prepare_image
 class Prediction:
     """The most likely classes of one image with their probabilities, most likely first.
 
-    For an image that cannot be read `classes` is empty and `error` says why. `change` describes a conversion
-    that made the image like those of training, such as to greyscale.
+    For an image that cannot be read, `classes` is empty and `error` says why. `change` describes how the
+    image was converted for the network, such as to greyscale.
     """
 
     path: Path
@@ -45,10 +45,10 @@ def predict(
     device: str = "auto",
     batch: int = 32,
 ) -> list[Prediction]:
-    """Predict the `top` most likely classes of image files, of folders of them, and of patterns.
+    """Predict the `top` most likely classes of images, given as files, folders or glob patterns.
 
-    Images are read and cut exactly as in validation; `crops`, 1 or 10, defaults to what the recipe evaluates.
-    An image that cannot be read, and a name without images, become predictions with an `error`.
+    Images are read and cropped exactly as in validation; `crops`, 1 or 10, defaults to the recipe's
+    `evaluate`. An unreadable image, or a name that matches no image, becomes a prediction with an `error`.
 
     Raises:
         TrainError: the model cannot be opened, or there is no such device.
@@ -63,9 +63,9 @@ def predict(
 
 
 def find_images(names: Sequence[str | Path]) -> tuple[list[Path], list[Prediction]]:
-    """The image files that names, folders and patterns stand for, each once, in order.
+    """List the image files that names, folders and patterns match, each once, in order.
 
-    The second list has a failed prediction for each name that stands for none.
+    The second list has a failed prediction for each name that matches none.
     """
     found: dict[Path, None] = {}
     missing = []
@@ -91,7 +91,7 @@ def _images_in(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image as a network's input, C x H x W or crops x C x H x W; or why it cannot be read."""
+    """An image as a network's input, C x H x W or crops x C x H x W, or the error that prevents it."""
 
     path: Path
     pixels: Tensor | None
@@ -102,8 +102,8 @@ class ImageInput:
 def read_images(model: LoadedModel, paths: Sequence[Path], view: View) -> Iterator[ImageInput]:
     """Read image files as a model's inputs.
 
-    Models trained on photos get the crops of their validation. Models trained on small images, which all
-    have one size, get every image resized to it.
+    For models trained on photos, images are cropped as in validation. For models trained on small images,
+    they are resized to the size of the network's input.
     """
     grey = model.input_shape[0] == 1
     size = None if model.crops_photos else model.input_shape[1:]
@@ -117,7 +117,7 @@ def read_images(model: LoadedModel, paths: Sequence[Path], view: View) -> Iterat
 
 
 def _change(photo: Pixels, grey: bool, size: tuple[int, int] | None) -> str:
-    """The conversions of a colour image for a network of grey ones, and of an image of another size."""
+    """Describe how a photo was converted: to greyscale, or to the size of the network's input."""
     changes = []
     if grey and bool((photo != photo[..., :1]).any()):
         changes.append("converted to greyscale")

@@ -1,4 +1,4 @@
-"""The record of a training run: its log, scores and files, shown as curves in a notebook."""
+"""The record of a training run: its log, scores and files. A notebook shows it as curves."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from netspec.tables import percent
 class Run:
     """A training run and the folder that holds it.
 
-    `history` has a row for each epoch, as `log.csv` does. `final` is the score after the last epoch by
-    `final_view`, the recipe's kind of evaluation; `best` is the lowest top-1 error of an epoch by the centre
-    crop. Both are None before the first epoch ends. `seconds` is the time spent; `interrupted` is the number
-    of the signal that ended the run early, or 0.
+    `history` has a row for each epoch, as `log.csv` does. `final` is the score after the last epoch, on the
+    crops that `final_view` names; `best` is the score with the lowest top-1 error, on the centre crop. Both
+    are None before the first epoch ends. `seconds` is the time spent; `interrupted` is the number of the
+    signal that ended the run early, or 0.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe of the run, with every default and every choice made for the device."""
+        """The recipe of the run, with every default, and every `auto` resolved for the device."""
         return read_recipe(load(self.checkpoint), self.checkpoint)
 
     def plot(self, path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""Training: from a checked network, a recipe and images to the folder of a run."""
+"""Training a checked network by its recipe, with the files of each run in a folder."""
 
 from netspec.evaluation.run import Run
 from netspec.training.callbacks import Callback

@@ -1,4 +1,4 @@
-"""Callbacks of a training run, and those that every run has: its log, TensorBoard, stopping by signals."""
+"""Callbacks of a training run: the base class, the run's log, TensorBoard, and stopping on signals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress within an epoch, counted from 1: `loss` and `accuracy` are means over its steps so far.
+    """The progress within an epoch; `loss` and `accuracy` are means over its steps so far.
+
+    Epochs and steps are counted from 1.
 
     `accuracy` and `waiting`, the fraction of the time spent waiting for images, are from 0 to 1.
     """
@@ -76,23 +78,25 @@ class Callback:
     """
 
     def on_start(self, state: RunState) -> None:
-        """The run starts or resumes; the first step follows."""
+        """Called when the run starts or resumes, before the first step."""
 
     def on_progress(self, state: RunState, progress: Progress) -> None:
-        """Some steps of an epoch are done; called about twice a second, and at the end of the epoch."""
+        """Called about twice a second during an epoch, and at its end."""
 
     def on_epoch_end(self, state: RunState, report: EpochReport) -> None:
-        """An epoch is trained and validated. Record it here: if the run is killed before its checkpoint is
-        written, the epoch is repeated."""
+        """Called when an epoch has been trained and validated, but before its checkpoint is written.
+
+        If the run is killed between the two, the epoch is trained again.
+        """
 
     def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
-        """The checkpoint of an epoch is written."""
+        """Called when the checkpoint of an epoch has been written."""
 
     def on_end(self, state: RunState, run: Run) -> None:
-        """The run ended, by itself or by a signal, and its files are written."""
+        """Called when the run has finished or was stopped, and its files have been written."""
 
     def close(self) -> None:
-        """The run is over, successful or not: release resources."""
+        """Release resources; always called, even after an error."""
 
 
 class RunLog(Callback):
@@ -133,7 +137,7 @@ TAGS = {
     "images_per_second": "images per second",
     "seconds": "seconds",
 }
-"""TensorBoard's tag for each column of the log that it shows."""
+"""The columns of the log that are written for TensorBoard, and their tags there."""
 
 
 class TensorBoard(Callback):

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from netspec.training.state import RunState
 
 LINE_EVERY = 30.0
-"""Seconds between lines within an epoch, where there is no terminal."""
+"""Seconds between lines within an epoch, when the output is not a terminal."""
 
 
 def console_callback(console: Console | None = None) -> Callback:
-    """A live bar on a terminal, plain lines elsewhere."""
+    """Return a callback that shows a live bar on a terminal, and prints plain lines elsewhere."""
     console = console or Console()
     return ConsoleBar(console) if console.is_terminal else ConsoleLines(console)
 
@@ -50,7 +50,7 @@ class ConsoleLines(Callback):
             self.print(f"resuming after {state.step:,} steps")
 
     def on_progress(self, state: RunState, progress: Progress) -> None:
-        """Print a line from time to time in a long epoch."""
+        """Print a line every LINE_EVERY seconds of an epoch."""
         if time.monotonic() >= self.next_line:
             self.next_line = time.monotonic() + LINE_EVERY
             self.print(f"epoch {progress.epoch}/{state.recipe.epochs}  {_describe(progress, state)}")

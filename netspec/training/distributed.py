@@ -17,12 +17,12 @@ from netspec.errors import TrainError
 
 T = TypeVar("T")
 PEER_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
-"""What torch.distributed's errors say on a CPU when another process has ended."""
+"""Texts in torch.distributed's errors on CPUs when another process has ended."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among `world` processes; with one, every method returns its argument."""
+    """This process among `world` processes; if it is the only one, methods return their arguments."""
 
     rank: int = 0
     world: int = 1
@@ -81,7 +81,7 @@ _groups: dict[str, dist.ProcessGroup] = {}
 
 
 def _cpu_group() -> dist.ProcessGroup:
-    """All processes, communicating over the CPU without waiting for the devices."""
+    """The group of all processes that communicates over the CPU, without waiting for the devices."""
     return _groups["cpu"]
 
 
@@ -123,7 +123,7 @@ def join_processes(device: str) -> Iterator[Processes]:
 
 
 def parallelize(module: nn.Module, processes: Processes, *, shard: bool) -> nn.Module:
-    """The module as all processes train it: replicated in each (DDP), or with `shard` split (FSDP2)."""
+    """Prepare a module for training by all processes: replicated (DDP), or with `shard` sharded (FSDP2)."""
     if processes.world == 1:
         return module
     if not shard:

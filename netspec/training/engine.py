@@ -1,4 +1,4 @@
-"""Running a training: the state of a run is prepared, trained epoch by epoch, and saved."""
+"""The course of a training run: prepare its state, train its epochs, save its results."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def fit(
     about: Mapping[str, object] | None = None,
     citation: str | None = None,
 ) -> Run:
-    """Train a module on open data and write the files of the run.
+    """Train a module on an opened data set, and write the files of the run.
 
     `input_shape` is channels, height, width. In evaluation the module returns logits, N x classes, and in
-    training what `objective` takes. With a module built after `torch.manual_seed(config.recipe.seed)`, the
-    same seed, thread count and precision give the same weights on a CPU. `macs`, of one image, decide the
-    precision when the recipe leaves it open. `about` is stored in every checkpoint. Ctrl-C and SIGTERM end
-    the run with a checkpoint.
+    training the outputs that `objective` expects. With a module built after
+    `torch.manual_seed(config.recipe.seed)`, the same seed, thread count and precision give the same weights
+    on a CPU. `macs`, for one image, decide the precision if the recipe leaves it to `auto`. `about` is stored
+    in every checkpoint. Ctrl-C and SIGTERM end the run with a checkpoint.
 
     Raises:
         DataError: the images do not fit the network, or cannot be read.
-        TrainError: the configuration is impossible, the loss is not finite, or a file cannot be written.
+        TrainError: the configuration is invalid, the loss is not finite, or a file cannot be written.
     """
     processes = processes or Processes()
     device = choose_device(config.device, processes.local_rank)
@@ -96,7 +96,7 @@ def prepare(
     processes: Processes,
     macs: int,
 ) -> RunState:
-    """Create the state of a run that has done no step; raises DataError and TrainError as `fit` does."""
+    """Create the state of a run before its first step; raises the errors of `fit`."""
     recipe = config.recipe
     check_config(config, processes)
     batches = data.open(loader)
@@ -202,7 +202,7 @@ def _training_seconds(state: RunState) -> float:
 
 
 def _save_progress(state: RunState) -> str:
-    """Save what an unreadable image would lose, and return a note that says where."""
+    """Save a checkpoint when an image is unreadable, and return a note that names it."""
     if not state.step or state.processes.world > 1:
         return ""
     save_checkpoint(state)

@@ -1,4 +1,4 @@
-"""The epochs and steps of a training run, its validation, and when its files are written."""
+"""The training loop: steps, epochs, validation, and the writing of checkpoints and weights."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def report_progress(state: RunState) -> None:
 
 
 def validate(state: RunState) -> Score | None:
-    """Score the network on the centre crops; returns None when the run is stopped meanwhile."""
+    """Score the network on the centre crops; returns None if the run is stopped meanwhile."""
     started = time.perf_counter()
     score = score_view(state, "center_crop")
     state.validation_seconds += time.perf_counter() - started
@@ -109,7 +109,7 @@ def validate(state: RunState) -> Score | None:
 
 
 def score_view(state: RunState, view: View) -> Score | None:
-    """Score the network on the validation images; returns None when any process is stopped meanwhile."""
+    """Score the network on the validation images; returns None if any process is stopped meanwhile."""
     state.processes.broadcast_buffers(state.evaluated)
     batches = state.batches.validate(view)
     watched = in_lockstep(state, batches) if is_sharded(state.module) else state.until_stopped(batches)
@@ -123,9 +123,9 @@ def score_view(state: RunState, view: View) -> Score | None:
 
 
 def in_lockstep(state: RunState, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The same number of batches in every process, because all gather sharded weights together.
+    """Yield the same number of batches in every process, since all must gather sharded weights together.
 
-    A process that runs out of images gets empty batches.
+    A process that has run out of images gets empty batches.
 
     Raises:
         TrainError: a process has no image at all.
@@ -144,7 +144,7 @@ def in_lockstep(state: RunState, batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def finish_epoch(state: RunState, score: Score) -> None:
-    """Record one epoch and write its checkpoint, last of its files: a killed run repeats what follows it."""
+    """Record a finished epoch. Its checkpoint is written last, so a run killed before repeats the epoch."""
     state.epoch += 1
     state.final = score
     rate = state.schedule.current
@@ -182,7 +182,7 @@ def save_checkpoint(state: RunState) -> None:
 
 
 def save_weights(state: RunState, name: str) -> None:
-    """Write the weights that are validated; every process must call this."""
+    """Write the evaluated weights, averaged if the recipe says so; every process must call this."""
     weights = evaluated_weights(state)
     if state.processes.is_first:
         save(state.out / name, weights)

@@ -1,4 +1,4 @@
-"""The loss: the function that training minimises, its averages over an epoch, and warnings about it."""
+"""The loss that training minimises, its averages over an epoch, and warnings about divergence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Objective:
 
     @property
     def total_weight(self) -> float:
-        """The sum of the weights: guessing has that many times the loss ln(classes)."""
+        """The sum of the weights; random guessing has this times ln(classes) as its loss."""
         return sum(self.weights)
 
     def __call__(self, outputs: Tensor | tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,14 +56,14 @@ class Objective:
 # Averages over an epoch
 
 READ_EVERY = 0.5
-"""Seconds between readings of the sums, because each reading waits for the device."""
+"""Seconds between readings of the sums, which are rare because each one waits for the device."""
 
 
 class Meter:
     """Averages over one epoch of training: loss, accuracy, speed, and the time spent waiting for images.
 
-    Sums stay on the device until they are read. `reduce` adds a tensor up over the processes; within an epoch
-    the averages are those of this process alone.
+    Sums stay on the device until they are read. `reduce` sums a tensor over all processes; before the end of
+    an epoch, the averages are those of this process alone.
     """
 
     def __init__(
@@ -155,9 +155,9 @@ class Meter:
 # Divergence
 
 DEAD_AFTER, DEAD_WINDOW = 2000, 500
-"""Steps before the first check for a network that learns nothing, and steps that each check averages."""
+"""The step after which a network that learns nothing is detected, and the steps averaged by each check."""
 EXPLODED = 20
-"""The multiple of the loss of guessing beyond which training has diverged."""
+"""Training counts as diverged when its loss exceeds that of random guessing this many times."""
 
 
 def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
@@ -174,7 +174,7 @@ def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
 
 
 class DeadLossCheck:
-    """Detects a loss that stays at that of guessing, ln(classes), long after the start."""
+    """Detects a loss that is still that of random guessing, ln(classes), long after the start."""
 
     def __init__(self, classes: int) -> None:
         self.classes = classes

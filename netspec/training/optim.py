@@ -1,4 +1,4 @@
-"""Optimizers over groups of parameters, the learning rate of each step, and averaged weights."""
+"""Optimizers with parameter groups, learning rate schedules, and averaged weights."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Momentum(torch.optim.SGD):
         return loss
 
     def _rescale(self, group: dict[str, Any], scale: float) -> None:
-        """Rescale the velocities; without Nesterov momentum through the momentum of one step, at no cost."""
+        """Rescale the velocities; without Nesterov, by scaling the momentum of the next step, at no cost."""
         if not group["nesterov"]:
             group["momentum"] *= scale
             return
@@ -64,7 +64,7 @@ class Momentum(torch.optim.SGD):
 
 
 def make_optimizer(module: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
-    """Create the optimizer of a recipe over all trainable parameters, fused where torch has such a kernel."""
+    """Create a recipe's optimizer for all trainable parameters, with torch's fused kernel if there is one."""
     options = recipe.model_dump(exclude={"kind", *Optimizer.model_fields} - {"lr"})
     make = pkgutil.resolve_name(recipe.torch)
     devices = {p.device.type for p in module.parameters()}
@@ -102,7 +102,7 @@ def decay_and_scale(owner: nn.Module, name: str, recipe: Optimizer) -> tuple[flo
 
 
 class LearningRate:
-    """Sets the optimizer's learning rate before each step, by the recipe's schedule and validation errors."""
+    """Sets the optimizer's learning rate before each step, as the recipe's schedule defines it."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> None:
         self.optimizer, self.recipe, self.steps_per_epoch = optimizer, recipe, steps_per_epoch
@@ -116,7 +116,7 @@ class LearningRate:
             group["lr"] = base * scale
 
     def after_epoch(self, error: float) -> None:
-        """Record an epoch's validation error, by which the schedule `plateau` lowers the rate."""
+        """Record an epoch's validation error, which the schedule `plateau` follows."""
         plateau = self.recipe.schedule
         if not isinstance(plateau, Plateau):
             return
@@ -150,7 +150,7 @@ class WeightAverage:
 
     @classmethod
     def of(cls, module: nn.Module, recipe: Recipe) -> WeightAverage | None:
-        """The average that a recipe asks for, if any."""
+        """Create the average for a recipe; None if it has no `ema`."""
         return None if recipe.ema is None else cls(module, recipe.ema, recipe.ema_every)
 
     @property

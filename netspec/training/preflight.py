@@ -1,4 +1,4 @@
-"""Checks before the first step: networks that cannot be trained, and settings without effect."""
+"""Checks before the first step, and warnings about settings that have no effect."""
 
 from __future__ import annotations
 
@@ -41,15 +41,13 @@ def check_network(net: Net, data: Data) -> None:
             message = f"{output.name} has shape {shape}, expected one number for each of {classes} classes"
             raise DataError(f"{message}: flatten it first")
         if shape.features != classes:
-            remedy = (
-                f"set `classes={classes}`" if "classes" in net.arguments else f"its layer needs {classes}"
-            )
+            remedy = f"set `classes={classes}`" if "classes" in net.arguments else f"give its layer {classes}"
             message = f"{data.name} has {classes} classes, but {output.name} has {shape.features} outputs"
             raise DataError(f"{message}: {remedy}")
 
 
 def check_config(config: RunConfig, processes: Processes) -> None:
-    """Check that the settings of a run are possible together; raises TrainError."""
+    """Check that the settings of a run are compatible; raises TrainError."""
     if config.shard and processes.world == 1:
         message = "one process cannot shard weights: start several with torchrun"
         raise TrainError(message, wrong_use=True)
@@ -85,7 +83,7 @@ def preflight_warnings(state: RunState) -> Iterator[str]:
     recipe, data = state.recipe, state.data
     if recipe.schedule.warmup >= recipe.epochs:
         warmup = f"the warmup takes {recipe.schedule.warmup:g} epochs"
-        yield f"{warmup}, and the run has {recipe.epochs}: the learning rate never reaches its full value"
+        yield f"{warmup}, but the run has {recipe.epochs}: the learning rate never reaches its full value"
     if recipe.batch > state.batches.batch:
         images = f"{data.name} has {data.train_images:,} training images"
         yield f"{images}: each step uses all of them, not {recipe.batch:,}"
@@ -99,13 +97,13 @@ def preflight_warnings(state: RunState) -> Iterator[str]:
 
 
 def _holds_out(data: str) -> bool:
-    """Whether a data set is a folder of which a fraction is held out for validation."""
+    """Whether a data set is a folder without `val/`, so that a share of it is held out."""
     kind, _, path = data.partition(":")
     return kind == "folder" and find_parts(Path(path)) is None
 
 
 def recipe_heading(about: Mapping[str, object]) -> str:
-    """A comment with the command that repeats a run, for the file of its recipe."""
+    """The first line of a run's recipe: a comment with the command that repeats the run."""
     arguments, inputs = about.get("arguments"), about.get("inputs")
     words = [f"--set {n}={spell(v)}" for n, v in arguments.items()] if isinstance(arguments, dict) else []
     words += [f"--input {n}={spell(tuple(s))}" for n, s in inputs.items()] if isinstance(inputs, dict) else []

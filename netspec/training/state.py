@@ -1,4 +1,4 @@
-"""The state of a training run, and how a checkpoint saves and restores it."""
+"""The state of a training run, and saving and restoring it in checkpoints."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class RunState:
-    """Everything that a training run holds and changes.
+    """The state of a training run, which every step changes.
 
     `trained` is the module as training calls it: `module` itself, compiled, or replicated over processes.
-    `step` and `epoch` count finished ones. `about` describes the network in every checkpoint, and `citation`
-    is the source of its recipe.
+    `step` and `epoch` count finished steps and epochs. `about` describes the network in every checkpoint, and
+    `citation` is the source of its recipe.
     """
 
     config: RunConfig
@@ -73,7 +73,7 @@ class RunState:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe of the run, with every choice made for the device."""
+        """The recipe of the run, with every `auto` resolved for the device."""
         return self.config.recipe
 
     @property
@@ -88,7 +88,7 @@ class RunState:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The module that is validated and saved as the result: with averaged weights, if there are any."""
+        """The module that is validated and saved as the result: the averaged one if the recipe has `ema`."""
         return self.average.module if self.average else self.module
 
     @property
@@ -101,7 +101,7 @@ class RunState:
         self.stop_signal = self.stop_signal or int(signal)
 
     def until_stopped(self, items: Iterable[T]) -> Iterator[T]:
-        """Pass items on until the run is to stop."""
+        """Yield items until the run is stopped."""
         for item in items:
             yield item
             if self.stop_signal:
@@ -116,8 +116,8 @@ class RunState:
 def checkpoint_content(state: RunState) -> dict[str, object]:
     """The content of a checkpoint: tensors and plain values only, so that loading it runs no code.
 
-    Random streams are not saved, since every draw follows from the seed, the epoch and the step. All
-    processes must call this; the first one's content is complete.
+    The states of random generators are not needed, because every draw depends only on the seed, the epoch and
+    the step. All processes must call this; only the first one gets the complete content.
     """
     model, optimizer = _states(state.module, state.optimizer)
     average = state.average
@@ -182,7 +182,7 @@ def restore(state: RunState, content: Mapping[str, Any]) -> None:
 
 
 def _warn_of_changes(state: RunState, content: Mapping[str, Any]) -> None:
-    """Warn when a run resumes in other circumstances, which change the results of floating-point sums."""
+    """Warn if the device, precision or number of processes has changed, which changes rounding."""
     then, now = (
         f"{execution}, {count} process{'es' * (count != 1)}"
         for execution, count in (
@@ -195,7 +195,7 @@ def _warn_of_changes(state: RunState, content: Mapping[str, Any]) -> None:
 
 
 def evaluated_weights(state: RunState) -> dict[str, Tensor]:
-    """The weights that are validated and saved as the result; every process must call this."""
+    """The weights of the evaluated module, complete on the CPU if sharded; every process must call this."""
     module = state.evaluated
     return gather_states(module, None)[0] if is_sharded(module) else contiguous(module.state_dict())
 

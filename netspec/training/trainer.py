@@ -41,7 +41,7 @@ class LoadedNetwork(Protocol):
 
 
 Trainable: TypeAlias = LoadedNetwork | Report | str | Path
-"""A loaded network, the report of a check, or the path or name of a spec."""
+"""What can be trained: a loaded network, the report of a check, or the path or name of a spec."""
 
 
 def train(
@@ -69,14 +69,15 @@ def train(
     `data`, `epochs`, `batch`, `lr`, `seed` and `val_share` replace entries of the recipe. A parameter
     `classes` that has its default value is set to the number of classes of the data set. `out` is the folder
     of the run, by default a new one in `runs`. `root`, `device`, `workers`, `save_every` (minutes), `shard`
-    and `tensorboard` are those of `RunConfig`. `weights` are where training starts: a name on the network's
-    card, the folder of a run, or a file. `name` is what the run's files call the spec, by default its path.
+    and `tensorboard` are those of `RunConfig`. `weights` are those that training starts from: a name on the
+    network's card, the folder of a run, or a file. `name` is the spec's name in the files of the run, by
+    default its path.
 
     Raises:
         SpecError: the spec has errors.
-        RecipeError: a value is out of range.
+        RecipeError: a value in the recipe is out of range.
         DataError: the images cannot be read, or do not fit the network.
-        TrainError: the run is impossible or diverges, or its files cannot be written.
+        TrainError: the settings are invalid, training diverges, or a file cannot be written.
     """
     report, spec = _report(network)
     net = report.require()
@@ -167,7 +168,7 @@ def _report(network: Trainable) -> tuple[Report, str]:
 
 
 def with_classes(report: Report, classes: int) -> Report:
-    """The report of a network for another number of classes, if its parameter `classes` has its default."""
+    """Check a network again with this number of classes, if its parameter `classes` has its default value."""
     arguments = dict(report.arguments)
     if arguments.pop("classes", classes) == classes:
         return report
@@ -180,7 +181,7 @@ def with_classes(report: Report, classes: int) -> Report:
 
 
 def _open(name: str, root: Path | None, recipe: Recipe, processes: Processes) -> Data:
-    """Open a data set, in the first process before the others, since it may have to be downloaded."""
+    """Open a data set, first in one process and then in the others, because it may have to be downloaded."""
     with processes.first_goes_first():
         return open_data(name, root, val_share=recipe.val_share, seed=recipe.seed)
 

@@ -1,4 +1,4 @@
-"""Augmentations of whole batches, on any device: of normalised images, and mixtures of images and labels."""
+"""Augmentation of normalised batches on any device, including MixUp and CutMix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netspec.transforms.normalize import Statistics
 from netspec.transforms.preprocessing import Normalizer
 
 TRIES = 10
-"""Boxes that torchvision draws before it leaves an image unchanged."""
+"""The number of boxes that torchvision tries before it leaves an image unchanged."""
 ERASED, RATIO = (0.02, 0.33), (0.3, 3.3)
 """Bounds on an erased box's share of the area, and on its height over its width."""
 
@@ -28,8 +28,8 @@ ERASED, RATIO = (0.02, 0.33), (0.3, 3.3)
 class Draw:
     """Random numbers for one process's images of a batch, on the CPU.
 
-    They are drawn for the `batch` images of all processes, so that an image gets the same numbers in
-    whichever process it is; `share` selects this process's rows.
+    They are drawn for the `batch` images of all processes, so that the numbers of an image do not depend on
+    its process; `share` selects the rows of this process.
     """
 
     stream: torch.Generator
@@ -51,7 +51,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Context:
-    """What augmentations of a batch need besides the images: random numbers, and how they were normalised."""
+    """The inputs of a batch augmentation besides images: random numbers, normalisation and statistics."""
 
     draw: Draw
     normalizer: Normalizer
@@ -86,13 +86,13 @@ def lighting(step: Lighting, images: Tensor, context: Context) -> Tensor:
     """Add a random multiple of each principal component of the set's colours to RGB images."""
     found = context.statistics
     alphas = context.draw.normal(3) * step.sigma * found.eigenvalues
-    # A matrix product may round differently for a share of the rows than for all of them.
+    # A matrix product may round a part of the rows differently than all of them.
     colours = 255 * (alphas.unsqueeze(1) * found.eigenvectors).sum(2)
     return images + colours.to(images.device).view(-1, 3, 1, 1) * context.normalizer.scale
 
 
 def erase(step: RandomErasing, images: Tensor, context: Context) -> Tensor:
-    """Zero a random box in some images, drawn as torchvision's RandomErasing draws it."""
+    """Zero a random box in some images, with the distribution of torchvision's RandomErasing."""
     height, width = images.shape[-2:]
     numbers = context.draw.uniform(TRIES, 4)
     chosen = context.draw.uniform() < step.p
@@ -120,7 +120,7 @@ def check_augment(recipe: Recipe, channels: int) -> None:
         raise DataError(f"{both}: leave one out of the recipe")
     for step in recipe.augment:
         if step.uses_colours and channels != 3:
-            message = f"{step.name} shifts RGB colours, and these images have {channels} channel"
+            message = f"{step.name} shifts RGB colours, but these images have {channels} channel"
             raise DataError(f"{message}: leave it out of the recipe")
         if step.rescales and recipe.normalize.per_pixel:
             message = f"{step.name} cuts windows of any size, for which a mean image has no pixels"
@@ -131,19 +131,20 @@ def check_augment(recipe: Recipe, channels: int) -> None:
 
 
 def mixes(recipe: Recipe) -> bool:
-    """Whether a recipe blends images, so that labels are shares of the classes."""
+    """Whether a recipe has MixUp or CutMix, so that targets are probabilities of the classes."""
     return any(step.mix for step in recipe.augment)
 
 
 def mixed(
     images: Tensor, labels: Tensor, classes: int, recipe: Recipe, stream: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Blend images, N x C x H x W, as a recipe says; returns them with labels as shares, N x classes.
+    """Apply a recipe's MixUp or CutMix to images, N x C x H x W; also returns targets, N x classes.
 
-    As torchvision's MixUp and CutMix do it: of several, one is chosen for each batch; an image is blended
-    with the one before it, and the first with the last. The choice depends on `stream` alone, a generator on
-    the CPU: processes that share a batch pass the same seed, and each blends within its own share. Images are
-    not changed in place. Without such an augmentation, labels are converted and nothing else happens.
+    The targets are probabilities; if the recipe has neither, they are one-hot labels. If it has several such
+    augmentations, one is chosen for each batch. As in torchvision, each image is blended with the one before
+    it, and the first with the last. Random choices depend only on `stream`, a generator on the CPU: processes
+    that share a batch pass the same seed, and each blends within its own share. Images are not changed in
+    place.
     """
     shares = one_hot(labels, classes).float()
     steps = [step for step in recipe.augment if step.mix]
@@ -156,13 +157,13 @@ def mixed(
 
 
 def mixup(step: Mixup, images: Tensor, random: Random) -> tuple[Tensor, float]:
-    """Blend each image with its neighbour; also returns the share of the image itself."""
+    """Blend each image with the one before it; also returns the weight of the image itself."""
     kept = random.betavariate(step.alpha, step.alpha)
     return images.lerp(images.roll(1, 0), 1 - kept), kept
 
 
 def cutmix(step: Cutmix, images: Tensor, random: Random) -> tuple[Tensor, float]:
-    """Paste a box of each image's neighbour over it; also returns the share of the image that is left."""
+    """Paste a box of the image before it over each image; also returns the fraction of it that remains."""
     kept = random.betavariate(step.alpha, step.alpha)
     height, width = images.shape[-2:]
     row, column = random.randrange(height), random.randrange(width)

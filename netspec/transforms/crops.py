@@ -1,4 +1,4 @@
-"""What a network gets of a photo: random windows and changes in training, fixed crops in validation."""
+"""Crops of photos: random windows and augmentation for training, fixed crops for validation."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from netspec.transforms.seeds import seeded
 View: TypeAlias = Literal["center_crop", "ten_crop"]
 """Which crops of an image are evaluated."""
 Place: TypeAlias = tuple[int, int, int]
-"""Where a crop lies in the resized centre square: top, left, and 1 where it is mirrored."""
+"""The position of a crop in the resized centre square: top, left, and 1 if it is mirrored, else 0."""
 
 TRIES = 10
-"""Windows that torchvision draws before it takes the centre."""
+"""The number of windows that torchvision tries before it takes the centre."""
 
 
 class PhotoView(Protocol):
@@ -43,10 +43,10 @@ class PhotoView(Protocol):
 
     @property
     def crops(self) -> int:
-        """Crops of each photo."""
+        """The number of crops of each photo."""
 
     def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
-        """The crops, uint8 H x W x 3, and their places; random choices depend on `seed` alone."""
+        """Return the crops, uint8 H x W x 3, and their places; random choices depend only on `seed`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Stages:
 
 @dataclass(frozen=True)
 class Cut:
-    """A crop, uint8 H x W x C, and its place in the resized centre square."""
+    """A crop, uint8 H x W x C, and its position in the resized centre square."""
 
     pixels: Tensor
     top: int = 0
@@ -86,10 +86,10 @@ class Cut:
 
 
 class TrainingView:
-    """The crop of a photo for training: a window, then the augmentations of single images in their order.
+    """Cuts a random window out of a photo, then applies the augmentations of single images in order.
 
-    Without an augmentation that chooses the window, it is Krizhevsky et al.'s (2012): the short side resized
-    to `resize`, the centre square, and a crop anywhere in it.
+    If no augmentation chooses the window, it is cut as by Krizhevsky et al. (2012): the short side is resized
+    to `resize`, and the crop lies anywhere in the centre square.
     """
 
     crops = 1
@@ -99,7 +99,7 @@ class TrainingView:
 
     @property
     def margin(self) -> int:
-        """How many pixels a crop may lie outside the square."""
+        """The number of pixels by which a crop may extend beyond the square."""
         return self.stages.window.margin if self.stages.window else 0
 
     def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
@@ -122,7 +122,7 @@ def change(stages: Stages, crop: Cut, random: Random) -> Cut:
 def random_crop(
     step: Augmentation | None, photo: Pixels, resize: int, size: tuple[int, int], random: Random
 ) -> Cut:
-    """Cut `size` anywhere out of the resized centre square, or up to the step's margin outside, in black."""
+    """Cut a random crop out of the resized centre square, padded with black by the step's margin, if any."""
     margin = step.margin if step else 0
     room = [resize + 2 * margin - side for side in size]
     top, left = (random.randrange(r + 1) - margin for r in room)
@@ -144,7 +144,7 @@ def random_resized_crop(
 
 
 def random_window(shape: tuple[int, int], step: RandomResizedCrop, random: Random) -> Box:
-    """A window of random area and ratio, drawn as torchvision's RandomResizedCrop draws it."""
+    """A window of random area and ratio, with the distribution of torchvision's RandomResizedCrop."""
     height, width = shape
     for _ in range(TRIES):
         area = height * width * random.uniform(*step.scale)
@@ -221,7 +221,7 @@ def by_torchvision(transform: Callable[[Image.Image], Image.Image], crop: Cut, r
 
 @dataclass(frozen=True)
 class FixedView:
-    """Short side to `resize`, then the centre crop, or the four corners and the centre, each mirrored too."""
+    """Resizes the short side, then cuts the centre, or the corners, the centre and their mirror images."""
 
     kind: View
     resize: int
@@ -230,7 +230,7 @@ class FixedView:
 
     @property
     def crops(self) -> int:
-        """Crops of each photo."""
+        """The number of crops of each photo."""
         return 10 if self.kind == "ten_crop" else 1
 
     def __call__(self, photo: Pixels, seed: int = 0) -> tuple[list[Tensor], list[Place]]:

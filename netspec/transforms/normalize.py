@@ -1,4 +1,4 @@
-"""Statistics of training sets, and the normalisations that recipes can name."""
+"""Statistics of training sets, and the normalisations that a recipe can choose."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Statistics:
     """Statistics of the pixels of a training set.
 
     Args:
-        mean, std: Of each channel, for pixels of 0 to 255.
+        mean, std: The mean and standard deviation of each channel, for pixels of 0 to 255.
         eigenvalues, eigenvectors: The principal components of the colours, for pixels of 0 to 1, in columns.
         mean_image: The mean of every pixel of 0 to 255, C x H x W.
     """
@@ -100,7 +100,7 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def preprocessing(recipe: Recipe, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Resolve a recipe's normalisation by the statistics of a set, whose images are resized to `size`."""
+    """Compute a recipe's normalisation from the statistics of a set whose images are resized to `size`."""
     step = recipe.normalize
     resolved: Preprocessing = resolve(step.function)(step, found, size)
     return resolved
@@ -133,7 +133,7 @@ def mean_image(step: Normalization, found: Statistics, size: tuple[int, int]) ->
 
 
 def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Subtract the mean in a file; raises DataError where it has another size than the images."""
+    """Subtract the mean in a file; raises DataError if its size is not that of the images."""
     values, plain = read_mean(Path(step.path), len(found.mean), step.order), unchanged(step, found, size)
     if values.dim() == 1:
         return replace(plain, mean=tuple(values.tolist()))
@@ -148,20 +148,20 @@ def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Prepr
 def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
     """Subtract ImageNet's mean and divide by its standard deviation; raises DataError for grey images."""
     if len(found.mean) != 3:
-        message = f"imagenet normalises RGB images, and these have {len(found.mean)} channel"
+        message = f"imagenet normalises RGB images, but these have {len(found.mean)} channel"
         raise DataError(f"{message}: use `train.normalize=mean_std`")
     means = tuple(255 * value for value in IMAGENET_MEAN)
     return Preprocessing(means, tuple(1 / (255 * value) for value in IMAGENET_STD))
 
 
 def read_mean(path: Path, channels: int, order: str) -> Tensor:
-    """Read a mean, C or C x H x W, from a .npy file, as floats in RGB order; raises DataError."""
+    """Read a mean, C or C x H x W, from a .npy file as floats in RGB order; raises DataError if it fails."""
     try:
         values = np.load(path, allow_pickle=False)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise DataError(f"{path} is not a .npy file of numbers: name one with mean_file") from error
+        raise DataError(f"{path} is not a .npy file of numbers: give mean_file the path of one") from error
     if values.ndim not in (1, 3) or values.shape[0] != channels or values.dtype.kind not in "fiu":
         takes = "x".join(map(str, values.shape))
         message = f"{path} holds {takes} of {values.dtype}, but the mean of these images is {channels}xHxW"

@@ -1,4 +1,4 @@
-"""Image files to pixels: decoding, and resizing of the part that is needed."""
+"""Decoding image files to pixels, and resizing the part of an image that is needed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Pixels: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 WIDE_MODES = ("I", "F")
 """Pillow's modes with 32 bits for each pixel."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-"""The only formats that Pillow may try: others start programs, as EPS starts Ghostscript."""
+"""The only formats that Pillow may open: some others start programs, as EPS starts Ghostscript."""
 
-TROUBLE = (Exception,)
-"""The exceptions that a damaged file can raise: Pillow's decoders raise almost any."""
+DECODE_ERRORS = (Exception,)
+"""The exceptions that a damaged file can raise: Pillow's decoders raise almost every kind."""
 
 
 @dataclass(frozen=True)
 class BadImage:
-    """An image that cannot be read, and why; returned, since a worker's exceptions are hard to read."""
+    """An unreadable image; returned, not raised, because exceptions of worker processes are hard to read."""
 
     path: str
     reason: str
@@ -40,21 +40,21 @@ def read_photo(path: str) -> Pixels | BadImage:
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # Path.open takes as long as the reading
             return decode(file.read())
-    except TROUBLE as error:
+    except DECODE_ERRORS as error:
         return BadImage(path, reason(error))
 
 
 def decode(content: bytes) -> Pixels:
-    """Decode the content of a file to RGB; raises one of TROUBLE where it is damaged."""
+    """Decode the content of a file to RGB; raises one of DECODE_ERRORS if it is damaged."""
     pixels = _jpeg(content) if content[:2] == b"\xff\xd8" else None
     return read_rgb(content) if pixels is None else pixels
 
 
 def _jpeg(content: bytes) -> Pixels | None:
-    """Decode with libjpeg-turbo; returns None for files that are left to Pillow.
+    """Decode with libjpeg-turbo; returns None for files that Pillow has to decode.
 
-    Those are files in CMYK, with more pixels than Pillow accepts, and damaged ones: this decoder refuses
-    every file that libjpeg warns about, while Pillow accepts those of which no pixels are missing.
+    These are CMYK files, files with more pixels than Pillow accepts, and damaged files: this decoder rejects
+    every file that libjpeg warns about, while Pillow accepts those without missing pixels.
     """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)
@@ -98,7 +98,7 @@ def reason(error: BaseException) -> str:
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 
 LONG = 8
-"""Images this many times as long as wide are resized by Pillow, which needs no buffer of that length."""
+"""The aspect ratio beyond which Pillow resizes images, since it allocates only the part that is cut out."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
 
 
 def centred(shape: tuple[int, int], size: tuple[int, int]) -> Box:
-    """The window of a size in the middle, its place rounded as in torchvision."""
+    """The centred window of this size, its position rounded as in torchvision."""
     return Box(round((shape[0] - size[0]) / 2), round((shape[1] - size[1]) / 2), *size)
 
 
@@ -165,6 +165,7 @@ def cut(pixels: Pixels, box: Box, size: tuple[int, int]) -> Tensor:
 
 
 def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize whole images, N x C x H x W, to height and width `size`: antialiased bilinear."""
     if images.shape[-2:] == size:
         return images
     return interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
@@ -174,9 +175,9 @@ def _resized(pixels: Pixels, shape: tuple[int, int], end: tuple[int, int], by: F
     """Resize pixels to a shape, and compute only the part above and left of `end`."""
     down, across = pixels.shape[0] / shape[0], pixels.shape[1] / shape[1]
     rows = min(pixels.shape[0], int((end[0] + by.radius) * down) + 2)
-    # torch's fast kernel needs channels_last, which it recognises by the batch's stride: add that axis first.
+    # torch's fast kernel needs channels_last, detected by the stride of the batch axis: add that axis first.
     image = torch.from_numpy(pixels)[None, :rows].permute(0, 3, 1, 2)
-    # torch does not resize a side whose output is as long as its input, so ask for one pixel more.
+    # torch does not resize a side whose output is as long as its input, so request one pixel more.
     extra = [
         out + (out == into != whole) for out, into, whole in zip(end, image.shape[2:], shape, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The preprocessing of every image, in training, validation and prediction."""
+"""The preprocessing of images, the same in training, validation and prediction."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from netspec.transforms.pixels import Interpolation, Pixels, resize_whole
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image is turned into a network's input, which prediction must repeat.
+    """How an image becomes a network's input, in training and prediction alike.
 
     Pixels of 0 to 255 become (pixel - mean) * scale for each channel.
 
     Args:
-        mean, scale: One number for each channel.
-        resize: The length of the short side after resizing, or the height and width of the whole image.
-        crop: Height and width of the centre crop that follows.
-        interpolation: Used with antialiasing.
-        mean_image: C x H x W, of the resized image or its centre square; the part under the crop replaces
-            `mean`.
+        mean, scale: One number for each channel. resize: The length of the short side after resizing, or the
+        height and width of the whole image. crop: Height and width of the centre crop that follows.
+        interpolation: Used with antialiasing. mean_image: The mean of the resized image or its centre square,
+        C x H x W. If given, its part under the
+            crop is subtracted instead of `mean`.
     """
 
     mean: tuple[float, ...]
@@ -44,7 +43,7 @@ class Preprocessing:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Invert `to_plain`; older checkpoints have a mean and a scale only."""
+        """Invert `to_plain`; old checkpoints have only a mean and a scale."""
         as_tuples: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()
         }
@@ -72,13 +71,13 @@ class Normalizer:
         return torch.zeros_like(self.mean) if self.mean_image is not None else -self.mean * self.scale
 
     def padded(self, padding: int) -> Normalizer:
-        """Accept places up to `padding` pixels outside the mean image, where black pixels become zero."""
+        """Allow places up to `padding` pixels outside the mean image, where black pixels become zero."""
         if self.mean_image is None or not padding:
             return self
         return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)
 
     def __call__(self, images: Tensor, places: Tensor | None = None) -> Tensor:
-        """Normalise uint8 images in their memory format; `places`, N x 3, are those of a mean image."""
+        """Normalise uint8 images in their memory format; `places`, N x 3, locate them in the mean image."""
         mean = self.mean
         if self.mean_image is not None:
             mean = self.mean_image if places is None else self._windows(places, images.shape[-2:])
@@ -92,7 +91,7 @@ class Normalizer:
 
         This is several times as fast as the whole batch at once: rows of W x C numbers suit vector
         instructions, and one image stays in the processor's cache over the three passes. numpy allocates
-        large arrays in huge pages; page faults on torch's would take longer than the arithmetic.
+        large arrays in huge pages; with torch.empty, page faults would take longer than the arithmetic.
         """
         count, channels, height, width = images.shape
         shape = (count, height, width * channels)

@@ -1,4 +1,4 @@
-"""Random streams that a seed, an epoch and an image's number reproduce."""
+"""Random streams that depend only on numbers such as a seed, an epoch and an image's number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def generator(*parts: int) -> torch.Generator:
 
 
 def stream_seed(*parts: int) -> int:
-    """Hash numbers to a seed by the steps of splitmix64, so that similar tuples give unrelated streams."""
+    """Hash numbers to a seed as splitmix64 does, so that similar tuples give unrelated streams."""
     mixed = 0
     for part in parts:
         mixed = (mixed + part + 0x9E3779B97F4A7C15) % 2**64

@@ -203,7 +203,7 @@ def test_imagenet_needs_its_parts(parts: Path, tmp_path: Path) -> None:
 
 
 def test_a_single_image_for_each_class_cannot_be_split(photos: Callable[..., Path]) -> None:
-    with pytest.raises(DataError, match="none is left to validate on"):
+    with pytest.raises(DataError, match="none is left for validation"):
         open_data(f"folder:{photos('single', 1)}")
 
 
@@ -255,9 +255,9 @@ def test_parts_go_by_their_usual_names(names: tuple[str, str], photos: Callable[
 def test_a_part_to_train_on_alone_is_refused(photos: Callable[..., Path]) -> None:
     root = photos("set/train", 5).parent
     (root / "extra").mkdir()
-    with pytest.raises(DataError, match=r"has train/ and no folder to validate on.*or use folder:.*/train"):
+    with pytest.raises(DataError, match=r"has train/ but no validation folder.*or use folder:.*/train"):
         open_data(f"folder:{root}")
-    with pytest.raises(DataError, match="no folder to validate on"):
+    with pytest.raises(DataError, match="no validation folder"):
         dataset_info(f"folder:{root}")
 
 

@@ -34,12 +34,12 @@ REAL_MNIST = Path(os.environ.get("NETSPEC_DATA", Path(__file__).parents[3] / "sh
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing file": (
         lambda r: (r / "t10k-labels-idx1-ubyte").unlink(),
-        r"lacks t10k-labels-idx1-ubyte\[\.gz\]",
+        r"has no t10k-labels-idx1-ubyte\[\.gz\]",
     ),
     "empty file": (lambda r: (r / "t10k-images-idx3-ubyte").write_bytes(b""), "t10k-images.*not an IDX file"),
     "not gzip": (
         lambda r: (r / "train-images-idx3-ubyte.gz").write_bytes(b"junk" * 9),
-        "damaged.*fetch it again",
+        "damaged.*download it again",
     ),
     "swapped": (
         lambda r: shutil.copy(r / "t10k-labels-idx1-ubyte", r / "t10k-images-idx3-ubyte"),
@@ -48,7 +48,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut short": (lambda r: os.truncate(r / "t10k-images-idx3-ubyte", 500), "ends after 484 of 12544 bytes"),
     "gzip cut short": (
         lambda r: os.truncate(r / "train-images-idx3-ubyte.gz", 5000),
-        "damaged.*fetch it again",
+        "damaged.*download it again",
     ),
     "labels of another set": (
         lambda r: shutil.copy(r / "t10k-labels-idx1-ubyte", r / "train-labels-idx1-ubyte"),
@@ -256,8 +256,8 @@ UNKNOWN = {
     "cifar": "unknown data set cifar: did you mean `cifar10`",
     "weather": "unknown data set weather: expected one of mnist, fashion-mnist",
     "mnist:5": "unknown data set mnist:5",
-    "folder": "folder lacks its path: write folder:PATH",
-    "folder:": "folder: lacks its path: write folder:PATH",
+    "folder": "folder has no path: write folder:PATH",
+    "folder:": "folder: has no path: write folder:PATH",
 }
 
 

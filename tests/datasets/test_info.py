@@ -91,7 +91,7 @@ def test_folders_are_counted_as_in_training(tree, tmp_path):
 def test_what_cannot_be_counted(tree, tmp_path):
     refused = [
         ("imagenett", 2, "did you mean `imagenette` or `imagenet`"),
-        ("folder:", 2, "folder: lacks its path: write folder:PATH"),
+        ("folder:", 2, "folder: has no path: write folder:PATH"),
         ("shards:x", 2, "images of shards:x cannot be counted without reading them"),
         (f"folder:{tmp_path / 'gone'}", 1, "gone"),
         (f"folder:{tree / 'cats'}", 1, "no class folders"),

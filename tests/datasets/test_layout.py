@@ -29,7 +29,7 @@ def make(root: Path, *names: str) -> Path:
 
 
 def both(*names: str) -> tuple[str, ...]:
-    """Four photos to train on and one to validate on in each folder."""
+    """Four training photos and one validation photo in each folder."""
     return tuple(f"{name}/{n}.jpg" for name in names for n in (range(4) if "train" in name.lower() else [0]))
 
 
@@ -59,7 +59,7 @@ REFUSED = {
     ),
     "parts with unusual names": (
         (*both("train_set/cat", "train_set/dog", "holdout/cat", "holdout/dog"), "holdout/readme.txt"),
-        "or call the folders in {} train/ and val/",
+        "or rename the folders in {} to train/ and val/",
     ),
     "a folder around the parts": (
         both("photos/train/cat", "photos/train/dog", "photos/val/cat", "photos/val/dog"),

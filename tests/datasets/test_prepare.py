@@ -89,8 +89,8 @@ def test_the_recipes_size(source: Path, tmp_path: Path, caplog: pytest.LogCaptur
     caplog.set_level("INFO")
     data = open_data(f"prepared:{copy(source, tmp_path / 'copy', 24)}")
     assert collect(data.open(setting()).validate())[0].shape == (3, 3, 16, 16)
-    assert "is resized a second time, from 24 to 20: prepare it with `size=20`" in caplog.text
-    with pytest.raises(DataError, match=r"short side of 24, but the recipe resizes to 30: .*`size=30`"):
+    assert "are resized a second time, from 24 to 20: prepare a copy of size 20" in caplog.text
+    with pytest.raises(DataError, match=r"short side of 24, but the recipe resizes to 30: .*with size 30"):
         data.open(setting(resize=30))
     small = open_data(f"prepared:{copy(source, tmp_path / 'small', 16)}")
     assert small.open(setting(resize=None)).preprocessing.resize == 16
@@ -129,7 +129,7 @@ def test_a_copy_is_a_safetensors_file(source: Path, tmp_path: Path) -> None:
 
 def test_an_old_copy_is_refused(tmp_path: Path) -> None:
     (tmp_path / "old.pack").write_bytes(b"netspec1" + bytes(100) + b"netspec1")
-    with pytest.raises(DataError, match="was prepared by an older netspec: make it again"):
+    with pytest.raises(DataError, match="was prepared by an older version of netspec: prepare it again"):
         open_data(f"prepared:{tmp_path / 'old.pack'}")
 
 
@@ -184,14 +184,14 @@ Usage = namedtuple("Usage", "total used free")
 
 def test_a_full_disk_is_refused_ahead(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**6, 10**6 - 9000, 9000))
-    with pytest.raises(DataError, match=r"would take about [\d.]+ kB, and 9 kB are free .*`quality=95`"):
+    with pytest.raises(DataError, match=r"would take about [\d.]+ kB, but only 9 kB are free .*`quality=95`"):
         copy(source, tmp_path / "copy")
 
 
 COMMANDS: dict[str, tuple[list[str], int, str]] = {
-    "a set that needs none": (["--data", "mnist", "--out", "x"], 2, "mnist needs no preparing"),
+    "a set that is not of photos": (["--data", "mnist", "--out", "x"], 2, "mnist cannot be prepared"),
     "no such folder": (["--data", "folder:nowhere", "--out", "x"], 1, "nowhere does not exist"),
-    "a file that is there": (["--data", "folder:whole", "--out", "there"], 2, "there exists already"),
+    "a file that exists": (["--data", "folder:whole", "--out", "there"], 2, "there already exists"),
     "a folder that is not": (["--data", "folder:whole", "--out", "no/x"], 1, "cannot be written"),
     "all is well": (["--data", "folder:whole", "--out", "x", "--size", "8"], 0, "data prepared:x"),
 }

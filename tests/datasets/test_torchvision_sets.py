@@ -322,7 +322,7 @@ def test_a_library_that_torchvision_lacks_is_named(tmp_path, monkeypatch):
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut short": (
         lambda path: path.write_bytes(path.read_bytes()[:-99]),
-        "cannot be read .*: fetch it again",
+        "cannot be read .*: download it again",
     ),
     "no archive": (lambda path: path.write_bytes(b"junk"), "cannot be read"),
     "other content": (lambda path: repack(path, {"readme.txt": b"x"}), "has no images in train/CLASS/"),

@@ -89,7 +89,7 @@ def test_what_is_no_sample_is_named(shards, content, message):
 
 
 def test_parts_go_by_whole_words(shards, caplog):
-    """An archive belongs to one part; a class without an image to train on is logged."""
+    """An archive belongs to one part; a class without training images is logged."""
     caplog.set_level("INFO")
     (shards / "set-val-000000.tar").rename(shards / "retrieval-validation-0.tar")
     (shards / "set-train-000000.tar").rename(shards / "interval_train.tar")
@@ -99,7 +99,7 @@ def test_parts_go_by_whole_words(shards, caplog):
     assert "no image" not in caplog.text
     write(shards / "more-train.tar", [("1.jpg", b""), ("1.cls", b"5")])
     assert len(open_data(f"shards:{shards}").class_names) == 6
-    assert "class 3, and 1 more of 6, has no image to train on" in caplog.text
+    assert "class 3 (and 1 more of 6) has no training images" in caplog.text
     write(shards / "train-val.tar", [])
     with pytest.raises(DataError, match="has both train and val in its name"):
         open_data(f"shards:{shards}")

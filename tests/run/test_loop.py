@@ -172,7 +172,7 @@ def test_settings_without_effect_are_warned_of(digits, tmp_path, caplog):
     update = {"batch": 9999, "schedule": Cosine(warmup=7), "evaluate": "ten_crop", "resize": 20}
     run(network(), PLAIN.model_copy(update=update), digits, tmp_path)
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
-        "the warmup takes 7 epochs, and the run has 1",
+        "the warmup takes 7 epochs, but the run has 1",
         "digits has 1,442 training images",
         "images of digits are resized to the network's input",
     ]

@@ -134,8 +134,8 @@ HEAD = "network Net(classes = 10, width = 4, kernels = [1])\ninput image: 1x14x1
 HUGE = HEAD + "flatten; linear(900_000_000); linear(10)"
 SEEN = {"mean": (0.0,), "scale": (1.0,), "resize": 16, "crop": (14, 14)}
 DAMAGE = [
-    ("about", ..., "describes no network"),
-    ("model", ..., "describes no network"),
+    ("about", ..., "contains no spec"),
+    ("model", ..., "contains no spec"),
     ("about", 3, "`about`"),
     ("about.spec", ..., "`spec`"),
     ("about.spec", b"network", "`spec`"),
