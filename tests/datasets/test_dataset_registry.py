@@ -17,7 +17,7 @@ from netspec.datasets.registry import DATASETS, DataSet, Request, TorchvisionSet
 from netspec.errors import DataError
 from netspec.registry import resolve
 
-# Where each data set is opened in a test: a row without one fails.
+# The test file that opens each data set; a row without one fails.
 TESTED = {
     "test_in_memory.py": ["mnist", "digits"],
     "test_torchvision_sets.py": [
@@ -33,7 +33,7 @@ TESTED = {
 
 
 def faults(row: DataSet) -> list[str]:
-    """What a row lacks."""
+    """The missing parts of a row."""
     counts = (row.classes, row.channels, row.train_images, row.val_images)
     found = []
     if not re.fullmatch(r"[a-z][a-z0-9-]*", row.name):
@@ -58,7 +58,7 @@ def test_every_row_is_complete_and_has_a_test(name):
     assert re.search(rf"""["']{name}[:"']""", (HERE / "datasets" / file).read_text("utf-8"))
 
 
-HALF = {
+INCOMPLETE = {
     "no contents": ({"contents": ""}, ["contents"]),
     "no counts": ({"classes": None}, ["counts"]),
     "a name with a space": ({"name": "my set"}, ["name"]),
@@ -66,8 +66,8 @@ HALF = {
 }
 
 
-@pytest.mark.parametrize(("fields", "missing"), HALF.values(), ids=HALF)
-def test_a_half_added_row_fails(fields, missing):
+@pytest.mark.parametrize(("fields", "missing"), INCOMPLETE.values(), ids=INCOMPLETE)
+def test_an_incomplete_row_fails(fields, missing):
     assert faults(replace(DATASETS["cifar10"], **fields)) == missing
     with pytest.raises(AttributeError):
         faults(replace(DATASETS["cifar10"], opener="netspec.datasets.image_folder:open_nothing"))
@@ -104,7 +104,7 @@ ROOTS = [
 
 
 @pytest.mark.parametrize(("name", "root", "message"), ROOTS)
-def test_the_root_is_given_where_it_is_used(name, root, message):
+def test_root_is_required_or_rejected(name, root, message):
     with pytest.raises(DataError, match=message) as caught:
         open_data(name, root)
     assert caught.value.wrong_use

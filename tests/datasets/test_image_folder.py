@@ -1,4 +1,4 @@
-"""Class folders of photos, against torchvision's ImageFolder and transforms."""
+"""Class folders of photos, compared with torchvision's ImageFolder and transforms."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CPU = torch.device("cpu")
 
 MODES = ("L", "CMYK", "P", "RGBA", "1", "LA", "I;16")
 
-# Trees that cannot be used: how to spoil `root`, holding class0 to class2 of four photos, and the message.
-SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+# Unusable folders: how to damage `root`, which has class0 to class2 of four photos, and the message.
+DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing root": (lambda root: root.rename(root.with_name("moved")), "does not exist"),
     "empty class": (lambda root: (root / "void").mkdir(), "void holds no images"),
     "no classes": (lambda root: [p.rename(root.parent / p.name) for p in root.iterdir()], "no class folders"),
 }
 
-# Files that cannot be read: what they hold, and the reason given.
+# Unreadable files: how to damage their content, and the reason in the message.
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "zero bytes": (lambda content: b"", "not an image, or damaged"),
     "text": (lambda content: b"hello", "not an image, or damaged"),
@@ -55,7 +55,7 @@ def parts(photos: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def test_imagenet_reads_what_torchvisions_folder_reads(parts: Path) -> None:
+def test_imagenet_reads_the_same_images_as_torchvision(parts: Path) -> None:
     data = open_data("imagenet", parts)
     view = v2.Compose([v2.Resize(20), v2.CenterCrop(16), v2.PILToTensor()])
     theirs = ImageFolder(str(parts / "val"), view)
@@ -66,7 +66,7 @@ def test_imagenet_reads_what_torchvisions_folder_reads(parts: Path) -> None:
     assert labels.tolist() == theirs.targets
 
 
-def test_ten_crops_are_torchvisions(parts: Path) -> None:
+def test_ten_crops_equal_torchvisions(parts: Path) -> None:
     view = v2.Compose([v2.Resize(20), v2.CenterCrop(20), v2.TenCrop(16), v2.PILToTensor()])
     theirs = ImageFolder(str(parts / "val"), view)
     kind: View = "ten_crop"
@@ -85,7 +85,7 @@ def test_training_crops_are_windows_of_the_resized_centre(parts: Path) -> None:
     assert labels.bincount().tolist() == [5, 5, 5]
 
 
-def test_runs_repeat_whatever_the_number_of_workers(parts: Path) -> None:
+def test_batches_do_not_depend_on_the_number_of_workers(parts: Path) -> None:
     augment = (Flip(), Lighting())
     runs = [open_data("imagenet", parts).open(setting(workers, augment=augment)) for workers in (0, 1, 2)]
     for epoch in (0, 2):
@@ -95,7 +95,7 @@ def test_runs_repeat_whatever_the_number_of_workers(parts: Path) -> None:
     assert not collect(runs[0].train(1))[0].equal(images[0])
 
 
-def test_reading_leaves_the_random_numbers_of_training_alone(parts: Path) -> None:
+def test_reading_does_not_advance_torchs_generator(parts: Path) -> None:
     before = torch.get_rng_state()
     collect(open_data("imagenet", parts).open(setting()).train(0))
     assert torch.get_rng_state().equal(before)
@@ -110,7 +110,7 @@ def test_every_colour_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
     photo = read_photo(str(path))
     assert isinstance(photo, np.ndarray)
     assert (photo.shape, photo.dtype) == ((6, 8, 3), "uint8")
-    if mode not in ("1", "P"):  # these cannot hold this grey, or spread it over neighbours
+    if mode not in ("1", "P"):  # these modes cannot store this grey, or dither it
         assert abs(photo.astype(int) - 120).max() <= 2
 
 
@@ -155,33 +155,35 @@ def test_the_mean_is_measured(photos: Callable[..., Path]) -> None:
     assert batches.preprocessing.scale == pytest.approx((1 / deviations).tolist())
 
 
-def test_imagenets_mean_is_known(parts: Path) -> None:
+def test_imagenets_mean_is_the_published_one(parts: Path) -> None:
     batches = open_data("imagenet", parts).open(setting(normalize=Mean()))
     assert batches.preprocessing.mean == pytest.approx((123.675, 116.28, 103.53))
 
 
-@pytest.mark.parametrize(("spoil", "message"), SPOILT.values(), ids=SPOILT)
-def test_spoilt_trees(spoil: Callable[[Path], object], message: str, photos: Callable[..., Path]) -> None:
+@pytest.mark.parametrize(("damage", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_unusable_folders(
+    damage: Callable[[Path], object], message: str, photos: Callable[..., Path]
+) -> None:
     root = photos("whole")
-    spoil(root)
+    damage(root)
     with pytest.raises(DataError, match=message):
         open_data(f"folder:{root}")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize(("spoil", "reason"), BROKEN.values(), ids=BROKEN)
-def test_broken_images_are_named(
-    spoil: Callable[[bytes], bytes], reason: str, workers: int, photos: Callable[..., Path]
+@pytest.mark.parametrize(("damage", "reason"), BROKEN.values(), ids=BROKEN)
+def test_unreadable_images_are_named(
+    damage: Callable[[bytes], bytes], reason: str, workers: int, photos: Callable[..., Path]
 ) -> None:
     root = photos("whole")
     for path in (root / "class1").iterdir():
-        path.write_bytes(spoil(path.read_bytes()))
+        path.write_bytes(damage(path.read_bytes()))
     batches = open_data(f"folder:{root}").open(setting(workers))
     with pytest.raises(DataError, match=rf"class1/\d\.jpg cannot be read \(.*{reason}.*replace the file"):
         collect(batches.train(0))
 
 
-def test_a_dead_worker_is_a_sentence(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_worker_is_an_error(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(path: str) -> Pixels:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError(path)
@@ -192,7 +194,7 @@ def test_a_dead_worker_is_a_sentence(parts: Path, monkeypatch: pytest.MonkeyPatc
         collect(batches.train(0))
 
 
-def test_imagenet_needs_its_parts(parts: Path, tmp_path: Path) -> None:
+def test_imagenet_needs_both_parts(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no train/ folder"):
         open_data("imagenet", tmp_path / "nowhere")
     with pytest.raises(DataError, match="name its folder with `root`"):
@@ -208,7 +210,7 @@ def test_a_single_image_for_each_class_cannot_be_split(photos: Callable[..., Pat
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0])
-def test_a_share_outside_its_range(share: float, photos: Callable[..., Path]) -> None:
+def test_val_share_outside_its_range(share: float, photos: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="between 0 and 1"):
         open_data(f"folder:{photos('whole')}", val_share=share)
 
@@ -225,7 +227,7 @@ def test_sizes_that_do_not_fit(entries: dict[str, object], message: str, parts: 
         open_data("imagenet", parts).open(LoaderConfig((3, 16, 16), read(entries), CPU))
 
 
-def test_other_files_are_passed_over(photos: Callable[..., Path]) -> None:
+def test_other_files_are_skipped(photos: Callable[..., Path]) -> None:
     root = photos("whole")
     (root / "class0" / "notes.txt").write_text("x")
     (root / "class0" / "._0.jpg").write_text("x")
@@ -243,7 +245,7 @@ PARTS = [
 
 
 @pytest.mark.parametrize("names", PARTS, ids="+".join)
-def test_parts_go_by_their_usual_names(names: tuple[str, str], photos: Callable[..., Path]) -> None:
+def test_parts_are_found_by_their_usual_names(names: tuple[str, str], photos: Callable[..., Path]) -> None:
     root = photos(f"set/{names[0]}", 5).parent
     photos(f"set/{names[1]}", 2)
     data = open_data(f"folder:{root}")
@@ -252,7 +254,7 @@ def test_parts_go_by_their_usual_names(names: tuple[str, str], photos: Callable[
     assert dataset_info(f"folder:{root}").train_images == 15
 
 
-def test_a_part_to_train_on_alone_is_refused(photos: Callable[..., Path]) -> None:
+def test_a_training_folder_without_validation_is_an_error(photos: Callable[..., Path]) -> None:
     root = photos("set/train", 5).parent
     (root / "extra").mkdir()
     with pytest.raises(DataError, match=r"has train/ but no validation folder.*or use folder:.*/train"):

@@ -30,8 +30,8 @@ from netspec.transforms.preprocessing import Normalizer
 CPU = torch.device("cpu")
 REAL_MNIST = Path(os.environ.get("NETSPEC_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mnist"
 
-# Truncated, mislabelled or missing files: what is done to the folder, and what the message must say.
-SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+# Truncated, mislabelled or missing files: how the folder is damaged, and the message.
+DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing file": (
         lambda r: (r / "t10k-labels-idx1-ubyte").unlink(),
         r"has no t10k-labels-idx1-ubyte\[\.gz\]",
@@ -64,7 +64,7 @@ def setting(size: int = 28, **recipe: object) -> LoaderConfig:
 
 
 def context(batch: int, seed: int = 0, black: Tensor | None = None, scale: Tensor | None = None) -> Context:
-    """Random numbers for a batch, in units in which black and the scale are as given."""
+    """A context for a batch, whose normalisation has this value of black and this scale."""
     draw = Draw(torch.Generator().manual_seed(seed), batch, slice(0, batch))
     scale = torch.ones(3, 1, 1) if scale is None else scale
     return Context(draw, Normalizer(torch.zeros_like(scale) if black is None else -black, scale), IMAGENET)
@@ -76,7 +76,7 @@ def random_set(count: int = 50, channels: int = 1, size: int = 6) -> Labelled:
     return Labelled(images, torch.arange(count))
 
 
-def test_mnist_is_what_torchvision_reads(mnist_root: Path, tmp_path: Path) -> None:
+def test_mnist_equals_torchvisions(mnist_root: Path, tmp_path: Path) -> None:
     raw = tmp_path / "torchvision" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for path in mnist_root.iterdir():
@@ -92,14 +92,14 @@ def test_mnist_is_what_torchvision_reads(mnist_root: Path, tmp_path: Path) -> No
         assert labels.equal(theirs.targets)
 
 
-@pytest.mark.parametrize(("spoil", "message"), SPOILT.values(), ids=SPOILT)
-def test_spoilt_mnist(spoil: Callable[[Path], object], message: str, mnist_root: Path) -> None:
-    spoil(mnist_root)
+@pytest.mark.parametrize(("damage", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_damaged_mnist(damage: Callable[[Path], object], message: str, mnist_root: Path) -> None:
+    damage(mnist_root)
     with pytest.raises(DataError, match=message):
         open_data("mnist", mnist_root).open(setting())
 
 
-def test_no_mnist_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_mnist_and_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise urllib.error.URLError("no route to host")
 
@@ -118,7 +118,7 @@ def test_digits_have_every_class_in_both_parts() -> None:
         assert images.amax() == 255
 
 
-def test_an_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
+def test_an_epoch_has_each_image_once_in_its_own_order() -> None:
     batches = InMemoryBatches(random_set(48), random_set(5), setting(6))
     orders = [collect(batches.train(epoch))[1] for epoch in (0, 0, 1)]
     assert orders[0].equal(orders[1])
@@ -127,7 +127,7 @@ def test_an_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("count", "steps", "size"), [(50, 3, 16), (16, 1, 16), (7, 1, 7)])
-def test_batches_are_all_of_one_size(count: int, steps: int, size: int) -> None:
+def test_all_batches_have_one_size(count: int, steps: int, size: int) -> None:
     batches = InMemoryBatches(random_set(count), random_set(5), setting(6))
     assert [len(labels) for _, labels in batches.train(0)] == [size] * steps
     assert (batches.steps, batches.batch) == (steps, size)
@@ -202,7 +202,7 @@ def test_shifts_are_windows_of_the_padded_image() -> None:
     assert len(seen) == 25
 
 
-def test_black_comes_in_at_the_edges() -> None:
+def test_shifts_pad_with_black() -> None:
     white = Labelled(torch.full((8, 1, 4, 4), 255, dtype=torch.uint8), torch.zeros(8, dtype=torch.long))
     augment, normalize = (Crop(padding=3),), Scale(factor=1 / 255)
     batches = InMemoryBatches(white, white, setting(4, augment=augment, normalize=normalize))
@@ -247,7 +247,7 @@ MISFITS = {
 
 
 @pytest.mark.parametrize(("name", "shape", "message"), MISFITS.values(), ids=MISFITS)
-def test_misfits(name: str, shape: tuple[int, ...], message: str) -> None:
+def test_images_that_do_not_fit_the_network(name: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(DataError, match=message):
         check_fit(open_data(name), shape)
 
@@ -268,7 +268,7 @@ def test_unknown_names(name: str, message: str) -> None:
     assert caught.value.wrong_use
 
 
-def test_grey_images_have_no_lighting() -> None:
+def test_lighting_on_grey_images_is_an_error() -> None:
     recipe = read({"augment": [Call("lighting")]})
     with pytest.raises(DataError, match="lighting shifts RGB colours"):
         open_data("digits").open(LoaderConfig((1, 8, 8), recipe, CPU))

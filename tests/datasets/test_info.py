@@ -1,4 +1,4 @@
-"""`netspec check --data`: parameters per image image, and what does not fit."""
+"""`netspec check --data`: parameters per image, and warnings if the data do not fit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_alexnet_on_imagenet():
     assert "data" not in json.loads(check(SPECS / "alexnet.net", "--format", "json").stdout)
 
 
-def test_what_does_not_fit_is_a_warning_at_its_place():
+def test_misfits_are_warnings_with_a_position():
     line = [SPECS / "lenet.net", "--data", "cifar100", "--format", "json"]
     found = json.loads(check(*line).stdout)["diagnostics"]
     assert [(d["code"], d["severity"]) for d in found] == [
@@ -50,7 +50,7 @@ def test_what_does_not_fit_is_a_warning_at_its_place():
     assert (fitting.exit_code, "data-" in fitting.stderr) == (0, False)
 
 
-def test_more_classes_than_the_data_has_are_told_too(tmp_path):
+def test_more_outputs_than_classes_give_a_warning(tmp_path):
     (tmp_path / "a.net").write_text("network A\ninput image: 1x8x8\nflatten; linear(12)\n")
     run = check(tmp_path / "a.net", "--data", "digits")
     assert (run.exit_code, "digits has 10 classes, but the output of linear is 12" in run.stderr) == (0, True)
@@ -58,7 +58,7 @@ def test_more_classes_than_the_data_has_are_told_too(tmp_path):
     assert "but the output of conv is 10x6x6" in check(tmp_path / "a.net", "--data", "digits").stderr
 
 
-def test_counts_are_those_of_training(data_root):
+def test_counts_equal_those_of_training(data_root):
     mnist, digits = open_data("mnist", data_root / "mnist"), open_data("digits")
     for data in (mnist, digits):
         known = dataset_info(data.name)
@@ -88,7 +88,7 @@ def test_folders_are_counted_as_in_training(tree, tmp_path):
     assert dataset_info(f"folder:{tmp_path / 'both'}").train_images == 19
 
 
-def test_what_cannot_be_counted(tree, tmp_path):
+def test_sets_that_cannot_be_counted(tree, tmp_path):
     refused = [
         ("imagenett", 2, "did you mean `imagenette` or `imagenet`"),
         ("folder:", 2, "folder: has no path: write folder:PATH"),
@@ -103,7 +103,7 @@ def test_what_cannot_be_counted(tree, tmp_path):
         assert (run.exit_code, message in run.stderr, run.stdout) == (status, True, ""), run.output
 
 
-def test_a_spec_with_faults_has_no_ratio(tmp_path):
+def test_a_spec_with_errors_has_no_parameters_per_image(tmp_path):
     (tmp_path / "a.net").write_text("network A\ninput image: 1x8x8\nflaten\n")
     run = check(tmp_path / "a.net", "--data", "digits")
     assert (run.exit_code, "for each" in run.output) == (1, False)
@@ -117,7 +117,7 @@ def test_other_formats(form):
     assert "data-channels" in run.output
 
 
-def test_the_ratio_of_the_zoo_is_counted_once():
+def test_parameters_per_image():
     report = netspec.check("googlenet")
     ratio = dataset_info("imagenet").params_per_image(report.require())
     assert ratio == report.require().totals.params / 1_281_167

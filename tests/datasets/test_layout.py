@@ -1,4 +1,4 @@
-"""Folders of photos as people have them: which are parts, classes and images, and which are refused."""
+"""Folders of photos: which are parts, classes and images, and which are errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.errors import DataError
 
 
 def make(root: Path, *names: str) -> Path:
-    """Write photos for names in .jpg, folders for names that end in /, and texts for all others."""
+    """Create a photo for each name in .jpg, a folder for each that ends in /, and a text for all others."""
     for name in names:
         path = root / "set" / name
         if name.endswith("/"):
@@ -34,7 +34,7 @@ def both(*names: str) -> tuple[str, ...]:
 
 
 USABLE = {
-    "folders of a system are no classes": (
+    "system folders are not classes": (
         *both("train/cat", "train/dog", "val/cat", "val/dog"),
         *("train/__MACOSX/x.txt", "train/.cache/x.txt", "val/__MACOSX/"),
     ),
@@ -51,7 +51,7 @@ def test_usable_folders(names, tmp_path):
     assert dataset_info(name).classes == 2
 
 
-# What is refused, and what the message says is probably meant; `{}` is the folder.
+# Unusable folders, and what the message suggests; `{}` is the folder.
 REFUSED = {
     "two levels of folders": (
         both("a/cat", "a/dog", "b/cat", "b/dog"),
@@ -67,13 +67,16 @@ REFUSED = {
     ),
     "a part without the other": (both("test/cat", "test/dog"), "did you mean folder:{}/test?"),
     "a single class": (both("train/cat", "val/cat"), "{}/train has a single class, cat"),
-    "a single class and remains": ((*both("cat"), "__MACOSX/cat/x.txt"), "{} has a single class, cat"),
+    "a single class and a system folder": (
+        (*both("cat"), "__MACOSX/cat/x.txt"),
+        "{} has a single class, cat",
+    ),
     "folders in train": (both("train/x/cat", "train/x/dog", "train/y/cat", "val/cat"), "one level too high"),
 }
 
 
 @pytest.mark.parametrize(("names", "message"), REFUSED.values(), ids=REFUSED)
-def test_refused_folders(names, message, tmp_path):
+def test_unusable_folders(names, message, tmp_path):
     root = make(tmp_path, *names)
     for read in (open_data, dataset_info):
         with pytest.raises(DataError) as caught:
@@ -101,7 +104,7 @@ def test_validation_images_must_exist_and_be_of_known_classes(tmp_path):
         open_data(f"folder:{root}")
 
 
-def test_files_are_images_by_their_content_or_skipped_by_name(tmp_path, caplog):
+def test_images_are_recognised_by_content_and_other_files_named(tmp_path, caplog):
     caplog.set_level("INFO")
     root = make(tmp_path, *both("train/cat", "train/dog", "val/cat", "val/dog"))
     (root / "train/cat/0.jpg").rename(root / "train/cat/0.jfif")
@@ -119,7 +122,7 @@ def test_files_are_images_by_their_content_or_skipped_by_name(tmp_path, caplog):
         open_data(f"folder:{root}")
 
 
-def test_links_in_a_circle_and_pipes_are_passed_over(tmp_path):
+def test_circular_links_and_pipes_are_skipped(tmp_path):
     root = make(tmp_path, *both("cat", "dog"))
     (root / "cat" / "again").symlink_to(root / "cat")
     os.mkfifo(root / "cat" / "pipe.jpg")
@@ -127,7 +130,7 @@ def test_links_in_a_circle_and_pipes_are_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gone", "file"])
-def test_what_is_no_folder(name, tmp_path):
+def test_missing_folders_and_files(name, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=f"{name} (does not exist|cannot be read: not a directory)"):
         class_folders(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Prepared copies: the same batches as from the files, and never half a copy that looks whole."""
+"""Prepared copies: the same batches as from the files, and no incomplete copies."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_copy_gives_the_batches_of_the_files(workers: int, source: Path, tmp_p
         assert labels.equal(numbers)
 
 
-def test_a_copy_of_long_photos_is_cut_short(source: Path, tmp_path: Path) -> None:
+def test_long_photos_are_cut_in_a_copy(source: Path, tmp_path: Path) -> None:
     for name, size in (("long.png", (4001, 80)), ("longer.png", (6001, 81)), ("tall.png", (7, 500))):
         Image.effect_noise(size, 90).convert("RGB").save(source / "class0" / name)
     copied = copy(source, tmp_path / "copy")
@@ -85,7 +85,7 @@ def test_random_windows_are_cut_from_a_copy(source: Path, tmp_path: Path) -> Non
     assert collect(batches.train(0))[0].shape == (12, 3, 16, 16)
 
 
-def test_the_recipes_size(source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_recipe_with_another_size(source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     data = open_data(f"prepared:{copy(source, tmp_path / 'copy', 24)}")
     assert collect(data.open(setting()).validate())[0].shape == (3, 3, 16, 16)
@@ -112,7 +112,7 @@ def test_a_worker_gets_no_copy_of_the_file(source: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("length", [0, 7, 40, 1000, -1, -30, -200])
-def test_part_of_a_copy_is_refused(length: int, source: Path, tmp_path: Path) -> None:
+def test_an_incomplete_copy_is_an_error(length: int, source: Path, tmp_path: Path) -> None:
     path = copy(source, tmp_path / "copy")
     os.truncate(path, length if length >= 0 else path.stat().st_size + length)
     with pytest.raises(DataError, match="copy is not a prepared copy, or is incomplete: make it with"):
@@ -127,7 +127,7 @@ def test_a_copy_is_a_safetensors_file(source: Path, tmp_path: Path) -> None:
     assert (tensors["photos"][begin:end].reshape(height, width, 3) == photos.photo(2)).all()
 
 
-def test_an_old_copy_is_refused(tmp_path: Path) -> None:
+def test_an_old_copy_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "old.pack").write_bytes(b"netspec1" + bytes(100) + b"netspec1")
     with pytest.raises(DataError, match="was prepared by an older version of netspec: prepare it again"):
         open_data(f"prepared:{tmp_path / 'old.pack'}")
@@ -137,7 +137,7 @@ WRONG: dict[str, tuple[int, int]] = {"begin": (0, -1), "end": (1, 10**9), "heigh
 
 
 @pytest.mark.parametrize(("column", "value"), WRONG.values(), ids=WRONG)
-def test_rows_outside_the_file_are_refused(column: int, value: int, source: Path, tmp_path: Path) -> None:
+def test_rows_outside_the_file_are_errors(column: int, value: int, source: Path, tmp_path: Path) -> None:
     path = copy(source, tmp_path / "copy")
     with safe_open(path, "numpy") as file:
         metadata = file.metadata()
@@ -148,7 +148,7 @@ def test_rows_outside_the_file_are_refused(column: int, value: int, source: Path
         open_data(f"prepared:{path}")
 
 
-def test_no_copy(tmp_path: Path) -> None:
+def test_a_missing_copy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist: make it with `netspec prepare`"):
         open_data(f"prepared:{tmp_path / 'nothing'}")
 
@@ -165,7 +165,7 @@ def test_an_interrupt_leaves_nothing(source: Path, tmp_path: Path, monkeypatch: 
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_written_over(source: Path, tmp_path: Path) -> None:
+def test_files_of_a_killed_run_are_removed(source: Path, tmp_path: Path) -> None:
     (tmp_path / ".copy.d8f1x_2a").write_bytes(b"half")
     copy(source, tmp_path / "copy")
     assert [path.name for path in tmp_path.glob(".copy*")] == []
@@ -182,7 +182,9 @@ def test_bad_images_are_all_named(source: Path, tmp_path: Path) -> None:
 Usage = namedtuple("Usage", "total used free")
 
 
-def test_a_full_disk_is_refused_ahead(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error_before_writing(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**6, 10**6 - 9000, 9000))
     with pytest.raises(DataError, match=r"would take about [\d.]+ kB, but only 9 kB are free .*`quality=95`"):
         copy(source, tmp_path / "copy")
@@ -192,8 +194,8 @@ COMMANDS: dict[str, tuple[list[str], int, str]] = {
     "a set that is not of photos": (["--data", "mnist", "--out", "x"], 2, "mnist cannot be prepared"),
     "no such folder": (["--data", "folder:nowhere", "--out", "x"], 1, "nowhere does not exist"),
     "a file that exists": (["--data", "folder:whole", "--out", "there"], 2, "there already exists"),
-    "a folder that is not": (["--data", "folder:whole", "--out", "no/x"], 1, "cannot be written"),
-    "all is well": (["--data", "folder:whole", "--out", "x", "--size", "8"], 0, "data prepared:x"),
+    "a missing folder": (["--data", "folder:whole", "--out", "no/x"], 1, "cannot be written"),
+    "success": (["--data", "folder:whole", "--out", "x", "--size", "8"], 0, "data prepared:x"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Sets by name: what torchvision reads, CIFAR in archives, ImageNet's archives, and noise."""
+"""Data sets by name: torchvision's, CIFAR in archives, ImageNet's archives, and synthetic images."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def jpeg(colour: int, side: int = 32) -> bytes:
 
 
 def jpegs() -> dict[str, bytes]:
-    """Two images of each class to train on, one to test on; in an order that is not the classes'."""
+    """Two training images and one test image of each class, not in the order of the classes."""
     content = {}
     for part, count in (("test", 1), ("train", 2)):
         for label in reversed(range(10)):
@@ -99,7 +99,7 @@ def test_jpegs_are_decoded_once(archive: Path, cache: Path, caplog: pytest.LogCa
     assert open_data("cifar10", archive).train_images == 20
 
 
-# Sets in memory: how to write torchvision's files, and to let torchvision take them for the real ones
+# Sets in memory: functions that write files in torchvision's layout, and make torchvision accept them
 
 
 def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -171,7 +171,7 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize(("name", "write"), ARRAYS.items(), ids=ARRAYS)
-def test_images_in_memory_are_what_torchvision_reads(name, write, tmp_path, monkeypatch):
+def test_images_in_memory_equal_torchvisions(name, write, tmp_path, monkeypatch):
     write(tmp_path, monkeypatch, name)
     row = DATASETS[name]
     data = open_data(name, tmp_path, download=False)
@@ -190,7 +190,7 @@ def test_images_in_memory_are_what_torchvision_reads(name, write, tmp_path, monk
         assert data.class_names == tuple(part.classes[first:])
 
 
-# Sets of photos: the files in torchvision's layout, JPEGs where nothing else is given
+# Sets of photos: files in torchvision's layout; None stands for a JPEG
 
 
 def write_flowers(root: Path) -> None:
@@ -304,7 +304,7 @@ def test_photos_are_those_that_torchvision_lists(name, files, tmp_path, monkeypa
 
 
 def test_a_photo_of_another_format_is_refused_by_its_content(tmp_path):
-    """The decoder is netspec's, which opens few formats: torchvision's would run Ghostscript."""
+    """netspec decodes the file itself, in few formats; torchvision would run Ghostscript."""
     write_files(tmp_path, PHOTOS["eurosat"][0])
     data = open_data("eurosat", tmp_path, download=False)
     for path in data.train.paths.tolist():
@@ -312,14 +312,14 @@ def test_a_photo_of_another_format_is_refused_by_its_content(tmp_path):
     assert "not an image" in data.train.photo(0).reason
 
 
-def test_a_library_that_torchvision_lacks_is_named(tmp_path, monkeypatch):
+def test_a_missing_library_is_named(tmp_path, monkeypatch):
     write_svhn(tmp_path, monkeypatch, "svhn")
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(DataError, match=r"svhn needs scipy: pip install scipy"):
         open_data("svhn", tmp_path, download=False)
 
 
-SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut short": (
         lambda path: path.write_bytes(path.read_bytes()[:-99]),
         "cannot be read .*: download it again",
@@ -330,7 +330,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "another size": (lambda path: repack(path, {"train/class0/0.jpg": jpeg(3, 40)}), "is 40x40, not 32x32"),
     "few classes": (
         lambda path: repack(path, {f"{part}/class0/0.jpg": jpeg(3) for part in ("train", "test")}),
-        "has 1 classes, and cifar10 has 10",
+        "has 1 classes, but cifar10 has 10",
     ),
     "a second one": (lambda path: (path.parent / "b.tar").write_bytes(b""), "holds 2 archives.*`root`"),
 }
@@ -344,14 +344,14 @@ def repack(path: Path, content: dict[str, bytes]) -> None:
             file.addfile(entry, io.BytesIO(value))
 
 
-@pytest.mark.parametrize(("spoil", "message"), SPOILT.values(), ids=SPOILT)
-def test_spoilt_archives(spoil: Callable[[Path], object], message: str, archive: Path) -> None:
-    spoil(archive)
+@pytest.mark.parametrize(("damage", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_unusable_archives(damage: Callable[[Path], object], message: str, archive: Path) -> None:
+    damage(archive)
     with pytest.raises(DataError, match=message):
         open_data("cifar10", archive.parent)
 
 
-def test_no_cifar_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cifar_and_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: VisionDataset) -> None:
         raise OSError("no route to host")
 
@@ -383,7 +383,7 @@ def test_fashion_mnist_has_mnists_files_and_its_own_classes(mnist_root: Path) ->
 
 
 @pytest.mark.parametrize(("name", "classes"), [("synthetic", 1000), ("synthetic:7", 7)])
-def test_noise_takes_the_networks_shape(name: str, classes: int) -> None:
+def test_synthetic_images_have_the_shape_of_the_input(name: str, classes: int) -> None:
     data = open_data(name)
     assert len(data.class_names) == classes
     for shape in ((1, 9, 9), (3, 16, 12)):
@@ -398,7 +398,7 @@ def test_noise_takes_the_networks_shape(name: str, classes: int) -> None:
         assert next(batches.validate("ten_crop"))[0].shape == (100, 10, *shape)
 
 
-def test_noise_is_shared_out() -> None:
+def test_synthetic_images_are_divided_among_processes() -> None:
     data = open_data("synthetic:5")
     whole = next(data.open(setting()).train(0))[0]
     parts = [next(data.open(setting(rank=rank, world=2)).train(0, 3))[0] for rank in (0, 1)]
@@ -406,7 +406,7 @@ def test_noise_is_shared_out() -> None:
 
 
 @pytest.mark.parametrize("name", ["synthetic:x", "synthetic:0", "synthetic:-3", "synthetic:99999999999"])
-def test_noise_of_no_number_of_classes(name: str) -> None:
+def test_synthetic_images_with_an_invalid_number_of_classes(name: str) -> None:
     with pytest.raises(DataError, match="needs a number of classes") as caught:
         open_data(name)
     assert caught.value.wrong_use
@@ -414,7 +414,7 @@ def test_noise_of_no_number_of_classes(name: str) -> None:
 
 @pytest.fixture
 def ilsvrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """ImageNet's archives, with two classes of two images, whose sums torchvision takes for right."""
+    """ImageNet's archives with two classes of two images, whose checksums torchvision is made to accept."""
     monkeypatch.setattr(torchvision.datasets.imagenet, "check_integrity", lambda *_: True)
     root = tmp_path / "ilsvrc"
     root.mkdir()

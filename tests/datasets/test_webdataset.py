@@ -1,4 +1,4 @@
-"""WebDataset's shards: the images of class folders, from archives as its convention writes them."""
+"""WebDataset shards: the same images as in class folders, in archives of its convention."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_batches_are_those_of_class_folders(shards, workers):
     torch.testing.assert_close(collect(ours.validate()), collect(theirs.validate()), rtol=0, atol=0)
 
 
-def test_a_network_learns_from_shards_and_is_judged_by_them(shards, tmp_path):
+def test_training_and_evaluation_on_shards(shards, tmp_path):
     (tmp_path / "photos.net").write_text(PHOTOS)
     line = ["--data", f"shards:{shards}", "--epochs", 2, "--device", "cpu", "--out", tmp_path / "run"]
     assert command("train", tmp_path / "photos.net", *line).exit_code == 0
@@ -81,14 +81,14 @@ BROKEN: dict[str, tuple[list[Entry], str]] = {
 
 
 @pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=BROKEN)
-def test_what_is_no_sample_is_named(shards, content, message):
+def test_incomplete_samples_are_named(shards, content, message):
     write(shards / "set-val-000002.tar", content)
     with pytest.raises(DataError, match=r"set-val-000002\.tar") as caught:
         open_data(f"shards:{shards}")
     assert message in str(caught.value)
 
 
-def test_parts_go_by_whole_words(shards, caplog):
+def test_parts_are_found_by_whole_words(shards, caplog):
     """An archive belongs to one part; a class without training images is logged."""
     caplog.set_level("INFO")
     (shards / "set-val-000000.tar").rename(shards / "retrieval-validation-0.tar")
@@ -126,7 +126,7 @@ def test_damaged_archives_and_images_are_named(shards):
         open_data(f"shards:{shards}")
 
 
-def test_the_list_is_kept_until_an_archive_changes(shards, monkeypatch, photos):
+def test_the_list_is_cached_until_an_archive_changes(shards, monkeypatch, photos):
     before = open_data(f"shards:{shards}")
     with monkeypatch.context() as patch:
         patch.setattr(tarfile, "open", None)
@@ -135,7 +135,7 @@ def test_the_list_is_kept_until_an_archive_changes(shards, monkeypatch, photos):
     assert open_data(f"shards:{shards}").train_images == 4 + 27
 
 
-def test_other_entries_are_passed_over(tmp_path):
+def test_other_entries_are_skipped(tmp_path):
     write(
         tmp_path / "train.tar",
         [

@@ -1,4 +1,4 @@
-"""Files are the old or the new one, whole, and loading runs no code."""
+"""Checkpoints: files are replaced as a whole, and loading one runs no code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.errors import TrainError
 
 
 class Evil:
-    """Would make a file when unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,7 +31,7 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_what_is_saved_loads(tmp_path: Path) -> None:
+def test_saved_values_can_be_loaded(tmp_path: Path) -> None:
     save(tmp_path / "a.pt", {"x": torch.arange(3), "n": 1.5, "names": ["a"], "none": None})
     content = load(tmp_path / "a.pt")
     assert content.pop("x").tolist() == [0, 1, 2]
@@ -51,7 +51,7 @@ def test_a_full_disk_leaves_the_old_file(call: str, tmp_path: Path, monkeypatch:
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
 
 
-def test_torchs_own_writer_fails_in_a_sentence(tmp_path: Path) -> None:
+def test_an_error_of_torchs_writer_becomes_a_train_error(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
@@ -64,7 +64,7 @@ def test_torchs_own_writer_fails_in_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [save, save_text, append_line], ids=lambda f: f.__name__)
-def test_a_place_that_cannot_be_written(write: Callable[[Path, object], None], tmp_path: Path) -> None:
+def test_unwritable_paths(write: Callable[[Path, object], None], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainError, match=r"cannot be written: not a directory"):
         write(tmp_path / "file" / "a", {})
@@ -99,7 +99,7 @@ def test_missing_and_foreign_files(tmp_path: Path) -> None:
         load(tmp_path / "a.pt")
 
 
-def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_every_run_gets_its_own_folder(tmp_path: Path) -> None:
     names = []
     for _ in range(3):
         folder = new_folder(tmp_path / "runs" / "lenet")
@@ -110,8 +110,8 @@ def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     assert names == ["lenet", "lenet-2", "lenet-3"]
 
 
-def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
-    """Held again when that ended, even by SIGKILL; nothing is left of a folder that stayed empty."""
+def test_a_folder_is_locked_by_one_process(tmp_path: Path) -> None:
+    """The lock is free once the process ends, even by SIGKILL; a folder that stayed empty is removed."""
     folder = tmp_path / "run"
     holds = "from netspec.checkpoint import *; from sys import argv"
     holds += "\nwith lock_run(Path(argv[1])): print(1, flush=True); input()"

@@ -1,4 +1,4 @@
-"""`netspec eval`: the figures of training again, ensembles, confusions, and refusals."""
+"""`netspec eval`: scores equal to those of training, ensembles, confusions, and errors."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ def last(run: Path) -> dict:
     return json.loads((run / "log.jsonl").read_text().splitlines()[-1])["val"]
 
 
-def test_eval_gives_the_figures_of_training(runs):
+def test_scores_equal_those_of_training(runs):
     found = evaluated(runs / "d1" / "checkpoint.pt")
     assert (found["data"], found["crops"]) == ("digits", 1)
     network, expected = found["networks"][0], last(runs / "d1")
     for key in ("top1_error", "top5_error"):
         assert network[key] == expected[key]
     assert network["loss"] == pytest.approx(expected["loss"], rel=1e-6)
-    assert evaluated(runs / "d1", "--crops", 10)["crops"] == 1  # images of the network's size have one
+    assert evaluated(runs / "d1", "--crops", 10)["crops"] == 1  # small images are not cropped
 
 
 def test_photos_are_those_that_training_held_out(photo_run):
-    """Their share and the seed stand in the checkpoint; the normalisation is the training's."""
+    """The checkpoint stores the share and the seed; images are normalised as in training."""
     network, expected = evaluated(photo_run / "checkpoint.pt")["networks"][0], last(photo_run)
     assert network["images"] == expected["images"] == 6
     assert network["loss"] == pytest.approx(expected["loss"], rel=1e-6)
@@ -77,7 +77,7 @@ def test_photos_are_those_that_training_held_out(photo_run):
 
 
 def test_other_images_are_prepared_as_in_training(photo_run, photos):
-    """A set of other colours must not be normalised by its own mean."""
+    """Images of another set are normalised by the training set's mean, not by their own."""
     other = photos("dark", count=2, classes=1)
     saved = load_checkpoint(photo_run)
     pixels = []
@@ -94,7 +94,7 @@ def test_other_images_are_prepared_as_in_training(photo_run, photos):
     assert found["networks"][0]["loss"] == pytest.approx(loss.item(), rel=1e-4)
 
 
-def test_an_ensemble_against_torch_by_hand(runs):
+def test_an_ensemble_equals_the_average_computed_with_torch(runs):
     data = open_data("digits")
     chances, alone = [], []
     for seed in (1, 2):
@@ -111,7 +111,7 @@ def test_an_ensemble_against_torch_by_hand(runs):
     assert found["ensemble"]["loss"] == pytest.approx(metrics.log_loss(labels, mean), rel=1e-5)
 
 
-def test_confusions_are_scikit_learn_s(runs, tmp_path):
+def test_confusions_equal_scikit_learns(runs, tmp_path):
     run = command("eval", runs / "d1", "--confusion", tmp_path / "c.csv", "--per-class")
     assert accepted(run)
     assert "predicted as" in run.stdout
@@ -130,7 +130,7 @@ def test_confusions_are_scikit_learn_s(runs, tmp_path):
 
 
 def test_classes_are_matched_by_name(runs, tmp_path, photos, photo_run):
-    """Of a folder with two of the three classes, in another order of numbers, each keeps its own."""
+    """The folder has two of the three classes, with other numbers."""
     shutil.copytree(photo_run.parent / "set", tmp_path / "fewer")
     shutil.rmtree(tmp_path / "fewer" / "class0")
     found = evaluated(photo_run, "--data", f"folder:{tmp_path / 'fewer'}", "--per-class")
@@ -143,8 +143,8 @@ def test_classes_are_matched_by_name(runs, tmp_path, photos, photo_run):
     assert "zebra" in run.stderr
 
 
-def test_members_in_another_order_of_classes(runs, tmp_path):
-    """The same network with its classes renumbered votes as itself."""
+def test_ensemble_members_with_classes_in_another_order(runs, tmp_path):
+    """A network whose classes are renumbered gives the same predictions."""
     content = load(runs / "d1" / "checkpoint.pt")
     order = torch.tensor([3, 1, 2, 0, 9, 8, 7, 6, 5, 4])
     content["class_names"] = [content["class_names"][k] for k in order]
@@ -156,7 +156,7 @@ def test_members_in_another_order_of_classes(runs, tmp_path):
     assert found["ensemble"]["loss"] == pytest.approx(plain["loss"], rel=1e-5)
 
 
-def test_refusals(runs, tmp_path, photo_run, photos):
+def test_errors(runs, tmp_path, photo_run, photos):
     other = tmp_path / "q"
     spec, where = tmp_path / "photos.net", f"folder:{tmp_path / 'set'}"
     train(spec, "--data", where, "--seed", 5, "--val-share", 0.4, "--out", other)
@@ -179,7 +179,7 @@ def test_refusals(runs, tmp_path, photo_run, photos):
         assert run.stderr.count("\n") == 1
 
 
-def test_nothing_is_downloaded_to_where_a_checkpoint_says(runs, tmp_path, monkeypatch):
+def test_a_checkpoint_cannot_choose_the_download_folder(runs, tmp_path, monkeypatch):
     def download(*arguments, **more):
         raise AssertionError("a download was tried")
 
@@ -192,14 +192,14 @@ def test_nothing_is_downloaded_to_where_a_checkpoint_says(runs, tmp_path, monkey
     assert not (tmp_path / "there").exists()
 
 
-def test_the_place_of_the_data_is_kept(mnist_root, tmp_path):
+def test_the_data_folder_is_stored_in_the_checkpoint(mnist_root, tmp_path):
     (tmp_path / "m.net").write_text(DIGITS)
     train(tmp_path / "m.net", "--data", "mnist", "--root", mnist_root, "--out", tmp_path / "m")
     assert evaluated(tmp_path / "m")["networks"][0]["images"] == 16
 
 
 def test_a_run_finds_its_photos_from_another_folder(tmp_path, photos, monkeypatch):
-    """Resumed, and judged, where the folder's relative name means nothing."""
+    """Resuming and evaluating work from another working directory, though the folder was named relatively."""
     photos("set", count=5)
     (tmp_path / "photos.net").write_text(PHOTOS)
     (tmp_path / "elsewhere").mkdir()
@@ -210,8 +210,8 @@ def test_a_run_finds_its_photos_from_another_folder(tmp_path, photos, monkeypatc
     assert command("train", "--resume", "../p", "--device", "cpu").exit_code == 0
 
 
-def test_published_weights_by_the_card(tmp_path, photos, monkeypatch):
-    """The card says resize, crop, mean and deviation; classes are in the order of the data's."""
+def test_published_weights_use_the_preprocessing_of_the_card(tmp_path, photos, monkeypatch):
+    """The card gives resize, crop, mean and deviation; the classes are in the data set's order."""
     torch.manual_seed(0)
     monkeypatch.setattr(weights, "fetch", lambda card, entry: built.state_dict())
     from netspec import load as load_spec

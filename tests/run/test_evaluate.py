@@ -1,4 +1,4 @@
-"""Scores, against sorting by hand."""
+"""Scores of batches, compared with scores computed by sorting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.evaluation.metrics import score_batches
 
 
 class Picked(nn.Module):
-    """Gives the first pixels of an image as its logits, and notes its mode."""
+    """Returns the first pixels of an image as its logits, and records whether it is in training mode."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Picked(nn.Module):
 
 
 @pytest.mark.parametrize("classes", [2, 5, 6, 10])
-def test_errors_and_loss_are_those_of_sorting(classes: int) -> None:
+def test_errors_and_loss_equal_those_by_sorting(classes: int) -> None:
     stream = torch.Generator().manual_seed(classes)
     images = torch.randn(50, 1, 4, 4, generator=stream)
     labels = torch.randint(classes, (50,), generator=stream)
@@ -42,7 +42,7 @@ def test_errors_and_loss_are_those_of_sorting(classes: int) -> None:
     assert module.training
 
 
-def test_crops_vote_with_their_mean_probability() -> None:
+def test_probabilities_of_crops_are_averaged() -> None:
     images = torch.randn(7, 10, 1, 2, 3, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(7) % 6
     votes = images.flatten(2).softmax(2).mean(1)
@@ -52,7 +52,7 @@ def test_crops_vote_with_their_mean_probability() -> None:
     assert score.loss == pytest.approx(sum(losses) / 7, rel=1e-5)
 
 
-def test_no_images_is_an_error_and_the_mode_stays() -> None:
+def test_no_images_is_an_error_and_leaves_the_mode_unchanged() -> None:
     module = Picked(3).eval()
     with pytest.raises(ValueError, match="no images"):
         score_batches(module, [])

@@ -1,4 +1,4 @@
-"""Logs: the same rows in every form, no row twice after going on, and full disks as sentences."""
+"""Logs: the same rows in both formats, no row repeated after resuming, and errors for full disks."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def report(epoch: int, loss: float = 1.0) -> EpochReport:
 
 
 def at(out: Path, step: int = 0) -> Any:
-    """What the log reads of a run's state."""
+    """The part of a run's state that the log reads."""
     return SimpleNamespace(out=out, step=step)
 
 
 def write(out: Path, reports: list[EpochReport], step: int = 0) -> None:
-    """Log epochs of ten steps, as one run does after `step` steps."""
+    """Log epochs of ten steps, as a run does that resumes after `step` steps."""
     state, callbacks = at(out, step), (RunLog(), TensorBoard())
     for callback in callbacks:
         callback.on_start(state)
@@ -54,7 +54,7 @@ def table(out: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((out / "log.csv").read_text().splitlines()))
 
 
-def test_lines_and_table_tell_the_same(tmp_path):
+def test_jsonl_and_csv_have_the_same_rows(tmp_path):
     write(tmp_path, [report(epoch) for epoch in (1, 2, 3)])
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows == read_log(tmp_path)
@@ -64,7 +64,7 @@ def test_lines_and_table_tell_the_same(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"log.csv", "log.jsonl", "tensorboard"}
 
 
-def test_going_on_drops_what_lies_beyond_the_checkpoint(tmp_path):
+def test_resuming_drops_rows_after_the_checkpoint(tmp_path):
     write(tmp_path, [report(epoch) for epoch in (1, 2, 3)])
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"epoch": 4, "ste')  # killed while writing
@@ -83,7 +83,7 @@ def values(out: Path, tag: str) -> list[tuple[int, float]]:
     return [(e.step, e.value) for e in events.Scalars(tag)]
 
 
-def test_tensorboard_reads_its_events(tmp_path):
+def test_tensorboard_can_read_the_events(tmp_path):
     board, state = TensorBoard(), at(tmp_path)
     board.on_start(state)
     for epoch in (1, 2):
@@ -95,7 +95,7 @@ def test_tensorboard_reads_its_events(tmp_path):
     assert values(tmp_path, "learning rate") == [(10, pytest.approx(0.1)), (20, pytest.approx(0.05))]
 
 
-def test_tensorboard_missing_is_wrong_use(tmp_path, monkeypatch):
+def test_a_missing_tensorboard_is_wrong_use(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(TrainError, match=r"netspec\[tensorboard\]") as error:
         TensorBoard().on_start(at(tmp_path))
@@ -103,7 +103,7 @@ def test_tensorboard_missing_is_wrong_use(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_log_does_not_stop_going_on(tmp_path):
+def test_a_damaged_log_does_not_prevent_resuming(tmp_path):
     (tmp_path / "log.jsonl").write_bytes(
         b'{"epoch": 1, "steps": 5}\n\xff\xfe\n[1]\n{"epoch": 2, "steps": 10}\n'
     )
@@ -113,7 +113,7 @@ def test_a_damaged_log_does_not_stop_going_on(tmp_path):
     assert [r["epoch"] for r in read_log(tmp_path)] == [1, 2]
 
 
-def test_columns_that_came_later(tmp_path):
+def test_columns_that_only_later_rows_have(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"epoch": 1, "steps": 5}\n')
     write(tmp_path, [report(2)], step=5)
     assert [r["val_loss"] for r in table(tmp_path)] == ["", "2.0"]
@@ -121,7 +121,7 @@ def test_columns_that_came_later(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to stand for a full disk")
 @pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
-def test_a_full_disk_is_a_sentence(tmp_path, name):
+def test_a_full_disk_is_an_error(tmp_path, name):
     log, state = RunLog(), at(tmp_path)
     log.on_start(state)
     (tmp_path / name).symlink_to("/dev/full")

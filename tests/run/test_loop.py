@@ -1,4 +1,4 @@
-"""What a recipe asks of a step, against the same step written out with torch and torchvision."""
+"""Training steps of recipes, compared with the same steps written out with torch and torchvision."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(module: nn.Module, recipe: Recipe, data: Data, out: Path, **more: object
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_steps_are_those_of_a_plain_loop(recipe, digits, tmp_path):
+def test_steps_equal_those_of_a_plain_loop(recipe, digits, tmp_path):
     ours, theirs = network(), network()
     run(ours, recipe, digits, tmp_path)
     optimizer = torch.optim.SGD(theirs.parameters(), lr=1e-4, momentum=0.9)
@@ -111,7 +111,7 @@ output side when training (weight=0.3)
 """
 
 
-def test_auxiliary_heads_count_by_their_weights(digits, tmp_path):
+def test_losses_of_auxiliary_heads_are_weighted(digits, tmp_path):
     net = check_source(Source("heads.net", HEADS), Path()).require()
     torch.manual_seed(0)
     ours = build(net)
@@ -147,7 +147,7 @@ def test_random_labels_are_drawn_once_for_each_image(digits):
     assert torch.equal(val_labels, digits.val_part.labels[: len(val_labels)])
 
 
-def test_the_machine_fills_in_what_a_recipe_leaves_open():
+def test_auto_is_resolved_for_the_device():
     cpu = torch.device("cpu")
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     assert (
@@ -168,7 +168,7 @@ def test_a_compiled_run_needs_a_compiler(monkeypatch):
         choose_execution(Recipe(compile=True), torch.device("cpu"))
 
 
-def test_settings_without_effect_are_warned_of(digits, tmp_path, caplog):
+def test_settings_without_effect_give_warnings(digits, tmp_path, caplog):
     update = {"batch": 9999, "schedule": Cosine(warmup=7), "evaluate": "ten_crop", "resize": 20}
     run(network(), PLAIN.model_copy(update=update), digits, tmp_path)
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
@@ -182,7 +182,7 @@ def test_settings_without_effect_are_warned_of(digits, tmp_path, caplog):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
-def test_a_gpu_learns_in_every_precision(precision, digits, tmp_path):
+def test_a_gpu_trains_in_every_precision(precision, digits, tmp_path):
     recipe = Recipe(batch=32, epochs=3, optimizer=Sgd(lr=0.05, momentum=0.9), precision=precision)
     result = fit(network(), SHAPE, digits, RunConfig(recipe, tmp_path, device="cuda"))
     assert result.final

@@ -1,4 +1,4 @@
-"""A checkpoint of an earlier version, written after one of two epochs, opens and resumes as it did there."""
+"""An earlier version's checkpoint, after one of two epochs, is evaluated and resumed with its results."""
 
 from __future__ import annotations
 

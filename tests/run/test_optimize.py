@@ -1,4 +1,4 @@
-"""The paper's update and the schedules, against a loop over its formula and against torch."""
+"""Optimizers and schedules, compared with the paper's formula and with torch."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def by_the_paper(module: nn.Module, recipe: Sgd, rates: list[float]) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_the_update_is_the_papers_across_changes_of_the_rate(recipe: Sgd) -> None:
+def test_the_update_follows_the_paper_when_the_rate_changes(recipe: Sgd) -> None:
     ours, theirs = network(), network()
     optimizer = make_optimizer(ours, recipe)
     for rate in RATES:
@@ -81,7 +81,7 @@ def test_the_update_is_the_papers_across_changes_of_the_rate(recipe: Sgd) -> Non
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_at_a_constant_rate_the_update_is_torchs(recipe: Sgd) -> None:
+def test_at_a_constant_rate_the_update_equals_torchs(recipe: Sgd) -> None:
     ours, theirs = network(), network()
     mine = make_optimizer(ours, recipe)
     other = torch.optim.SGD(theirs.parameters(), **recipe.model_dump(exclude={"kind", *UPDATE}))
@@ -92,7 +92,7 @@ def test_at_a_constant_rate_the_update_is_torchs(recipe: Sgd) -> None:
     torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()), rtol=1e-11, atol=1e-13)
 
 
-def test_frozen_weights_are_left_alone_and_so_are_those_without_a_gradient() -> None:
+def test_frozen_weights_and_weights_without_gradient_do_not_change() -> None:
     module = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])
     module[0].requires_grad_(False)
     before = copy.deepcopy(module.state_dict())
@@ -118,13 +118,13 @@ def test_state_saves_and_loads() -> None:
     assert all(a.equal(b) for a, b in zip(straight.parameters(), broken.parameters(), strict=True))
 
 
-# The same schedule in torch, stepped once an epoch of one step.
+# Each schedule and torch's equivalent, which takes a step per epoch; epochs have one step.
 TORCHS = {
     "step": (Step(size=3, factor=0.5), lambda o: StepLR(o, 3, 0.5)),
     "multistep": (Multistep(milestones=(2, 5)), lambda o: MultiStepLR(o, [2, 5])),
     "poly": (Poly(power=2.0), lambda o: PolynomialLR(o, 12, 2.0)),
     "cosine": (Cosine(), lambda o: CosineAnnealingLR(o, 12)),
-    "cosine to a share": (Cosine(final=0.1), lambda o: CosineAnnealingLR(o, 12, 0.04)),
+    "cosine to a fraction": (Cosine(final=0.1), lambda o: CosineAnnealingLR(o, 12, 0.04)),
     "exponential": (Exponential(factor=0.9), lambda o: ExponentialLR(o, 0.9)),
     "one cycle": (OneCycle(), lambda o: OneCycleLR(o, 0.4, 12)),
     "one cycle, linear": (
@@ -137,7 +137,7 @@ TORCHS = {
 
 
 @pytest.mark.parametrize(("schedule", "make"), TORCHS.values(), ids=TORCHS)
-def test_schedules_are_torchs(schedule: Schedule, make: object) -> None:
+def test_schedules_equal_torchs(schedule: Schedule, make: object) -> None:
     assert callable(make)
     recipe = Recipe(epochs=12, schedule=schedule, optimizer=Sgd(lr=0.4))
     rate = LearningRate(make_optimizer(network(), recipe.optimizer), recipe, steps_per_epoch=1)
@@ -150,7 +150,7 @@ def test_schedules_are_torchs(schedule: Schedule, make: object) -> None:
         theirs.step()
 
 
-def test_a_plateau_drops_when_torchs_does_and_no_more_than_it_may() -> None:
+def test_a_plateau_drops_as_torchs_does_up_to_its_limit() -> None:
     errors = [0.9, 0.8, 0.8, 0.8, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.6]
     recipe = Recipe(epochs=99, schedule=Plateau(drops=2, patience=2), optimizer=Sgd(lr=1.0))
     rate = LearningRate(make_optimizer(network(), recipe.optimizer), recipe, steps_per_epoch=1)
@@ -185,7 +185,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("recipe", "make"), OTHERS.values(), ids=OTHERS)
-def test_other_optimizers_are_torchs(recipe: Optimizer, make: type[torch.optim.Optimizer]) -> None:
+def test_other_optimizers_equal_torchs(recipe: Optimizer, make: type[torch.optim.Optimizer]) -> None:
     ours, theirs = network(), network()
     options = recipe.model_dump(exclude={"kind", *UPDATE}) | {"weight_decay": recipe.weight_decay}
     optimizers = (make_optimizer(ours, recipe), make(theirs.parameters(), **options))  # type: ignore[call-arg]
@@ -196,7 +196,7 @@ def test_other_optimizers_are_torchs(recipe: Optimizer, make: type[torch.optim.O
     torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()), rtol=1e-9, atol=1e-12)
 
 
-def test_parameters_are_treated_by_their_kind() -> None:
+def test_weight_decay_and_rate_depend_on_the_kind_of_parameter() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -228,7 +228,7 @@ def test_parameters_are_treated_by_their_kind() -> None:
     assert decay_and_scale(module.norm, "bias", Sgd(lr=0.1, weight_decay=0.5)) == (0.5, 1.0)
 
 
-def test_a_rise_is_linear_and_steps_count_as_well_as_epochs() -> None:
+def test_warmup_is_linear_and_units_can_be_steps() -> None:
     rise = Cosine(warmup=2, warmup_start=0.1)
     scales = [rise.scale(Moment(step, 4, 10)) for step in range(9)]
     assert scales[:8] == pytest.approx([0.1 + 0.9 * (k + 1) / 9 for k in range(8)])

@@ -1,4 +1,4 @@
-"""`netspec plot`: the lines are the log's, the tiles the network's, and files are whole."""
+"""`netspec plot`: curves of the log, filters and maps of the network, and reproducible files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize(("ending", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
 @pytest.mark.parametrize("options", [[], ["--filters"], ["--features", "grey.png"]], ids=str)
-def test_every_picture_in_every_form(run, tmp_path, monkeypatch, ending, magic, options):
+def test_every_figure_in_every_format(run, tmp_path, monkeypatch, ending, magic, options):
     monkeypatch.chdir(tmp_path)
     Image.new("L", (20, 20), 77).save("grey.png")
     for name in ("one", "two"):
@@ -47,7 +47,7 @@ def test_every_picture_in_every_form(run, tmp_path, monkeypatch, ending, magic, 
         assert accepted(result)
     first = Path(f"one.{ending}").read_bytes()
     assert first.startswith(magic)
-    assert first == Path(f"two.{ending}").read_bytes()  # nothing in it but what was drawn
+    assert first == Path(f"two.{ending}").read_bytes()  # no date and no random id
     assert not list(tmp_path.glob(".*"))
 
 
@@ -63,7 +63,7 @@ def log(folder: Path, rates: list[float]) -> Path:
 
 @pytest.fixture
 def figures(monkeypatch) -> list[Figure]:
-    """The figures that are drawn, which are then written nowhere."""
+    """Collect the figures that are drawn, without writing them."""
     drawn: list[Figure] = []
 
     @contextlib.contextmanager
@@ -75,7 +75,7 @@ def figures(monkeypatch) -> list[Figure]:
     return drawn
 
 
-def test_lines_are_the_log_s(tmp_path, figures):
+def test_curves_show_the_values_of_the_log(tmp_path, figures):
     runs = [log(tmp_path / "a" / "run", [0.1, 0.01, 0.001]), log(tmp_path / "b" / "run", [0.1, 0.1])]
     draw_curves(runs, Path("x.svg"))
     loss, error, rate = figures[0].axes
@@ -90,7 +90,7 @@ def test_lines_are_the_log_s(tmp_path, figures):
     assert loss.lines[0].get_color() == loss.lines[1].get_color() != loss.lines[2].get_color()
 
 
-def test_a_run_still_going_is_drawn(tmp_path, figures):
+def test_an_unfinished_run_is_drawn(tmp_path, figures):
     folder = log(tmp_path / "run", [0.1])
     with (folder / "log.jsonl").open("a") as file:
         file.write('{"epoch": 2, "lr"')
@@ -98,7 +98,7 @@ def test_a_run_still_going_is_drawn(tmp_path, figures):
     assert len(figures[0].axes[0].lines[0].get_xdata()) == 1
 
 
-def test_refusals(run, tmp_path):
+def test_errors(run, tmp_path):
     photo = tmp_path / "grey.png"
     Image.new("L", (20, 20), 77).save(photo)
     flat = tmp_path / "flat.net"
@@ -130,8 +130,8 @@ def test_refusals(run, tmp_path):
     assert not picture.exists()
 
 
-def test_maps_are_the_layer_s(run, tmp_path):
-    """Those of the convolution, though the relu behind it works in place."""
+def test_maps_equal_the_output_of_the_layer(run, tmp_path):
+    """They are the convolution's, although the ReLU that follows changes them in place."""
     pixels = np.random.default_rng(0).integers(0, 256, (10, 10), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "x.png")
     saved = load_checkpoint(run)
@@ -147,7 +147,7 @@ def test_maps_are_the_layer_s(run, tmp_path):
     assert torch.allclose(pooled, nn.functional.max_pool2d(by_hand.relu(), 2), atol=1e-5)
 
 
-def test_tiles_stand_in_rows_each_in_its_own_range():
+def test_tiles_are_in_rows_and_scaled_one_by_one():
     tiles = torch.arange(2 * 1 * 2 * 2).float().view(2, 1, 2, 2)
     tiles[1] = 7.0
     third = [1.0, 0.0, 1 / 3, 1.0, 0.5, 0.5, 1.0]

@@ -1,4 +1,4 @@
-"""`netspec predict`: what validation sees, bit for bit, and answers beside what cannot be read."""
+"""`netspec predict`: inputs bit-identical to validation's, and predictions in spite of unreadable files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def photo_run(tmp_path, photos) -> Path:
 
 
 @pytest.mark.parametrize(("crops", "view"), [("1", "center_crop"), ("10", "ten_crop")])
-def test_photos_are_seen_as_in_validation(photo_run, crops, view):
+def test_photos_are_prepared_as_in_validation(photo_run, crops, view):
     model = load_checkpoint(photo_run)
     images = open_images(model, None, None)
     files = images.data.val
@@ -65,8 +65,8 @@ def test_photos_are_seen_as_in_validation(photo_run, crops, view):
         assert [c["probability"] for c in row["classes"]] == pytest.approx(chances[order].tolist(), rel=1e-5)
 
 
-def test_small_images_are_seen_as_in_validation(digits, tmp_path):
-    """The digits' validation images as files; a few as RGB, which does not change them."""
+def test_small_images_are_prepared_as_in_validation(digits, tmp_path):
+    """Digits' validation images are written to files, a few in RGB, which does not change them."""
     model, data = load_checkpoint(digits), open_data("digits")
     paths = []
     for number, image in enumerate(data.val_part.images[:20, 0]):
@@ -84,7 +84,7 @@ def test_small_images_are_seen_as_in_validation(digits, tmp_path):
     assert all(sum(c["probability"] for c in row["classes"]) == pytest.approx(1, abs=1e-5) for row in found)
 
 
-def test_a_photo_for_a_network_of_grey_digits(digits, tmp_path):
+def test_a_colour_photo_for_a_network_of_grey_images(digits, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     run = command("predict", digits, tmp_path / "photo.png", "--device", "cpu")
@@ -99,14 +99,14 @@ def test_a_photo_for_a_network_of_grey_digits(digits, tmp_path):
     assert first[1:3] == [str(int(best)), f"{chance.item():.2%}".rstrip("%")]
 
 
-def test_grey_photos_for_a_network_of_colours(photo_run, tmp_path):
+def test_grey_photos_for_a_network_of_colour_images(photo_run, tmp_path):
     Image.new("L", (30, 40), 90).save(tmp_path / "grey.png")
     Image.new("RGB", (30, 40), (90, 90, 90)).save(tmp_path / "same.png")
     grey, same = answers(photo_run, tmp_path / "grey.png", tmp_path / "same.png")
     assert grey["classes"] == same["classes"]
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_answered(digits, tmp_path, monkeypatch):
+def test_unreadable_images_are_named_and_the_rest_predicted(digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
     Path("empty").mkdir()
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_answered(digits, tmp_path, mo
     assert (nothing.exit_code, nothing.stdout) == (1, "")
 
 
-def test_batches_do_not_mix_answers(digits, tmp_path):
+def test_predictions_do_not_depend_on_batches(digits, tmp_path):
     for number in range(7):
         Image.new("L", (8, 8), number * 40).save(tmp_path / f"{number}.png")
     (tmp_path / "3.png").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""`netspec train --weights`: what was learnt before is where training starts, and nothing else is taken."""
+"""`netspec train --weights`: training starts from trained weights, which must fit the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def train(*arguments: object, status: int = 0) -> str:
 
 
 def start(run: Path) -> dict:
-    """The weights that a run began with: at a rate of almost nothing they stay where they are."""
+    """The initial weights of a run, which a learning rate close to 0 leaves unchanged."""
     return load(run / "weights.pt")
 
 
@@ -41,7 +41,7 @@ STILL = ["--lr", "1e-30", "--set", "train.optimizer.momentum=0"]
 
 
 @pytest.mark.parametrize("what", ["first", "first/best.pt", "first/checkpoint.pt", "state.pt", "more.pt"])
-def test_a_run_starts_from_another(trained, what):
+def test_a_run_starts_from_the_weights_of_another(trained, what):
     save(Path("state.pt"), load(trained / "weights.pt"))
     save(Path("more.pt"), {"state_dict": load(trained / "weights.pt"), "epoch": 1})
     told = train("digits.net", "--data", "digits", "--weights", what, "--out", "second", *STILL)
@@ -51,7 +51,7 @@ def test_a_run_starts_from_another(trained, what):
     assert heading == f"# netspec train digits.net --set classes=10 --weights {what}"
 
 
-def test_other_classes_start_anew(trained, photos):
+def test_layers_for_other_classes_are_newly_initialised(trained, photos):
     few, more = photos("few", classes=2), photos("more")
     Path("photos.net").write_text(PHOTOS)
     train("photos.net", "--data", f"folder:{few}", "--out", "two", "--seed", 1)
@@ -76,7 +76,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("name", "change", "message"), [(k, *v) for k, v in BROKEN.items()], ids=BROKEN)
-def test_what_does_not_fit_is_refused(trained, name, change, message):
+def test_weights_that_do_not_fit_are_errors(trained, name, change, message):
     if isinstance(change, bytes):
         Path(name).write_bytes(change)
     elif change is not None:
@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_refused(trained, name, change, message):
 
 
 def test_published_weights(tmp_path, photos, monkeypatch):
-    """The card's own weights, here without the net, on another number of classes."""
+    """The card's published weights, without a download, for another number of classes."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     theirs = models.squeezenet1_1()
@@ -114,13 +114,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("line", "status", "message"), REFUSED)
-def test_weights_that_there_are_not(trained, line, status, message):
+def test_missing_weights(trained, line, status, message):
     data = [] if "--resume" in line else ["--data", "synthetic:10"]
     run = command("train", *line, *data, "--device", "cpu")
     assert (run.exit_code, message in run.stderr) == (status, True), run.stderr
 
 
-def test_weights_that_cannot_be_fetched(tmp_path, photos, monkeypatch):
+def test_weights_that_cannot_be_downloaded(tmp_path, photos, monkeypatch):
     monkeypatch.chdir(tmp_path)
     entry = models.SqueezeNet1_1_Weights.IMAGENET1K_V1
 

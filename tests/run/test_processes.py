@@ -1,4 +1,4 @@
-"""Two processes train as one does, at the same batch."""
+"""Two processes train with the same losses as one with the same batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ train { data: digits; batch: 64; epochs: 2; optimizer: sgd(lr=0.05, momentum=0.9
 
 
 def alone(folder: Path, *options: str) -> Result:
-    """Train in this process, as one."""
+    """Train in this process alone."""
     (folder / "net.net").write_text(SPEC)
     return CliRunner().invoke(main, ["train", str(folder / "net.net"), "--device", "cpu", *options])
 
@@ -64,13 +64,13 @@ def test_two_processes_have_the_losses_of_one(options, tmp_path):
     assert "resuming after" in again.stdout
 
 
-def test_what_two_processes_cannot_do_is_said(tmp_path):
+def test_errors_with_two_processes(tmp_path):
     odd = together(tmp_path, "--batch", "63")
     assert odd.returncode != 0
     assert "a batch of 63 images cannot be divided evenly among 2 processes" in odd.stdout + odd.stderr
     wrong = together(tmp_path, "--data", "digit")
     assert "unknown data set digit" in wrong.stderr
-    assert "processes.py" not in wrong.stderr  # of the other one, whose peer has gone
+    assert "processes.py" not in wrong.stderr  # the other process, which lost its peer, prints no traceback
     single = alone(tmp_path, "--shard", "--out", str(tmp_path / "run"))
     assert single.exit_code == 2
     assert "start several with torchrun" in single.output

@@ -1,4 +1,4 @@
-"""What the console shows."""
+"""The lines and the progress bar on the console."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_plain_lines_hold_no_control_codes_and_do_not_wrap() -> None:
     assert len(file.getvalue().splitlines()) == 9
 
 
-def test_a_long_epoch_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_epoch_prints_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     lines = ConsoleLines(Console(file=file))
     times = iter([0.0, 29.0, 31.0, 31.0, 32.0])

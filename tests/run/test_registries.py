@@ -1,4 +1,4 @@
-"""Every optimizer, schedule, loss and device is documented, names its torch spelling, and has a test."""
+"""Optimizers, schedules, losses and devices: documentation, their counterparts in torch, and tests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from netspec.recipe.reading import parameters
 from netspec.recipe.schedules import SCHEDULES, Constant, Inv, Plateau, Schedule
 from netspec.training.optim import make_optimizer
 
-# The updates of sgd, and these schedules, have tests of their own beside the tables.
+# Members with a test: rows of the tables in test_optimize.py, and members that it tests separately.
 OPTIMIZER_ROWS = {Sgd, *(type(recipe) for recipe, _ in OTHERS.values())}
 SCHEDULE_ROWS = {Constant, Inv, Plateau, *(type(schedule) for schedule, _ in TORCHS.values())}
-# Every optimizer by its defaults, and those whose options change what they store.
+# Every optimizer with its defaults, and with the options that change the state it stores.
 STATES = {
     **{name: part(lr=0.1) for name, part in OPTIMIZERS.items()},
     "sgd with momentum": Sgd(lr=0.1, momentum=0.9),
@@ -35,7 +35,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("registry", [OPTIMIZERS, SCHEDULES, LOSSES], ids=lambda registry: registry.noun)
-def test_members_are_documented_in_their_own_words(registry):
+def test_every_member_has_its_own_docstring(registry):
     assert registry
     assert [name for name, part in registry.items() if not part.__dict__.get("__doc__")] == []
     assert len({part.__doc__ for part in registry.values()}) == len(registry)
@@ -46,14 +46,14 @@ def test_torch_accepts_the_fields_of_an_optimizer(name):
     part = OPTIMIZERS[name]
     accepted = inspect.signature(pkgutil.resolve_name(part.torch)).parameters
     own = {*part.model_fields} - {*Optimizer.model_fields, "kind"}
-    if part is not Sgd:  # whose class passes its options on
+    if part is not Sgd:  # Momentum passes its options on to torch's SGD
         assert own <= {*accepted}
     assert issubclass(pkgutil.resolve_name(part.torch), torch.optim.Optimizer)
     assert part in OPTIMIZER_ROWS, f"{name} has no row in test_optimize.OTHERS"
 
 
 @pytest.mark.parametrize("recipe", STATES.values(), ids=STATES)
-def test_the_counted_state_is_what_torch_stores(recipe):
+def test_the_estimated_state_is_what_torch_stores(recipe):
     module = nn.Linear(3, 2)
     optimizer = make_optimizer(module, recipe)
     module(torch.rand(4, 3)).sum().backward()
@@ -65,7 +65,7 @@ def test_the_counted_state_is_what_torch_stores(recipe):
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_has_a_factor_and_a_row(name):
+def test_every_schedule_has_a_formula_and_a_test(name):
     assert SCHEDULES[name].after_warmup is not Schedule.after_warmup
     assert SCHEDULES[name] in SCHEDULE_ROWS, f"{name} has no row in test_optimize.TORCHS"
 
@@ -77,7 +77,7 @@ def test_torch_accepts_the_fields_of_a_loss(name):
     assert {*part.model_fields} - {"kind"} <= {*accepted}
 
 
-def test_a_device_says_whether_it_is_there():
+def test_devices_report_whether_they_are_available():
     assert [*DEVICES][-1] == "cpu"
     for device in DEVICES.values():
         assert isinstance(pkgutil.resolve_name(device.torch)(), bool)
@@ -86,7 +86,7 @@ def test_a_device_says_whether_it_is_there():
 
 
 def test_a_new_optimizer_is_one_class():
-    """It is read, written, and saved with the recipe of a checkpoint."""
+    """It can be read and written in recipes, and is saved in checkpoints."""
 
     class Rprop(Optimizer):
         """Resilient backpropagation (Riedmiller and Braun, 1993)."""

@@ -1,4 +1,4 @@
-"""Runs that were ended at any moment go on to the same weights, to the bit."""
+"""Runs interrupted at any moment end with bit-identical weights when resumed."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ RECIPES = {
 
 
 class Killed(BaseException):
-    """What no handler catches, as kill -9."""
+    """Ends a run without any handler, like SIGKILL."""
 
 
 class Fragile(nn.Module):
-    """A small network that dies in a given forward pass of training."""
+    """A small network that raises Killed in a given forward pass of training."""
 
     def __init__(self, dies: int = -1) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def go_on(content: dict[str, Any], data: Data, out: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_killed_and_resumed_is_as_never_killed(recipe, digits, tmp_path, monkeypatch):
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(recipe, digits, tmp_path, monkeypatch):
     monkeypatch.setattr(loss, "READ_EVERY", 0.0)  # a checkpoint after every step
     recipe = recipe.model_copy(update={"batch": 64, "epochs": 3})
     go(recipe, digits, tmp_path / "whole")
@@ -141,7 +141,7 @@ def finish(run: subprocess.Popen[str]) -> None:
     assert run.returncode == 0, output
 
 
-def test_a_process_killed_at_a_random_moment_goes_on(tmp_path):
+def test_a_process_killed_at_a_random_moment_can_be_resumed(tmp_path):
     finish(start(*LENET, "--out", tmp_path / "whole"))
     run = start(*LENET, "--out", tmp_path / "run", "--save-every", "0.001")
     while not (tmp_path / "run" / "checkpoint.pt").exists():
@@ -157,7 +157,7 @@ def test_a_process_killed_at_a_random_moment_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signals_save_and_say_how_to_go_on(number, status, tmp_path):
+def test_signals_save_a_checkpoint_and_print_how_to_resume(number, status, tmp_path):
     run = start(*LENET, "--epochs", 400, "--out", tmp_path / "run")
     while not (tmp_path / "run" / "log.jsonl").exists():
         time.sleep(0.01)
@@ -171,7 +171,7 @@ def test_signals_save_and_say_how_to_go_on(number, status, tmp_path):
 
 WRONG = {
     "no run": (["--resume", "."], 1, "holds no run to resume"),
-    "a spec beside it": (["lenet", "--resume", "."], 2, "give either a SPEC to train"),
+    "a spec besides it": (["lenet", "--resume", "."], 2, "give either a SPEC to train"),
     "neither": ([], 2, "give either a SPEC to train"),
     "a recipe's option": (["--resume", ".", "--lr", "0.1"], 2, "--lr cannot change when a run is resumed"),
     "a setting": (["--resume", ".", "--set", "train.lr=1"], 2, "--set cannot change when a run is resumed"),
@@ -208,8 +208,8 @@ def test_a_checkpoint_of_another_recipe_is_refused(digits, tmp_path):
         go(Recipe(epochs=1, batch=3), digits, tmp_path / "run", resume=True)
 
 
-# One tensor of the optimizer's state spoilt, which a fused kernel would read past its end.
-SPOILT_STATE = {
+# Ways to damage one tensor of the optimizer's state, which a fused kernel would read past its end.
+DAMAGED_STATE = {
     "of another shape": lambda value: value[:1].clone(),
     "a view of too few numbers": lambda value: torch.zeros(1).as_strided(value.shape, [0] * value.dim()),
     "of whole numbers": lambda value: value.long(),
@@ -218,13 +218,13 @@ SPOILT_STATE = {
 
 
 @pytest.mark.parametrize("optimizer", [SGD, AdamW()], ids=["sgd", "adamw"])
-@pytest.mark.parametrize("spoil", SPOILT_STATE.values(), ids=SPOILT_STATE)
-def test_optimizer_state_that_does_not_fit_is_refused(spoil, optimizer, digits, tmp_path):
+@pytest.mark.parametrize("damage", DAMAGED_STATE.values(), ids=DAMAGED_STATE)
+def test_optimizer_state_that_does_not_fit_is_refused(damage, optimizer, digits, tmp_path):
     go(Recipe(epochs=1, optimizer=optimizer), digits, tmp_path / "run")
     content = load(tmp_path / "run" / "checkpoint.pt")
     first = content["optimizer"]["state"][0]
     name = next(name for name in first if name != "step")
-    first[name] = spoil(first[name])
+    first[name] = damage(first[name])
     with pytest.raises(TrainError, match="does not fit this network: the optimizer's"):
         go_on(content, digits, tmp_path / "run")
 

@@ -1,4 +1,4 @@
-"""Checkpoints back to networks: without the spec's files, strictly, and never by running what is in them."""
+"""Opening networks from checkpoints: without the spec's files, checked strictly, and running no code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CONV = "block Conv(w) { conv(w, 3); batchnorm }"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A trained run whose spec's files are gone."""
+    """A trained run whose spec's files are deleted."""
     folder: Path = tmp_path_factory.mktemp("run")
     (folder / "spec" / "lib").mkdir(parents=True)
     network, use, rest = SPEC.splitlines()[1], SPEC.splitlines()[0], "\n".join(SPEC.splitlines()[2:])
@@ -56,7 +56,7 @@ def same(saved: LoadedModel, state: dict[str, torch.Tensor]) -> bool:
     return own.keys() == state.keys() and all(torch.equal(own[k], state[k]) for k in own)
 
 
-def test_a_run_comes_back_without_its_spec(run):
+def test_a_run_opens_without_its_spec(run):
     saved = load_checkpoint(run)
     assert same(saved, torch.load(run / "best.pt", weights_only=True))
     assert saved.weights.startswith("best, epoch ")
@@ -67,7 +67,7 @@ def test_a_run_comes_back_without_its_spec(run):
     assert len(saved.preprocessing.mean) == 1
 
 
-def test_which_weights(run):
+def test_which_weights_are_loaded(run):
     assert same(load_checkpoint(run / "checkpoint.pt"), load(run / "checkpoint.pt")["model"])
     assert same(load_checkpoint(run / "weights.pt"), load(run / "weights.pt"))
     content = load(run / "checkpoint.pt")
@@ -82,14 +82,14 @@ def test_which_weights(run):
 @pytest.mark.parametrize(
     "name", ["resnet18", "swin_t", "vit_b_16", "googlenet", "maxvit_t", "alexnet_paper", "lenet"]
 )
-def test_descriptions_of_the_zoo(name):
+def test_networks_of_the_zoo_are_restored(name):
     report = netspec.check(name)
     about = describe(report, name)
     assert restore(about, Path("x.pt")) == report.net
     assert str(SPECS) not in repr(about)
 
 
-def test_inputs_and_links_are_kept(tmp_path):
+def test_inputs_and_linked_files_are_restored(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.net").write_text('use "b.net"\nblock A { B }')
     (tmp_path / "real" / "b.net").write_text("block B { conv(3, 1) }")
@@ -101,7 +101,7 @@ def test_inputs_and_links_are_kept(tmp_path):
     assert net.inputs[0].shape == (4, 9, 9)
 
 
-def test_used_texts_are_never_read_from_the_disk(tmp_path, monkeypatch):
+def test_used_files_are_never_read_from_disk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("part.net").write_text("block B { conv(3, 1) }")
     text = 'network Net\ninput one: 3x8x8\nuse "{}"\nB\n'
@@ -114,7 +114,7 @@ def test_used_texts_are_never_read_from_the_disk(tmp_path, monkeypatch):
     ).ok
 
 
-def test_a_circle_in_memory_ends():
+def test_files_that_use_each_other_are_an_error():
     texts = {"a.net": 'use "b.net"\nblock A { relu }', "b.net": 'use "./a.net"\nblock B { relu }'}
     report = check_source(Source("x.net", 'network Net\ninput one: 3x8x8\nuse "a.net"\nA\n'), texts)
     assert [d.code for d in report.diagnostics] == ["bad-use"]
@@ -171,7 +171,7 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize(("key", "value", "message"), DAMAGE)
-def test_damage_is_a_sentence(run, tmp_path, key, value, message):
+def test_damaged_entries_are_errors(run, tmp_path, key, value, message):
     save(tmp_path / "x.pt", changed(load(run / "checkpoint.pt"), key, value))
     with pytest.raises(TrainError, match=message) as error:
         load_checkpoint(tmp_path / "x.pt")
@@ -182,18 +182,18 @@ ODD = {
     "shape": lambda tensor: tensor[:5],
     "complex": lambda tensor: tensor.to(torch.complex64),
     "whole numbers": lambda tensor: tensor.long(),
-    "nothing behind it": lambda tensor: torch.zeros(1).expand(tensor.shape),
+    "no storage": lambda tensor: torch.zeros(1).expand(tensor.shape),
     "meta": lambda tensor: tensor.to("meta"),
     "sparse": lambda tensor: tensor.to_sparse(),
 }
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_odd_tensors_are_refused(run, tmp_path, kind):
+def test_unusable_tensors_are_errors(run, tmp_path, kind):
     content = load(run / "checkpoint.pt")
     content["model"]["fc.weight"] = ODD[kind](content["model"]["fc.weight"])
     torch.save(content, tmp_path / "x.pt")
-    with pytest.raises(TrainError, match=r"fc\.weight|not a checkpoint"):  # torch refuses some by itself
+    with pytest.raises(TrainError, match=r"fc\.weight|not a checkpoint"):  # torch itself rejects some
         load_checkpoint(tmp_path / "x.pt")
 
 
@@ -208,7 +208,7 @@ FOREIGN = {
 @pytest.mark.parametrize(
     "kind", [*FOREIGN, "cut", "list", "tensor", "code", "weights alone", "folder", "none"]
 )
-def test_other_files_are_refused(run, tmp_path, kind):
+def test_other_files_are_errors(run, tmp_path, kind):
     path = tmp_path / "x.pt"
     raw = (run / "checkpoint.pt").read_bytes()
     if kind in FOREIGN or kind == "cut":
@@ -234,7 +234,7 @@ def test_flipped_bytes_never_crash(run, tmp_path, seed):
 
 
 def test_old_checkpoints_of_this_format_open(run, tmp_path):
-    """They kept the spec alone, which is enough where it uses no other file."""
+    """They contain only the spec, which is enough if it uses no other file."""
     spec = "network Net\ninput image: 1x8x8\nflatten; fc: linear(10)\n"
     report = check_source(Source("n.net", spec), Path())
     about = {"spec": spec, "path": "n.net", "arguments": dict(report.arguments)}

@@ -1,4 +1,4 @@
-"""Figures of merit, held against scikit-learn's and torch's own."""
+"""Metrics, compared with scikit-learn's and torch's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def predictions(seed: int, count: int = 300, classes: int = 8) -> Predictions:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_scores_are_scikit_learn_s(seed):
+def test_scores_equal_scikit_learns(seed):
     given = predictions(seed)
     chances, labels = given.log_probs.double().exp().numpy(), given.labels.numpy()
     found, names = score(given), range(8)
@@ -39,13 +39,13 @@ def test_scores_are_scikit_learn_s(seed):
     assert found.loss == pytest.approx(metrics.log_loss(labels, chances, labels=names), rel=1e-6)
 
 
-def test_confusion_matrix_is_scikit_learn_s():
+def test_confusion_matrix_equals_scikit_learns():
     given = predictions(1)
     expected = metrics.confusion_matrix(given.labels, given.log_probs.argmax(1), labels=range(8))
     assert confusion_matrix(given).tolist() == expected.tolist()
 
 
-def test_classes_are_scikit_learn_s():
+def test_errors_by_class_equal_scikit_learns():
     given = predictions(2)
     report = metrics.classification_report(
         given.labels, given.log_probs.argmax(1), output_dict=True, zero_division=0

@@ -1,4 +1,4 @@
-"""Epochs taken up midway, and batches shared out among processes: the same images as in one go."""
+"""Resumed epochs and batches divided among processes have the same images as uninterrupted, single ones."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def same(left: list[tuple[Tensor, Tensor]], right: list[tuple[Tensor, Tensor]]) 
     )
 
 
-def test_an_epoch_is_taken_up_where_it_was_left(source: Open) -> None:
+def test_an_epoch_resumes_at_any_step(source: Open) -> None:
     whole, batches = epoch(source(setting())), source(setting())
     assert len(whole) == batches.steps == 4
     for start in (1, 3, 0, 4):
         assert same(epoch(batches, start=start), whole[start:])
 
 
-def test_what_was_skipped_is_not_read(photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_skipped_batches_are_not_read(photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     batches = open_data(f"folder:{photos('whole', 10)}").open(setting())
     read: list[Key] = []
     original = Reader.__getitem__
@@ -80,7 +80,7 @@ def test_what_was_skipped_is_not_read(photos: Callable[..., Path], monkeypatch: 
 
 @pytest.mark.parametrize("world", [2, 3])
 @pytest.mark.parametrize("start", [0, 2])
-def test_shares_put_together_are_the_batch(world: int, start: int, source: Open) -> None:
+def test_shares_of_all_processes_make_up_the_batch(world: int, start: int, source: Open) -> None:
     whole = epoch(source(setting()), start=start)
     sources = [source(setting(world, rank)) for rank in range(world)]
     assert {batches.batch for batches in sources} == {6}
@@ -92,7 +92,7 @@ def test_shares_put_together_are_the_batch(world: int, start: int, source: Open)
 
 
 @pytest.mark.parametrize("world", [2, 3, 8])
-def test_every_validation_image_is_one_processs(world: int, source: Open) -> None:
+def test_every_validation_image_belongs_to_one_process(world: int, source: Open) -> None:
     whole = [torch.cat(part) for part in zip(*source(setting()).validate(), strict=True)]
     batch = 6 * world
     shares = [list(source(setting(world, rank, batch)).validate()) for rank in range(world)]
@@ -109,6 +109,6 @@ MISFITS = {4: "6 images cannot .* among 4 processes: set `batch=4`", 7: "train w
 
 
 @pytest.mark.parametrize(("world", "message"), MISFITS.items())
-def test_a_batch_that_cannot_be_shared_out(world: int, message: str, source: Open) -> None:
+def test_a_batch_that_cannot_be_divided(world: int, message: str, source: Open) -> None:
     with pytest.raises(DataError, match=message):
         source(replace(setting(), world=world))

@@ -1,4 +1,4 @@
-"""`netspec sweep`: the grid, its runs in processes of their own, going on, and what is said of failures."""
+"""`netspec sweep`: the grid, runs in separate processes, continuing a sweep, and failures."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_grid():
     assert grid([], [None]) == [Point((), (), None)]
 
 
-def test_folders_of_odd_names_differ():
+def test_folders_of_unusual_names_are_unique():
     odd = ["train.optimizer=sgd(0.1)", "train.optimizer=sgd[0.1]", "a=" + "x" * 300, "a=" + "x" * 301]
     names = {Point((o,), (o,), None).folder for o in odd}
     assert len(names) == 4
@@ -66,19 +66,19 @@ def test_folders_of_odd_names_differ():
 
 
 @pytest.mark.parametrize("settings", [["a"], ["=1"], ["a=1,,2"], ["a="], ["a=1,1"], ["a=1", "a=2"]])
-def test_settings_that_are_no_grid(settings):
+def test_invalid_settings(settings):
     with pytest.raises(TrainError) as error:
         grid(settings, [None])
     assert error.value.wrong_use
 
 
-def test_split_leaves_brackets_whole():
+def test_split_ignores_commas_in_brackets():
     assert split("sgd(0.1,m=[1,2]),b") == ["sgd(0.1,m=[1,2])", "b"]
     assert split('"(",")"') == ['"("', '")"']
     assert split("(1,2") == ["(1,2"]
 
 
-def test_a_sweep_goes_on_where_it_was(folder):
+def test_a_sweep_is_continued(folder):
     line = ["digits.net", "--set", "pool=2,90", "--data", "digits", "--epochs", 1, "--device", "cpu"]
     first = command(*line, "--out", "out", "--seed", 5)
     assert first.exit_code == 1
@@ -100,7 +100,7 @@ def test_a_sweep_goes_on_where_it_was(folder):
 
 
 class Trained:
-    """Stands for a process that trains: it writes what a run leaves, or nothing and fails."""
+    """A fake training process, which writes the files of a run, or fails without writing any."""
 
     status, started = 0, 0
     lines: ClassVar[list[list[str]]] = []
@@ -130,7 +130,7 @@ def trained(monkeypatch) -> type[Trained]:
     return kind
 
 
-def test_seeds_are_put_together(trained):
+def test_results_are_grouped_over_seeds(trained):
     run = command(
         "digits.net", "--set", "pool=2,3", "--seeds", 3, "--seed", 1, "--out", "o", "--format", "json"
     )
@@ -144,7 +144,7 @@ def test_seeds_are_put_together(trained):
     assert trained.started == 6
 
 
-def test_an_interrupted_run_goes_on(trained, folder):
+def test_an_interrupted_run_is_resumed(trained, folder):
     line = ["digits.net", "--seeds", 2, "--out", "o"]
     trained.status = 130
     first = command(*line)
@@ -159,7 +159,7 @@ def test_an_interrupted_run_goes_on(trained, folder):
     assert trained.started == 3
 
 
-def test_sigterm_ends_the_run_under_way_too(folder):
+def test_sigterm_also_ends_the_current_run(folder):
     line = ["digits.net", "--set", "pool=2,3", "--data", "digits", "--epochs", "2000", "--out", "o"]
     log, output = folder / "o" / "pool=2" / "log.jsonl", folder / "o" / "pool=2" / "output.txt"
     with subprocess.Popen([sys.executable, "-m", "netspec", "sweep", *line], cwd=folder) as sweep:
@@ -174,7 +174,7 @@ def test_sigterm_ends_the_run_under_way_too(folder):
         pass  # no process holds it any more
 
 
-def test_folders_of_other_runs_are_left_alone(trained, folder):
+def test_folders_of_other_runs_are_not_overwritten(trained, folder):
     line = ["digits.net", "--seed", 1, "--out", "o"]
     assert command(*line, "--epochs", 1).exit_code == 0
     other = command(*line, "--epochs", 2)
@@ -190,7 +190,7 @@ def test_folders_of_other_runs_are_left_alone(trained, folder):
     assert trained.started == 1
 
 
-def test_a_run_without_its_files_says_so(trained, folder):
+def test_a_finished_run_without_its_files_is_reported(trained, folder):
     line = ["digits.net", "--seed", 1, "--out", "o"]
     assert command(*line).exit_code == 0
     (folder / "o" / "seed=1" / "checkpoint.pt").write_bytes(b"")
@@ -221,7 +221,7 @@ def test_options_before_the_spec(trained):
     assert (run.exit_code, "before the options" in run.stderr) == (2, True)
 
 
-def test_settings_of_the_recipe_go_to_train_as_they_are(trained, folder):
+def test_settings_of_the_recipe_are_passed_to_train_unchanged(trained, folder):
     setting = "train.optimizer=sgd(0.1, momentum=0.9),sgd(0.01)"
     command("digits.net", "--set", setting, "--seed", 1, "--out", "o")
     lines = [json.loads(p.read_text())["arguments"] for p in sorted((folder / "o").glob("*/sweep.json"))]

@@ -32,7 +32,7 @@ RECIPE = Recipe(batch=32, epochs=2, optimizer=Sgd(lr=0.05, momentum=0.9), seed=3
 
 
 class Recorder(Callback):
-    """Records the calls of a run, and may act on progress."""
+    """Records the calls of a run, and calls `act` on progress."""
 
     def __init__(self, act: Callable[[Progress], object] = lambda progress: None) -> None:
         self.calls: list[str] = []
@@ -114,7 +114,7 @@ def test_a_callback_can_stop_a_run(digits: Data, tmp_path: Path) -> None:
     assert load(summary.checkpoint)["step"] == summary.steps
 
 
-def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None:
+def test_a_run_learns_and_writes_its_files(digits: Data, tmp_path: Path) -> None:
     recorder, module = Recorder(), network()
     summary = run(digits, tmp_path / "run", module, RECIPE.with_overrides(epochs=4), recorder)
     assert summary.final is not None
@@ -134,7 +134,7 @@ def test_a_run_learns_and_leaves_its_files(digits: Data, tmp_path: Path) -> None
     assert all(value.is_contiguous() for value in weights.values())
 
 
-def test_a_checkpoint_holds_what_going_on_needs(digits: Data, tmp_path: Path) -> None:
+def test_a_checkpoint_contains_what_resuming_needs(digits: Data, tmp_path: Path) -> None:
     module = network()
     config = RunConfig(RECIPE, tmp_path, device="cpu")
     summary = fit(module, SHAPE, digits, config, about={"spec": "network X"})
@@ -152,7 +152,7 @@ def test_a_checkpoint_holds_what_going_on_needs(digits: Data, tmp_path: Path) ->
 def test_the_same_seed_gives_the_same_weights(digits: Data, tmp_path: Path) -> None:
     paths = []
     for number, seed in enumerate((3, 3, 4)):
-        torch.rand(number)  # what was drawn before must not matter
+        torch.rand(number)  # random numbers drawn earlier must not matter
         module = network()
         torch.rand(number)
         paths.append(run(digits, tmp_path / str(number), module, RECIPE.with_overrides(seed=seed)).weights)
@@ -161,7 +161,7 @@ def test_the_same_seed_gives_the_same_weights(digits: Data, tmp_path: Path) -> N
     assert not all(value.equal(third[name]) for name, value in first.items())
 
 
-def test_a_run_is_the_plain_loop(digits: Data, tmp_path: Path) -> None:
+def test_a_run_equals_a_plain_loop(digits: Data, tmp_path: Path) -> None:
     """At a constant rate, without dropout, the weights are those that torch's own SGD gives."""
     recipe = Recipe(
         batch=50, epochs=1, normalize=Raw(), optimizer=Sgd(lr=1e-4, momentum=0.9, weight_decay=0.1)
@@ -227,10 +227,12 @@ def test_the_time_left_is_counted_in_steps(digits: Data, tmp_path: Path, accumul
     run(digits, tmp_path, recipe=RECIPE.model_copy(update={"accumulate": accumulate}), callback=recorder)
     at_ends = [p.seconds_left for p in recorder.progress if p.step == 45]
     assert len(at_ends) == 2
-    assert all(0 < left <= recorder.epochs[0].seconds for left in at_ends)  # an epoch, and a validation
+    assert all(
+        0 < left <= recorder.epochs[0].seconds for left in at_ends
+    )  # at most an epoch with its validation
 
 
-def test_a_second_ctrl_c_does_not_wait(digits: Data, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_at_once(digits: Data, tmp_path: Path) -> None:
     def press(progress: Progress) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
@@ -244,7 +246,7 @@ def test_a_second_ctrl_c_does_not_wait(digits: Data, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "then", [lambda: None, lambda: os.kill(os.getpid(), signal.SIGINT)], ids=["-", "SIGINT"]
 )
-def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_checkpoint(
     digits: Data, tmp_path: Path, then: Callable[[], None]
 ) -> None:
     recipe = RECIPE.with_overrides(epochs=3)
@@ -268,7 +270,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
 @pytest.mark.parametrize(
     ("outputs", "mean", "warns"), [(1000, 6.9, True), (1000, 6.0, False), (1, 0.0, False)]
 )
-def test_a_loss_that_stays_at_guessing_is_told_once(outputs: int, mean: float, warns: bool) -> None:
+def test_a_loss_that_stays_at_guessing_warns_once(outputs: int, mean: float, warns: bool) -> None:
     watch = DeadLossCheck(outputs)
     warnings = [watch.update(step, torch.tensor(mean)) for step in range(1, 5001)]
     told = [(step, message) for step, message in enumerate(warnings, 1) if message]
@@ -297,13 +299,13 @@ def test_networks_that_cannot_classify(
         run(digits, tmp_path, module)
 
 
-def test_a_channel_mismatch_is_refused_before_anything_is_made(digits: Data, tmp_path: Path) -> None:
+def test_a_channel_mismatch_is_an_error_before_files_are_written(digits: Data, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="set its input to 1x8x8"):
         fit(network(), (3, 8, 8), digits, RunConfig(RECIPE, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unknown_device_and_a_taken_folder(digits: Data, tmp_path: Path) -> None:
+def test_an_unknown_device_and_the_folder_of_another_run(digits: Data, tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="there is no device abacus here"):
         fit(network(), SHAPE, digits, RunConfig(RECIPE, tmp_path, device="abacus"))
     (tmp_path / "checkpoint.pt").write_text("")
@@ -315,7 +317,9 @@ def test_more_classes_than_the_images_have_are_fine(digits: Data, tmp_path: Path
     assert run(digits, tmp_path, network(classes=20), RECIPE.with_overrides(epochs=1)).epochs == 1
 
 
-def test_photos_train_end_to_end_by_ten_crops(photos: Callable[..., Path], tmp_path: Path) -> None:
+def test_photos_are_trained_on_and_evaluated_by_ten_crops(
+    photos: Callable[..., Path], tmp_path: Path
+) -> None:
     photos("set/train", 8)
     photos("set/val", 2)
     recipe = Recipe(batch=8, epochs=2, augment=(Flip(),), normalize=Mean(), resize=20, evaluate="ten_crop",
@@ -329,7 +333,7 @@ def test_photos_train_end_to_end_by_ten_crops(photos: Callable[..., Path], tmp_p
     assert (summary.final.images, recorder.steps_per_epoch) == (6, 3)
 
 
-def test_a_broken_photo_keeps_the_training_so_far(photos: Callable[..., Path], tmp_path: Path) -> None:
+def test_an_unreadable_photo_saves_the_training_so_far(photos: Callable[..., Path], tmp_path: Path) -> None:
     photos("set/train", 8)
     photos("set/val", 2)
     (tmp_path / "set/val/class1/1.jpg").write_bytes(b"")
@@ -342,7 +346,7 @@ def test_a_broken_photo_keeps_the_training_so_far(photos: Callable[..., Path], t
     assert load(tmp_path / "run/checkpoint.pt")["step"] == 3
 
 
-def test_running_out_of_memory_is_a_sentence(digits: Data, tmp_path: Path) -> None:
+def test_running_out_of_memory_is_an_error(digits: Data, tmp_path: Path) -> None:
     class Greedy(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -351,7 +355,7 @@ def test_running_out_of_memory_is_a_sentence(digits: Data, tmp_path: Path) -> No
         run(digits, tmp_path, Greedy())
 
 
-def test_progress_is_told_where_the_run_stands(digits: Data, tmp_path: Path) -> None:
+def test_progress_has_the_position_and_the_loss_of_the_run(digits: Data, tmp_path: Path) -> None:
     recorder = Recorder()
     run(digits, tmp_path, callback=recorder)
     last = recorder.progress[-1]

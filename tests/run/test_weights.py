@@ -1,4 +1,4 @@
-"""Published weights: fetched through torchvision, mended as it mends them, refused where they do not fit."""
+"""Published weights: downloaded by torchvision, with old keys renamed, and errors if they do not fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CARDS = {name: zoo.card(name) for name in zoo.names()}
 
 @pytest.fixture
 def served(monkeypatch):
-    """Serve state_dicts in place of the net; the addresses that were asked for."""
+    """A function that replaces downloads by a state_dict, and returns the list of requested URLs."""
 
     def serve(state: object) -> list[str]:
         asked: list[str] = []
@@ -40,7 +40,7 @@ def served(monkeypatch):
 
 
 def random_state(module: nn.Module) -> OrderedDict[str, torch.Tensor]:
-    """A state_dict of a module with every tensor random, versions kept."""
+    """A module's state_dict with random tensors and its own versions."""
     state = module.state_dict()
     for key, value in state.items():
         state[key] = (
@@ -50,7 +50,7 @@ def random_state(module: nn.Module) -> OrderedDict[str, torch.Tensor]:
 
 
 def plain(module: nn.Module) -> nn.Module:
-    """A module's parts in one of no particular class, as ours are."""
+    """Copy a module's children to a plain nn.Module, without its class."""
     made = nn.Module()
     for name, child in module.named_children():
         made.add_module(name, child)
@@ -62,7 +62,7 @@ LOADED = ["vgg11_bn", "squeezenet1_1", "resnet18", "densenet121", "mnasnet0_5", 
 
 @pytest.mark.parametrize("name", LOADED)
 @pytest.mark.parametrize("weights", ["IMAGENET1K_V1", "DEFAULT"])
-def test_weights_are_torchvision_s(served, name, weights):
+def test_weights_equal_torchvisions(served, name, weights):
     with torch.device("meta"):
         theirs = models.get_model(name, **({"init_weights": False} if name == "googlenet" else {}))
     state = random_state(theirs)
@@ -74,7 +74,7 @@ def test_weights_are_torchvision_s(served, name, weights):
 
 
 def test_weights_of_densenet_have_old_names(served):
-    """Its files say norm.1 for norm1, and know no num_batches_tracked."""
+    """Its files have norm.1 instead of norm1, and no num_batches_tracked."""
     theirs = models.densenet121()
     state = OrderedDict()
     for key, value in random_state(theirs).items():
@@ -94,7 +94,7 @@ def test_weights_of_densenet_have_old_names(served):
 
 
 def test_weights_of_vision_transformers_have_old_names(served):
-    """Its older files say mlp.linear_1 for mlp.0, which torchvision's own module renames."""
+    """Old files have mlp.linear_1 instead of mlp.0; torchvision's own module renames it."""
     theirs = models.vit_b_32()
     old = {"mlp.0.": "mlp.linear_1.", "mlp.3.": "mlp.linear_2."}
     state = OrderedDict()
@@ -108,7 +108,7 @@ def test_weights_of_vision_transformers_have_old_names(served):
 
 
 @pytest.mark.parametrize("name", [models.ResNet18_Weights.IMAGENET1K_V1, 3, None])
-def test_weights_go_by_name_or_by_torchvision_s_entry(served, name):
+def test_weights_are_chosen_by_name_or_by_torchvisions_enum(served, name):
     state = random_state(models.resnet18())
     served(state)
     ours = plain(models.resnet18())
@@ -121,7 +121,7 @@ def test_weights_go_by_name_or_by_torchvision_s_entry(served, name):
 
 
 def test_weights_of_mnasnet_keep_their_version(served):
-    """Its builder refuses what does not say its version, and takes version 1 for another stem."""
+    """torchvision's module rejects files without a version, and builds another stem for version 1."""
     served(random_state(models.mnasnet0_5()))
     ours = plain(models.mnasnet0_5())
     load_weights(ours, CARDS["mnasnet0_5"], "IMAGENET1K_V1")
@@ -170,7 +170,7 @@ def test_weights_that_do_not_exist(served, name, weights, sentence):
     assert not asked
 
 
-def test_weights_for_larger_images_say_so(served):
+def test_an_error_names_the_image_size_of_the_weights(served):
     with torch.device("meta"):
         larger, ours = models.vit_b_16(image_size=384), plain(models.vit_b_16())
     served(larger.state_dict())

@@ -1,4 +1,4 @@
-"""Random windows, policies and erasing against torchvision, for photos in files and images in memory."""
+"""Random windows, policies and erasing, compared with torchvision's, for photos and images in memory."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ POLICIES = {
 
 @pytest.mark.parametrize(("ours", "theirs"), POLICIES.values(), ids=POLICIES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_policies_are_torchvisions(ours: RandAugment, theirs: v2.Transform, channels: int) -> None:
+def test_policies_equal_torchvisions(ours: RandAugment, theirs: v2.Transform, channels: int) -> None:
     pixels = torch.from_numpy(PHOTO[:, :, :channels].copy())
     image = v2.functional.to_pil_image(pixels.permute(2, 0, 1))
     before = torch.get_rng_state()
@@ -96,7 +96,7 @@ Open = Callable[[LoaderConfig], Batches]
 
 @pytest.fixture(params=["folder", "memory", "grey memory"])
 def source(request: pytest.FixtureRequest, photos: Callable[..., Path]) -> Open:
-    """Opens a source of 12 images, whatever the channels of the setting."""
+    """A function that opens 12 images, from files or in memory."""
     if request.param == "folder":
         return open_data(f"folder:{photos('whole', 5)}").open
     part = in_memory(12, 1 if request.param.startswith("grey") else 3, 24)
@@ -105,7 +105,9 @@ def source(request: pytest.FixtureRequest, photos: Callable[..., Path]) -> Open:
 
 
 @pytest.mark.parametrize("augment", [MODERN, (Crop(padding=2), TrivialAugment())], ids=["window", "crop"])
-def test_epochs_repeat_resume_and_are_shared_out(augment: tuple[object, ...], source: Open) -> None:
+def test_epochs_repeat_resume_and_are_divided_among_processes(
+    augment: tuple[object, ...], source: Open
+) -> None:
     def batches(rank: int = 0, world: int = 1) -> Batches:
         return source(replace(setting(augment=augment), rank=rank, world=world))
 
@@ -126,13 +128,13 @@ def context(batch: int) -> Context:
     return Context(draw, Normalizer(torch.zeros(1, 1, 1), torch.ones(1, 1, 1)), IMAGENET)
 
 
-def test_erased_boxes_are_torchvisions() -> None:
+def test_erased_boxes_equal_torchvisions() -> None:
     images = torch.ones(3000, 1, 20, 30)
     erased = erase(RandomErasing(p=0.5), images, context(3000))[:, 0] == 0
     hit = erased.flatten(1).any(1)
     assert abs(float(hit.float().mean()) - 0.5) < 0.03
     rows, columns = erased.any(2).sum(1), erased.any(1).sum(1)
-    assert erased.sum((1, 2)).equal(rows * columns)  # boxes, whole
+    assert erased.sum((1, 2)).equal(rows * columns)  # each erased region is one box
     theirs = v2.RandomErasing(p=1)
     torch.manual_seed(0)
     found = [theirs.make_params([torch.ones(1, 20, 30)]) for _ in range(1500)]
@@ -174,7 +176,7 @@ def test_preprocessing_is_saved_as_plain_values(normalize: object, source: Open,
 # Recipes
 
 
-def test_recipes_spell_them() -> None:
+def test_recipes_can_name_augmentations() -> None:
     entries = {
         "augment": [
             Call("random_resized_crop", (), {"scale": [0.1, 1]}),

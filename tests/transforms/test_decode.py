@@ -1,4 +1,4 @@
-"""Odd and damaged image files: read as what they are, or named."""
+"""Unusual image files are read, and damaged ones named with the reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOISE = RANDOM.integers(0, 256, (30, 40, 3), dtype=np.uint8)
 
 
 def smooth(height: int, width: int) -> Pixels:
-    """A picture that survives JPEG."""
+    """A smooth image, which JPEG changes little."""
     rows, columns = np.mgrid[0:height, 0:width]
     return np.stack([rows * 255 // height, columns * 255 // width, (rows + columns) % 64], 2).astype(np.uint8)
 
@@ -51,7 +51,7 @@ def photo(**options: object) -> bytes:
 
 def rotated() -> bytes:
     exif = Image.Exif()
-    exif[0x0112] = 6  # a quarter turn
+    exif[0x0112] = 6  # rotated by 90 degrees
     return photo(exif=exif)
 
 
@@ -60,14 +60,14 @@ def animation() -> bytes:
     return encoded(frames[0], "gif", save_all=True, append_images=frames[1:])
 
 
-# What a file holds; its pixels must be those that Pillow reads, to the given number of levels.
+# The content of a file, and the largest difference of its pixels from Pillow's.
 READ: dict[str, tuple[Callable[[], bytes], int]] = {
     "baseline JPEG": (photo, 0),
     "progressive JPEG": (lambda: photo(progressive=True), 0),
     "JPEG with chroma at half size": (lambda: photo(subsampling=2), 2),
     "grey JPEG": (lambda: encoded(Image.fromarray(NOISE[:, :, 0]), quality=95), 0),
     "CMYK JPEG": (lambda: encoded(Image.fromarray(smooth(30, 40)).convert("CMYK")), 0),
-    "JPEG with a turn in EXIF": (rotated, 0),
+    "JPEG with a rotation in EXIF": (rotated, 0),
     "JPEG with bytes after it": (lambda: photo() + b"more", 0),
     "PNG": (lambda: encoded(Image.fromarray(NOISE), "png"), 0),
     "palette": (lambda: encoded(Image.fromarray(smooth(30, 40)).quantize(16), "png"), 0),
@@ -78,7 +78,7 @@ READ: dict[str, tuple[Callable[[], bytes], int]] = {
 
 
 @pytest.mark.parametrize(("make", "levels"), READ.values(), ids=READ)
-def test_odd_images_are_read_as_stored(make: Callable[[], bytes], levels: int, tmp_path: Path) -> None:
+def test_unusual_images_are_read_as_stored(make: Callable[[], bytes], levels: int, tmp_path: Path) -> None:
     path = tmp_path / "named.jpg"
     path.write_bytes(make())
     found = read_photo(str(path))
@@ -96,7 +96,7 @@ def test_16_bits_keep_their_brightness(kind: str) -> None:
     assert (found == (values >> 8)[:, :, None]).all()
 
 
-# Files that cannot be read: what they hold, and the reason given.
+# Unreadable files: their content, and the reason in the message.
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "not an image, or damaged"),
     "text": (lambda: b"hello", "not an image, or damaged"),
@@ -129,7 +129,7 @@ def test_an_image_of_too_many_pixels_is_named(monkeypatch: pytest.MonkeyPatch, t
         assert "exceeds limit" in found.reason
 
 
-def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert read_photo(str(tmp_path / "gone.jpg")) == BadImage(
         str(tmp_path / "gone.jpg"), "No such file or directory"
     )
@@ -146,7 +146,7 @@ showpage
 @pytest.mark.parametrize(
     "content", [POSTSCRIPT, b"%PDF-1.4\n", b"\x00\x00\x01\x00\x01\x00"], ids=["EPS", "PDF", "ICO"]
 )
-def test_formats_that_are_not_named_are_not_tried(
+def test_other_formats_are_not_opened(
     content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def started(*arguments: object, **options: object) -> None:
@@ -190,7 +190,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_window_is_that_of_pillows_resized_image(shape: tuple[int, int]) -> None:
+def test_a_window_equals_that_of_pillows_resized_image(shape: tuple[int, int]) -> None:
     pixels = RANDOM.integers(0, 256, (*shape, 3), dtype=np.uint8)
     whole = torch.from_numpy(np.array(v2.functional.resize(Image.fromarray(pixels), [64])))
     assert resized_shape(shape, 64) == whole.shape[:2]

@@ -1,4 +1,4 @@
-"""Mixup and CutMix against torchvision's formulae, and the same for every process."""
+"""MixUp and CutMix, compared with torchvision's formulas, and the same in every process."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def mix(chosen: Recipe, seed: int, rows: slice = slice(None)) -> tuple[Tensor, T
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_mixup_is_torchvisions(seed: int) -> None:
+def test_mixup_equals_torchvisions(seed: int) -> None:
     ours, shares = mix(recipe(Mixup(alpha=1.0)), seed)
-    kept = float(shares[1, 1])  # the neighbour's label is another
+    kept = float(shares[1, 1])  # its neighbour has another label
     theirs = v2.MixUp(num_classes=5)
     wanted = theirs.transform(images(), {"lam": kept, "labels": LABELS, "batch_size": 8})
     torch.testing.assert_close(ours, wanted)
@@ -37,7 +37,7 @@ def test_mixup_is_torchvisions(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_cutmix_is_torchvisions(seed: int) -> None:
+def test_cutmix_equals_torchvisions(seed: int) -> None:
     before, (ours, shares) = images(), mix(recipe(Cutmix()), seed)
     pasted = (ours != before).any(1).any(0)
     rows, columns = (pasted.any(i).nonzero().flatten().tolist() or [0, -1] for i in (1, 0))
@@ -49,7 +49,7 @@ def test_cutmix_is_torchvisions(seed: int) -> None:
     torch.testing.assert_close(shares, theirs._mixup_label(LABELS, lam=kept))
 
 
-def test_shares_follow_beta() -> None:
+def test_weights_follow_the_beta_distribution() -> None:
     """Beta(a, a) has the variance 1 / (4 (2 a + 1))."""
     kept = torch.stack([mix(recipe(Mixup(alpha=0.2)), seed)[1][1, 1] for seed in range(600)])
     assert abs(float(kept.mean()) - 0.5) < 0.06
@@ -62,7 +62,7 @@ def test_of_both_each_is_chosen_half_the_time() -> None:
     assert 15 < sum(kinds) < 45
 
 
-def test_every_process_blends_by_the_same_share() -> None:
+def test_every_process_blends_with_the_same_weight() -> None:
     for chosen in (recipe(Mixup()), recipe(Cutmix()), recipe(Mixup(), Cutmix())):
         _, whole = mix(chosen, 3)
         for rows in (slice(0, 4), slice(4, 8)):
@@ -71,7 +71,7 @@ def test_every_process_blends_by_the_same_share() -> None:
             assert blended.shape == (4, 3, 10, 14)
 
 
-def test_without_either_labels_are_converted() -> None:
+def test_without_either_labels_become_one_hot() -> None:
     same, shares = mix(recipe(Flip()), 0)
     assert same.equal(images())
     assert shares.argmax(1).equal(LABELS)
@@ -79,7 +79,7 @@ def test_without_either_labels_are_converted() -> None:
     assert [mixes(recipe(step)) for step in (Flip(), Mixup(), Cutmix())] == [False, True, True]
 
 
-def test_images_are_left_as_they_were() -> None:
+def test_images_are_not_changed_in_place() -> None:
     before = images()
     mixed(before, LABELS, 5, recipe(Cutmix()), torch.Generator().manual_seed(0))
     assert before.equal(images())

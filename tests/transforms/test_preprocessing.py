@@ -1,4 +1,4 @@
-"""One file, prepared for prediction as training prepares its validation images."""
+"""The preprocessing of one file for prediction, compared with that of validation images."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ PUBLISHED = [
 
 @pytest.mark.parametrize("shape", [(300, 451), (640, 300), (60, 50)], ids=str)
 @pytest.mark.parametrize(("name", "result"), PUBLISHED, ids=[f"{n}-{r.weights}" for n, r in PUBLISHED])
-def test_images_are_prepared_as_published_weights_want_them(name, result, shape):
+def test_images_are_prepared_as_published_weights_require(name, result, shape):
     pixels = PHOTO[: shape[0], : shape[1]].copy()
     values = published_preprocessing(result.evaluation)
     theirs = models.get_model_weights(name)[result.weights].transforms()(Image.fromarray(pixels))

@@ -1,4 +1,4 @@
-"""What is measured on a training set, and mean images: right, kept, and cut where the photo is."""
+"""Statistics of training sets and mean images: their values, caching, and the part under a crop."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_colours_of_a_set_are_its_own(photos: Callable[..., Path], cache: Pa
     )
 
 
-def test_what_was_measured_is_kept(
+def test_statistics_are_cached(
     photos: Callable[..., Path], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = photos("whole", 5)
@@ -70,7 +70,7 @@ def test_what_was_measured_is_kept(
     assert len(list((cache / "statistics").iterdir())) == 3
 
 
-def test_a_cache_that_cannot_be_written_is_no_fault(
+def test_a_cache_that_cannot_be_written_is_ignored(
     photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = photos("whole", 5)
@@ -109,8 +109,8 @@ def test_a_mean_images_window_is_subtracted(photos: Callable[..., Path]) -> None
         assert torch.cdist(found, windows, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max() < 0.01
 
 
-def test_ten_crops_take_the_windows_of_their_places() -> None:
-    """A photo that is its own mean image leaves nothing, in every crop."""
+def test_ten_crops_subtract_the_windows_at_their_places() -> None:
+    """If the mean image is the photo itself, every crop becomes zero."""
     pixels = PHOTO[:20, :20].copy()
     values = Preprocessing(
         (0.0,) * 3, (1.0,) * 3, mean_image=torch.from_numpy(pixels).permute(2, 0, 1).float()
@@ -126,7 +126,7 @@ def test_a_mean_image_in_memory() -> None:
     images, _ = collect(batches.validate())
     torch.testing.assert_close(images, part.images - part.images.float().mean(0))
     moved = collect(batches.train(0))[0]
-    assert (moved == 0).flatten(1).any(1).all()  # the padding is the mean's own
+    assert (moved == 0).flatten(1).any(1).all()  # the padding equals the mean
 
 
 @pytest.mark.parametrize("order", ["bgr", "rgb"])
@@ -142,7 +142,7 @@ def test_a_mean_file_is_read_in_its_order(order: str, tmp_path: Path, photos: Ca
     assert collect(folder.train(0))[0].shape == (12, 3, 16, 16)
 
 
-def test_a_mean_of_channels_alone(tmp_path: Path) -> None:
+def test_a_mean_of_each_channel(tmp_path: Path) -> None:
     np.save(tmp_path / "mean.npy", np.array([1.0, 2.0, 3.0]))
     chosen = setting(normalize=MeanFile(path=str(tmp_path / "mean.npy")))
     assert InMemoryBatches(in_memory(), in_memory(), chosen).preprocessing.mean == (3.0, 2.0, 1.0)

@@ -53,7 +53,7 @@ NORMALIZED = {
 
 
 def faults(part: type[Augmentation]) -> list[str]:
-    """What an augmentation lacks."""
+    """The missing parts of an augmentation."""
     found = [] if part.__doc__ and part.__doc__ != Augmentation.__doc__ else ["doc"]
     named = [getattr(part, stage) for stage in STAGES if getattr(part, stage)]
     if not named:
@@ -122,7 +122,7 @@ def inverted(step, crop, random):
     ("stage", "function"), [("batch", darker), ("photo", inverted)], ids=["batch", "photo"]
 )
 def test_a_new_augmentation_is_applied_to_every_source(source, stage, function, monkeypatch):
-    """One class is all that it takes: neither photos in files nor images in memory leave it out."""
+    """One class is enough: both photos in files and images in memory apply it."""
     monkeypatch.setattr(AUGMENTATIONS, "_members", dict(AUGMENTATIONS))
 
     class New(Augmentation):
@@ -139,7 +139,7 @@ def test_a_new_augmentation_is_applied_to_every_source(source, stage, function, 
     assert two.equal(one / 2 if stage == "batch" else 255 - one)
 
 
-def test_a_half_added_augmentation_fails(monkeypatch):
+def test_an_incomplete_augmentation_fails(monkeypatch):
     monkeypatch.setattr(AUGMENTATIONS, "_members", dict(AUGMENTATIONS))
 
     class Bare(Augmentation):
