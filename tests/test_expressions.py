@@ -113,7 +113,7 @@ SETTINGS = ["n", "=1", "n=", "n=(", "n=1/0", "1=2", "a-b=1", "n=[1", "n=range(10
 
 @pytest.mark.parametrize("text", SETTINGS)
 def test_an_invalid_setting_is_rejected(text):
-    with pytest.raises(SettingError, match=r"a setting is NAME=VALUE|the value of"):
+    with pytest.raises(SettingError, match=r"a setting must be NAME=VALUE|the value of"):
         read_setting(text)
 
 

@@ -205,7 +205,7 @@ LINES = [
     ("zoo --max-params 2M", 0, ["squeezenet1_1", "14 networks"]),
     ("zoo --max-params 1", 0, ["0 networks"]),
     ("zoo vgg* --format markdown", 0, ["| 3x224x224 | 138,357,544 | 15.47 G | 71.592 |"]),
-    ("zoo --max-params many", 2, ["a count is a number such as 30M"]),
+    ("zoo --max-params many", 2, ["a count must be a number such as 30M"]),
     ("zoo --family rexnet", 2, ["no family `rexnet`: did you mean `resnet`"]),
     ("zoo --family x", 2, ["expected one of alexnet, cifar10"]),
     ("zoo resent*", 2, ["the zoo has no network `resent*`: did you mean `resnet"]),

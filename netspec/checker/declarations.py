@@ -123,7 +123,7 @@ class Declarations:
         self.outputs.append((replace(s, paths=paths), ctx))
 
     def set_train(self, s: t.Train, ctx: Context) -> None:
-        """Store the `train` section, which is read once the network is complete."""
+        """Store the `train` section, which is evaluated once the network is complete."""
         if self.train:
             raise Fault("duplicate-train", "a network can have only one `train` section", s.span)
         self.train = s, ctx.names

@@ -1,4 +1,4 @@
-"""Options whose choices are the members of a registry, which is imported when they are needed."""
+"""Options whose choices are the members of a registry, which is imported only when needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 
 class Named(click.ParamType[str]):
-    """The name of a member of a registry."""
+    """A parameter type: the name of a member of a registry."""
 
     name = "name"
 

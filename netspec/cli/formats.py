@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def evaluation_table(evaluation: Evaluation, per_class: bool, confusions: bool) -> str:
-    """Aligned tables of the models, and on request of the classes and of the worst confusions."""
+    """Write aligned tables of the models and, if requested, of the classes and the worst confusions."""
     from netspec.tables import align
 
     images = f"{evaluation.score.images:,} images ({evaluation.subset})"
@@ -35,7 +35,7 @@ def evaluation_table(evaluation: Evaluation, per_class: bool, confusions: bool) 
 
 
 def evaluation_json(evaluation: Evaluation, per_class: bool, confusions: bool) -> str:
-    """Everything as JSON; errors are fractions from 0 to 1."""
+    """Write the results as JSON; errors are fractions from 0 to 1."""
     names = evaluation.class_names
     content: dict[str, Any] = {
         "data": evaluation.data,
@@ -115,7 +115,7 @@ EVALUATION_FORMATS: Mapping[str, Callable[[Evaluation, bool, bool], str]] = {
 
 
 def predictions_table(predictions: Sequence[Prediction]) -> str:
-    """An aligned table with a row for each image and class."""
+    """Write an aligned table with a row for each image and class."""
     from netspec.tables import align, percent
 
     rows = [
@@ -127,7 +127,7 @@ def predictions_table(predictions: Sequence[Prediction]) -> str:
 
 
 def predictions_json(predictions: Sequence[Prediction]) -> str:
-    """A list with an object for each image, which has `error` in place of `classes` if it was not read."""
+    """Write a JSON list with an object for each image; an unreadable one has `error` instead of `classes`."""
     content = [
         {"image": str(p.path), "error": p.error}
         if p.error
@@ -138,7 +138,7 @@ def predictions_json(predictions: Sequence[Prediction]) -> str:
 
 
 def predictions_csv(predictions: Sequence[Prediction]) -> str:
-    """CSV with a row for each image and class."""
+    """Write CSV with a row for each image and class."""
     from netspec.tables import comma_separated
 
     rows = [
@@ -160,7 +160,7 @@ PREDICTION_FORMATS: Mapping[str, Callable[[Sequence[Prediction]], str]] = {
 
 
 def sweep_table(rows: Sequence[Row]) -> str:
-    """An aligned table of means, with standard deviations over seeds."""
+    """Write an aligned table of means, with standard deviations over seeds."""
     from statistics import mean
 
     from netspec.tables import align
@@ -180,7 +180,7 @@ def sweep_table(rows: Sequence[Row]) -> str:
 
 
 def sweep_json(rows: Sequence[Row]) -> str:
-    """Everything as JSON, run by run; errors are fractions from 0 to 1."""
+    """Write the result of every run as JSON; errors are fractions from 0 to 1."""
     content = [
         {
             "settings": dict(s.split("=", 1) for s in row.settings),
@@ -205,7 +205,7 @@ def sweep_json(rows: Sequence[Row]) -> str:
 
 
 def sweep_csv(rows: Sequence[Row]) -> str:
-    """CSV with a row for each finished run."""
+    """Write CSV with a row for each finished run."""
     from netspec.tables import comma_separated
 
     names = [s.partition("=")[0] for s in rows[0].settings]
@@ -222,7 +222,7 @@ def sweep_csv(rows: Sequence[Row]) -> str:
 
 
 def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean and the sample standard deviation, which is None for a single value."""
+    """Return the mean and the sample standard deviation, which is None for a single value."""
     from statistics import mean, stdev
 
     return mean(values), stdev(values) if len(values) > 1 else None

@@ -16,10 +16,17 @@ from netspec.cli.common import command
 )
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of a named data set.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The file to write, or a folder for it."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write, or the folder to write it to.",
 )
 @click.option(
-    "--size", type=click.IntRange(1), default=256, show_default=True, help="The short side in pixels."
+    "--size",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="The length of the shorter side in pixels.",
 )
 @click.option("--quality", type=click.IntRange(1, 100), help="Store JPEGs of this quality instead of pixels.")
 @click.option(
@@ -27,10 +34,10 @@ from netspec.cli.common import command
     type=click.FloatRange(0, 1, True, True),
     default=0.2,
     show_default=True,
-    help="The share of a folder without val/ that is held out for validation.",
+    help="The fraction of a folder without val/ that is held out for validation.",
 )
 def prepare_command(data: str, root: Path | None, out: Path, **options: Any) -> None:
-    """Resize a set's photos once and write them into one file, which training reads several times faster."""
+    """Resize the photos of a data set and write them to one file, from which training reads much faster."""
     from netspec.datasets.prepare import prepare
 
     prepare(data, root, out, **options)

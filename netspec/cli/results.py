@@ -14,30 +14,34 @@ from netspec.cli.common import command
 from netspec.cli.formats import EVALUATION_FORMATS, PREDICTION_FORMATS
 
 ema = click.option("--ema", is_flag=True, help="Use the averaged weights of the checkpoint.")
-published = click.option("--weights", metavar="NAME", help="Published weights, for a network of the zoo.")
+published = click.option(
+    "--weights", metavar="NAME", help="The name of published weights, for a network of the zoo."
+)
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
-workers = click.option("--workers", type=click.IntRange(0), help="Processes that read image files.")
-batch = click.option("--batch", type=click.IntRange(1), help="Images in a batch; by default the recipe's.")
+workers = click.option(
+    "--workers", type=click.IntRange(0), help="The number of processes that read image files."
+)
+batch = click.option("--batch", type=click.IntRange(1), help="The batch size; by default the recipe's.")
 crops = click.option(
     "--crops",
     type=click.Choice(["1", "10"]),
     callback=lambda context, option, value: value and int(value),
-    help="The centre crop, or ten crops; by default the recipe's.",
+    help="One centre crop or ten crops of each image; by default the recipe's.",
 )
 
 
 def format_option(formats: Iterable[str]) -> Callable[[Any], Any]:
-    """The option --format, whose choices are the names of a mapping of formats."""
+    """Return the option --format, whose choices are the keys of `formats`."""
     choice = click.Choice(list(formats))
     return click.option("--format", "form", type=choice, default="table", show_default=True)
 
 
 @command("eval")
 @click.argument("networks", nargs=-1, required=True, metavar="CHECKPOINT...")
-@click.option("--data", metavar="NAME", help="The data set; by default the one that was trained on.")
+@click.option("--data", metavar="NAME", help="The data set; by default that of the training run.")
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of the data set.")
 @crops
-@click.option("--per-class", is_flag=True, help="Show the errors of every class.")
+@click.option("--per-class", is_flag=True, help="Show the error of each class.")
 @click.option(
     "--confusion",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -68,7 +72,7 @@ def eval_command(
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], object]]:
-    """A bar on standard error, if that is a terminal, for the images of each network."""
+    """Show a progress bar for the images of each network, if standard error is a terminal."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress, TaskID
@@ -88,15 +92,21 @@ def progress_bar() -> Iterator[Callable[[str, int, int], object]]:
 @command("predict")
 @click.argument("network", metavar="CHECKPOINT")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes per image.")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="The number of classes shown for each image.",
+)
 @crops
 @ema
 @published
 @format_option(PREDICTION_FORMATS)
 @device
-@click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Images in a batch.")
+@click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="The batch size.")
 def predict_command(network: str, images: Sequence[str], form: str, **options: Any) -> None:
-    """Predict the classes of image files, of folders of them, and of patterns such as 'photos/*.jpg'."""
+    """Predict the classes of images: files, folders, or patterns such as 'photos/*.jpg'."""
     from netspec.diagnostics import printable
     from netspec.evaluation import predict
 
@@ -142,11 +152,11 @@ def plot_command(
     ema: bool,
     weights: str | None,
 ) -> None:
-    """Draw the loss, error and learning rate of runs; or the filters or feature maps of one network."""
+    """Plot the loss, error and learning rate of runs, or the filters or feature maps of one network."""
     if filters and features:
-        raise click.UsageError("--filters and --features draw two pictures: choose one at a time")
+        raise click.UsageError("--filters and --features cannot be combined: give one of them")
     if layer and not features:
-        raise click.UsageError("--layer needs an image: give one with --features")
+        raise click.UsageError("--layer requires an image: give one with --features")
     if not filters and not features:
         if ema or weights:
             raise click.UsageError("curves do not depend on weights: leave out --ema and --weights")

@@ -17,17 +17,25 @@ from netspec.cli.common import command, examine, examined, settings, shape, spec
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @settings
 @shape
-@click.option("--batch", type=click.IntRange(1), help="Images in a training batch, for the memory estimate.")
+@click.option("--batch", type=click.IntRange(1), help="The batch size for the estimate of training memory.")
 @click.option(
-    "--data", metavar="NAME", help="Count parameters for each image of a data set, and see what fits."
+    "--data",
+    metavar="NAME",
+    help="Compare the network with a data set: parameters per image, channels, classes.",
 )
 @click.option("--format", "form", type=Named(check_formats), default="table", show_default=True)
-@click.option("--explain", is_flag=True, help="Work out the arithmetic of every layer.")
+@click.option("--explain", is_flag=True, help="Show the arithmetic of every layer.")
 @click.option(
-    "--ops", is_flag=True, help="Count comparisons, additions, multiplications, divisions, exponentials."
+    "--ops",
+    is_flag=True,
+    help="Also count comparisons, additions, multiplications, divisions and exponentials.",
 )
-@click.option("--depth", type=click.IntRange(1), help="Fold blocks and groups deeper than this.")
-@click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
+@click.option(
+    "--depth",
+    type=click.IntRange(1),
+    help="Fold blocks and groups below this level.",
+)
+@click.option("--strict", is_flag=True, help="Also fail on warnings.")
 def check_command(
     specs: Sequence[str],
     settings: Sequence[str],
@@ -37,7 +45,7 @@ def check_command(
     form: str,
     **options: Any,
 ) -> None:
-    """Check specs: shapes, claims and counts, with every fault at its place."""
+    """Check the shapes, claims and totals of specs, and report every error with its location."""
     from netspec.cli.reports import show_diagnostics
     from netspec.datasets.info import dataset_info, with_data_warnings
     from netspec.diagnostics import printable
@@ -63,7 +71,11 @@ def check_command(
     help="A .svg, .png, .pdf or .dot file.",
 )
 @click.option("--direction", type=click.Choice(["TB", "LR", "BT", "RL"]), default="TB", show_default=True)
-@click.option("--depth", type=click.IntRange(0), help="Fold blocks and groups deeper than this.")
+@click.option(
+    "--depth",
+    type=click.IntRange(0),
+    help="Fold blocks and groups below this level.",
+)
 @settings
 @shape
 def draw_command(
@@ -85,14 +97,14 @@ def draw_command(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write; without it, the text is printed.",
+    help="The file to write; by default, the text is printed.",
 )
 @settings
 @shape
 def export_command(
     spec: str, target: str, output: Path | None, settings: Sequence[str], inputs: Sequence[str]
 ) -> None:
-    """Compile a spec to source code; that of PyTorch needs only torch."""
+    """Compile a spec to source code; PyTorch source imports only torch."""
     from netspec.emit.targets import TARGETS
     from netspec.files import write_text
 
@@ -103,7 +115,7 @@ def export_command(
 @command("explain")
 @click.argument("code", required=False)
 def explain_command(code: str | None) -> None:
-    """Explain a diagnostic CODE such as shape-mismatch, with an example; without CODE, list all."""
+    """Explain a diagnostic CODE such as shape-mismatch, with an example; without CODE, list all codes."""
     from netspec.codes import CODES
     from netspec.emit.manual.diagnostics import explain_code, list_codes
     from netspec.errors import NetspecError
@@ -119,11 +131,9 @@ def explain_command(code: str | None) -> None:
 
 @command("fmt")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
-@click.option(
-    "--check", "only_check", is_flag=True, help="Change nothing; fail where something would change."
-)
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; fail if a file is not formatted.")
 def fmt_command(specs: Sequence[str], only_check: bool) -> None:
-    """Format specs in place, `-` from standard input to standard output."""
+    """Format specs in place, or `-` from standard input to standard output."""
     from netspec.language.formatter import format_files
 
     sys.exit(format_files(specs, only_check, click.echo))

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     "settings",
     multiple=True,
     metavar="NAME=VALUE,VALUE...",
-    help="A setting and its values: every combination is trained.",
+    help="A setting and its values; every combination of settings is trained.",
 )
-@click.option("--seeds", type=click.IntRange(1), help="Seeds to train each combination with.")
+@click.option(
+    "--seeds", type=click.IntRange(1), help="The number of seeds with which each combination is trained."
+)
 @click.option("--seed", type=click.IntRange(0), help="The first seed, or the only one.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The folder of the runs; by default runs/NAME-sweep."
@@ -69,12 +71,12 @@ def sweep_command(
 
 
 def check_point(spec: str, inputs: Sequence[str], point: Point) -> Report:
-    """Check the spec with the settings of a combination; those of the recipe are left to `netspec train`."""
+    """Check the spec with the settings of a combination; `netspec train` checks those of the recipe."""
     return examine(spec, [s for s in point.settings if not s.startswith("train.")], inputs)
 
 
 def refuse_wrong_settings(report: Report) -> None:
-    """End the command when a setting is unknown or invalid."""
+    """End the command if a setting is unknown or invalid."""
     if report.status == 2:
         from netspec.cli.reports import show_diagnostics
 

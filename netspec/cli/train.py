@@ -15,7 +15,7 @@ from netspec.cli.common import command, examine, settings, shape
 RECIPE_OPTIONS = ("data", "epochs", "batch", "lr", "seed", "val_share")
 """The options that replace an entry of the recipe."""
 RECIPE_ENTRIES = {name: f"train.{name}" for name in RECIPE_OPTIONS} | {"lr": "train.optimizer.lr"}
-"""The entry that each of them replaces, as `--set` names it."""
+"""The entry that each of these options replaces, as named in `--set`."""
 FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights")
 """The options that cannot change when a run is resumed."""
 
@@ -27,28 +27,28 @@ FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The folder of the run; by default a new one in runs."
 )
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the training images.")
-@click.option("--batch", type=click.IntRange(1), help="Images in a step, over all devices.")
+@click.option("--epochs", type=click.IntRange(1), help="The number of passes over the training images.")
+@click.option("--batch", type=click.IntRange(1), help="The number of images per step, over all devices.")
 @click.option("--lr", type=click.FloatRange(0, min_open=True), help="The learning rate before the schedule.")
-@click.option("--seed", type=int, help="The seed of every random draw.")
+@click.option("--seed", type=int, help="The seed of all random numbers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
-@click.option("--workers", type=click.IntRange(0), help="Processes that read image files.")
+@click.option("--workers", type=click.IntRange(0), help="The number of processes that read image files.")
 @click.option(
     "--val-share",
     type=click.FloatRange(0, 1, True, True),
     help="The fraction held out of a folder without val/; by default 0.2.",
 )
-@click.option("--recipe", metavar="FILE", help="A file whose train section replaces the spec's own.")
+@click.option("--recipe", metavar="FILE", help="A file whose train section replaces that of the spec.")
 @click.option(
     "--weights",
     metavar="NAME|RUN",
-    help="The weights to start from: published ones, those of a run, or a file.",
+    help="The initial weights: a published name, the folder of a run, or a file.",
 )
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="RUN",
-    help="Resume the run in a folder; then no SPEC is given.",
+    help="Resume the run in a folder, instead of giving a SPEC.",
 )
 @click.option(
     "--save-every",
@@ -56,7 +56,7 @@ FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights")
     default=10.0,
     show_default=True,
     metavar="MINUTES",
-    help="The time between checkpoints within an epoch; 0 saves only after epochs.",
+    help="The time between checkpoints within an epoch; with 0, only after epochs.",
 )
 @click.option("--shard", is_flag=True, help="Split the weights over torchrun's processes (FSDP).")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard event files.")
@@ -70,10 +70,10 @@ def train_command(
     inputs: Sequence[str],
     **options: Any,
 ) -> None:
-    """Train the network in SPEC by its recipe, or resume a run with --resume.
+    """Train the network in SPEC according to its recipe, or resume a run with --resume.
 
     `--set train.KEY=VALUE` sets an entry of the recipe, such as train.batch=64 or train.optimizer.lr=0.1.
-    Started by torchrun, several processes train together.
+    If started by torchrun, all processes train together.
     """
     check_options(spec, resume, {"--recipe": recipe, "--set": settings, "--input": inputs, **options})
     for name in (n for n in RECIPE_OPTIONS if options[n] is not None):

@@ -12,7 +12,7 @@ from netspec.cli.messages import Command
 
 
 class Listing(click.Group):
-    """A group whose command `list` goes without its name."""
+    """A group that runs its command `list` if no command is named."""
 
     command_class = Command
 
@@ -23,19 +23,21 @@ class Listing(click.Group):
 
 @click.group("zoo", cls=Listing)
 def zoo_group() -> None:
-    """List the published networks that specs are known for; `netspec zoo list -h` has the filters."""
+    """List the zoo's published networks; `netspec zoo list -h` shows the filters."""
 
 
 @zoo_group.command("list")
 @click.argument("pattern", default="*")
-@click.option("--family", help="Such as resnet.")
-@click.option("--max-params", metavar="COUNT", help="Such as 30M.")
+@click.option("--family", help="Only networks of this family, such as resnet.")
+@click.option(
+    "--max-params", metavar="COUNT", help="Only networks with at most this many parameters, such as 30M."
+)
 @click.option(
     "--sort",
     type=click.Choice(["name", "params", "macs", "top1", "year"]),
     default="name",
     show_default=True,
-    help="The smallest, the oldest or the most accurate first.",
+    help="Sort by size, year or accuracy: smallest, oldest or most accurate first.",
 )
 @click.option("--format", "form", type=Named(zoo_listings), default="table", show_default=True)
 def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters: Any) -> None:
@@ -50,7 +52,7 @@ def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters:
 @click.argument("name")
 @click.option("--format", "form", type=Named(card_formats), default="text", show_default=True)
 def zoo_show_command(name: str, form: str) -> None:
-    """Show one card in full: paper, figures, weights and how they want their images."""
+    """Show one card in full: its paper, its counts, and its weights with their preprocessing."""
     from netspec.emit.cards import CARD_FORMATS
     from netspec.zoo import card
 

@@ -1,4 +1,4 @@
-"""A network as rows that add up to its totals: each layer is in one row, alone or in a folded block."""
+"""A network as rows that add up to its totals: one row for each layer or folded block."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ COLUMNS = (
 )
 """`bytes` is the size of parameters and buffers in float32; `share` is the fraction of all parameters.
 
-`MACs` are those of a prediction; `training MACs` are those of layers that run only in training.
+`MACs` counts layers that run in predictions, `training MACs` those that run only in training.
 """
 
 
 def columns(*, ops: bool = False) -> list[str]:
-    """Return the names of the columns; with `ops`, also one for each kind of operation."""
+    """Return the names of the columns; `ops` adds a column for each kind of operation."""
     return [*COLUMNS, *(OPERATIONS if ops else ())]
 
 
 def leaf_cells(net: Net, depth: int | None = None, *, ops: bool = False) -> Iterator[list[str | int | float]]:
-    """Yield the cells of each row; the columns of counts add up to the network's totals."""
+    """Yield the cells of each row; the counts in a column add up to the network's total."""
     total = net.totals.params
     for row in rows(net, depth):
         folded = row.scope and row.depth + 1 == depth

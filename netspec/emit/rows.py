@@ -11,7 +11,7 @@ from netspec.shape import Cost, Shape
 
 @dataclass(frozen=True)
 class Row:
-    """One layer, or one scope (`scope` is True) with sums over its layers, whose rows follow it."""
+    """One layer, or one scope (`scope` is True) with the sums of its layers, whose rows follow."""
 
     name: str
     op: str

@@ -14,7 +14,7 @@ BYTES_PER_NUMBER = 4
 
 
 def title(net: Net) -> str:
-    """Return the network's name and arguments, and its citation."""
+    """Return the network's name, arguments and citation."""
     arguments = ", ".join(f"{k}={spell(v)}" for k, v in net.arguments.items())
     return f"{net.name}({arguments})" + (f"  {net.citation}" if net.citation else "")
 

@@ -1,1 +1,1 @@
-"""The language of specs: syntax tree, parser, formatter, and expressions."""
+"""The language of specs: syntax tree, parser, formatter and expressions."""

@@ -1,4 +1,4 @@
-"""The syntax tree: what a `.net` file says, with a span on every node."""
+"""The syntax tree of a `.net` file; every node has a span."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from netspec.diagnostics import Source, Span
 
 @dataclass(frozen=True)
 class Tree:
-    """Any node; two are equal when they say the same, wherever they stand."""
+    """The base class of all nodes; spans do not affect equality."""
 
     span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Literal(Tree):
-    """A number, text, `true`, `false` or `none`, and how it was written."""
+    """A number, string, `true`, `false` or `none`; `text` is its spelling in the source."""
 
     value: object
     text: str = field(compare=False)
@@ -40,7 +40,7 @@ class Table(Tree):
 
 @dataclass(frozen=True)
 class Size(Tree):
-    """`3x227x227`; a part is None where `?` stands."""
+    """A size such as `3x227x227`; None stands for `?`."""
 
     parts: tuple[Expr | None, ...]
 
@@ -53,7 +53,7 @@ class Unary(Tree):
 
 @dataclass(frozen=True)
 class Binary(Tree):
-    """An arithmetic operator, or `and`, `or`, between two operands."""
+    """An arithmetic operator, or `and` or `or`, with two operands."""
 
     op: str
     left: Expr
@@ -68,7 +68,7 @@ class Compare(Tree):
 
 @dataclass(frozen=True)
 class Choice(Tree):
-    """`yes if condition else no`."""
+    """A conditional expression, `yes if condition else no`."""
 
     condition: Expr
     yes: Expr
@@ -83,7 +83,7 @@ class Index(Tree):
 
 @dataclass(frozen=True)
 class Slice(Tree):
-    """`items[start:stop]`; either can be left out."""
+    """A slice, `value[start:stop]`; either bound can be omitted."""
 
     value: Expr
     start: Expr | None
@@ -110,7 +110,7 @@ class CallExpr(Tree):
 
 @dataclass(frozen=True)
 class Reference(Tree):
-    """A layer whose name is computed, `up{i}`, among the arguments of a join or of `share`."""
+    """A reference to a layer with a computed name, `up{i}`, as an argument of a join or of `share`."""
 
     path: Path
 
@@ -171,7 +171,7 @@ class Default(Tree):
 
 @dataclass(frozen=True)
 class Apply(Tree):
-    """An op or block by name, `conv(96, 11)`."""
+    """A call of an op or block, such as `conv(96, 11)`."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -179,7 +179,7 @@ class Apply(Tree):
 
 @dataclass(frozen=True)
 class Join(Tree):
-    """A merging op over branches, `concat { ... }`."""
+    """A join of branches, such as `concat { ... }`."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -193,14 +193,14 @@ class Group(Tree):
 
 @dataclass(frozen=True)
 class Label(Tree):
-    """A label: text, and expressions where braces stand in it."""
+    """A label, as a sequence of texts and of expressions in braces."""
 
     parts: tuple[str | Expr, ...]
 
 
 @dataclass(frozen=True)
 class Path(Tree):
-    """A dotted name of a layer or group; a part with expressions in it is a label."""
+    """The dotted name of a layer or group; a part that contains expressions is a `Label`."""
 
     parts: tuple[str | Label, ...]
 
@@ -262,7 +262,7 @@ class Train(Tree):
 
 @dataclass(frozen=True)
 class Broken(Tree):
-    """A statement that could not be read; it was reported where it stands."""
+    """A statement or expression with a syntax error, which has been reported."""
 
 
 Statement: TypeAlias = (
@@ -285,7 +285,7 @@ Statement: TypeAlias = (
 
 @dataclass(frozen=True)
 class File(Tree):
-    """A whole file; comments, by offset, are kept for the formatter."""
+    """A whole file, with its comments by offset, which the formatter needs."""
 
     body: Body
     comments: tuple[tuple[int, str], ...] = field(compare=False, repr=False)

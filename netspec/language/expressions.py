@@ -1,4 +1,4 @@
-"""Evaluation of expressions; it always ends: no loops, no I/O, bounded sizes."""
+"""Evaluating expressions; evaluation always terminates, since there are no loops and sizes are limited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST = 2**63
 
 
 def evaluate(expr: t.Expr, names: Names, words: bool = False) -> object:
-    """Evaluate an expression; with `words`, an unknown name such as `flip` or `sgd()` is kept as a `Call`.
+    """Evaluate an expression; with `words`, unknown names such as `flip` or `sgd()` evaluate to a `Call`.
 
     Raises:
         Fault: the expression has no value.
@@ -28,14 +28,14 @@ def evaluate(expr: t.Expr, names: Names, words: bool = False) -> object:
 
 
 def bounded(value: object, span: Span) -> object:
-    """Return a value, unless it is a number beyond the largest one."""
+    """Return a value; raises Fault for a number that is too large."""
     if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) < LARGEST:
         raise Fault("too-large", "numbers must be below 2**63", span)
     return value
 
 
 def sized(value: object, span: Span, budget: Budget) -> object:
-    """Return a value, unless it is a list or table with too many items; nested items count."""
+    """Return a value; raises Fault for a list or table with too many items, including nested ones."""
     left, waiting = LONGEST, [value]
     while waiting:
         item = waiting.pop()
@@ -127,7 +127,7 @@ def lookup(expr: t.Name, names: Names, words: bool) -> object:
 
 
 def attempt(expr: t.Expr, compute: Callable[[], object], operands: list[object]) -> object:
-    """Compute, with the exceptions of Python as faults of the spec."""
+    """Return the result of `compute`, with Python's exceptions converted to faults."""
     kinds = " and ".join(kind_of(x) for x in operands)
     try:
         return compute()
@@ -196,7 +196,7 @@ def pick(expr: t.Index, value: object, index: object) -> object:
 
 
 def cut(expr: t.Slice, value: object, bounds: list[object], budget: Budget) -> object:
-    """A slice, as in Python."""
+    """Return a slice of a list or string, as in Python."""
     if not isinstance(value, list | str):
         raise Fault("wrong-type", f"{kind_of(value)} has no items", expr.span)
     places = [

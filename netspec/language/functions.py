@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 LONGEST = 100_000
-"""The most items of a list or table, nested items included."""
+"""The maximum number of items in a list or table, including nested items."""
 
 
 def bounded_range(*bounds: int) -> list[int]:
-    """Python's range as a list, of bounded length."""
+    """Python's `range` as a list of limited length."""
     numbers = range(*bounds)
     if len(numbers) > LONGEST:
         raise OverflowError
@@ -20,12 +20,12 @@ def bounded_range(*bounds: int) -> list[int]:
 
 
 def bounded_round(number: float, digits: int | None = None) -> float:
-    """Python's round, with at most 18 digits."""
+    """Python's `round`, with at most 18 digits."""
     return round(number, None if digits is None else max(-18, min(18, digits)))
 
 
 def make_divisible(value: float, divisor: int = 8, least: int | None = None) -> int:
-    """Round to a multiple of `divisor`, losing at most a tenth (Sandler et al., 2018, in their code)."""
+    """Round to a multiple of `divisor` that is at least 90 % of the value, as in the code of MobileNetV2."""
     rounded = max(least or divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 

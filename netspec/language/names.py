@@ -1,4 +1,4 @@
-"""The names that expressions can use, and the errors and limits of evaluating them."""
+"""The names in scope of an expression, and the errors and limits of evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.shape import Shape
 
 
 class Fault(Exception):
-    """An error with its diagnostic, raised where it occurs and collected by the checker."""
+    """An error in a spec with its diagnostic, which the checker collects."""
 
     def __init__(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.diagnostic = Diagnostic(code, message, span, help=help)
@@ -19,11 +19,11 @@ class Fault(Exception):
 
 
 class Exhausted(Fault):
-    """The spec asks for more work than is allowed; checking stops."""
+    """The spec exceeds the limit on the work of a check, which therefore stops."""
 
 
 class Unknown(Exception):
-    """A value depends on something that failed and was reported already."""
+    """A value depends on a statement that failed and was already reported."""
 
 
 MOST_WORK = 5_000_000
@@ -31,12 +31,12 @@ MOST_WORK = 5_000_000
 
 @dataclass
 class Budget:
-    """The work that the expressions of a spec may still do, in items created or compared."""
+    """The remaining work allowed for the expressions of a spec, in items created or compared."""
 
     left: int = MOST_WORK
 
     def spend(self, items: int, span: Span) -> None:
-        """Count work; raises Exhausted if there is too much."""
+        """Subtract work from the budget; raises Exhausted if it is used up."""
         self.left -= items
         if self.left < 0:
             raise Exhausted("too-large", f"the expressions compute more than {MOST_WORK:,} values", span)
@@ -44,24 +44,24 @@ class Budget:
 
 @dataclass
 class Names:
-    """The names in scope at an expression, and how to find the shapes of layers."""
+    """The names in scope of an expression, and a function that looks up the shapes of layers."""
 
     values: dict[str, object] = field(default_factory=dict)
     parent: Names | None = None
     shape_of: Callable[[t.Expr], Shape | None] = lambda expr: None
     budget: Budget = field(default_factory=Budget)
     symbols: dict[str, str] = field(default_factory=dict)
-    """Python expressions for names, in terms of the parameters of the block around them."""
+    """Names as Python expressions in terms of the parameters of the block around them."""
     block: bool = False
-    """Whether these are the parameters of a block, whose symbols are the outermost that it can use."""
+    """Whether these are the parameters of a block, whose expressions cannot use symbols from outside it."""
     bindings: dict[str, tuple[str, object]] = field(default_factory=dict)
-    """Of a block: the names that it binds to expressions of its parameters, with their values."""
+    """For a block: the names that it binds to expressions in its parameters, with their values."""
 
     def child(self) -> Names:
         return Names({}, self, self.shape_of, self.budget)
 
     def bind(self, name: str, value: object, symbol: str | None = None) -> None:
-        """Give a name its value, and its Python expression inside a block: its own name if that is unique."""
+        """Bind a name to a value and, inside a block, to a Python expression: itself if it is unique."""
         block = self.around()
         taken = block is None or (name in block.values and name not in block.bindings)
         self.values[name] = value
@@ -73,11 +73,11 @@ class Names:
         self.symbols[name] = symbol if taken else f"_{name}"
 
     def around(self) -> Names | None:
-        """The names of the innermost block, or None outside of blocks."""
+        """Return the names of the innermost block, or None outside blocks."""
         return self if self.block else self.parent and self.parent.around()
 
     def symbol(self, name: str) -> str | None:
-        """The Python expression of a name, or None where it has none."""
+        """Return the Python expression of a name, or None if it has none."""
         if name in self.values or name in self.symbols:
             return self.symbols.get(name)
         return None if self.block or self.parent is None else self.parent.symbol(name)

@@ -1,4 +1,4 @@
-"""Values from outside a spec as text: settings, counts and input shapes."""
+"""Parsing values given to commands as text: settings, counts and input shapes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from netspec.shape import Shape
 
 
 def read_setting(text: str) -> tuple[str, object]:
-    """Read `depth=50`, `norm=true` or `kernels=[3, 5]`; a bare name becomes a text.
+    """Parse a setting such as `depth=50`, `norm=true` or `kernels=[3, 5]`; a bare name becomes a string.
 
-    A name that begins with `train.` is an entry of the recipe, or an argument of one.
+    A name that begins with `train.` refers to an entry of the recipe, or to an argument of one.
 
     >>> read_setting("depth=50"), read_setting("pool=max"), read_setting("train.optimizer.lr=0.1")
     (('depth', 50), ('pool', 'max'), ('train.optimizer.lr', 0.1))
@@ -26,7 +26,7 @@ def read_setting(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     name = name.strip()
     if not equals or not re.fullmatch(r"(train\.([A-Za-z0-9_]+\.)?)?[A-Za-z_][A-Za-z0-9_]*", name):
-        raise SettingError(f"a setting is NAME=VALUE, such as depth=50, not {text!r}")
+        raise SettingError(f"a setting must be NAME=VALUE, such as depth=50, not {text!r}")
     expr = parse_expression(Source("<setting>", value), 0, len(value))
     if isinstance(expr, Diagnostic):
         raise SettingError(f"the value of {name}: {expr.message}")
@@ -40,18 +40,18 @@ def read_setting(text: str) -> tuple[str, object]:
 
 
 def read_count(text: str) -> float:
-    """Read a count with or without a unit.
+    """Parse a count with or without a unit.
 
     >>> read_count("30M"), read_count("61_100_840")
     (30000000.0, 61100840.0)
     """
     if not re.fullmatch(r"[0-9][0-9_]*(\.[0-9]+)?[kMGT]?", text):
-        raise SettingError(f"a count is a number such as 30M or 61_100_840, not {text!r}")
+        raise SettingError(f"a count must be a number such as 30M or 61_100_840, not {text!r}")
     return float(Rounded.read(text)) if text[-1].isalpha() else float(text.rstrip("_"))
 
 
 def read_shape(text: str) -> tuple[str, Shape]:
-    """Read the shape of the only input, `3x224x224`, or of one of several, `image=3x224x224`.
+    """Parse the shape of the only input, `3x224x224`, or of one of several, `image=3x224x224`.
 
     >>> name, shape = read_shape("image=3x224x224")
     >>> print(name, shape)
@@ -60,6 +60,6 @@ def read_shape(text: str) -> tuple[str, Shape]:
     name, equals, sizes = text.rpartition("=")
     if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,2}", sizes) or (equals and not name):
         raise SettingError(
-            f"an input shape has 1 to 3 sizes, such as 3x224x224 or image=3x224x224, not {text!r}"
+            f"an input shape must have 1 to 3 sizes, such as 3x224x224 or image=3x224x224, not {text!r}"
         )
     return name, Shape(int(part) for part in sizes.split("x"))

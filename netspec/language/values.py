@@ -1,4 +1,4 @@
-"""Values of the language beside numbers, lists and texts, and how values are written."""
+"""Values of the language in addition to Python's numbers, lists and strings, and writing values as text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Call:
 
 
 class Rounded(float):
-    """A number with a unit, such as `724.4M`, which is exact only to the digits that are written.
+    """A number with a unit, such as `724.4M`, which is exact only to the given digits.
 
     >>> Rounded.read("724.4M").agrees(724_406_816)
     True
@@ -44,7 +44,7 @@ class Rounded(float):
         return number
 
     def agrees(self, count: float) -> bool:
-        """Whether `count` equals this number when it is rounded to the same digits."""
+        """Whether `count` equals this number when rounded to the same digits."""
         return abs(count - self) <= self.tolerance * (1 + 1e-9)
 
 
@@ -75,14 +75,14 @@ def spell(value: object) -> str:
 
 
 def kind_of(value: object) -> str:
-    """The type of a value in words, for messages."""
+    """Return the type of a value in words, for messages."""
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
     named: list[tuple[type, str]] = [*kinds.items(), (dict, "a table"), (tuple, "a size"), (Call, "a word")]
     return next((name for kind, name in named if isinstance(value, kind)), "nothing")
 
 
 def described(value: object) -> str:
-    """A number as it is, any other value by its kind, for messages.
+    """Describe a value in messages: a number by itself, any other value by its type.
 
     >>> described(4.0), described("a")
     ('4.0', 'a text')
@@ -92,7 +92,7 @@ def described(value: object) -> str:
 
 
 def python(value: object) -> str:
-    """Write a value as Python, texts in double quotes.
+    """Write a value as Python, with strings in double quotes.
 
     >>> print(python("block1-0"), python(0.5))
     "block1-0" 0.5

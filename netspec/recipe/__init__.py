@@ -29,15 +29,15 @@ from netspec.recipe.writing import as_call, write
 
 
 class Recipe(Part):
-    """How a network is trained; every field has a default, so an empty `train {}` is a recipe.
+    """How a network is trained; every field has a default, so an empty `train {}` is valid.
 
-    `resize` is the length of the short side in pixels; `resize` and `crop` apply to folders of photos, since
-    images of small data sets are resized to the network's input. `val_share` is the fraction that is held out
-    of a folder without `val/`. `batch` counts images over all devices, processed in `accumulate` parts;
-    `optimizer.lr` is the learning rate before the schedule. `ema` is the decay of an exponential moving
-    average of the weights, updated every `ema_every` steps. `random_labels` gives each training image a class
-    drawn once (Zhang et al., 2017). `precision`, `memory_format` and `compile` depend on the device where
-    they are `auto`.
+    `resize` is the length of the shorter side in pixels; `resize` and `crop` apply only to photos, since
+    images of small data sets are resized to the network's input. `val_share` is the fraction of a folder
+    without `val/` that is held out for validation. `batch` counts images over all devices, processed in
+    `accumulate` parts; `optimizer.lr` is the learning rate before the schedule. `ema` is the decay of an
+    exponential moving average of the weights, updated every `ema_every` steps. `random_labels` gives each
+    training image a class drawn once (Zhang et al., 2017). `precision`, `memory_format` and `compile`
+    depend on the device where they are `auto`.
     """
 
     data: str | None = None
@@ -73,7 +73,7 @@ class Recipe(Part):
         seed: int | None = None,
         val_share: float | None = None,
     ) -> Recipe:
-        """A copy with the given entries replaced; raises RecipeError for values out of range."""
+        """Return a copy with the given entries replaced; raises RecipeError for values out of range."""
         faults: list[Fault] = []
         given = {"data": data, "epochs": epochs, "batch": batch, "seed": seed, "val_share": val_share}
         values = dict(self) | {key: value for key, value in given.items() if value is not None}
@@ -85,7 +85,7 @@ class Recipe(Part):
 
 
 def read(entries: Mapping[str, object]) -> Recipe:
-    """Create a recipe from the entries of a train section; raises RecipeError with every fault.
+    """Create a recipe from the entries of a `train` section; raises RecipeError with every fault.
 
     >>> read({"batch": 128, "optimizer": Call("sgd", (), {"lr": 0.1})}).optimizer.lr
     0.1
@@ -115,7 +115,7 @@ def with_argument(key: str, present: object, name: str, value: object) -> object
 
 
 def complete(recipe: Recipe | None, faults: list[Fault], *, wrong_use: bool = False) -> Recipe:
-    """The recipe; raises RecipeError when there are faults."""
+    """Return the recipe; raises RecipeError if there are faults."""
     if recipe is None or faults:
         raise RecipeError(tuple(faults), wrong_use=wrong_use)
     return recipe

@@ -1,6 +1,6 @@
-"""The augmentations and normalisations of recipes, each a class that names its implementation.
+"""The augmentations and normalisations of recipes, as classes that name their implementations.
 
-The functions lie in `netspec.transforms`, which imports torch. They are named as "module:function".
+The implementations are functions in `netspec.transforms`, which imports torch, named as "module:function".
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ STATISTICS = "netspec.transforms.normalize"
 
 
 class Augmentation(Part):
-    """A random change of training images. Defining a subclass with a `kind` registers it.
+    """A random change to training images. Defining a subclass with a `kind` registers it.
 
-    A subclass names the function of every stage in which it can be applied. Photos in files take the first
-    stage that it has of window, photo and batch; images in memory take batch where it has that, since it is
-    the fastest, or else window or photo. No augmentation is left out by either.
+    A subclass names a function for each stage in which it can be applied. For image files, the first
+    available stage of `window`, `photo` and `batch` is used; for images in memory, `batch` is preferred,
+    since it is the fastest.
 
     Args:
         window: Cuts a window out of a photo, as `netspec.transforms.crops.random_crop` does.
-        photo: Changes one image of 8 bits, as `netspec.transforms.crops.mirror` does.
+        photo: Changes one 8-bit image, as `netspec.transforms.crops.mirror` does.
         batch: Changes normalised images on the device, as `netspec.transforms.augment.flip` does.
         mix: Blends the images of a batch and their labels, as `netspec.transforms.augment.mixup` does.
-        rescales: Whether the window is resized, so that a mean image has no pixels that belong to it.
-        uses_colours: Whether it needs the principal components of the set's colours, and RGB images.
+        rescales: Whether the window is resized; a mean image can then not be subtracted pixel by pixel.
+        uses_colours: Whether it needs RGB images and the principal components of the data set's colours.
     """
 
     window: ClassVar[str] = ""
@@ -52,22 +52,22 @@ class Augmentation(Part):
 
     @property
     def name(self) -> str:
-        """What recipes call it."""
+        """The name in recipes."""
         return str(type(self).model_fields["kind"].default)
 
     @property
     def margin(self) -> int:
-        """How many pixels its window may lie outside the image."""
+        """The number of pixels by which the window may extend beyond the image."""
         return 0
 
 
 class Normalization(Part):
-    """What is done to pixels of 0 to 255 before the network. Defining a subclass with a `kind` registers it.
+    """A rule for normalising pixels from 0 to 255. Defining a subclass with a `kind` registers it.
 
     Args:
-        function: Resolves the rule to a Preprocessing, as `netspec.transforms.normalize.mean_std` does.
-        measures: What must be measured on the training set: nothing, its colours, or its mean image.
-        per_pixel: Whether it can subtract a mean of its own from every pixel.
+        function: Converts the rule to a Preprocessing, as `netspec.transforms.normalize.mean_std` does.
+        measures: The statistics of the training set that it needs: none, its colours, or its mean image.
+        per_pixel: Whether it can subtract a different mean from every pixel.
     """
 
     function: ClassVar[str]
@@ -95,7 +95,7 @@ class Flip(Augmentation):
 
 
 class Lighting(Augmentation):
-    """Shift colours along the principal components of the set's colours (Krizhevsky et al., 2012, 4.1)."""
+    """Shift colours along the principal components of the data set (Krizhevsky et al., 2012, 4.1)."""
 
     kind: Literal["lighting"] = "lighting"
     batch = f"{BATCHES}:lighting"
@@ -117,9 +117,9 @@ class Crop(Augmentation):
 
 
 class RandomResizedCrop(Augmentation):
-    """Crop a random window of the whole image, and resize it to the input (Szegedy et al., 2015).
+    """Crop a random window of the image and resize it to the network's input (Szegedy et al., 2015).
 
-    `scale` bounds the window's share of the image's area, `ratio` its width over its height.
+    `scale` is the range of the window's area as a fraction of the image's; `ratio` that of width / height.
     """
 
     kind: Literal["random_resized_crop"] = "random_resized_crop"
@@ -130,7 +130,7 @@ class RandomResizedCrop(Augmentation):
 
 
 class RandAugment(Augmentation):
-    """Apply `ops` random changes of a common `magnitude`, 0 to 30 (Cubuk et al., 2020)."""
+    """Apply `ops` random changes of the same `magnitude`, from 0 to 30 (Cubuk et al., 2020)."""
 
     kind: Literal["rand_augment"] = "rand_augment"
     photo = f"{CROPS}:rand_augment"
@@ -156,7 +156,7 @@ class AutoAugment(Augmentation):
 class RandomErasing(Augmentation):
     """Set a random box of the normalised image to zero, with probability `p` (Zhong et al., 2020).
 
-    The box has 2 to 33 per cent of the area, and a height over width of 0.3 to 3.3.
+    The box covers 2 to 33 per cent of the area, with a ratio of height to width from 0.3 to 3.3.
     """
 
     kind: Literal["random_erasing"] = "random_erasing"
@@ -165,9 +165,9 @@ class RandomErasing(Augmentation):
 
 
 class Mixup(Augmentation):
-    """Blend each image and its label with those of its neighbour in the batch (Zhang et al., 2018).
+    """Blend each image and its label with those of the previous one in the batch (Zhang et al., 2018).
 
-    The share of each is drawn from Beta(alpha, alpha), once for a batch.
+    The weight of each image is drawn from Beta(alpha, alpha) once per batch.
     """
 
     kind: Literal["mixup"] = "mixup"
@@ -176,9 +176,9 @@ class Mixup(Augmentation):
 
 
 class Cutmix(Augmentation):
-    """Paste a box of its neighbour into each image, and blend the labels by area (Yun et al., 2019).
+    """Paste a box of another image of the batch into each, and blend labels by area (Yun et al., 2019).
 
-    The share of the image that is left is drawn from Beta(alpha, alpha), once for a batch.
+    The fraction of each image that remains is drawn from Beta(alpha, alpha) once per batch.
     """
 
     kind: Literal["cutmix"] = "cutmix"
@@ -187,7 +187,7 @@ class Cutmix(Augmentation):
 
 
 class Raw(Normalization):
-    """Leave pixel values from 0 to 255 as they are."""
+    """Leave pixel values from 0 to 255 unchanged."""
 
     kind: Literal["none"] = "none"
     function = f"{STATISTICS}:unchanged"
@@ -227,9 +227,9 @@ class MeanImage(Normalization):
 
 
 class MeanFile(Normalization):
-    """Subtract the mean in a .npy file: C x H x W, or C, in units of 0 to 255.
+    """Subtract the mean in a .npy file, of shape C x H x W or C, from pixel values of 0 to 255.
 
-    `order` is that of its channels, by default that of Caffe's `ilsvrc_2012_mean.npy`.
+    `order` is the order of its channels, by default that of Caffe's `ilsvrc_2012_mean.npy`.
     """
 
     kind: Literal["mean_file"] = "mean_file"
@@ -249,6 +249,6 @@ class ImageNet(Normalization):
 if TYPE_CHECKING:
     Augment: TypeAlias = Augmentation
     Normalize: TypeAlias = Normalization
-else:  # every registered class, told apart by its `kind`
+else:  # any registered class, chosen by its `kind`
     Augment = Annotated[Union[tuple(AUGMENTATIONS.values())], Field(discriminator="kind")]  # noqa: UP007
     Normalize = Annotated[Union[tuple(NORMALIZATIONS.values())], Field(discriminator="kind")]  # noqa: UP007

@@ -1,4 +1,4 @@
-"""The losses that a recipe can name, and how it initialises layers."""
+"""The losses and initialisations that a recipe can name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LOSSES: Registry[type[Loss]] = Registry("loss")
 
 
 class Loss(Part):
-    """What training minimises; the fields of a subclass are arguments of its torch function.
+    """The base class of losses; the fields of a subclass are arguments of its torch function.
 
-    Auxiliary heads add their own loss, multiplied by the weight of their output in the spec. Defining a
+    Auxiliary heads add their own losses, multiplied by the weights of their outputs in the spec. Defining a
     subclass with a `kind` registers it.
     """
 
@@ -29,7 +29,7 @@ class Loss(Part):
 
 
 class CrossEntropy(Loss):
-    """Cross-entropy, with the fraction `label_smoothing` of each target spread evenly over all classes."""
+    """Cross-entropy; the fraction `label_smoothing` of each target is spread evenly over all classes."""
 
     torch: ClassVar[str] = "torch.nn.functional.cross_entropy"
     kind: Literal["cross_entropy"] = "cross_entropy"
@@ -37,7 +37,7 @@ class CrossEntropy(Loss):
 
 
 def _as_text(value: object) -> object:
-    """An initializer as text in the language of specs."""
+    """Write an initializer as text in the language of specs."""
     if isinstance(value, Call):
         return str(value)
     return spell(value) if isinstance(value, int | float) else value
@@ -47,10 +47,10 @@ Initializer = Annotated[str | None, BeforeValidator(_as_text)]
 
 
 class Start(Part):
-    """Initialise the layers that match a pattern, in place of what the spec says.
+    """Initialisers for the layers that match a pattern, which replace those in the spec.
 
-    As in `start("fc*", normal(0.01), bias=0.1)`. `layers` is a shell pattern over the dotted names of layers.
-    Where several match, the last one applies.
+    An example is `start("fc*", normal(0.01), bias=0.1)`. `layers` is a shell pattern for the dotted names of
+    layers. If several patterns match a layer, the last one applies.
     """
 
     kind: Literal["start"] = "start"

@@ -1,4 +1,4 @@
-"""The optimizers that a recipe can name, each with the torch class that it stands for."""
+"""The optimizers that a recipe can name, each with its torch class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer")
 
 
 class Optimizer(Part):
-    """What every optimizer takes: a learning rate, and weight decay by the kind of parameter.
+    """The base class of optimizers: a learning rate, and weight decay by kind of parameter.
 
     `weight_decay` applies to all parameters, except where another field sets it for a kind: the affine
     parameters of normalisation layers, biases, and parameters outside layers' weights, such as position

@@ -1,4 +1,4 @@
-"""The base of every part of a recipe, and the registries that hold the parts by name."""
+"""The base class of the parts of a recipe, and the registries of parts by name."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Part(BaseModel):
 
 
 def kind_of(part: type[Part]) -> str:
-    """The name of a part in a recipe: the default of its field `kind`."""
+    """Return the name of a part in a recipe: the default of its field `kind`."""
     name: str = part.model_fields["kind"].default
     return name
 
 
 def one_of(registry: Registry[Any]) -> BeforeValidator:
-    """Validate a field as the member of a registry that its `kind` names."""
+    """Return a validator for a field whose `kind` names a member of a registry."""
 
     def find(value: object, info: ValidationInfo) -> object:
         if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Reading the entries of a recipe: names are looked up, arguments bound, and every fault collected."""
+"""Reading the entries of a recipe: looking up names, binding arguments and collecting all faults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARTS: Mapping[str, Mapping[str, type[Part]]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
-"""The entries whose values are parts, and the parts that each can name."""
+"""The entries whose values are parts, with the registry of each."""
 
 LISTS = ("augment", "init")
 """The entries that take a list of parts."""
@@ -33,7 +33,7 @@ LISTS = ("augment", "init")
 
 @dataclass(frozen=True)
 class Fault:
-    """An error in one entry of a recipe: its key, a message, and how to fix it."""
+    """An error in one entry of a recipe: its key, a message, and a help line."""
 
     key: str
     message: str
@@ -41,9 +41,9 @@ class Fault:
 
 
 class RecipeError(NetspecError):
-    """An invalid recipe; `faults` lists everything that is wrong with it.
+    """An invalid recipe; `faults` contains every error in it.
 
-    `wrong_use` is true when the fault is in the arguments of a call or a command, not in a recipe's text.
+    `wrong_use` is True if the fault is in the arguments of a call or a command, not in the text of a recipe.
     """
 
     def __init__(self, faults: tuple[Fault, ...], *, wrong_use: bool = False) -> None:
@@ -58,7 +58,7 @@ def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
 
 
 def value_of(key: str, entry: object, faults: list[Fault]) -> object:
-    """Convert an entry to the value of its field; returns None after adding to `faults`."""
+    """Convert an entry to the value of its field; on an error, add to `faults` and return None."""
     if key in LISTS:
         calls = entry if isinstance(entry, list | tuple) else [] if entry in (None, Call("none")) else [entry]
         parts = [part_of(key, call, faults) for call in calls]
@@ -74,7 +74,7 @@ def value_of(key: str, entry: object, faults: list[Fault]) -> object:
 
 
 def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
-    """Convert the value of an entry to the part that it names; returns None after adding to `faults`."""
+    """Convert the value of an entry to a part; on an error, add to `faults` and return None."""
     table = PARTS[key]
     if entry is None:
         entry = "none"  # in specs, `none` is the value None
@@ -92,20 +92,20 @@ def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
 
 
 def bind(key: str, call: Call) -> dict[str, object]:
-    """The arguments of a call by name; positional arguments beyond the parameters are dropped."""
+    """Return the arguments of a call by name; surplus positional arguments are dropped."""
     part = PARTS[key].get(call.name)
     names = parameters(part) if part else []
     return {**dict(zip(names, call.args, strict=False)), **call.kwargs}
 
 
 def parameters(part: type[Part]) -> list[str]:
-    """The parameters of a part in order: its own first, then those that it inherits."""
+    """Return the parameters of a part in order: its own first, then inherited ones."""
     own = [name for name in part.__annotations__ if name in part.model_fields]
     return [name for name in dict.fromkeys([*own, *part.model_fields]) if name != "kind"]
 
 
 def _bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[str, object] | None:
-    """Bind the arguments of a call to parameters; returns None after adding to `faults`."""
+    """Bind the arguments of a call to parameters; on an error, add to `faults` and return None."""
     before = len(faults)
     if len(call.args) > len(names):
         takes = f"at most {len(names)} argument{'s' * (len(names) != 1)}" if names else "no arguments"
@@ -124,7 +124,7 @@ def _bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[
 
 
 def _argument(value: object) -> object:
-    """An argument as the type of a field: a list becomes a tuple, a bare word a string."""
+    """Convert an argument to the type of a field: a list to a tuple, a bare word to a string."""
     if isinstance(value, Call) and not value.args and not value.kwargs:
         return value.name
     return tuple(value) if isinstance(value, list) else value
@@ -134,9 +134,9 @@ P = TypeVar("P", bound=Part)
 
 
 def validated(part: type[P], values: Mapping[str, object], key: str | None, faults: list[Fault]) -> P | None:
-    """Create a part from its values; returns None after adding to `faults`.
+    """Create a part from its values; on an error, add to `faults` and return None.
 
-    Faults are reported for the entry `key`, or where that is None for the field itself.
+    Faults are reported for the entry `key`, or for the field itself if `key` is None.
     """
     try:
         return part(**values)
@@ -163,7 +163,7 @@ REQUIREMENTS = {
     "order": "must have its lower bound first",
     "literal_error": "must be {expected}",
 }
-"""What each kind of pydantic error requires of a value."""
+"""The requirement on a value that each kind of pydantic error reports."""
 
 
 def sentence(what: str, detail: Any) -> str:

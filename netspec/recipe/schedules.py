@@ -16,7 +16,7 @@ Unit: TypeAlias = Literal["epochs", "steps"]
 
 @dataclass(frozen=True)
 class Moment:
-    """A point in a run: `step` steps are done, and `drops` drops were triggered by a plateau."""
+    """A point in a run, after `step` steps, with `drops` drops of the rate triggered by plateaus."""
 
     step: int
     steps_per_epoch: int
@@ -25,7 +25,7 @@ class Moment:
 
     @property
     def epoch(self) -> float:
-        """The number of epochs done, including the fraction of the current one."""
+        """The number of epochs done, including a fraction of the current one."""
         return self.step / self.steps_per_epoch
 
     @property
@@ -34,7 +34,7 @@ class Moment:
         return self.epochs * self.steps_per_epoch
 
     def done(self, unit: Unit) -> float:
-        """The number of epochs or steps done."""
+        """Return the number of epochs or steps done."""
         return self.epoch if unit == "epochs" else self.step
 
 
@@ -44,7 +44,7 @@ SCHEDULES: Registry[type[Schedule]] = Registry("schedule")
 class Schedule(Part):
     """A learning rate schedule, after a linear warmup.
 
-    The rate rises over `warmup` epochs, from the fraction `warmup_start` of the recipe's rate to all of it.
+    Over `warmup` epochs, the rate rises from the fraction `warmup_start` of the recipe's rate to all of it.
     Epochs and steps in a schedule's arguments are counted from the start of the run (Goyal et al., 2017); a
     schedule that ends with the run, such as a cosine, covers the rest of the run after the warmup.
     Defining a subclass with a `kind` registers it.
@@ -58,7 +58,7 @@ class Schedule(Part):
         SCHEDULES.add(kind_of(cls), cls)
 
     def scale(self, at: Moment) -> float:
-        """The factor by which the recipe's learning rate is multiplied."""
+        """Return the factor by which the recipe's learning rate is multiplied."""
         rise = self.warmup * at.steps_per_epoch
         if at.step < rise:
             risen = (at.step + 1) / (rise + 1)
@@ -66,7 +66,7 @@ class Schedule(Part):
         return self.after_warmup(at, min((at.step - rise) / max(at.steps - rise, 1), 1.0))
 
     def after_warmup(self, at: Moment, progress: float) -> float:
-        """The factor after the warmup; `progress` is the fraction of the rest of the run that is done."""
+        """Return the factor after the warmup; `progress` is the completed fraction of the rest of the run."""
         raise NotImplementedError
 
 
@@ -159,8 +159,8 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """One cycle (Smith and Topin, 2018): up to the rate, then down for the rest of the run.
 
-    The rise takes the fraction `pct_start` of the run. It starts at the rate divided by `div_factor`, and
-    the descent ends at that start divided by `final_div_factor`; names and defaults are those of PyTorch's
+    The rise takes the fraction `pct_start` of the run. It starts at the rate divided by `div_factor`; the
+    descent ends at that initial rate divided by `final_div_factor`. Names and defaults are those of PyTorch's
     `OneCycleLR`. The momentum is constant.
     """
 

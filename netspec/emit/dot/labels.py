@@ -76,7 +76,7 @@ def label(net: Net, box: Box, around: str) -> str:
 
 
 def doing(box: Box, around: str) -> list[str]:
-    """Describe the first layer of a box; if its name is the op's keyword, the arguments are enough."""
+    """Describe the first layer of a box; if its name is the op's keyword, only by its arguments."""
     op = box.head.op
     if op.kind == "input":
         return ["input"]

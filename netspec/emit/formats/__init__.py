@@ -1,6 +1,6 @@
-"""The output formats of `netspec check`: one module each, named as `--format` names it.
+"""The output formats of `netspec check`: one module each, with the name that `--format` takes.
 
-A module defines `FORMAT`. A plug-in offers its own `Format` under the entry-point group `netspec.formats`.
+Each module defines `FORMAT`. A plug-in provides a `Format` in the entry-point group `netspec.formats`.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ from netspec.registry import Registry
 
 @dataclass(frozen=True)
 class Options:
-    """What a report shows beside the layers; a format ignores the options that it has no place for."""
+    """Options of a report; a format ignores those it does not support."""
 
     batch: int | None = None
-    """Images in a training batch for the memory estimate; the recipe's by default."""
+    """Batch size for the estimate of training memory; by default, the recipe's."""
     depth: int | None = None
-    """Levels of blocks and groups to show; deeper ones are folded into one row each."""
+    """Number of levels of blocks and groups to show; deeper ones are folded into one row each."""
     ops: bool = False
     """Whether to count operations other than MACs."""
     explain: bool = False
     """Whether to show the arithmetic of every layer."""
     data: DatasetInfo | None = None
-    """The data set whose images the parameters are compared with."""
+    """The data set whose size is compared with the number of parameters."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """An output format: how reports become the text that is written to standard output."""
+    """An output format: a function that writes reports as the text for standard output."""
 
     write: Callable[[Sequence[Report], Options], str]
     holds_diagnostics: bool = False
-    """Whether the text holds the diagnostics, which otherwise go to standard error."""
+    """Whether the text contains the diagnostics, which otherwise go to standard error."""
 
 
 PLUGINS: Registry[Format] = Registry("output format", "netspec.formats")
-"""The formats of plug-ins; the built-in ones are the modules of this package."""
+"""The formats of plug-ins; the built-in formats are the modules of this package."""
 
 
 def builtin() -> list[str]:
-    """The names of the built-in formats, without importing them."""
+    """Return the names of the built-in formats, without importing them."""
     return [module.name for module in pkgutil.iter_modules(__path__)]
 
 
 def names() -> list[str]:
-    """The names of all formats, those of installed plug-ins included, without importing any."""
+    """Return the names of all formats, including those of installed plug-ins, without importing them."""
     return list(dict.fromkeys([*builtin(), *PLUGINS, *plugins.names("netspec.formats")]))
 
 

@@ -15,13 +15,13 @@ from netspec.shape import CONVENTION
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """An object for one spec, a list of objects for several."""
+    """Write an object for one spec, a list of objects for several."""
     made = [as_dict(r, options.batch, options.data) for r in reports]
     return json.dumps(made[0] if len(made) == 1 else made, indent=2, ensure_ascii=False, default=str)
 
 
 def as_dict(report: Report, batch: int | None = None, data: DatasetInfo | None = None) -> dict[str, object]:
-    """A report as JSON values: shapes are lists of sizes without the batch, names are state_dict paths."""
+    """Return a report as JSON values; shapes are lists without the batch, names are state_dict paths."""
     net = report.net
     made: dict[str, object] = {
         "spec": report.source.path,
@@ -46,7 +46,7 @@ def outputs(net: Net) -> list[dict[str, object]]:
 
 
 def totals(net: Net, batch: int | None) -> dict[str, object]:
-    """Sums for one image, and the bytes of float32 weights, activations and training."""
+    """Return the totals for one image, and bytes in float32 for weights, activations and training."""
     t, memory = net.totals, estimate(net, batch)
     return {
         "layers": t.layers,

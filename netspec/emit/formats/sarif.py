@@ -1,4 +1,4 @@
-"""SARIF 2.1.0 (OASIS, 2020), which code hosts show beside the changed lines of a pull request."""
+"""SARIF 2.1.0 (OASIS, 2020), which code hosts show next to the changed lines of a pull request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """One run with a result for each diagnostic."""
+    """Write one run with a result for each diagnostic."""
     found = [d for r in reports for d in r.diagnostics]
     rules = [rule(code) for code in sorted({d.code for d in found})]
     driver = {"name": "netspec", "informationUri": DOCUMENT, "rules": rules}
@@ -30,9 +30,9 @@ def write(reports: Sequence[Report], options: Options) -> str:
 
 
 def rule(code: str) -> dict[str, object]:
-    """What is documented about a code."""
+    """Return the SARIF rule of a diagnostic code, with its explanation."""
     e = CODES.get(code)
-    if e is None:  # a plug-in's own
+    if e is None:  # a code defined by a plug-in
         return {"id": code}
     return {
         "id": code,
@@ -46,7 +46,7 @@ def rule(code: str) -> dict[str, object]:
 
 
 def result(d: Diagnostic) -> dict[str, object]:
-    """One diagnostic; its labels become related locations."""
+    """Return the SARIF result of a diagnostic; its labels become related locations."""
     text = ". ".join([d.message, *d.notes, *([d.help] if d.help else [])])
     labels = [{**place(x.span), "message": {"text": x.text}} for x in d.labels]
     made: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""A table for a terminal: groups with their sums above their layers, and the totals below."""
+"""A table for a terminal: each group with its sums, followed by its layers, and the totals at the end."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ WIDEST_CELL = 48
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """The table of each network, and below them whether each spec passed."""
+    """Write the table of each network, then a line for each spec with the result of its check."""
     parts = [network_table(r.net, options) for r in reports if r.net]
     return "\n\n".join([*parts, "\n".join(map(verdict, reports))])
 
 
 def network_table(net: Net, options: Options = Options()) -> str:  # noqa: B008 - a frozen value
-    """The table of one network with its totals, and what else the options ask for."""
+    """Write the table of one network, its totals, and further parts according to the options."""
     head = [*COLUMNS, *(OPERATIONS if options.ops else ())]
     body = [cells(row, ops=options.ops) for row in rows(net, options.depth)]
     memory = estimate(net, options.batch)
@@ -35,7 +35,7 @@ def network_table(net: Net, options: Options = Options()) -> str:  # noqa: B008 
 
 
 def cells(row: Row, *, ops: bool) -> list[str]:
-    """The texts of one row; a zero is left blank, and long arguments are cut."""
+    """Return the cells of one row; zeros are left blank, and long arguments are truncated."""
     counts = [row.params, row.cost.macs, row.activation]
     more = [getattr(row.cost, name) for name in OPERATIONS] if ops else []
     numbers = [f"{n:,}" if n else "" for n in counts]
@@ -45,7 +45,7 @@ def cells(row: Row, *, ops: bool) -> list[str]:
 
 
 def verdict(report: Report) -> str:
-    """Whether a spec passed, or how many errors and warnings it has."""
+    """Write the result of a check: ok, or the numbers of errors and warnings."""
     errors = sum(d.severity == "error" for d in report.diagnostics)
     counts = ((errors, "error"), (len(report.diagnostics) - errors, "warning"))
     parts = [f"{n} {word}{'s' * (n != 1)}" for n, word in counts if n]

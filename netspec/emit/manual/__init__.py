@@ -1,4 +1,4 @@
-"""The reference documents that are generated: docs/ops.md and docs/diagnostics.md."""
+"""The generated documents: docs/ops.md and docs/diagnostics.md."""
 
 from __future__ import annotations
 

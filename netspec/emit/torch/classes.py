@@ -167,13 +167,13 @@ class Classes:
         return self.symbols.owners[node.name.rpartition(".")[0]]
 
     def option(self, node: Node, key: str, option: Option) -> ast.expr | None:
-        """Return the expression of an option that is no number, such as `bias`, if the spec has one."""
+        """Return the spec's expression for an option that is not a number, such as `bias`, if it has one."""
         if key in node.expressions and getattr(node.op, key, None) == option.value:
             return parsed(node.expressions[key])
         return None
 
     def may_overwrite(self, node: Node) -> bool:
-        """Whether an activation may overwrite its input, which then no other layer and no gradient needs."""
+        """Whether an activation may overwrite its input, because no other layer and no gradient needs it."""
         source = self.net.nodes[node.inputs[0]]
         alone = list(self.wiring.real_users(source.id)) == [node.id] and source.id not in self.wiring.returned
         return alone and source.op.new_memory and node.id not in self.shared and node.shares is None
@@ -229,7 +229,7 @@ def counted(labels: list[str]) -> bool:
 
 
 def titled(path: str) -> str:
-    """Return the last part of a path that is not a number, with any numbers after it."""
+    """Return the end of a path, from its last part that is not a number."""
     parts = path.split(".")
     words = [k for k, part in enumerate(parts) if not part.isdigit()]
     return "_".join(parts[words[-1] if words else 0 :])

@@ -1,4 +1,4 @@
-"""The torch source that ops from plug-ins provide."""
+"""The PyTorch source that plug-ins provide for their ops."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def statements(keyword: str, source: str) -> list[ast.stmt]:
 
 
 def import_lines(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    """An import statement as one line for each imported name, so that equal imports can be merged."""
+    """Write an import statement as one line for each imported name, so that equal imports can be merged."""
     for alias in node.names:
         single = ast.Import([alias])
         if isinstance(node, ast.ImportFrom):
@@ -60,13 +60,13 @@ def import_lines(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
 
 
 def segment(source: str, node: ast.stmt) -> str:
-    """The text of a statement, with its decorators."""
+    """Return the text of a statement, including decorators."""
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
     return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
 
 
 def defined_names(node: ast.stmt) -> Iterator[str]:
-    """The names that a top-level statement defines."""
+    """Yield the names that a top-level statement defines."""
     if isinstance(node, ast.ClassDef | ast.FunctionDef):
         yield node.name
     elif isinstance(node, ast.Assign | ast.AnnAssign):

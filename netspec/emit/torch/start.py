@@ -1,4 +1,4 @@
-"""Initialization of weights: a loop for modules of a type that share it, else a line for each layer."""
+"""Initialization of weights: a loop over modules for common initializers, and a line for each other layer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Module:
 
 
 class Starts:
-    """The initializers stated in a spec, divided into those written in a loop and those beside a layer."""
+    """The initializers stated in a spec, divided into those written in a loop and those written per layer."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -90,7 +90,7 @@ class Starts:
 
 
 def shared_starts(modules: list[Module]) -> Mapping[str, Call]:
-    """Return the initializers that all modules of a type share; none for fewer than `LEAST_LOOPED`."""
+    """Return the initializers common to all modules of a type; empty for fewer than `LEAST_LOOPED`."""
     if len(modules) < LEAST_LOOPED:
         return {}
     stated = [(m.starts(), m.tensors()) for m in modules]

@@ -1,4 +1,4 @@
-"""Line breaks of generated source, as ruff and Black place them at any line length from 88 on."""
+"""Line breaks in generated source, as ruff and Black place them at line lengths of 88 and more."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 def wrap(text: str, indent: int = 0, after: str = "") -> list[str]:
-    """Break a statement or argument that is too long, or that has a comma before a closing bracket.
+    """Break a statement or argument that is too long or has a trailing comma.
 
-    `after` follows the text on its last line. The arguments of the outermost bracket get a line each, with a
-    comma after the last one, so that formatters with longer lines leave them alone.
+    `after` is appended to the last line. Each argument of the outermost bracket is on its own line, with a
+    trailing comma, so that formatters with longer lines do not join them.
 
     >>> print("\\n".join(wrap("x = nn.Sequential(nn.Linear(2, 2), nn.ReLU(),)")))
     x = nn.Sequential(
@@ -35,7 +35,7 @@ def wrap(text: str, indent: int = 0, after: str = "") -> list[str]:
 
 
 def statement(text: str, indent: int) -> list[str]:
-    """Write a statement with its indentation; it may have more of its own, and end in a colon."""
+    """Write a statement at an indentation; its text may be indented further, and may end in a colon."""
     own = len(text) - len(text.lstrip())
     colon = ":" if text.endswith("):") else ""
     lines = wrap(text.strip().removesuffix(colon), indent + own, colon)
@@ -43,7 +43,7 @@ def statement(text: str, indent: int) -> list[str]:
 
 
 def opening(text: str) -> int | None:
-    """Return the place of the bracket that the last character of a text closes, if it closes one."""
+    """Return the index of the bracket that the last character of a text closes, or None."""
     if text[-1:] not in PAIRS.values():
         return None
     places: list[int] = []
@@ -74,7 +74,7 @@ def split(text: str) -> Iterator[str]:
 
 
 def outside_strings(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the characters of a text that are not part of a string, with their places."""
+    """Yield the characters of a text outside string literals, with their indices."""
     quote, escaped = "", False
     for place, character in enumerate(text):
         if quote:
@@ -88,7 +88,7 @@ def outside_strings(text: str) -> Iterator[tuple[int, str]]:
 
 
 def repeated(texts: list[str]) -> Iterator[str]:
-    """Write three or more equal texts in a row as one comprehension.
+    """Yield the texts, with three or more equal ones in a row replaced by a comprehension.
 
     >>> list(repeated(["A()", "B(1)", "B(1)", "B(1)"]))
     ['A()', '*(B(1) for _ in range(3))']

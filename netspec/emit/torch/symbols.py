@@ -16,19 +16,19 @@ from netspec.shape import Grid, Shape, ShapeError
 IN_CHANNELS = "in_channels"
 """The parameter of a class for the channels of its input."""
 FREE = "free__"
-"""The beginning of the names of numbers that follow from no parameter."""
+"""The prefix of free names: those of numbers that do not depend on any parameter."""
 
 
 MARK = "\x01"
 
 
 class Number:
-    """A number together with the expression that yields it, which arithmetic extends."""
+    """A number with the expression that computes it; arithmetic on it extends the expression."""
 
     expression: ast.expr
 
     def __format__(self, spec: str) -> str:
-        """Mark the number in the text of an expression, so that a class can write it anew."""
+        """Mark the number and its expression in a formatted text, so that `marked` can replace it later."""
         text = ast.unparse(self.expression).encode().hex()
         return format(plain(self), spec) if spec else f"{MARK}{plain(self)}_{text}{MARK}"
 
@@ -60,7 +60,7 @@ class Real(Number, float):
 
 
 def symbol(value: object, expression: ast.expr) -> Any:
-    """Attach an expression to a number, or to each side of a size; other values stay as they are."""
+    """Attach an expression to a number, or to each side of a size; other values are returned unchanged."""
     if isinstance(value, tuple):
         sides = expression.elts if isinstance(expression, ast.Tuple) else [expression] * len(value)
         if len(sides) != len(value) or (len(set(value)) > 1 and not isinstance(expression, ast.Tuple)):
@@ -79,7 +79,7 @@ def symbol(value: object, expression: ast.expr) -> Any:
 
 
 def combine(function: Callable[[Any, Any], Any], sign: ast.operator, left: Any, right: Any) -> Any:
-    """Calculate with numbers, and keep the expression; neutral elements are left out of it."""
+    """Apply an operator to numbers and to their expressions; terms such as `+ 0` and `* 1` are omitted."""
     if not isinstance(left, int | float) or not isinstance(right, int | float):
         return NotImplemented
     value = function(plain(left), plain(right))
@@ -97,12 +97,12 @@ def plain(number: Any) -> Any:
 
 
 def expression_of(number: object) -> ast.expr:
-    """Return the expression of a number: its own, or the literal."""
+    """Return the expression of a number, or a literal if it has none."""
     return number.expression if isinstance(number, Number) else literal(number)
 
 
 def names_in(expression: ast.expr) -> list[str]:
-    """Return the names of values in an expression, in order, each once."""
+    """Return the variables in an expression, in order and without duplicates."""
     functions = {id(n.func) for n in ast.walk(expression) if isinstance(n, ast.Call)}
     nodes = (n for n in ast.walk(expression) if isinstance(n, ast.Name) and id(n) not in functions)
     return list(dict.fromkeys(n.id for n in nodes))
@@ -119,13 +119,13 @@ class Replace(ast.NodeTransformer):
 
 
 def replaced(expression: ast.expr, replacements: Mapping[str, ast.expr]) -> ast.expr:
-    """Return an expression with some names replaced."""
+    """Return an expression with names replaced by other expressions."""
     made: ast.expr = Replace(replacements).visit(ast.parse(ast.unparse(expression), mode="eval").body)
     return made
 
 
 def marked(text: str, write: Callable[[Whole], str]) -> str:
-    """Replace the marked numbers in a text."""
+    """Replace each marked number in a text by what `write` returns for it."""
 
     def replace(match: re.Match[str]) -> str:
         expression = ast.parse(bytes.fromhex(match[2]).decode(), mode="eval").body
@@ -135,16 +135,16 @@ def marked(text: str, write: Callable[[Whole], str]) -> str:
 
 
 def free(path: str, field: str) -> str:
-    """Name a number that does not follow from a parameter of its block; a class gives it its final name."""
+    """Return a provisional name for a number that does not depend on its block's parameters."""
     return f"{FREE}{path.encode().hex()}_{field}"
 
 
 class Symbols:
-    """The shapes and layers of a network with symbolic numbers, by the block that owns them.
+    """The layers and shapes of a network with symbolic numbers.
 
     The owner of a layer is the innermost block around it, or the network. Inside a block, expressions use the
-    block's parameters, `in_channels`, and free names for numbers that do not follow from them; `values` holds
-    the values of all these names by the path of the owner.
+    block's parameters, `in_channels`, and free names for numbers that do not depend on these; `values` maps
+    the path of each owner to the values of all these names.
     """
 
     def __init__(self, net: Net) -> None:
@@ -152,9 +152,9 @@ class Symbols:
         self.owners: dict[str, Scope] = {}
         self.values: dict[str, dict[str, object]] = {}
         self.arguments: dict[str, dict[str, ast.expr]] = {}
-        """For each block's path: the expressions of its parameters, in terms of the owner around it."""
+        """By the path of a block: the expressions of its parameters, in terms of the enclosing owner."""
         self.bindings: dict[str, dict[str, ast.expr]] = {}
-        """For each block's path: the names that the block binds, with their expressions."""
+        """By the path of a block: the names that it binds, with their expressions."""
         self._shapes: dict[tuple[str, int], Shape] = {}
         self._ops: dict[int, Op] = {}
         self._users: dict[int, set[int]] = {}
@@ -171,11 +171,11 @@ class Symbols:
         return self._ops.get(node.id, node.op)
 
     def shape(self, owner: Scope, value: int) -> Shape:
-        """Return the shape of a value, in terms of a block's parameters."""
+        """Return the shape of a value, in terms of the owner's parameters."""
         return self._shapes.get((owner.path, value), self.net.nodes[value].shape)
 
     def shapes(self, owner: Scope, node: Node) -> tuple[Shape, ...]:
-        """Return the shapes of a layer's inputs, in terms of a block's parameters."""
+        """Return the shapes of a layer's inputs, in terms of the owner's parameters."""
         return tuple(self.shape(owner, i) for i in node.inputs)
 
     def _visit(self, scope: Scope, owner: Scope) -> None:
@@ -209,14 +209,14 @@ class Symbols:
             self._shapes[owner.path, node.id] = shape
 
     def _free(self, value: object, name: str, values: dict[str, object]) -> Any:
-        """Give an argument a free name, or one for each side of a size whose sides differ."""
+        """Make an argument symbolic by a free name, or one for each side of a size whose sides differ."""
         if isinstance(value, tuple) and len(set(value)) > 1:
             return tuple(self._free(v, f"{name}_{k}", values) for k, v in enumerate(value))
         values[name] = value[0] if isinstance(value, tuple) and value else value
         return symbol(value, ast.Name(name))
 
     def _block(self, scope: Scope, owner: Scope) -> None:
-        """Visit a block, and translate the shapes of its outputs into terms of the owner around it."""
+        """Visit a block, and express the shapes of its outputs in terms of the enclosing owner."""
         self.owners[scope.path] = scope
         inside = set(scope.ids())
         inputs = list(
@@ -262,7 +262,7 @@ class Symbols:
 def parsed(text: str) -> ast.expr:
     """Parse the expression of an argument, and make its names valid Python.
 
-    The checker writes a parameter's name with `_` before it, so that no name is a keyword of Python.
+    The checker writes parameters with a leading `_`, so that no name is a keyword of Python.
     """
     tree = ast.parse(text, mode="eval").body
     for node in ast.walk(tree):

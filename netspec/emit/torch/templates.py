@@ -15,15 +15,15 @@ from netspec.emit.torch.symbols import FREE, IN_CHANNELS, MARK, literal, names_i
 from netspec.language.values import python
 
 Column = tuple[object, ...]
-"""The values of one number of a class, one for each instance."""
+"""The values of one number of a class in all its instances."""
 
 
 @dataclass
 class Instance:
-    """One instance of a class: its numbers with their expressions, and its nested instances.
+    """One instance of a generated class: its numbers with their expressions, and its nested instances.
 
-    `values` are the values of the names in its expressions, and `arguments` the expressions of a block's
-    parameters in terms of the block around it; a group of layers has the names of its block.
+    `values` maps the names in its expressions to their values. `arguments` maps a block's parameters to
+    expressions in terms of the block around it; a group of layers uses the names of its block.
     """
 
     template: Template
@@ -36,11 +36,11 @@ class Instance:
     bindings: Mapping[str, ast.expr] = field(default_factory=dict)
     """The names that a block binds, with their expressions."""
     free: dict[str, str] = field(default_factory=dict)
-    """Names of this instance's free numbers, in the order in which the class uses them."""
+    """The free names of this instance, in the order in which the class uses them."""
     parameters: dict[str, object] = field(default_factory=dict)
 
     def canonical(self, expression: ast.expr | None) -> ast.expr | None:
-        """Number the free names of an expression, so that all instances of a class write it alike."""
+        """Replace free names by numbered ones, so that an expression is equal in all instances of a class."""
         if expression is None:
             return None
         for name in names_in(expression):
@@ -56,13 +56,13 @@ class Instance:
         return ast.Name(original) if self.arguments is None else self.arguments[original]
 
     def value(self, name: str) -> object:
-        """Return the value of a name, free or a parameter's."""
+        """Return the value of a free name or a parameter."""
         return self.values[next((o for o, short in self.free.items() if short == name), name)]
 
 
 @dataclass
 class Template:
-    """A class to be written: the layouts of its children, and the texts for their placeholders."""
+    """A class to be generated: the layouts of its children, and the texts that fill their placeholders."""
 
     name: str
     hints: list[str]
@@ -71,7 +71,7 @@ class Template:
     forward: list[str]
     inputs: list[str]
     sequential: bool
-    """Whether the class derives from nn.Sequential, so that it needs no forward."""
+    """Whether the class derives from nn.Sequential and therefore needs no `forward`."""
     instances: list[Instance] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
     """The parameters of `__init__`, each with the name that it stands for in expressions."""
@@ -126,7 +126,7 @@ def assign(name: str, text: str) -> str:
 
 
 def plain_value(value: object) -> object:
-    """Return a value without expressions."""
+    """Return a value with numbers stripped of their expressions."""
     if isinstance(value, symbols.Number):
         return symbols.plain(value)
     return tuple(map(plain_value, value)) if isinstance(value, tuple) else value
@@ -140,20 +140,20 @@ def solve(template: Template) -> None:
 class Solver:
     """Writes the numbers of one class.
 
-    A number is written as the spec derives it from the parameters of its block. A number that follows from no
-    parameter is a literal if all instances have the same, and else becomes a parameter of its own.
+    A number is written by the expression in the spec, in terms of the parameters of its block. A number that
+    depends on no parameter is a literal if it is equal in all instances; otherwise it becomes a parameter.
     """
 
     def __init__(self, template: Template) -> None:
         self.template, self.instances = template, template.instances
         self.parameters: dict[str, str] = {}
-        """Names in expressions, with the parameters of `__init__` that stand for them."""
+        """The parameters of `__init__`, by the names in expressions that they represent."""
         self.columns: dict[str, Column] = {}
         """The values of each parameter."""
         self.hints: dict[str, str] = {}
 
     def run(self) -> None:
-        """Solve the class."""
+        """Choose the parameters of the class, and fill in its template."""
         template, instances = self.template, self.instances
         for expression, hint in zip(instances[0].expressions, template.hints, strict=True):
             if isinstance(expression, ast.Name) and expression.id.startswith(FREE):
@@ -167,7 +167,7 @@ class Solver:
         self.order()
 
     def line(self, line: str) -> str:
-        """Write a line of forward: its numbers as literals, or as attributes set in `__init__`."""
+        """Write a line of `forward`, with numbers as literals or as attributes set in `__init__`."""
 
         def write(match: re.Match[str]) -> str:
             text = self.template.numbers[int(match[1])]
@@ -183,7 +183,7 @@ class Solver:
         return line.replace(f":{MARK}", f": {MARK}").replace(f"{MARK}:", f"{MARK} :").replace(MARK, "")
 
     def text(self, column: Column, hint: str, expression: ast.expr | None) -> str:
-        """Write one number, given its values and its expression if it has one."""
+        """Write one number, given its values and its expression, if any."""
         if expression is None:
             if constant(column):
                 return python(column[0])
@@ -205,7 +205,7 @@ class Solver:
         return ast.unparse(replaced(expression, replacements))
 
     def bind(self, name: str) -> None:
-        """Write a local variable, after those that it uses."""
+        """Add a local variable to `__init__`, after those that its expression uses."""
         if name not in self.template.bindings:
             expressions = [i.canonical(i.bindings[name]) for i in self.instances]
             column = tuple(i.value(name) for i in self.instances)
@@ -213,7 +213,7 @@ class Solver:
             self.template.bindings[name] = text
 
     def parameter(self, name: str, column: Column, hint: str) -> str:
-        """Return the parameter for a name, added where it is new."""
+        """Return the parameter for a name, adding it if necessary."""
         if name not in self.parameters:
             own = name if name.isidentifier() and not name.startswith(FREE) else None
             taken = [*self.columns, *(n for n in self.instances[0].values if not n.startswith(FREE))]
@@ -237,7 +237,7 @@ class Solver:
         return f"{child.template.name}({', '.join(arguments)})"
 
     def order(self) -> None:
-        """Order the parameters: the input's channels, the block's own, others, and those with defaults."""
+        """Order the parameters: input channels, those of the block, others, and those with defaults."""
         first = self.instances[0]
         names = {parameter: name for name, parameter in self.parameters.items()}
         defaults = {
@@ -254,7 +254,7 @@ class Solver:
 
 
 def required(child: Instance) -> list[str]:
-    """Return a block's parameters that have no default, which calls give by position."""
+    """Return the parameters of a block without defaults, which calls pass by position."""
     return [n for n in child.values if not n.startswith(FREE) and n not in child.defaults]
 
 

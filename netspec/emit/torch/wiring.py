@@ -84,7 +84,7 @@ class Wiring:
         return interface
 
     def late(self, values: Sequence[int]) -> bool:
-        """Whether values are needed only in training."""
+        """Whether all of the values are needed only in training."""
         return bool(values) and all(i in self.training_only for i in values)
 
     def idle(self, scope: Scope) -> bool:

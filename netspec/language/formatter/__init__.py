@@ -1,4 +1,4 @@
-"""Syntax tree to text in one style; comments, blank lines and one-line groups are kept."""
+"""Formatting specs in a uniform style; comments, blank lines and one-line groups are preserved."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def format_source(source: Source) -> str:
 
 
 def format_tree(tree: t.File) -> str:
-    """Write a tree without `Broken` nodes as text that parses to an equal tree."""
+    """Write a tree as text that parses to an equal tree; it must not contain `Broken` nodes."""
     return Formatter(tree).text()
 
 
 def format_files(paths: Sequence[str], only_check: bool, say: Callable[..., None]) -> int:
-    """Format files in place, or `-` from standard input to standard output; return the exit status."""
+    """Format files in place, or `-` from standard input to standard output, and return the exit status."""
     status = 0
     for name in paths:
         if not Path(name).suffix and name in builtin_names():

@@ -1,4 +1,4 @@
-"""Statements to lines; what is on one line in the source stays on one line, and comments keep their place."""
+"""Writing statements as lines; what is on one source line stays on one line, and comments stay in place."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from netspec.language.formatter.write import (
 
 WIDTH = 110
 FURTHEST = 60
-"""Claims after a longer text are not aligned with the others."""
+"""The maximum length of a line's text for its claim to be aligned with others, in characters."""
 
 
 @dataclass
 class Line:
-    """One line: its text, its claim, which is aligned with others, and its comment."""
+    """One line: its text, its comment, and its claim, which is aligned with others."""
 
     text: str
     claim: str = ""
@@ -40,7 +40,7 @@ class Formatter:
         self.tree, self.source = tree, tree.source
         self.comments = list(tree.comments)
         self.limits = [len(self.source.text) + 1]
-        """The offsets where the braces around the current statement close."""
+        """The offsets of the closing braces around the current statement."""
 
     def text(self) -> str:
         lines = self.body(self.tree.body, 0)
@@ -64,7 +64,7 @@ class Formatter:
         return line > 1 and not self.source.line(line - 1).strip()
 
     def comments_before(self, offset: int, depth: int) -> list[Line]:
-        """The lines of comments before an offset."""
+        """Return the comment lines before an offset."""
         lines = []
         while self.comments and self.comments[0][0] < offset:
             at, text = self.comments.pop(0)
@@ -72,7 +72,7 @@ class Formatter:
         return lines
 
     def comment_on(self, line: int, before: int | None = None) -> str:
-        """The comment at the end of a source line, if it is inside the current braces."""
+        """Return the comment at the end of a source line, if it is inside the current braces."""
         limit = self.limits[-1] if before is None else before
         if self.comments and self.comments[0][0] < limit and self.line_of(self.comments[0][0]) == line:
             return self.comments.pop(0)[1].rstrip()
@@ -93,7 +93,7 @@ class Formatter:
         return lines
 
     def together(self, first: t.Statement, second: t.Statement) -> bool:
-        """Whether two statements are on one line of the source."""
+        """Whether two statements are on the same source line."""
         return (
             self.line_of(first.span.end) == self.line_of(second.span.start)
             and self.flat(first)
@@ -101,11 +101,11 @@ class Formatter:
         )
 
     def flat(self, s: t.Statement) -> bool:
-        """Whether a statement is on one line of the source."""
+        """Whether a statement is on a single source line."""
         return self.line_of(s.span.start) == self.line_of(s.span.end)
 
     def run(self, statements: Sequence[t.Statement], depth: int) -> list[Line]:
-        """The lines of statements that share a line of the source, or of one statement."""
+        """Return the lines of one statement, or of several that share a source line."""
         indent = STEP * depth
         last = statements[-1]
         texts = [one_line(s) for s in statements]
@@ -116,7 +116,7 @@ class Formatter:
         return [x for s in statements for x in self.spread(s, depth)]
 
     def finished(self, line: Line, last: t.Statement) -> Line:
-        """Add the claim of the last layer and the comment at the end of its line."""
+        """Add to a line the claim of its last layer, and the comment at the end of its source line."""
         if isinstance(last, t.Layer) and last.claim:
             line.claim = f"-> {shape(last.claim)}"
             line.text = line.text.removesuffix(f" {line.claim}")
@@ -124,7 +124,7 @@ class Formatter:
         return line
 
     def spread(self, s: t.Statement, depth: int) -> list[Line]:
-        """The lines of a statement with braces, or of a long list or table."""
+        """Return the lines of a statement with braces, or of a long list or table."""
         indent = STEP * depth
         match s:
             case t.Layer(action=t.Group() | t.Join() as action):
@@ -142,12 +142,12 @@ class Formatter:
         return [self.finished(Line(x if k else indent + x), s) for k, x in enumerate([text])]
 
     def braces(self, opening: str, body: t.Body, depth: int, s: t.Statement) -> list[Line]:
-        """The lines of a statement with one body in braces."""
+        """Return the lines of a statement with one body in braces."""
         lines = self.opened(opening, body, depth, s.span.start)
         return [*lines, self.finished(Line(STEP * depth + "}" + layer_tail(s)), s)]
 
     def opened(self, opening: str, body: t.Body, depth: int, start: int) -> list[Line]:
-        """The line that opens braces on the source line of `start`, and the lines inside."""
+        """Return the line that opens braces, with the comment on the line of `start`, and those inside."""
         end = self.closing(body.statements[-1].span.end if body.statements else start)
         first = Line(f"{STEP * depth}{opening} {{" if opening else f"{STEP * depth}{{")
         inner = body.statements[0].span.start if body.statements else end
@@ -159,7 +159,7 @@ class Formatter:
         return [first, *inside]
 
     def closing(self, offset: int) -> int:
-        """The offset of the next closing brace outside of comments."""
+        """Return the offset of the next closing brace that is not in a comment."""
         place = self.source.text.find("}", offset)
         for at, text in self.tree.comments:
             if at <= place < at + len(text):
@@ -167,7 +167,7 @@ class Formatter:
         return place
 
     def branches(self, s: t.If, depth: int) -> list[Line]:
-        """The lines of an `if` with its `else if` and `else` parts."""
+        """Return the lines of an `if` with its `else if` and `else` parts."""
         indent, opening, start = STEP * depth, head(s), s.span.start
         lines: list[Line] = []
         part: t.If | None = s

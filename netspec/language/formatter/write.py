@@ -1,4 +1,4 @@
-"""Syntax tree nodes as text on one line."""
+"""Writing syntax tree nodes as text on one line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netspec.language.parser.grammar import words
 
 STEP = "  "
 LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
-"""The precedence of binary operators; that of `not` is 3, of comparisons 4, of signs 7, of `**` 8."""
+"""The precedence of binary operators; `not` has 3, comparisons have 4, signs 7, and `**` has 8."""
 
 
 def one_line(s: t.Statement) -> str | None:
-    """A statement on one line, or None if it always takes several."""
+    """Write a statement on one line, or return None if it always takes several."""
     match s:
         case t.Layer(action=t.Apply()):
             return layer_head(s) + layer_tail(s) + (f" -> {shape(s.claim)}" if s.claim else "")
@@ -37,7 +37,7 @@ def one_line(s: t.Statement) -> str | None:
 
 
 def chained(s: t.If) -> t.If | None:
-    """The `if` that is the only statement of the `else`, which is written as `else if`."""
+    """Return the `if` to be written as `else if`: the only statement of the `else` body, or None."""
     inner = s.no.statements[0] if s.no and len(s.no.statements) == 1 else None
     return inner if isinstance(inner, t.If) else None
 
@@ -50,7 +50,7 @@ def group(body: t.Body) -> str | None:
 
 
 def head(s: t.Statement) -> str:
-    """A statement's text up to its braces."""
+    """Write a statement up to its braces."""
     match s:
         case t.Network():
             return f"network {s.name}{parameters(s.parameters)}" + (
@@ -106,7 +106,7 @@ def label(x: t.Label) -> str:
 
 
 def path(x: t.Path) -> str:
-    """A path; a number or keyword at its head is quoted, except `in`, the input of the block."""
+    """Write a path; a number or keyword at its start is quoted, except `in`, the input of the block."""
     head, *rest = (part(p) for p in x.parts)
     if head.isdigit() or (head in words() and head != "in"):
         head = f'"{head}"'
@@ -114,7 +114,7 @@ def path(x: t.Path) -> str:
 
 
 def part(x: str | t.Label) -> str:
-    """One part of a path, quoted if it has other characters or begins with a brace."""
+    """Write one part of a path, quoted if it contains special characters or begins with a brace."""
     if isinstance(x, t.Label):
         text = label(x)
         return f'"{text}"' if text[0] == "{" else text
@@ -139,7 +139,7 @@ def shape(size: t.Size) -> str:
 
 
 def expression(x: t.Expr, level: int = 0) -> str:
-    """An expression with as few brackets as possible; `level` is the precedence around it."""
+    """Write an expression with as few parentheses as possible; `level` is the precedence around it."""
 
     def within(text: str, own: int) -> str:
         return f"({text})" if own < level else text
@@ -186,7 +186,7 @@ def expression(x: t.Expr, level: int = 0) -> str:
 
 
 def broken(x: t.Expr, indent: str) -> str:
-    """A long list or table with one item on each line."""
+    """Write a long list or table with one item per line."""
     match x:
         case t.Index():
             return f"{broken(x.value, indent)}[{expression(x.index)}]"

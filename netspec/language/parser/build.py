@@ -1,4 +1,4 @@
-"""Lark's parse tree to netspec's syntax tree: one method per grammar rule."""
+"""Converting lark's parse tree to netspec's syntax tree, with one method per grammar rule."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_LABEL = 400
 
 
 class Builder(Transformer[Token, Any]):
-    """Makes syntax tree nodes; `expression` parses what is in the braces of labels and sizes."""
+    """Creates syntax tree nodes; `expression` parses the expressions in the braces of labels and sizes."""
 
     def __init__(self, source: Source, expression: Callable[[int, int], t.Expr | Diagnostic]) -> None:
         super().__init__(visit_tokens=False)
@@ -34,7 +34,7 @@ class Builder(Transformer[Token, Any]):
         self.faults: list[Diagnostic] = []
 
     def span(self, children: Children) -> Span:
-        """The span from the first child to the last."""
+        """Return the span from the first child to the last."""
         placed = [x for x in children if isinstance(x, Token) or hasattr(x, "span")]
         if not placed:
             return Span(self.origin, 0, 0)
@@ -44,7 +44,7 @@ class Builder(Transformer[Token, Any]):
         return Span(self.origin, start, end)
 
     def within(self, start: int, end: int) -> t.Expr:
-        """The expression between two offsets, or `Broken` if it has a syntax error."""
+        """Return the expression between two offsets, or `Broken` if it has a syntax error."""
         result = self.expression(start, end)
         if isinstance(result, Diagnostic):
             self.faults.append(result)
@@ -199,7 +199,7 @@ class Builder(Transformer[Token, Any]):
         return t.Path(self.span(c), tuple(parts))
 
     def part(self, inside: str, begin: int) -> str | t.Label:
-        """One part of a path, as a label if it contains expressions."""
+        """Return one part of a path, as a label if it contains expressions."""
         if "{" not in inside:
             return inside
         return t.Label(Span(self.origin, begin, begin + len(inside)), self.braced(inside, begin))
@@ -274,7 +274,7 @@ class Builder(Transformer[Token, Any]):
         return t.Name(self.span(c), str(c[0]))
 
     def reference(self, c: Children) -> t.Expr:
-        """A name with expressions in braces; a dotted part after the last brace is an attribute."""
+        """Return a name with expressions in braces; a dotted part after the last brace is an attribute."""
         token: Token = c[0]
         named, dot, rest = str(token).rpartition("}")
         tail, *attributes = rest.split(".")

@@ -1,4 +1,4 @@
-"""The LALR(1) parser that lark makes of grammar.lark."""
+"""The LALR(1) parser that lark generates from grammar.lark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDS = ("NEWLINE", "SEMICOLON")
 
 
 class Keep(PostLex):
-    """Makes lark keep terminals that no rule uses, since the reader handles them."""
+    """Keeps lark from dropping the terminals that no rule uses, which the reader handles."""
 
     always_accept = (*ENDS, "UNKNOWN", "COMMENT")
 
@@ -30,7 +30,7 @@ class Keep(PostLex):
 
 @cache
 def load_grammar() -> Lark:
-    """The parser; its tables take 0.1 s to build and are cached in the user's cache folder."""
+    """Return the parser; its tables take 0.1 s to build, and are cached in the user's cache folder."""
     text = files("netspec.language").joinpath("grammar.lark").read_text("utf-8")
     return Lark(
         text,
@@ -45,7 +45,7 @@ def load_grammar() -> Lark:
 
 
 def cache_file(text: str) -> str | None:
-    """The cache file for the tables of this grammar, or None without a writable cache folder."""
+    """Return the cache file for the tables of this grammar, or None without a writable cache folder."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netspec"
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def cache_file(text: str) -> str | None:
 
 
 def lex(text: str) -> tuple[list[Token], list[Token]]:
-    """The tokens of a text without breaks of empty lines, and its comments."""
+    """Return the tokens of a text, without the line breaks of empty lines, and its comments."""
     tokens: list[Token] = []
     comments: list[Token] = []
     for token in load_grammar().lex(text):
@@ -69,17 +69,17 @@ def lex(text: str) -> tuple[list[Token], list[Token]]:
 
 @cache
 def words() -> frozenset[str]:
-    """The keywords of the language, which must be quoted to be labels."""
+    """Return the keywords of the language, which can be labels only in quotes."""
     return frozenset(t.pattern.value for t in load_grammar().terminals if t.pattern.value.isalpha())
 
 
 def choices(state: InteractiveParser) -> set[str]:
-    """The terminals that the parser's tables list for its state."""
+    """Return the terminals that the parser's tables list for its state."""
     return set(state.choices())  # type: ignore[no-untyped-call]
 
 
 def accepts(state: InteractiveParser, terminal: str) -> bool:
-    """Whether the parser would really accept a terminal, which its tables can list without that."""
+    """Whether the parser accepts a terminal; its tables can also list terminals that it rejects."""
     if terminal not in choices(state):
         return False
     trial = state.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
@@ -93,7 +93,7 @@ def accepts(state: InteractiveParser, terminal: str) -> bool:
 
 
 def expected(state: InteractiveParser) -> Expected:
-    """The terminals that can really come next."""
+    """Return the terminals that the parser accepts next."""
     accepted = frozenset(state.accepts()) - {"BROKEN"}  # type: ignore[no-untyped-call]
     spelling = {t.name: t.pattern.value for t in load_grammar().terminals}
     return Expected(accepted, spelling, "BROKEN" in choices(state))

@@ -1,4 +1,4 @@
-"""Messages for syntax errors: what was expected, and what was found."""
+"""Messages for syntax errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FOUND = {"$END": "the end of the file", "_SEP": "the end of the line"}
 
 @dataclass(frozen=True)
 class Expected:
-    """The terminals that the grammar allows next, their spelling, and whether a statement can begin."""
+    """The terminals that the grammar allows next, as words, and whether a statement can begin here."""
 
     terminals: frozenset[str]
     spelling: Mapping[str, str]
@@ -57,13 +57,13 @@ class Expected:
             parts.append("a value")
             left -= VALUES | {"LBRACE"}
         if left & OPERATORS:
-            left &= ENDINGS  # an operator could always go on, which is no help
+            left &= ENDINGS  # an operator could follow any expression, so listing operators is no help
         parts += [WORDS.get(name, f"`{self.spelling.get(name, name)}`") for name in sorted(left)]
         return either([p for p in parts if p] or ["the end of the file"])
 
 
 def either(parts: list[str]) -> str:
-    """Join words as in a sentence.
+    """Join words with commas and `or`.
 
     >>> either(["a", "b", "c"])
     'a, b or c'
@@ -74,7 +74,7 @@ def either(parts: list[str]) -> str:
 def unexpected(
     source: Source, expected: Expected, token: Token, previous: Token | None, brackets: Iterable[Token]
 ) -> Diagnostic:
-    """The diagnostic for an unexpected token; `brackets` are those still open."""
+    """Return the diagnostic for an unexpected token; `brackets` are those still open."""
     opened = list(brackets)
     found = FOUND.get(token.type, f"`{token}`")
     span = Span(source, at(token), max(until(token), at(token) + 1))
@@ -94,7 +94,7 @@ def unexpected(
 
 
 def advice(token: Token, previous: Token | None) -> str | None:
-    """A help line for common mistakes, or None."""
+    """Return a help line for a common mistake, or None."""
     if previous is None:
         return None
     word, plain = str(previous), ("NUMBER", "NAME", "STRING")
@@ -112,10 +112,10 @@ def advice(token: Token, previous: Token | None) -> str | None:
 
 
 def at(token: Token) -> int:
-    """The offset of a token's first character."""
+    """Return the offset of a token's first character."""
     return token.start_pos or 0
 
 
 def until(token: Token) -> int:
-    """The offset after a token's last character."""
+    """Return the offset after a token's last character."""
     return token.end_pos or 0

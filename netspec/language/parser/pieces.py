@@ -1,4 +1,4 @@
-"""Helpers for the grammar rules: finding parts among lark's children."""
+"""Helpers for the grammar rules: finding parts among the children of a lark node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Children = list[Any]
 
 
 def number(text: str) -> int | float:
-    """The value of a number token."""
+    """Return the value of a number token."""
     if text[-1] in "kMGT":
         return Rounded.read(text)
     digits = text.replace("_", "")
@@ -32,7 +32,7 @@ def kind(child: object) -> str | None:
 
 
 def text(token: Token) -> str:
-    """The text inside the quotes."""
+    """Return the text inside the quotes of a string token."""
     return str(token)[1:-1]
 
 

@@ -1,4 +1,4 @@
-"""Tokens to lark's tree, with recovery from syntax errors."""
+"""Parsing tokens to lark's tree, with recovery from syntax errors."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ BEGINNINGS = {
     "TRAIN",
     "RBRACE",
 }
-"""Terminals that begin a statement, or close the braces around one."""
+"""Terminals that begin a statement or close the braces around it."""
 
 
 KEPT = 4
-"""How many marks of one depth are kept."""
+"""The maximum number of marks kept at each depth."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A state of the parser: the depth of brackets, its two stacks, and the offset that it has read up to."""
+    """A saved state of the parser: its bracket depth, its two stacks, and the offset it has reached."""
 
     depth: int
     states: list[Any]
@@ -44,7 +44,7 @@ class Mark:
 
 
 class Reader:
-    """Feeds tokens to the parser; after an error, skips the statement that it is in."""
+    """Feeds tokens to the parser; after an error, skips the current statement."""
 
     def __init__(self, source: Source, tokens: list[Token]) -> None:
         self.source, self.tokens = source, tokens
@@ -65,7 +65,7 @@ class Reader:
         return self.finish()
 
     def separate(self, position: int) -> bool:
-        """Feed a line break or `;` as a separator, except in brackets, after a comma or beside a brace."""
+        """Feed a line break or `;` as a separator, unless in brackets, after a comma or next to a brace."""
         following = self.following(position)
         inside = self.brackets and self.brackets[-1].type != "LBRACE"
         idle = self.previous is None or self.previous.type in ("LBRACE", "COMMA", "_SEP")
@@ -75,7 +75,7 @@ class Reader:
         return self.feed(Token("_SEP", str(token), at(token), end_pos=until(token)))
 
     def following(self, position: int) -> str:
-        """The type of the next token that is no line break."""
+        """Return the type of the next token that is not a line break or `;`."""
         for index in range(position + 1, len(self.tokens)):
             if self.tokens[index].type not in ENDS:
                 return self.tokens[index].type
@@ -100,10 +100,10 @@ class Reader:
         return True
 
     def mark(self) -> None:
-        """Save the parser's state where, by its tables, a statement can begin or has just ended.
+        """Save the parser's state if, by its tables, a statement can begin or has just ended.
 
-        The tables list terminals that the parser then refuses, so that the state before is kept too. Marks
-        deeper than this one are dropped.
+        The tables also list terminals that the parser rejects, so earlier marks are kept too. Deeper marks
+        are dropped.
         """
         state, depth = self.state.parser_state, len(self.brackets)
         if any(b.type != "LBRACE" for b in self.brackets) or not choices(self.state) & {"BROKEN", "_SEP"}:
@@ -116,7 +116,7 @@ class Reader:
         self.marks.append(Mark(depth, list(state.state_stack), list(state.value_stack), begin))
 
     def rewind(self) -> Mark:
-        """Return the last mark at which the parser really takes a statement; later ones are dropped."""
+        """Return the last mark at which the parser accepts a statement, and drop later ones."""
         state = self.state.parser_state
         while True:
             mark = self.marks[-1]
@@ -126,7 +126,7 @@ class Reader:
             self.marks.pop()
 
     def restore(self, mark: Mark, end: int) -> None:
-        """Go back to a mark and add a `Broken` statement that extends to the offset `end`."""
+        """Return to a mark, and add a `Broken` statement that extends to the offset `end`."""
         del self.brackets[mark.depth :]
         for type_ in ("_SEP", "BROKEN"):
             if accepts(self.state, type_):
@@ -134,7 +134,7 @@ class Reader:
                 self.state.feed_token(self.previous)
 
     def recover(self, position: int) -> int:
-        """Skip the statement with the error at `position`; return the index of the token to go on with."""
+        """Skip the statement with the error at `position`; return the index of the token to continue with."""
         mark = self.rewind()
         resumed = self.resume(position, mark.depth)
         end = at(self.tokens[resumed]) if resumed < len(self.tokens) else len(self.source.text)
@@ -143,7 +143,7 @@ class Reader:
         return resumed
 
     def resume(self, position: int, outer: int) -> int:
-        """The index of the token that begins the next statement, or of the separator before it."""
+        """Return the index of the token that begins the next statement, or of the separator before it."""
         new_line = position > 0 and self.tokens[position - 1].type in ENDS
         if new_line and begins_statement(self.tokens, position) and self.tried != position:
             return position - 1
