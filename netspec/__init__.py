@@ -75,7 +75,7 @@ _NEED_TORCH = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs torch on first use; raises MissingPackageError if torch is not installed."""
+    """Import names that need torch on first use; raises MissingPackageError if torch is not installed."""
     if name not in _NEED_TORCH:
         raise AttributeError(f"module 'netspec' has no attribute {name!r}")
     with needed_for(f"netspec.{name}"):

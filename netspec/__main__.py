@@ -1,4 +1,4 @@
-"""The entry point of `netspec` and `python -m netspec`, with clean handling of Ctrl-C."""
+"""The entry point of `netspec` and `python -m netspec`, which handles Ctrl-C."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def build(net: Net) -> nn.Module:
     """Compile a network to a module with freshly initialised weights.
 
     The source is registered with `linecache` and as a Python module, so that tracebacks, debuggers and
-    `inspect.getsource` work as on hand-written code. Pickling stores the source too, so that another process
+    `inspect.getsource` work as for handwritten code. Pickling stores the source too, so that another process
     with netspec installed can load the module.
     """
     text = source(net)
@@ -73,7 +73,7 @@ def _new(text: str, name: str, kind: str) -> object:
 
 
 MIN_MACS = 1_000_000
-"""MACs per image below which casting to a short precision costs more time than it saves."""
+"""The number of MACs per image below which casting to 16 bits takes more time than it saves."""
 MIN_STEPS = 5_000
 """The number of training steps below which compiling costs more time, about a minute, than it saves."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -82,7 +82,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """The device with a name such as `cpu` or `cuda:1`; `auto` is the first of DEVICES that is available.
 
-    `local_rank` is the index of this process on its machine, whose GPU of that index it uses.
+    `local_rank` is the index of this process on its machine; it uses the GPU with that index.
 
     Raises:
         TrainError: there is no such device.
@@ -115,7 +115,7 @@ class Execution:
         return ", ".join([str(self.device), self.precision, self.memory_format, *compiled])
 
     def resolve(self, recipe: Recipe) -> Recipe:
-        """A recipe with these choices in place of `auto`, so that it repeats the run."""
+        """Return a recipe with these choices in place of `auto`, so that it reproduces the run."""
         choices = {name: getattr(self, name) for name in ("precision", "memory_format", "compile")}
         return recipe.model_copy(update=choices)
 
@@ -124,17 +124,17 @@ class Execution:
         place(module, self.device, channels_last=self.memory_format == "channels_last")
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Run operations in the short precision where torch considers it safe; weights stay float32."""
+        """Return a context in which torch uses 16 bits where that is safe; weights remain float32."""
         if self.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, DTYPES[self.precision])
 
     def grad_scaler(self) -> torch.amp.GradScaler:
-        """A scaler that keeps float16 gradients from underflowing; in other precisions it does nothing."""
+        """Return a scaler that keeps float16 gradients from underflowing; disabled in other precisions."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
 
     def seed(self, seed: int) -> None:
-        """Seed the generators that dropout draws from, on the CPU and on this device alone."""
+        """Seed the random generators of the CPU and this device, which dropout uses."""
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
@@ -182,7 +182,7 @@ def _short_precision(device: torch.device) -> str:
 
 
 def place(module: nn.Module, device: torch.device, *, channels_last: bool | None = None) -> None:
-    """Move a module to a device; on a CPU its kernels become channels_last by default, which is faster."""
+    """Move a module to a device; on a CPU, its kernels become channels_last by default, which is faster."""
     module.to(device)
     if channels_last is None:
         channels_last = device.type == "cpu"
@@ -196,7 +196,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # parameters of glibc's ma
 def keep_memory() -> bool:
     """Make glibc keep freed memory for reuse, since returning it after every step costs a fifth of the speed.
 
-    Returns whether glibc accepted the settings; on other systems nothing is changed.
+    Returns whether glibc accepted the settings; on other systems nothing changes.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -27,22 +27,22 @@ LOCK = ".lock"
 
 
 def save(path: Path, content: object) -> None:
-    """Write tensors and plain values with `torch.save`; raises TrainError when the write fails."""
+    """Write tensors and plain values with `torch.save`; raises TrainError if the write fails."""
     replace(path, lambda file: torch.save(content, file))
 
 
 def save_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file; raises TrainError when the write fails."""
+    """Write a UTF-8 text file; raises TrainError if the write fails."""
     replace(path, lambda file: file.write(text.encode()))
 
 
 def save_json(path: Path, content: object) -> None:
-    """Write plain values as a JSON file; raises TrainError when the write fails."""
+    """Write plain values as a JSON file; raises TrainError if the write fails."""
     save_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def append_line(path: Path, content: object) -> None:
-    """Append one line of JSON to a log; raises TrainError when the write fails."""
+    """Append one line of JSON to a log; raises TrainError if the write fails."""
     with write_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(content) + "\n")
 
@@ -70,9 +70,9 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def read_log(folder: Path, *, strict: bool = True) -> list[dict[str, Any]]:
-    """The rows of a run's log, one per epoch; an incomplete last line is ignored.
+    """Return the rows of a run's log, one per epoch; an incomplete last line is ignored.
 
-    Returns an empty list when there is no log. With `strict=False`, every damaged line is ignored.
+    Returns an empty list if there is no log. With `strict=False`, every damaged line is ignored.
 
     Raises:
         TrainError: the log cannot be read, or a line other than the last is damaged.
@@ -110,7 +110,7 @@ def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def new_folder(base: Path) -> Path:
-    """The first of `base`, `base-2`, `base-3` ... that does not exist."""
+    """Return the first of `base`, `base-2`, `base-3` ... that does not exist."""
     candidate, number = base, 1
     while candidate.exists():
         number += 1
@@ -169,7 +169,7 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 @contextlib.contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Turn a failed write into a TrainError; torch's writer raises RuntimeError when the disk is full."""
+    """Turn a failed write into a TrainError; torch's writer raises RuntimeError if the disk is full."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -200,7 +200,7 @@ def describe(
     share held out, let evaluation use the same images.
 
     Raises:
-        TrainError: a parameter has a value that a checkpoint cannot hold.
+        TrainError: a parameter has a value that a checkpoint cannot store.
     """
     folder = Path(report.source.path).parent
     return {
@@ -239,7 +239,7 @@ def restore(about: Mapping[str, Any], path: Path) -> Net:
 
 
 def read_recipe(content: Mapping[str, Any], path: Path) -> Recipe:
-    """The recipe in a checkpoint's content; raises TrainError when it is missing or invalid."""
+    """Return the recipe in a checkpoint's content; raises TrainError if it is missing or invalid."""
     try:
         return Recipe.model_validate_json(json.dumps(entry(content, "recipe", dict, path)))
     except (ValueError, TypeError, RecursionError) as error:
@@ -269,7 +269,7 @@ def plain(name: str, value: object) -> object:
 
 
 def entry(content: Mapping[str, Any], key: str, kind: type[T], path: Path, default: T | None = None) -> T:
-    """An entry of a checkpoint; raises TrainError when it is missing or not of type `kind`."""
+    """Return an entry of a checkpoint; raises TrainError if it is missing or not of type `kind`."""
     value = content.get(key, default)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise TrainError(f"{path} is not a complete checkpoint: its entry `{key}` is missing or damaged")

@@ -1,4 +1,4 @@
-"""Optional packages, which `pip install netspec` does not install, and the extras that install them."""
+"""Optional packages, and the extras of netspec that install them."""
 
 from __future__ import annotations
 

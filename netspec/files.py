@@ -20,8 +20,8 @@ def write_text(path: Path, text: str) -> None:
 def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Call `write` with a temporary file beside `path`, and rename it to `path` once it is on the disk.
 
-    If `path` is a symbolic link, its target is replaced. The new file has the mode of the old one. Pipes and
-    devices are written to directly.
+    If `path` is a symbolic link, its target is replaced. The new file has the permissions of the old one.
+    Pipes and devices are written to directly.
 
     Raises:
         FileError: the file cannot be written; an existing file is unchanged.

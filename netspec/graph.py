@@ -84,7 +84,7 @@ class Scope:
     bindings: Mapping[str, tuple[str, object]] = field(default_factory=dict, compare=False, repr=False)
     """The names that a block binds to such expressions, in order, with their values."""
     defaults: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
-    """The defaults of a block's parameters that are plain numbers, texts, or true or false."""
+    """The defaults of a block's parameters that are plain numbers, strings or booleans."""
 
     def ids(self) -> Iterator[int]:
         """Yield the ids of all nodes in this scope and the scopes inside it."""
@@ -97,7 +97,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Output:
-    """An output of the network; that of an auxiliary head is returned only in training.
+    """An output of the network; the output of an auxiliary head is returned only in training.
 
     `weight` is the factor of its loss.
     """
@@ -145,7 +145,7 @@ class Net:
     recipe: Mapping[str, Setting] = field(default_factory=dict)
     recipe_citation: str | None = None
     training: Recipe | None = None
-    """The recipe that the entries of `recipe` make."""
+    """The recipe with the entries of `recipe`."""
 
     @property
     def inputs(self) -> tuple[Node, ...]:

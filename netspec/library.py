@@ -26,7 +26,7 @@ class Found:
 
     @property
     def arguments(self) -> Mapping[str, object]:
-        """The parameters that the card sets, as defaults for those of the user."""
+        """The parameters that the card sets, which those given by the user override."""
         return self.card.arguments if self.card else {}
 
 

@@ -26,13 +26,13 @@ class Memory:
 
     @property
     def conditions(self) -> str:
-        """The batch size and optimizer of the estimate, and the parts that it includes."""
+        """The conditions of the estimate: its batch size, its optimizer and the parts that it includes."""
         parts = "weights, gradients, optimizer state and stored activations, without workspace"
         return f"batch {self.batch} and {self.rule}: {parts}"
 
 
 def recipe_of(net: Net) -> Recipe:
-    """Return the network's recipe; settings missing from its spec have their defaults."""
+    """Return the network's recipe, with defaults for entries missing from its spec."""
     return net.training or read({name: setting.value for name, setting in net.recipe.items()})
 
 

@@ -71,7 +71,7 @@ def names(group: str) -> list[str]:
 @cache
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Return the entry points of a group, cached for each value of `sys.path`."""
-    from importlib.metadata import entry_points  # takes 25 ms, which most commands do not need
+    from importlib.metadata import entry_points  # takes 25 ms, so only when needed
 
     return tuple(entry_points(group=group))
 
@@ -90,7 +90,7 @@ def load(group: str) -> Iterator[tuple[str, Any]]:
         if plugin not in _loaded:
             try:
                 _loaded[plugin] = entry.load()
-            except Exception as error:  # another package can raise anything
+            except Exception as error:  # a plug-in can raise any exception
                 cause = f"{type(error).__name__}: {error}"
                 message = f"the plug-in {plugin} cannot be imported ({cause})"
                 raise PluginError(f"{message}: fix or uninstall {name}, or use `no_plugins`") from error

@@ -40,7 +40,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return member
 
     def find(self, name: str) -> T | None:
-        """Return the member with this name, importing plug-ins if it is not built in, or None."""
+        """Return the member with this name, or None; imports plug-ins if it is not built in."""
         if name not in self._members:
             self.load_plugins()
         return self._members.get(name)

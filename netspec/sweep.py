@@ -54,9 +54,9 @@ class Point:
 
 
 def grid(settings: Sequence[str], seeds: Sequence[int | None]) -> list[Point]:
-    """Every combination of the values of settings such as `name=first,second`, each with every seed.
+    """Return every combination of the values of settings such as `name=first,second`, with every seed.
 
-    The last setting varies fastest, and the seed within it.
+    The seed varies fastest, then the last setting.
 
     Raises:
         TrainError: a setting is not of the form `name=first,second`, or is given twice.
@@ -128,7 +128,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """The results of one combination of settings, one for each seed; `failed` counts the failed runs."""
+    """The results of one combination of settings, one per seed, and the number of failed runs."""
 
     settings: tuple[str, ...]
     label: str
@@ -186,13 +186,13 @@ def combine(results: Sequence[Result]) -> Row:
 
 
 def _arguments(spec: str, point: Point, options: Sequence[str]) -> list[str]:
-    """The arguments of `netspec train`, without the folder."""
+    """Return the arguments of `netspec train`, without the folder."""
     seed = [] if point.seed is None else ["--seed", str(point.seed)]
     return [spec, *(word for setting in point.settings for word in ("--set", setting)), *seed, *options]
 
 
 def _hash(report: Report) -> str:
-    """A hash of the text of a spec and of the files that it uses."""
+    """Return a hash of the texts of a spec and of the files it uses."""
     texts = [source.text for source in (report.source, *report.used)]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
@@ -216,7 +216,7 @@ def _read_state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(point: Point, folder: Path, arguments: Sequence[str], state: dict[str, Any], out: Path) -> Result:
-    """Train or resume a run in a process of its own, and record that it is finished."""
+    """Train or resume a run in a separate process, and record that it is finished."""
     command = [sys.executable, "-m", "netspec", "train", *arguments, "--out", str(folder)]
     if (folder / CHECKPOINT).exists():
         command = [sys.executable, "-m", "netspec", "train", "--resume", str(folder)]
@@ -240,7 +240,7 @@ def _wait(process: subprocess.Popen[bytes], out: Path) -> int:
 
     def pass_on(number: int) -> None:
         received.append(number)
-        if number == signal.SIGTERM:  # a terminal sends Ctrl-C to the run itself
+        if number == signal.SIGTERM:  # a terminal sends Ctrl-C to the run as well
             process.terminate()
 
     with stop_signals(pass_on):
@@ -251,14 +251,14 @@ def _wait(process: subprocess.Popen[bytes], out: Path) -> int:
 
 
 def _last_error(path: Path) -> str:
-    """The last error in the output of a run, or its last line."""
+    """Return the last error in the output of a run, or its last line."""
     lines = [line for line in path.read_text("utf-8", errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("error", "Error"))]
     return ([*lines[-1:], *errors] or ["no output"])[-1]
 
 
 def _read_result(point: Point, folder: Path, state: dict[str, Any]) -> Result:
-    """The result of a finished run, from its files."""
+    """Read the result of a finished run from its files."""
     try:
         errors = [float(flatten(row)["val_top1_error"]) for row in read_log(folder)]
         path = folder / CHECKPOINT

@@ -1,4 +1,4 @@
-"""Writing tables for a terminal, in Markdown or as CSV, with cells escaped for each."""
+"""Writing tables for a terminal, in Markdown or as CSV, with cells escaped accordingly."""
 
 from __future__ import annotations
 

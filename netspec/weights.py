@@ -44,7 +44,7 @@ def load_weights(module: nn.Module, card: Card | None, name: str) -> None:
     Raises:
         WeightsError: there are no such weights, they cannot be downloaded, or their shapes do not fit.
     """
-    name = getattr(name, "name", name)  # members of torchvision's enums work too
+    name = getattr(name, "name", name)  # members of torchvision's enums are also accepted
     if not isinstance(name, str):
         raise WeightsError(f"weights are named by a string such as DEFAULT, not by {name!r}")
     if card is None:
@@ -61,7 +61,7 @@ def load_weights(module: nn.Module, card: Card | None, name: str) -> None:
 
 
 def find(card: Card, name: str) -> Any:
-    """torchvision's entry for the weights `name`, with their URL and hash.
+    """Return torchvision's entry for the weights `name`, with their URL and hash.
 
     Raises:
         WeightsError: there are no such weights.
@@ -94,7 +94,7 @@ def fetch(card: Card, entry: Any) -> dict[str, torch.Tensor]:
 
 
 def download_error(error: BaseException) -> str:
-    """Why a download failed, in a few words.
+    """Return the reason for a failed download.
 
     >>> download_error(URLError("no route to host"))
     'no route to host; is there a network connection?'
@@ -223,11 +223,11 @@ def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tenso
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The state_dict in a file, or the best one in the folder of a run."""
+    """Return the state_dict in a file, or the best one in the folder of a run."""
     if path.is_dir():
         path = path / BEST if (path / BEST).is_file() else path / CHECKPOINT
     content = load(path)
     state = next((content[key] for key in ("model", "state_dict") if key in content), content)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise TrainError(f"{path} holds no weights: name a state_dict, or the folder of a run")
+        raise TrainError(f"{path} contains no weights: name a state_dict, or the folder of a run")
     return state

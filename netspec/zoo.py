@@ -47,7 +47,7 @@ class Paper(Part):
 
     @property
     def short(self) -> str:
-        """Authors and year."""
+        """The authors and the year."""
         return f"{self.authors}, {self.year}"
 
 
@@ -118,9 +118,9 @@ class Card(Part):
     paper: Paper
     """The paper that published it."""
     published: Published
-    """Its published counts."""
+    """The published counts."""
     results: tuple[Result, ...] = ()
-    """Its published accuracies and weights."""
+    """The published accuracies and weights."""
 
     @property
     def top1(self) -> float | None:

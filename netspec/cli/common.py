@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HELP = {"help_option_names": ["-h", "--help"]}
 command = partial(click.command, cls=Command)
-"""Declares a command that shows its errors as sentences."""
+"""`click.command` for commands that show errors as single sentences."""
 settings = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the network."
 )
@@ -34,7 +34,7 @@ spec = click.argument("spec")
 def examine(
     spec: str, settings: Sequence[str], inputs: Sequence[str], recipe: str | None = None, **more: object
 ) -> Report:
-    """Check a spec with its own recipe or that of another file; an unreadable file gives a failed report."""
+    """Check a spec with its own recipe or another; an unreadable file becomes a failed report."""
     from netspec.checker import Report, check_file
     from netspec.diagnostics import SpecError
     from netspec.library import locate, locate_recipe

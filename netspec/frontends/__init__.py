@@ -1,4 +1,4 @@
-"""What turns the text of a file into a syntax tree: one frontend for each ending of a file's name."""
+"""Frontends, which parse a file to a syntax tree, by the extension of the file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from netspec.language.parser import parse
 from netspec.registry import Registry
 
 Frontend: TypeAlias = Callable[[Source], tuple[File, tuple[Diagnostic, ...]]]
-"""Reads a source as a syntax tree whose spans lie in that source, and reports what it cannot read."""
+"""Parses a source to a syntax tree with spans in that source, and returns it with the diagnostics."""
 
 FRONTENDS: Registry[Frontend] = Registry("frontend")
-"""Every frontend by the ending of the files that it reads."""
+"""The frontends by file extension."""
 
 FRONTENDS.add(".net", parse)
 
 
 def frontend_for(path: str) -> Frontend:
-    """The frontend for a file's name; the language of netspec reads files with any other ending."""
+    """Return the frontend for a path; other extensions are parsed in the language of netspec."""
     return FRONTENDS.get(PurePath(path).suffix.lower(), parse)

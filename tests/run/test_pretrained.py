@@ -65,7 +65,7 @@ def test_layers_for_other_classes_are_newly_initialised(trained, photos):
 BROKEN = {
     "nowhere.pt": (None, "nowhere.pt cannot be read"),
     "text.pt": (b"text", "text.pt is not a checkpoint"),
-    "list.pt": ({"model": [1]}, "holds no weights"),
+    "list.pt": ({"model": [1]}, "contains no weights"),
     "more.pt": ({"more": torch.ones(2)}, "it has no more"),
     "less.pt": ({"fc.bias": None}, "they have no fc.bias"),
     "inner.pt": ({"conv.weight": torch.ones(5, 1, 3, 3)}, "conv.weight is 5x1x3x3, expected 4x1x3x3"),
