@@ -2,9 +2,9 @@
 
     python benchmarks/cifar10.py --root ../shared/data/cifar10
 
-Bars: 80 % within 30 minutes for specs/cifar_alexnet.net; 75 %, the accuracy that Caffe publishes, for
-Krizhevsky's quick network with Caffe's recipe. The latter depends on the seed, so that the mean over several
-seeds is printed too.
+Targets: 80 % within 30 minutes for specs/cifar_alexnet.net; 75 %, the accuracy that Caffe publishes, for
+Krizhevsky's quick network with Caffe's recipe. The latter depends on the seed, so the mean over several seeds
+is printed too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from netspec.training.config import RunConfig
 from netspec.training.console import console_callback
 from netspec.training.engine import fit
 
-BARS = {"cifar_alexnet": (80.0, "30 minutes"), "cifar10": (75.0, "no bar")}
+TARGETS = {"cifar_alexnet": (80.0, "30 minutes"), "cifar10": (75.0, "no target")}
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="the folder of CIFAR-10's files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training for each")
-    parser.add_argument("--specs", nargs="+", default=list(BARS), choices=BARS)
+    parser.add_argument("--specs", nargs="+", default=list(TARGETS), choices=TARGETS)
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     data = open_data("cifar10", options.root)
@@ -55,9 +55,9 @@ def accuracy_of(name: str, data: Data, seed: int) -> float:
     if summary.interrupted:
         raise SystemExit(128 + summary.interrupted)
     assert summary.final
-    accuracy, (bar, limit) = 100 * (1 - summary.final.top1_error), BARS[name]
+    accuracy, (target, limit) = 100 * (1 - summary.final.top1_error), TARGETS[name]
     minutes = (time.perf_counter() - started) / 60
-    print(f"{name}: {accuracy:.2f} % (bar {bar} %) in {minutes:.1f} minutes ({limit})", flush=True)
+    print(f"{name}: {accuracy:.2f} % (target {target} %) in {minutes:.1f} minutes ({limit})", flush=True)
     return accuracy
 
 

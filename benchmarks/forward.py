@@ -2,7 +2,7 @@
 
     python benchmarks/forward.py [NAME...]
 
-Bar: at most 1.02 of torchvision's time, outputs bit-identical.
+Target: at most 1.02 of torchvision's time, outputs bit-identical.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def compare(name: str, rounds: int, batch: int) -> None:
         times = {id(first): seconds(first, images), id(second): seconds(second, images)}
         ratios.append(times[id(ours)] / times[id(theirs)])
     spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
-    print(f"{name}: {median(ratios):.3f} of torchvision's time, {spread} (bar 1.02); bit-equal: {equal}")
+    print(f"{name}: {median(ratios):.3f} of torchvision's time, {spread} (target 1.02); bit-equal: {equal}")
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""Runs killed with SIGKILL at random moments and resumed: are their weights those of an uninterrupted run?
+"""Kill runs with SIGKILL at random moments, resume them, and compare weights with an uninterrupted run's.
 
     python benchmarks/killed.py
 
-Bar: 20 of 20 bit-identical. Trains LeNet on scikit-learn's digits, with a checkpoint after almost every step.
+Target: 20 of 20 bit-identical. Trains LeNet on scikit-learn's digits, with a checkpoint after almost every
+step.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def main() -> None:
             identical += same(whole, out)
             verdict = "identical" if same(whole, out) else "DIFFERENT"
             print(f"killed after step {step} of {steps}: {verdict}", flush=True)
-    print(f"{identical} of {options.kills} bit-identical (bar: all)")
+    print(f"{identical} of {options.kills} bit-identical (target: all)")
 
 
 if __name__ == "__main__":

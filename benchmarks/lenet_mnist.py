@@ -2,7 +2,7 @@
 
     python benchmarks/lenet_mnist.py --root ../shared/data/mnist
 
-Bars: 99.0 % of the test images with recipes/lenet_fast.net in at most 0.6 of the time that a plain loop
+Targets: 99.0 % of the test images with recipes/lenet_fast.net in at most 0.6 of the time that a plain loop
 over torchvision's MNIST, ToTensor and DataLoader needs with Caffe's recipe, both evaluated after each
 epoch; 99.0 % with Caffe's recipe within 11 epochs (Caffe's 10,000 iterations of 64) and 5 minutes; at least
 1.3 times the images/s of the plain loop, and 0.95 times those of a loop over one constant batch. Runs
@@ -169,7 +169,7 @@ def race(root: Path, rounds: int) -> None:
                 flush=True,
             )
     if ratios:
-        print(f"median {median(ratios):.2f} (bar 0.6)")
+        print(f"median {median(ratios):.2f} (target 0.6)")
 
 
 def torchvision_set(root: Path, folder: Path) -> MNIST:
@@ -200,15 +200,15 @@ def compare(root: Path, rounds: int, workers: int) -> None:
             speeds["one batch, channels_last"].append(plain_speed(repeat(batch), 937, channels_last=True))
             speeds["torchvision + DataLoader"].append(plain_speed(loader, 937))
             print("  ".join(f"{name} {values[-1]:,.0f}" for name, values in speeds.items()), "images/s")
-    bars = {
-        "torchvision + DataLoader": "bar 1.3",
-        "one batch": "bar 0.95",
-        "one batch, channels_last": "no bar",
+    targets = {
+        "torchvision + DataLoader": "target 1.3",
+        "one batch": "target 0.95",
+        "one batch, channels_last": "no target",
     }
-    for name, bar in bars.items():
+    for name, target in targets.items():
         ratios = [ours / theirs for ours, theirs in zip(speeds["netspec"], speeds[name], strict=True)]
         spread = f"from {min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"netspec against {name}: {median(ratios):.2f}, {spread} ({bar})")
+        print(f"netspec against {name}: {median(ratios):.2f}, {spread} ({target})")
 
 
 def main() -> None:
@@ -231,7 +231,7 @@ def main() -> None:
         progress.summary(summary)
         if summary.final:
             accuracy = 1 - summary.final.top1_error
-            print(f"seed {seed}: {accuracy:.2%} (bar 99.0 %) in {summary.seconds:.0f} s (bar 300 s)")
+            print(f"seed {seed}: {accuracy:.2%} (target 99.0 %) in {summary.seconds:.0f} s (target 300 s)")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     taskset -c 0 python benchmarks/pipeline.py --root ../shared/data/imagenet-sample
 
-The images are AlexNet's training crops: short side resized to 256, centre square, random crop of 227,
-random flip, normalised. The baseline is ImageFolder with Pillow's transforms and the default collate. Bars:
-2.5 times its images/s from the files, 5 times from a prepared copy. Figures are medians over rounds, each
-of which runs every source once. At the end, the pixels of the crops are compared with Pillow's antialiased
+The images are AlexNet's training crops: short side resized to 256, centre square, random crop of 227, random
+flip, normalised. The baseline is ImageFolder with Pillow's transforms and the default collate. Targets: 2.5
+times its images/s from the files, 5 times from a prepared copy. Figures are medians over rounds, each of
+which runs every source once. At the end, the pixels of the crops are compared with Pillow's antialiased
 resize, and for scale with a resize without antialiasing.
 """
 
@@ -39,7 +39,7 @@ from netspec.recipe.images import Flip, ImageNet
 from netspec.transforms.pixels import BadImage, Box, centred, resized_shape, window
 
 SHORT, SIZE, BATCH = 256, 227, 64
-BARS = {"files": 2.5, "prepared": 5.0}
+TARGETS = {"files": 2.5, "prepared": 5.0}
 
 
 def peer(root: Path) -> Iterable[tuple[Tensor, Tensor]]:
@@ -129,7 +129,7 @@ def differences(root: Path) -> dict[str, list[Tensor]]:
 
 
 def main() -> None:
-    """Run and print all measurements; the exit status is 1 if a bar is missed."""
+    """Run and print all measurements; the exit status is 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="class folders of photos")
     parser.add_argument("--rounds", type=int, default=9)
@@ -141,12 +141,12 @@ def main() -> None:
         found = compare(arguments.root, Path(scratch), arguments.rounds)
     reference = median(found["ImageFolder"])
     missed = []
-    print(f"{'source':22}{'images/s':>10}{'ms':>8}{'best ms':>9}{'times':>8}  bar")
+    print(f"{'source':22}{'images/s':>10}{'ms':>8}{'best ms':>9}{'times':>8}  target")
     for name, taken in found.items():
         times = reference / median(taken)
-        bar = BARS.get(name)
-        verdict = "" if bar is None else f"{bar} {'holds' if times >= bar else 'MISSED'}"
-        missed += [name] if bar and times < bar else []
+        target = TARGETS.get(name)
+        verdict = "" if target is None else f"{target} {'holds' if times >= target else 'MISSED'}"
+        missed += [name] if target and times < target else []
         print(
             f"{name:22}{1 / median(taken):10.0f}{median(taken) * 1e3:8.3f}{min(taken) * 1e3:9.3f}{times:8.2f}"
             f"  {verdict}"

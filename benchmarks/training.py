@@ -2,7 +2,7 @@
 
     python benchmarks/training.py
 
-Bars: 1.6 (AlexNet) and 2.2 (ResNet-18) times the images/s of torchvision's model in an eager float32 loop
+Targets: 1.6 (AlexNet) and 2.2 (ResNet-18) times the images/s of torchvision's model in an eager float32 loop
 with the same allocator settings; not slower than the best hand-chosen mix of compile, channels_last and
 bfloat16; at most 3 % slower than a bare loop with the trainer's settings. Images are one random batch. Runs
 alternate.
@@ -38,7 +38,7 @@ SHAPE = (3, 224, 224)
 CPU = torch.device("cpu")
 SGD = Sgd(lr=0.01, momentum=0.9, weight_decay=1e-4)
 BATCHES = {"alexnet": 64, "resnet18": 32}
-BARS = {"alexnet": 1.6, "resnet18": 2.2}
+TARGETS = {"alexnet": 1.6, "resnet18": 2.2}
 MIXES = {
     "float32, channels_last": Execution(CPU, "float32", "channels_last"),
     "bfloat16": Execution(CPU, "bfloat16", "contiguous"),
@@ -120,8 +120,8 @@ def measure(name: str, batch: int, rounds: int, steps: int, compiled: bool) -> N
     for words, values in speeds.items():
         ratios = [a / b for a, b in zip(ours, values[:-1], strict=True)]
         spread = f"{median(ratios):.2f} times, {min(ratios):.2f} to {max(ratios):.2f}"
-        bar = f" (bar {BARS[name]})" if words.startswith("torchvision") else ""
-        print(f"  {words}: {median(values[:-1]):.1f} images/s; the trainer {spread}{bar}", flush=True)
+        target = f" (target {TARGETS[name]})" if words.startswith("torchvision") else ""
+        print(f"  {words}: {median(values[:-1]):.1f} images/s; the trainer {spread}{target}", flush=True)
 
 
 def peer(name: str) -> nn.Module:

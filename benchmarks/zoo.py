@@ -2,7 +2,7 @@
 
     python benchmarks/zoo.py
 
-Bars: under 10 s, no torch imported; fewer than a third of the lines of torchvision's model files.
+Targets: under 10 s, no torch imported; fewer than a third of the lines of torchvision's model files.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def main() -> None:
     reports = [netspec.check(name) for name in zoo.names()]
     took = time.perf_counter() - started
     faults = sum(bool(r.diagnostics) for r in reports)
-    print(f"{len(reports)} networks checked in {took:.1f} s (bar 10), {faults} with faults or warnings")
+    print(f"{len(reports)} networks checked in {took:.1f} s (target 10), {faults} with errors or warnings")
     print(f"torch imported: {'torch' in sys.modules}")
     found = find_spec("torchvision")
     assert found
     assert found.origin
     models = Path(found.origin).parent / "models"
     ours, theirs = spec_lines(), sum(python_lines(models / f"{name}.py") for name in FILES)
-    print(f"{ours:,} lines of spec, {theirs:,} of torchvision's: {ours / theirs:.2f} (bar 0.33)")
+    print(f"{ours:,} lines of spec, {theirs:,} of torchvision's: {ours / theirs:.2f} (target 0.33)")
 
 
 if __name__ == "__main__":

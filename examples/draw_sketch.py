@@ -29,7 +29,7 @@ head: { adaptive_avgpool(1); flatten; linear(classes) }
 
 
 def main() -> None:
-    """Draw the sketch to the file that is named; exit with its errors, if it has any."""
+    """Draw the sketch to the file named on the command line; exit with its errors, if it has any."""
     try:
         network = netspec.load(SKETCH)
     except netspec.SpecError as error:

@@ -1,8 +1,9 @@
-"""Fine-tune a published network on your own photos, one folder per class, and classify more of them.
+"""Fine-tune a published network on your own photos, one folder per class, and classify other photos.
 
     python examples/fine_tune.py photos/ --predict new/
 
-`photos/` holds `train/CLASS/` and `val/CLASS/`, or `CLASS/`, of which a fifth is held out for validation.
+`photos/` holds `train/CLASS/` and `val/CLASS/`, or only `CLASS/` folders, a fifth of which is held out for
+validation.
 """
 
 from __future__ import annotations

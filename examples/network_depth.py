@@ -1,4 +1,4 @@
-"""Graph algorithms on a network with networkx: how deep it is, and where all of its data meets.
+"""Graph algorithms on a network with networkx: its depth, and the layers that all of its data passes through.
 
     python examples/network_depth.py googlenet
 
@@ -26,7 +26,7 @@ def longest_chain(net: Net) -> list[str]:
     return [node.name for node in path if node.op.keyword in COUNTED]
 
 
-def meeting_points(net: Net) -> list[str]:
+def layers_on_every_path(net: Net) -> list[str]:
     """Return the names of the layers on every path from the input to the output."""
     first, last = net.inputs[0].id, net.outputs[0].node
     dominators = networkx.immediate_dominators(net.digraph(), first)
@@ -43,7 +43,7 @@ def main() -> None:
     net = netspec.load(parser.parse_args().spec).net
     chain = longest_chain(net)
     print(f"{net.name} is {len(chain)} layers deep: {' -> '.join(chain)}")
-    print(f"All data passes through: {', '.join(meeting_points(net))}")
+    print(f"All data passes through: {', '.join(layers_on_every_path(net))}")
 
 
 if __name__ == "__main__":

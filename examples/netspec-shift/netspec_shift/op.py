@@ -14,7 +14,7 @@ from torch import nn
 
 
 class Shift(nn.Module):
-    """Moves a fifth of the channels in each direction by `distance` pixels; zeros come in at the edge."""
+    """Moves a fifth of the channels in each direction by `distance` pixels; zeros fill the edge."""
 
     def __init__(self, distance: int = 1) -> None:
         super().__init__()

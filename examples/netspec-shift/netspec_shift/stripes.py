@@ -14,7 +14,7 @@ TRAIN, VAL, SIZE = 256, 64, 12
 
 
 def open_stripes(row: DataSet, request: Request) -> InMemorySet:
-    """Draw the images; torch is imported here, since checking a spec against the set needs the row alone."""
+    """Draw the images; torch is imported here, because `netspec check --data` needs only the row."""
     import torch
 
     from netspec.datasets.in_memory import InMemorySet, Labelled
