@@ -115,7 +115,7 @@ def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
     refuse_single(train, classes)
     if unknown := sorted(set(class_folders(val)) - set(classes)):
         message = f"{val} has a class folder {unknown[0]}, which {train} lacks"
-        raise DataError(f"{message}: the classes are the folders of {train.name}/")
+        raise DataError(f"{message}: every class needs a folder in {train.name}/")
     trained, validated = scan(train, classes), scan(val, classes, required=False)
     if not len(validated):
         raise DataError(f"{val} holds no images: add some, or remove it to hold out a share of {train}")

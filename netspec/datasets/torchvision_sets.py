@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request, TorchvisionSet
 
 VALIDATE_EVERY = 5
-"""One in this many of scikit-learn's digits of each class is held out for validation."""
+"""Of each class of scikit-learn's digits, one image in this many is held out for validation."""
 IMAGE_DIMENSIONS, LABEL_DIMENSIONS = 3, 1
 """The number of dimensions, which is the last byte of an IDX file's magic number."""
 

@@ -267,7 +267,7 @@ def _check_channels(model: LoadedModel, data: Data) -> None:
 def _check_same_images(
     model: LoadedModel, images: LabelledImages, first: LoadedModel, others: LabelledImages
 ) -> None:
-    """Raise DataError if models held out different images of a folder: each was trained on the other's."""
+    """Raise DataError if two models held out different images: each was trained on some of the other's."""
     if isinstance(images.data, ImageFolder) and isinstance(others.data, ImageFolder):
         here, there = images.data.val.paths, others.data.val.paths
         if here.shape != there.shape or (here != there).any():

@@ -22,7 +22,7 @@ PEER_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pi
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among `world` processes; if it is the only one, methods return their arguments."""
+    """This process among `world` processes. If it is the only one, no method communicates."""
 
     rank: int = 0
     world: int = 1
