@@ -186,7 +186,7 @@ def _parse_row(line: str) -> dict[str, Any] | None:
 
 T = TypeVar("T")
 MAX_SPEC = 2 * 2**20
-"""The most characters of a spec, the same limit as for files."""
+"""The maximum number of characters in a spec, as for files."""
 MAX_MESSAGE = 300
 """The most characters of a diagnostic that an error quotes."""
 

@@ -158,7 +158,7 @@ class Net:
 
     @cached_property
     def consumers(self) -> Mapping[int, tuple[int, ...]]:
-        """The nodes that use the output of each node, by ids."""
+        """The ids of the nodes that use the output of each node."""
         taken: dict[int, list[int]] = {n.id: [] for n in self.nodes}
         for node in self.nodes:
             for i in node.inputs:
@@ -167,12 +167,12 @@ class Net:
 
     @cached_property
     def training_only(self) -> frozenset[int]:
-        """The nodes that are needed only for outputs returned in training, such as auxiliary heads."""
+        """The ids of nodes needed only for outputs that are returned only in training."""
         always = self.needed({o.node for o in self.outputs if not o.training})
         return frozenset(self.needed({o.node for o in self.outputs if o.training}) - always)
 
     def needed(self, outputs: set[int]) -> set[int]:
-        """Return the nodes that the given outputs depend on, including themselves."""
+        """Return the ids of the nodes that the given outputs depend on, including their own."""
         alive = set(outputs)
         for node in reversed(self.nodes):
             if node.id in alive:

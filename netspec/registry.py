@@ -70,7 +70,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def resolve(spelling: str) -> Any:
-    """Import what "module:name" names.
+    """Import the object that "module:name" refers to.
 
     >>> resolve("math:sqrt")(4)
     2.0

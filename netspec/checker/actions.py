@@ -192,7 +192,7 @@ def refuse_recursion(name: str, site: Site) -> None:
 def call_arguments(
     definition: BlockDefinition, action: t.Apply, ctx: Context
 ) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the values of a block's parameters and their symbols; a default can use earlier parameters."""
+    """Return the values and symbols of a block's parameters; a default can use earlier parameters."""
     parameters = definition.tree.parameters
     matched = match(action.name, [p.name for p in parameters], action.arguments, action.span)
     given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names)}

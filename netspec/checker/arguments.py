@@ -158,7 +158,7 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
         requirement = f" must be {context['expected'].replace(chr(39), '')}, not {value}"
     else:
         code = "wrong-type"
-        types = {"bool": "true or false", "int": "a whole number", "list": "a list", "string": "a text"}
+        types = {"bool": "true or false", "int": "a whole number", "list": "a list", "string": "a string"}
         wanted = types.get(kind.partition("_")[0], "a number")
         requirement = f" must be {wanted}, not {described(value)}"
         if wanted == "a whole number" and isinstance(value, float):

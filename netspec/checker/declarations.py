@@ -32,7 +32,7 @@ class Declarations:
     """The blocks of each used file."""
 
     def declare(self, s: t.Bind | t.Default | t.Block | t.Use, ctx: Context) -> None:
-        """Run a declaration; files named by `use` can contain all of these."""
+        """Run a declaration: a statement that a file named by `use` can also contain."""
         match s:
             case t.Bind():
                 value = evaluate(s.value, ctx.names)

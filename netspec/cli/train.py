@@ -78,7 +78,9 @@ def train_command(
     check_options(spec, resume, {"--recipe": recipe, "--set": settings, "--input": inputs, **options})
     for name in (n for n in RECIPE_OPTIONS if options[n] is not None):
         if any(setting.startswith(RECIPE_ENTRIES[name] + "=") for setting in settings):
-            raise click.UsageError(f"--{name} and --set {RECIPE_ENTRIES[name]} are the same: leave one out")
+            raise click.UsageError(
+                f"--{name} and --set {RECIPE_ENTRIES[name]} set the same entry: give only one"
+            )
     from netspec import training
     from netspec.training.console import console_callback
 

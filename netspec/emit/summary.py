@@ -47,12 +47,12 @@ def human(count: float) -> str:
 
 
 def explain(net: Net) -> str:
-    """Work out the shape, parameters, MACs and receptive field of every layer."""
+    """Write the arithmetic of every layer: its shape, parameters, MACs and receptive field."""
     return "\n\n".join("\n".join(arithmetic(net, n)) for n in net.layers)
 
 
 def arithmetic(net: Net, node: Node) -> list[str]:
-    """Work out the counts of one layer, one line for each count."""
+    """Write the arithmetic of one layer, with one line for each count."""
     shapes = net.shapes(node)
     lines = [f"{node.name}: {describe(node)}"]
     sums = node.op.explain(*shapes, y=node.shape)

@@ -76,8 +76,8 @@ def spell(value: object) -> str:
 
 def kind_of(value: object) -> str:
     """Return the type of a value in words, for messages."""
-    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
-    named: list[tuple[type, str]] = [*kinds.items(), (dict, "a table"), (tuple, "a size"), (Call, "a word")]
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", list: "a list"}
+    named: list[tuple[type, str]] = [*kinds.items(), (dict, "a table"), (tuple, "a size"), (Call, "a name")]
     return next((name for kind, name in named if isinstance(value, kind)), "nothing")
 
 
@@ -85,7 +85,7 @@ def described(value: object) -> str:
     """Describe a value in messages: a number by itself, any other value by its type.
 
     >>> described(4.0), described("a")
-    ('4.0', 'a text')
+    ('4.0', 'a string')
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return repr(value) if number else kind_of(value)

@@ -60,7 +60,7 @@ class Lrn(Op, keyword="lrn"):
     size: Positive = 5
     """Number of channels in the sum, or the side of the square with `within=true`."""
     alpha: float = 1e-4
-    """Factor of the sum of squares, after its division by the number of terms."""
+    """Factor of the mean of the squares."""
     beta: float = 0.75
     """Exponent of the divisor."""
     k: float = 1.0

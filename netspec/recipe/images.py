@@ -240,7 +240,7 @@ class MeanFile(Normalization):
 
 
 class ImageNet(Normalization):
-    """Scale to 0 to 1 and normalise with torchvision's ImageNet mean and standard deviation."""
+    """Scale pixels to the range from 0 to 1, and normalise with ImageNet's mean and standard deviation."""
 
     kind: Literal["imagenet"] = "imagenet"
     function = f"{STATISTICS}:imagenet"

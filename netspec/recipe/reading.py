@@ -158,7 +158,7 @@ REQUIREMENTS = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
-    "string_type": "must be a name or a text",
+    "string_type": "must be a name or a string",
     "tuple_type": "must be a list",
     "order": "must have its lower bound first",
     "literal_error": "must be {expected}",

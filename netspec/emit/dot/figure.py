@@ -17,7 +17,7 @@ FOLLOWERS = ("activation", "dropout", "norm")
 class Box:
     """Layers drawn as one box: a layer and its followers, or the contents of the folded `scopes`.
 
-    Several scopes form a chain of identical scopes, in which each takes only the output of the one before.
+    Several `scopes` form a chain: they are identical, and each takes only the output of the one before.
     """
 
     nodes: tuple[Node, ...]

@@ -224,7 +224,7 @@ class Classes:
 
 
 def counted(labels: list[str]) -> bool:
-    """Whether names are those of an nn.Sequential: 0, 1, 2, ..."""
+    """Whether labels are numbers as in an nn.Sequential: 0, 1, 2, ..."""
     return labels == [str(k) for k in range(len(labels))]
 
 

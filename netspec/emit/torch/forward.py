@@ -104,7 +104,7 @@ def deleted(free: Sequence[str], arguments: set[str], final: bool) -> list[str]:
 
 
 def beside_named(wiring: Wiring, names: Mapping[int, str], output: int) -> bool:
-    """Whether a value is merged with others that are named after their labels, as branches are."""
+    """Whether a value is merged with other values that are named after their labels, such as branches."""
     merges = (u for u in wiring.real_users(output) if u >= 0 and wiring.net.nodes[u].op.kind == "merge")
     others = {wiring.alias[i] for u in merges for i in wiring.net.nodes[u].inputs} - {output}
     return any(names.get(i, "x") not in PLAIN for i in others)

@@ -1,4 +1,4 @@
-"""The numbers of generated classes as Python expressions in their parameters, derived from the spec's own."""
+"""Numbers in generated classes as Python expressions of the classes' parameters, derived from the spec."""
 
 from __future__ import annotations
 

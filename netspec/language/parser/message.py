@@ -30,7 +30,7 @@ ENDINGS = {"_SEP", "$END", "RPAR", "RSQB", "RBRACE", "LBRACE", "COMMA", "COLON"}
 WORDS = {
     "NAME": "a name",
     "NUMBER": "a number",
-    "STRING": "a text in quotes",
+    "STRING": "a string in quotes",
     "SIZE": "a size such as 3x224x224",
     "_SEP": "the end of the line",
     "$END": "",
@@ -85,7 +85,7 @@ def unexpected(
         labels = () if ended else (Label(span, f"found {found} before the closing bracket"),)
         return Diagnostic("syntax", f"`{opened[-1]}` is never closed", place, labels=labels)
     if token.type == "UNKNOWN":
-        unclosed = 'this text has no closing `"`'
+        unclosed = 'this string has no closing `"`'
         return Diagnostic("syntax", unclosed if token == '"' else f"unexpected character `{token}`", span)
     message = f"expected {expected}, found {found}"
     if token.type == "RBRACE" and not any(b.type == "LBRACE" for b in opened):
