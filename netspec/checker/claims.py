@@ -38,10 +38,10 @@ def compare_shape(
     intended them.
     """
     node = layers.nodes[value]
-    layers.held.add(value)
+    layers.claimed.add(value)
     if meets(node.shape, sizes):
         return None
-    diagnostic = refuted(layers, node, sizes, span, calls)
+    diagnostic = mismatch(layers, node, sizes, span, calls)
     layers.unsure.add(value)
     if 0 in sizes:
         return diagnostic  # no layer can have a size of 0
@@ -58,7 +58,7 @@ def meets(shape: Shape, parts: tuple[int | None, ...]) -> bool:
     return len(shape) == len(parts) and all(p in (None, n) for p, n in zip(parts, shape, strict=True))
 
 
-def refuted(
+def mismatch(
     layers: Layers, node: Node, parts: tuple[int | None, ...], span: Span, calls: Calls
 ) -> Diagnostic:
     """Return the diagnostic for a wrong claim, with the layers before it and a change that fixes it."""

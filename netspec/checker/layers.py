@@ -27,7 +27,7 @@ class Layers:
     """The block calls around each node, outermost first."""
     unsure: set[int] = field(default_factory=set)
     """Nodes that stand in for failed layers, or whose inferred shape was replaced by a claimed one."""
-    held: set[int] = field(default_factory=set)
+    claimed: set[int] = field(default_factory=set)
     """Nodes with a claimed shape; the search for the cause of a wrong shape stops at them."""
 
     def input(self, name: str, shape: Shape, span: Span) -> int:
@@ -80,7 +80,7 @@ class Layers:
             span,
             cost,
             tensors,
-            self.seen(op, sources),
+            self.receptive_field(op, sources),
             shares,
             batched,
         )
@@ -99,7 +99,7 @@ class Layers:
         message = f"`{op.keyword}` needs a batch, but `{bare.label}` is a raw tensor without one"
         raise Fault("no-batch", message, span, "join it with other values by `add`, `mul` or `concat`")
 
-    def seen(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
+    def receptive_field(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
         """Return the receptive field of a layer, computed from those of its inputs."""
         if not sources:
             self.extent[len(self.nodes)] = (1, 1)
@@ -125,7 +125,7 @@ class Layers:
         label = name.rpartition(".")[2]
         shown = f"{label}: {error.message}" if label != op.keyword else error.message
         fault = Fault(error.code, shown, span, error.help)
-        axes = self.disputed(inputs)
+        axes = self.differing_axes(inputs)
         labels = tuple(x for i in inputs for x in self.origin(i, 3, calls, axes=axes))
         notes = (error.note,) if error.note else ()
         fault.diagnostic = replace(fault.diagnostic, labels=labels, notes=notes)
@@ -135,7 +135,7 @@ class Layers:
         """Return the layers that lead to a value, starting at an input, a join or a claimed shape."""
         chain = [self.nodes[value]]
         while (before := self.before(chain[0])) and chain[0].id not in self.unsure:
-            if before.id in self.held or before.op.kind == "input":
+            if before.id in self.claimed or before.op.kind == "input":
                 break
             chain.insert(0, before)
         return chain
@@ -209,12 +209,12 @@ class Layers:
                     Label(s.first_line(), f"the output of this branch is {self.nodes[v].shape}")
                     for v, s in branches
                 ]
-                axes = self.disputed([v for v, _ in branches])
+                axes = self.differing_axes([v for v, _ in branches])
                 led = [x for v, s in branches for x in self.origin(v, 4, calls, flow, axes) if x.span != s]
                 fault.diagnostic = replace(fault.diagnostic, labels=(*labels, *led))
             raise
 
-    def disputed(self, values: Sequence[int]) -> slice:
+    def differing_axes(self, values: Sequence[int]) -> slice:
         """Return the axes in which the values differ: height and width if those differ, otherwise all."""
         images = len(values) > 1 and all(len(self.nodes[v].shape) == 3 for v in values)
         spatial = images and len({self.nodes[v].shape[1:] for v in values}) > 1
