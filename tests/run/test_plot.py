@@ -112,7 +112,7 @@ def test_errors(run, tmp_path):
         ([run, "-o", tmp_path / "none" / "x.png"], 1, "cannot be written"),
         ([run, run, "-o", picture], 2, "twice"),
         ([run, run, "-o", picture, "--filters"], 2, "one network"),
-        ([run, "-o", picture, "--filters", "--features", photo], 2, "one at a time"),
+        ([run, "-o", picture, "--filters", "--features", photo], 2, "cannot be combined"),
         ([run, "-o", picture, "--layer", "c1"], 2, "--features"),
         ([run, "-o", picture, "--ema"], 2, "--ema"),
         (

@@ -143,7 +143,7 @@ DAMAGE = [
     ("about.spec", HEAD + "conv(3", "invalid spec: line 3"),
     ("about.spec", HUGE, "do not fit"),
     ("about.spec", "network Net\ninput image: 1x14x14\nrelu", "no parameter `classes`"),
-    ("about.used", {}, "not among those"),
+    ("about.used", {}, "there is no text for"),
     ("about.used", {"lib/parts.net": 3}, "not text"),
     ("about.arguments", {}, "10 classes"),
     ("about.arguments", {"classes": 10}, "do not fit"),
