@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Named(click.ParamType[str]):
-    """A parameter type: the name of a member of a registry."""
+    """A parameter type: the name of a registry member, searched in plug-ins only if not in `builtin`."""
 
     name = "name"
 
-    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
-        self.names = names
+    def __init__(
+        self, names: Callable[[], Iterable[str]], builtin: Callable[[], Iterable[str]] = tuple
+    ) -> None:
+        self.names, self.builtin = names, builtin
 
     def choice(self) -> click.Choice[str]:
         return click.Choice(list(self.names()))
@@ -24,6 +28,8 @@ class Named(click.ParamType[str]):
         return self.choice().get_metavar(param, ctx)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in self.builtin():
+            return str(value)
         return self.choice().convert(value, param, ctx)
 
     def shell_complete(
@@ -36,6 +42,12 @@ def check_formats() -> list[str]:
     from netspec.emit.formats import names
 
     return names()
+
+
+def builtin_check_formats() -> list[str]:
+    from netspec.emit.formats import builtin
+
+    return builtin()
 
 
 def export_targets() -> Iterable[str]:

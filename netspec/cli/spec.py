@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from netspec.cli.choices import Named, check_formats, export_targets
+from netspec.cli.choices import Named, builtin_check_formats, check_formats, export_targets
 from netspec.cli.common import command, examine, examined, settings, shape, spec
 
 
@@ -23,7 +23,9 @@ from netspec.cli.common import command, examine, examined, settings, shape, spec
     metavar="NAME",
     help="Compare the network with a data set: parameters per image, channels, classes.",
 )
-@click.option("--format", "form", type=Named(check_formats), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=Named(check_formats, builtin_check_formats), default="table", show_default=True
+)
 @click.option("--explain", is_flag=True, help="Show the arithmetic of every layer.")
 @click.option(
     "--ops",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netspec.ops.base import Code, Op, Tensor, code
+from netspec.registry import class_attributes
 from netspec.shape import Cost, Shape, is_image
 
 
 class Activation(Op):
     """An elementwise function; subclasses define the PyTorch module and the cost of one value."""
 
-    function: ClassVar[str] = ""
-    value_cost: ClassVar[Cost] = Cost()
-    in_place: ClassVar[bool] = False
-    """Whether the PyTorch module has an `inplace` option."""
+    if TYPE_CHECKING:
+        function: ClassVar[str]
+        value_cost: ClassVar[Cost]
+        in_place: ClassVar[bool]
+        """Whether the PyTorch module has an `inplace` option."""
 
     kind = "activation"
 
@@ -27,6 +29,9 @@ class Activation(Op):
 
     def torch_module(self, x: Shape) -> Code | None:
         return code(self.function)
+
+
+class_attributes(Activation, function="", value_cost=Cost(), in_place=False)
 
 
 class Relu(Activation, keyword="relu"):

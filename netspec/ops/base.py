@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from netspec.language.values import described, python
-from netspec.registry import Registry
+from netspec.registry import Registry, class_attributes
 from netspec.shape import Axis, Cost, Grid, Shape, is_image, require
 
 OPS: Registry[type[Op]] = Registry("layer type", "netspec.ops")
@@ -149,22 +149,25 @@ class Op(BaseModel):
         frozen=True, extra="forbid", strict=True, defer_build=True, arbitrary_types_allowed=True
     )
 
-    keyword: ClassVar[str] = ""
-    """The name in a spec; empty for base classes."""
+    if TYPE_CHECKING:
+        keyword: ClassVar[str]
+        """The name in a spec; empty for base classes."""
 
-    example: ClassVar[str] = ""
-    """An example for the documentation: the shape of the input, and statements, separated by `; `."""
+        example: ClassVar[str]
+        """An example for the documentation: the shape of the input, and statements, separated by `; `."""
 
-    kind: ClassVar[Kind] = "reshape"
-    new_memory: ClassVar[bool] = False
-    """Whether the next layer may overwrite the output: it is not a view, and no backward pass reads it."""
+        kind: ClassVar[Kind]
+        new_memory: ClassVar[bool]
+        """Whether the next layer may overwrite the output: not a view, and not read by a backward pass."""
 
-    torch_source: ClassVar[str] = ""
-    """Python source of the classes and functions that `torch_module` and `torch_expr` use in addition to
-    torch's own, with their imports; copied into the generated source of every network that uses this op."""
+        torch_source: ClassVar[str]
+        """Python source of the classes and functions that the op uses in addition to torch's own.
 
-    inner_linears: ClassVar[tuple[str, ...]] = ()
-    """The names of the nn.Linear layers inside the module."""
+        It includes their imports, and is copied into the generated source of every network that uses the op.
+        """
+
+        inner_linears: ClassVar[tuple[str, ...]]
+        """The names of the nn.Linear layers inside the module."""
 
     def __init_subclass__(cls, keyword: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -229,3 +232,8 @@ class Op(BaseModel):
         fields = type(self).model_fields
         given = {name: getattr(self, name) for name, f in fields.items() if getattr(self, name) != f.default}
         return {name: single(value) for name, value in given.items()}
+
+
+class_attributes(
+    Op, keyword="", example="", kind="reshape", new_memory=False, torch_source="", inner_linears=()
+)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from netspec.recipe.parts import Part, Positive
-from netspec.registry import Registry
+from netspec.registry import Registry, class_attributes
 
 Probability: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
@@ -39,12 +39,13 @@ class Augmentation(Part):
         uses_colours: Whether it needs RGB images and the principal components of the data set's colours.
     """
 
-    window: ClassVar[str] = ""
-    photo: ClassVar[str] = ""
-    batch: ClassVar[str] = ""
-    mix: ClassVar[str] = ""
-    rescales: ClassVar[bool] = False
-    uses_colours: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        window: ClassVar[str]
+        photo: ClassVar[str]
+        batch: ClassVar[str]
+        mix: ClassVar[str]
+        rescales: ClassVar[bool]
+        uses_colours: ClassVar[bool]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -61,6 +62,9 @@ class Augmentation(Part):
         return 0
 
 
+class_attributes(Augmentation, window="", photo="", batch="", mix="", rescales=False, uses_colours=False)
+
+
 class Normalization(Part):
     """A rule for normalising pixels from 0 to 255. Defining a subclass with a `kind` registers it.
 
@@ -70,13 +74,17 @@ class Normalization(Part):
         per_pixel: Whether it can subtract a different mean from every pixel.
     """
 
-    function: ClassVar[str]
-    measures: ClassVar[Literal["nothing", "colours", "mean image"]] = "nothing"
-    per_pixel: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        function: ClassVar[str]
+        measures: ClassVar[Literal["nothing", "colours", "mean image"]]
+        per_pixel: ClassVar[bool]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         NORMALIZATIONS.add(cls.model_fields["kind"].default, cls)
+
+
+class_attributes(Normalization, function="", measures="nothing", per_pixel=False)
 
 
 def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from netspec.language.values import Call, spell
 from netspec.recipe.parts import Part, kind_of
-from netspec.registry import Registry
+from netspec.registry import Registry, class_attributes
 
 LOSSES: Registry[type[Loss]] = Registry("loss")
 
@@ -20,18 +20,22 @@ class Loss(Part):
     subclass with a `kind` registers it.
     """
 
-    torch: ClassVar[str]
-    """The dotted name of the torch function, called with the logits and the targets."""
+    if TYPE_CHECKING:
+        torch: ClassVar[str]
+        """The dotted name of the torch function, called with the logits and the targets."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         LOSSES.add(kind_of(cls), cls)
 
 
+class_attributes(Loss, torch="")
+
+
 class CrossEntropy(Loss):
     """Cross-entropy; the fraction `label_smoothing` of each target is spread evenly over all classes."""
 
-    torch: ClassVar[str] = "torch.nn.functional.cross_entropy"
+    torch = "torch.nn.functional.cross_entropy"
     kind: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 

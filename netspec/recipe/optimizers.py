@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from netspec.recipe.parts import Momentum, NonNegative, Part, Positive, kind_of
-from netspec.registry import Registry
+from netspec.registry import Registry, class_attributes
 
 Betas: TypeAlias = tuple[Momentum, Momentum]
 
@@ -22,10 +22,11 @@ class Optimizer(Part):
     registers it.
     """
 
-    torch: ClassVar[str]
-    """The dotted name of the torch class."""
-    fused: ClassVar[bool] = False
-    """Whether the torch class has a fused kernel on every device."""
+    if TYPE_CHECKING:
+        torch: ClassVar[str]
+        """The dotted name of the torch class."""
+        fused: ClassVar[bool]
+        """Whether the torch class has a fused kernel on every device."""
 
     weight_decay: NonNegative = 0.0
     norm_weight_decay: NonNegative | None = None
@@ -44,11 +45,14 @@ class Optimizer(Part):
         return 2
 
 
+class_attributes(Optimizer, torch="", fused=False)
+
+
 class Sgd(Optimizer):
     """Stochastic gradient descent with momentum (Krizhevsky et al., 2012, section 5)."""
 
-    torch: ClassVar[str] = "netspec.training.optim.Momentum"
-    fused: ClassVar[bool] = True
+    torch = "netspec.training.optim.Momentum"
+    fused = True
     kind: Literal["sgd"] = "sgd"
     lr: Positive
     momentum: Momentum = 0.0
@@ -63,8 +67,8 @@ class Sgd(Optimizer):
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015), with weight decay added to the gradient."""
 
-    torch: ClassVar[str] = "torch.optim.Adam"
-    fused: ClassVar[bool] = True
+    torch = "torch.optim.Adam"
+    fused = True
     kind: Literal["adam"] = "adam"
     lr: Positive = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -79,8 +83,8 @@ class Adam(Optimizer):
 class AdamW(Optimizer):
     """Adam with weight decay applied to the weights themselves (Loshchilov and Hutter, 2019)."""
 
-    torch: ClassVar[str] = "torch.optim.AdamW"
-    fused: ClassVar[bool] = True
+    torch = "torch.optim.AdamW"
+    fused = True
     kind: Literal["adamw"] = "adamw"
     lr: Positive = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -91,7 +95,7 @@ class AdamW(Optimizer):
 class NAdam(Optimizer):
     """Adam with Nesterov momentum (Dozat, 2016)."""
 
-    torch: ClassVar[str] = "torch.optim.NAdam"
+    torch = "torch.optim.NAdam"
     kind: Literal["nadam"] = "nadam"
     lr: Positive = 2e-3
     betas: Betas = (0.9, 0.999)
@@ -101,7 +105,7 @@ class NAdam(Optimizer):
 class RAdam(Optimizer):
     """Adam with a rectified adaptive learning rate (Liu et al., 2020)."""
 
-    torch: ClassVar[str] = "torch.optim.RAdam"
+    torch = "torch.optim.RAdam"
     kind: Literal["radam"] = "radam"
     lr: Positive = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -111,7 +115,7 @@ class RAdam(Optimizer):
 class RmsProp(Optimizer):
     """RMSProp (Hinton, 2012), with `eps` added to the square root, as in PyTorch."""
 
-    torch: ClassVar[str] = "torch.optim.RMSprop"
+    torch = "torch.optim.RMSprop"
     kind: Literal["rmsprop"] = "rmsprop"
     lr: Positive = 1e-2
     alpha: Momentum = 0.99
@@ -126,7 +130,7 @@ class RmsProp(Optimizer):
 class AdaGrad(Optimizer):
     """AdaGrad (Duchi, Hazan and Singer, 2011)."""
 
-    torch: ClassVar[str] = "torch.optim.Adagrad"
+    torch = "torch.optim.Adagrad"
     kind: Literal["adagrad"] = "adagrad"
     lr: Positive = 1e-2
     eps: Positive = 1e-10

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from netspec.ops import Code, Op
 from netspec.ops.base import Positive, code, require_image
 from netspec.shape import Shape, require
@@ -38,7 +36,7 @@ class Shift(Op, keyword="shift"):
 
     distance: Positive = 1
 
-    torch_source: ClassVar[str] = SOURCE
+    torch_source = SOURCE
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "shift")
