@@ -117,17 +117,14 @@ class Network:
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> dict[str, str]:
         """Return the table and, if Graphviz is installed, the drawing, for notebooks."""
+        from netspec.emit.html import media_types
         from netspec.emit.picture import render
         from netspec.errors import PictureError
 
         shown = {"text/plain": repr(self), "text/html": self._repr_html_()}
         with suppress(PictureError):  # without Graphviz, the table alone
             shown["image/svg+xml"] = render(self.dot(), "svg").decode()
-        return {
-            kind: text
-            for kind, text in shown.items()
-            if (include is None or kind in include) and (exclude is None or kind not in exclude)
-        }
+        return media_types(shown, include, exclude)
 
 
 def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:

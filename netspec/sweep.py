@@ -17,7 +17,7 @@ from typing import Any
 
 from netspec.checker import Report
 from netspec.checkpoint import CHECKPOINT, entry, flatten, load, read_log, restore, save_json, write_errors
-from netspec.errors import NetspecError, TrainError
+from netspec.errors import TrainError
 from netspec.training.callbacks import stop_signals
 
 BRACKETS = {"(": ")", "[": "]", "{": "}"}
@@ -136,7 +136,7 @@ class Row:
     failed: int
 
 
-class SweepInterrupted(NetspecError):
+class SweepInterrupted(Exception):
     """A sweep was ended by the signal `signal`; running it again continues it."""
 
     def __init__(self, folder: Path, signal: int) -> None:

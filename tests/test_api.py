@@ -186,3 +186,56 @@ def test_a_network_shows_its_drawing_in_notebooks():
 def test_notebooks_without_graphviz_show_the_table(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "")
     assert netspec.load(TEXT)._repr_mimebundle_().keys() == {"text/plain", "text/html"}
+
+
+TRAINED = """network Tiny(classes = 10)
+input image: 1x8x8
+flatten
+linear(classes)
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> netspec.Run:
+    """A run of a spec given as text, on scikit-learn's digits."""
+    out = tmp_path_factory.mktemp("api") / "run"
+    return netspec.train(TRAINED, data="digits", epochs=1, out=out, device="cpu")
+
+
+def test_a_spec_given_as_text_can_be_trained(run: netspec.Run):
+    assert run.epochs == 1
+    assert "netspec train" not in (run.folder / "recipe.net").read_text()
+    assert netspec.evaluate(run.folder, device="cpu").score.images == 355
+
+
+def test_a_run_shows_what_a_notebook_asks_for(run: netspec.Run):
+    assert run._repr_mimebundle_().keys() == {"text/plain", "text/html", "image/svg+xml"}
+    assert run._repr_mimebundle_(include={"text/plain"}).keys() == {"text/plain"}
+    assert "image/svg+xml" not in run._repr_mimebundle_(exclude={"image/svg+xml"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"workers": -1}, "`workers` must be at least 0, not -1"),
+        ({"save_every": -1.0}, "`save_every` must be a number of minutes of at least 0, not -1.0"),
+        ({"save_every": float("nan")}, "`save_every` must be a number of minutes"),
+    ],
+)
+def test_training_refuses_settings_out_of_range(arguments, message, tmp_path: Path):
+    with pytest.raises(netspec.TrainError, match=message):
+        netspec.train(TRAINED, data="digits", epochs=1, out=tmp_path / "run", **arguments)
+
+
+def test_predictions_name_at_least_one_class(run: netspec.Run):
+    with pytest.raises(netspec.TrainError, match="`top` must be at least 1, not 0"):
+        netspec.predict(run.folder, ["x.png"], top=0)
+
+
+@pytest.mark.parametrize("name", ["digts", "folder", "mnist:1"])
+def test_a_recipe_names_a_known_data_set(name: str):
+    report = netspec.check(f'{TRAINED}train {{ data: "{name}" }}\n')
+    (fault,) = report.diagnostics
+    assert fault.code == "recipe"
+    assert fault.span.text == f'data: "{name}"'
+    assert netspec.check(f'{TRAINED}train {{ data: "folder:somewhere" }}\n').ok

@@ -71,7 +71,7 @@ INSIDE = {
     "recipe": {"errors", "language", "registry"},
     "memory": {"graph", "recipe"},
     "frontends": {"diagnostics", "language", "registry"},
-    "checker": SPECS_IN - {"files", "memory"} | {"frontends"},
+    "checker": SPECS_IN - {"files", "memory"} | {"datasets", "frontends"},
     "emit": SPECS_IN | {"checker", "codes", "datasets"},
     "build": SPECS_OUT,
     "weights": SPECS_OUT | {"checkpoint", "transforms"},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from netspec import recipe
 from netspec.diagnostics import Diagnostic, Source, Span
+from netspec.errors import DataError
 from netspec.graph import Setting
 from netspec.language import ast as t
 from netspec.language.expressions import evaluate
@@ -31,7 +32,8 @@ class Section:
     def parsed(self) -> tuple[recipe.Recipe | None, list[Diagnostic]]:
         """Return the recipe, or None if it is invalid, and all diagnostics of the section."""
         try:
-            return recipe.read({name: s.value for name, s in self.settings.items()}), self.found
+            read = recipe.read({name: s.value for name, s in self.settings.items()})
+            return read, [*self.found, *self.unknown_data(read.data)]
         except recipe.RecipeError as error:
             return None, [
                 *self.found,
@@ -41,6 +43,19 @@ class Section:
                     for span in (self.spans.get(wrong.key, self.span),)
                 ),
             ]
+
+    def unknown_data(self, name: str | None) -> list[Diagnostic]:
+        """Return a diagnostic if no data set has this name."""
+        if name is None:
+            return []
+        from netspec.datasets.registry import find_row
+
+        try:
+            find_row(name)
+        except DataError as error:
+            span = self.spans.get("data", self.span)
+            return [Diagnostic(code(span), str(error), span)]
+        return []
 
     def override(self, name: str, value: object) -> None:
         """Set an entry such as `train.batch`, or one argument of an entry such as `train.optimizer.lr`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from html import escape
 
 from netspec.diagnostics import printable
@@ -34,3 +35,14 @@ def line(tag: str, texts: tuple[str, ...] | list[str]) -> str:
 
 def text(value: str) -> str:
     return escape(printable(value))
+
+
+def media_types(
+    bundle: Mapping[str, str], include: Container[str] | None, exclude: Container[str] | None
+) -> dict[str, str]:
+    """Return the representations that a notebook asks for, by media type."""
+    return {
+        kind: text
+        for kind, text in bundle.items()
+        if (include is None or kind in include) and (exclude is None or kind not in exclude)
+    }

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from netspec.build import choose_device, memory_errors, place
 from netspec.datasets.layout import EXTENSIONS
+from netspec.errors import TrainError
 from netspec.evaluation.load import LoadedModel, Model, as_model, choose_view
 from netspec.evaluation.metrics import log_probabilities
 from netspec.transforms.crops import View
@@ -51,8 +52,11 @@ def predict(
     `evaluate`. An unreadable image, or a name that matches no image, becomes a prediction with an `error`.
 
     Raises:
-        TrainError: the model cannot be opened, or there is no such device.
+        TrainError: the model cannot be opened, there is no such device, or `top` or `batch` is below 1.
     """
+    for name, value in (("top", top), ("batch", batch)):
+        if value < 1:
+            raise TrainError(f"`{name}` must be at least 1, not {value}", wrong_use=True)
     opened = as_model(model, weights, ema=ema)
     names = [images] if isinstance(images, str | Path) else images
     paths, missing = find_images(names)

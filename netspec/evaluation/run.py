@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from netspec.checkpoint import BEST, CHECKPOINT, WEIGHTS, entry, flatten, load, read_log, read_recipe
+from netspec.emit.html import media_types
 from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score
 from netspec.recipe import Recipe
@@ -100,10 +101,13 @@ class Run:
         title = f"<p>{html.escape(str(self))}</p>"
         return f"<div>{title}{self._svg() if self.history else ''}{self._table()}</div>"
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
         """The representations of the run for notebooks, by media type."""
         bundle = {"text/plain": str(self), "text/html": self._repr_html_()}
-        return bundle | ({"image/svg+xml": self._svg()} if self.history else {})
+        bundle |= {"image/svg+xml": self._svg()} if self.history else {}
+        return media_types(bundle, include, exclude)
 
     def __str__(self) -> str:
         epochs = f"{self.epochs} epoch{'s' * (self.epochs != 1)}"

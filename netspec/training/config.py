@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from netspec.errors import TrainError
 from netspec.recipe import Recipe
 
 
@@ -30,6 +31,14 @@ class RunConfig:
     tensorboard: bool = False
     weights: str | None = None
     resume: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise TrainError if a value is out of range."""
+        if self.workers is not None and self.workers < 0:
+            raise TrainError(f"`workers` must be at least 0, not {self.workers}", wrong_use=True)
+        if not 0 <= self.save_every < math.inf:
+            message = f"`save_every` must be a number of minutes of at least 0, not {self.save_every}"
+            raise TrainError(message, wrong_use=True)
 
     @property
     def save_seconds(self) -> float:

@@ -109,7 +109,7 @@ def recipe_heading(about: Mapping[str, object]) -> str:
     words += [f"--input {n}={spell(tuple(s))}" for n, s in inputs.items()] if isinstance(inputs, dict) else []
     words += [f"--weights {_one_line(about['weights'])}"] if about.get("weights") else []
     path = _one_line(about.get("path", ""))
-    return f"# netspec train {' '.join([path, *words])}\n" if path else ""
+    return f"# netspec train {' '.join([path, *words])}\n" if path and path != "<text>" else ""
 
 
 def _one_line(text: object) -> str:

@@ -14,6 +14,7 @@ from netspec.checker import Report, check_file, check_source
 from netspec.checkpoint import CHECKPOINT, describe, load, new_folder, read_recipe, restore
 from netspec.datasets.base import Data
 from netspec.datasets.registry import located, open_data
+from netspec.diagnostics import Source
 from netspec.errors import DataError, TrainError
 from netspec.evaluation.run import Run
 from netspec.graph import Net
@@ -155,8 +156,14 @@ def resume(
         return _run(net, source, config, callbacks, processes, about)
 
 
+TEXT = "<text>"
+"""The path that names a spec given as text."""
+
+
 def _report(network: Trainable) -> tuple[Report, str]:
     """The report of a network, and the name of its spec."""
+    if isinstance(network, str) and "\n" in network:
+        return check_source(Source(TEXT, network), Path()), TEXT
     if isinstance(network, str | Path):
         found = locate(network)
         return check_file(found.path, found.arguments), str(network)
