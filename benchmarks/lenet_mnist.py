@@ -228,7 +228,6 @@ def main() -> None:
     for seed in range(options.seeds):
         progress = console_callback()
         summary = trained(options.root, None, progress, seed)
-        progress.summary(summary)
         if summary.final:
             accuracy = 1 - summary.final.top1_error
             print(f"seed {seed}: {accuracy:.2%} (target 99.0 %) in {summary.seconds:.0f} s (target 300 s)")

@@ -31,7 +31,8 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from netspec.datasets.base import Batches, LoaderConfig
-from netspec.datasets.image_folder import class_folders, scan
+from netspec.datasets.image_folder import scan
+from netspec.datasets.layout import class_folders
 from netspec.datasets.prepare import prepare
 from netspec.datasets.registry import open_data
 from netspec.recipe import Recipe

@@ -103,11 +103,11 @@ def damage(draw: random.Random, content: bytes) -> bytes:
 
 def image(content: bytes) -> None:
     """Decode an image to H x W x 3; an image that cannot be decoded must have a reason."""
-    from netspec.transforms.pixels import TROUBLE, decode, reason
+    from netspec.transforms.pixels import DECODE_ERRORS, decode, reason
 
     try:
         pixels = decode(content)
-    except TROUBLE as error:
+    except DECODE_ERRORS as error:
         explanation = reason(error)
     else:
         assert pixels.ndim == 3

@@ -205,7 +205,7 @@ WRONG_USE = [
     (["--epoch", "3"], "--epoch"),
     (["--epochs", "none"], "--epochs"),
     (["more"], "more"),
-    (["--input", "3y3"], "--input"),
+    (["--input", "3y3"], "an input shape must have 1 to 3 sizes"),
 ]
 
 
