@@ -84,7 +84,7 @@ def test_commands_parse(page, line):
         command = command.commands[name]
     if not arguments and any(p.required for p in command.params):
         return  # a sentence names the command alone
-    context = command.make_context(name, arguments)
+    context = command.make_context(name, arguments, parent=click.Context(main, **main.context_settings))
     assert context.params.keys() == {p.name for p in command.params if p.expose_value}
 
 
