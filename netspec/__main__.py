@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
 def run() -> None:
     """Run the command line and exit with its status, which is 130 after Ctrl-C."""
     try:
+        gc.disable()  # imported objects stay, so that looking for garbage among them is a waste
         from click import Abort, ClickException
 
         from netspec.cli import main
 
+        gc.freeze()
+        gc.enable()
         try:
             sys.exit(main(standalone_mode=False))
         except ClickException as error:

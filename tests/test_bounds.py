@@ -16,7 +16,7 @@ from netspec.diagnostics import Source, render
 from netspec.errors import SettingError
 from netspec.language.settings import read_setting
 
-SECONDS = 8
+SECONDS = 20
 """What a hostile spec may take on a slow and busy machine; most take a tenth of a second."""
 
 

@@ -103,8 +103,8 @@ WRONG_USE = [
     ("digits.net --data digits --device nonsense", "nonsense"),
     ("digits.net --data digits --lr -1", "--lr"),
     ("digits.net --data digits --root .", "digits takes no --root"),
-    ("digits.net --data digits --set train.epochs=3", "leave one out"),
-    ("digits.net --data digits --lr 1 --set train.optimizer.lr=2", "leave one out"),
+    ("digits.net --data digits --set train.epochs=3", "give only one"),
+    ("digits.net --data digits --lr 1 --set train.optimizer.lr=2", "give only one"),
     ("digits.net", "--data"),
 ]
 

@@ -29,6 +29,9 @@ BEGINNINGS = {
 """Terminals that begin a statement or close the braces around it."""
 
 
+DEEPEST_MARK = 5000
+"""The longest stack of the parser that is copied to a mark; only absurd nesting makes longer ones."""
+
 KEPT = 4
 """The maximum number of marks kept at each depth."""
 
@@ -107,6 +110,8 @@ class Reader:
         """
         state, depth = self.state.parser_state, len(self.brackets)
         if any(b.type != "LBRACE" for b in self.brackets) or not choices(self.state) & {"BROKEN", "_SEP"}:
+            return
+        if len(state.state_stack) > DEEPEST_MARK:
             return
         while self.marks and self.marks[-1].depth > depth:
             self.marks.pop()
