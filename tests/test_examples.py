@@ -51,7 +51,7 @@ NETWORKS = [
 THEIRS = [*NETWORKS, ("resnet", {"depth": 152}, torchvision.models.resnet152, {})]
 
 
-@pytest.mark.parametrize(("name", "arguments", "make", "options"), THEIRS, ids=lambda x: str(x)[:30])
+@pytest.mark.parametrize(("name", "arguments", "make", "options"), THEIRS)
 def test_state_dict_equals_that_of_torchvision(name, arguments, make, options):
     with torch.device("meta"):
         ours, theirs = netspec.load(OK / f"{name}.net", **arguments).module(), make(**options)
@@ -73,7 +73,7 @@ def randomised(module: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize(("name", "arguments", "make", "options"), NETWORKS[:4], ids=lambda x: str(x)[:30])
+@pytest.mark.parametrize(("name", "arguments", "make", "options"), NETWORKS[:4])
 def test_outputs_equal_those_of_torchvision(name, arguments, make, options):
     ours = netspec.load(OK / f"{name}.net", input=(3, 64, 64), **arguments).module().eval()
     theirs = make(**options).eval()

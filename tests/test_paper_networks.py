@@ -88,7 +88,7 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "arguments", "gone", "new"), VARIANTS, ids=str)
+@pytest.mark.parametrize(("spec", "arguments", "gone", "new"), VARIANTS)
 def test_ablations_change_only_the_named_layers(spec, arguments, gone, new):
     """The weights and every shape stay; so weights of one can go on in the other."""
     before, after = (netspec.load(SPECS / f"{spec}.net", **a) for a in ({}, arguments))
