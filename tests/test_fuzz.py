@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 
@@ -25,8 +26,11 @@ def hangs(content: bytes) -> None:
         pass
 
 
-def allocates(content: bytes) -> bytes:
-    return b"x" * (200 * 2**20)
+def allocates(content: bytes) -> None:
+    """Write to 200 MiB of new pages; training in this process lets malloc reuse pages that it has kept."""
+    memory = mmap.mmap(-1, 200 * 2**20)
+    for page in range(0, len(memory), mmap.PAGESIZE):
+        memory[page] = 1
 
 
 def passes(content: bytes) -> None: ...
