@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 CODE := netspec tests benchmarks fuzz examples
 SPECS := specs/*.net specs/blocks/*.net recipes/*.net examples/*/*.net
 # The number of processes that run tests, each with one thread of its own; 0 runs them in this process.
-JOBS ?= 0
+JOBS ?= auto
 
 .PHONY: demo test check fuzz lint format bless docs clean
 

@@ -150,4 +150,4 @@ def _keep(target: Target, find: Find, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"{target.name}-{hashlib.sha256(find.content).hexdigest()[:10]}"
     stem.with_suffix(target.suffix).write_bytes(find.content)
-    stem.with_suffix(".problem.txt").write_text(find.problem)
+    stem.with_suffix(".problem.txt").write_text(find.problem, "utf-8", errors="backslashreplace")

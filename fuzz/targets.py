@@ -1,4 +1,4 @@
-"""The targets of the fuzzer: specs, settings and images."""
+"""The targets of the fuzzer: specs, settings, images and checkpoints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import random
 from pathlib import Path
 
-from fuzz import specs
+from fuzz import checkpoints, specs
 from fuzz.harness import Target
 
 TARGETS: dict[str, Target] = {}
@@ -120,5 +120,6 @@ for target in (
     Target("spec", ".net", specs.make, spec),
     Target("setting", ".txt", make_setting, setting),
     Target("image", ".bin", make_image, image),
+    Target("checkpoint", ".pt", checkpoints.make, checkpoints.run),
 ):
     TARGETS[target.name] = target

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from netspec.checker import Report
-from netspec.checkpoint import CHECKPOINT, entry, flatten, load, read_log, restore, save_json, write_errors
+from netspec.checkpoint import (
+    CHECKPOINT,
+    flatten,
+    read_checkpoint,
+    read_log,
+    restore,
+    save_json,
+    write_errors,
+)
 from netspec.errors import TrainError
 from netspec.training.callbacks import stop_signals
 
@@ -262,7 +270,7 @@ def _read_result(point: Point, folder: Path, state: dict[str, Any]) -> Result:
     try:
         errors = [float(flatten(row)["val_top1_error"]) for row in read_log(folder)]
         path = folder / CHECKPOINT
-        params = restore(entry(load(path), "about", dict, path), path).totals.params
+        params = restore(read_checkpoint(path).about, path).totals.params
         return Result(point, params, errors[-1], min(errors), float(state["seconds"]))
     except (TrainError, KeyError, IndexError, TypeError, ValueError) as error:
         reason = error if isinstance(error, TrainError) else f"the log in {folder} is incomplete"

@@ -68,6 +68,12 @@ def test_the_same_seed_gives_the_same_input(name):
     assert target.make(random.Random("7")) == target.make(random.Random("7"))
 
 
+def test_damaged_checkpoints_are_refused_or_used(tmp_path):
+    ran, finds = fuzz(TARGETS["checkpoint"], 1, tmp_path, most=100)
+    assert ran == 100
+    assert not finds
+
+
 def test_valid_specs_pass():
     for text in specs.corpus()[:10]:
         TARGETS["spec"].run(text.encode())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from netspec import zoo
 from netspec.build import build
 from netspec.checker import check_file
-from netspec.checkpoint import BEST, CHECKPOINT, entry, load, read_recipe, restore
+from netspec.checkpoint import BEST, CHECKPOINT, Checkpoint, load, read_checkpoint, read_content, restore
+from netspec.checkpoint.content import SavedPreprocessing
 from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.run import Run
 from netspec.graph import Net
@@ -108,51 +109,49 @@ def load_checkpoint(path: Path, *, ema: bool = False) -> LoadedModel:
         TrainError: the file cannot be read, is not a checkpoint, or is damaged.
     """
     content, state, which = _read(path, ema)
-    net = restore(entry(content, "about", dict, path), path)
-    names, outputs = _class_names(content, path), _count_outputs(net, path)
+    net, about = restore(content.about, path), content.about
+    names, outputs = content.class_names, _count_outputs(net, path)
     if len(names) > outputs:
         raise TrainError(f"{path} names {len(names)} classes, but its network has {outputs} outputs")
-    shape = _input_shape(net, entry(content, "input_shape", list, path), path)
-    about = content["about"]
-    root, share = about.get("root"), about.get("val_share")
+    shape = _input_shape(net, content.input_shape, path)
     return LoadedModel(
         path=path,
         weights=which,
         net=net,
         module=_module(net, state, path),
-        recipe=read_recipe(content, path),
+        recipe=content.recipe,
         class_names=(*names, *(f"output {k}" for k in range(len(names), outputs))),
         known_classes=len(names),
-        preprocessing=_preprocessing(entry(content, "preprocessing", dict, path), shape[0], path),
+        preprocessing=_preprocessing(content.preprocessing, shape, path),
         input_shape=shape,
-        data=entry(content, "data", str, path),
-        root=Path(root) if isinstance(root, str) else None,
-        val_share=share if isinstance(share, float) and 0 < share < 1 else 0.2,
+        data=content.data,
+        root=None if about.root is None else Path(about.root),
+        val_share=0.2 if about.val_share is None else about.val_share,
     )
 
 
-def _read(path: Path, ema: bool) -> tuple[dict[str, Any], Mapping[str, Any], str]:
+def _read(path: Path, ema: bool) -> tuple[Checkpoint, Mapping[str, Any], str]:
     """The content of a checkpoint, the state_dict to load, and a description of its weights."""
     if path.is_dir():
         missing = f"{path} is not the folder of a run: it has no {CHECKPOINT}"
         content = _checkpoint(path / CHECKPOINT, missing)
         if not ema and (path / BEST).is_file():
-            return content, load(path / BEST), f"best, {_epoch(content, best=True)}"
+            epoch = content.best.epoch if content.best else "unknown"
+            return content, load(path / BEST), f"best, epoch {epoch}"
     else:
-        content = load(path)
-        if content and all(isinstance(value, Tensor) for value in content.values()):
-            return _bare_weights(path, content, ema)
-    if "model" not in content or "about" not in content:
-        raise TrainError(f"{path} is not a checkpoint of netspec: it contains no spec")
+        entries = load(path)
+        if entries and all(isinstance(value, Tensor) for value in entries.values()):
+            return _bare_weights(path, entries, ema)
+        content = read_content(entries, path)
     if not ema:
-        return content, entry(content, "model", dict, path), f"last, {_epoch(content)}"
-    if not content.get("ema"):
+        return content, content.model, f"last, epoch {content.epoch}"
+    if not content.ema:
         message = f"{path} has no averaged weights, because its recipe has no entry ema"
         raise TrainError(f"{message}: leave out `ema`", wrong_use=True)
-    return content, entry(content, "ema", dict, path), f"averaged, {_epoch(content)}"
+    return content, content.ema, f"averaged, epoch {content.epoch}"
 
 
-def _bare_weights(path: Path, state: dict[str, Any], ema: bool) -> tuple[dict[str, Any], dict[str, Any], str]:
+def _bare_weights(path: Path, state: dict[str, Any], ema: bool) -> tuple[Checkpoint, dict[str, Any], str]:
     """Read a file of weights, whose network is described by the checkpoint in the same folder."""
     if ema:
         message = f"{path} holds a single set of weights"
@@ -161,23 +160,10 @@ def _bare_weights(path: Path, state: dict[str, Any], ema: bool) -> tuple[dict[st
     return _checkpoint(path.with_name(CHECKPOINT), missing), state, path.name
 
 
-def _checkpoint(path: Path, missing: str) -> dict[str, Any]:
+def _checkpoint(path: Path, missing: str) -> Checkpoint:
     if not path.is_file():
         raise TrainError(missing)
-    return load(path)
-
-
-def _epoch(content: Mapping[str, Any], best: bool = False) -> str:
-    values = content.get("best") if best else content
-    epoch = values.get("epoch") if isinstance(values, Mapping) else None
-    return f"epoch {epoch}" if isinstance(epoch, int) else "unknown epoch"
-
-
-def _class_names(content: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    names = entry(content, "class_names", list, path)
-    if not names or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
-        raise TrainError(f"{path} is damaged: its class names are missing, repeated, or not text")
-    return tuple(names)
+    return read_checkpoint(path)
 
 
 def _count_outputs(net: Net, path: Path) -> int:
@@ -188,29 +174,36 @@ def _count_outputs(net: Net, path: Path) -> int:
     return shapes[0].features
 
 
-def _input_shape(net: Net, saved: list[Any], path: Path) -> tuple[int, int, int]:
+def _input_shape(net: Net, saved: tuple[int, ...], path: Path) -> tuple[int, int, int]:
     shape = net.inputs[0].shape
-    if list(shape) != saved or len(shape) != 3:
+    if tuple(shape) != saved or len(shape) != 3:
         message = f"{path} is damaged: its network takes {shape}"
-        raise TrainError(f"{message}, but it was trained on {'x'.join(map(str, saved))[:60]}")
+        raise TrainError(f"{message}, but it was trained on {'x'.join(map(str, saved))}")
     return shape[0], shape[1], shape[2]
 
 
-def _preprocessing(values: Mapping[str, Any], channels: int, path: Path) -> Preprocessing:
-    """The preprocessing of the training images; raises TrainError when it is damaged."""
-    for key in ("mean", "scale"):
-        numbers = values.get(key)
-        valid = isinstance(numbers, list | tuple) and all(type(n) in (int, float) for n in numbers)
-        if not isinstance(numbers, list | tuple) or not valid or len(numbers) != channels:
+def _preprocessing(saved: SavedPreprocessing, shape: tuple[int, int, int], path: Path) -> Preprocessing:
+    """The preprocessing of the training images; raises TrainError if it does not fit the network."""
+    channels, *size = shape
+    for key, numbers in (("mean", saved.mean), ("scale", saved.scale)):
+        if len(numbers) != channels:
             raise TrainError(f"{path} is damaged: its preprocessing has no {key} for {channels} channels")
-    resize, crop, image = (values.get(key) for key in ("resize", "crop", "mean_image"))
-    sizes = [crop] if isinstance(resize, int) else [resize, crop]
-    valid = all(isinstance(s, list | tuple) and len(s) == 2 and all(type(n) is int for n in s) for s in sizes)
-    shaped = image is None or (isinstance(image, Tensor) and image.dim() == 3 and image.shape[0] == channels)
-    if not valid or not shaped or values.get("interpolation", "bilinear") not in get_args(Interpolation):
+    whole = isinstance(saved.resize, tuple)
+    view = saved.resize if whole else saved.crop
+    too_small = not isinstance(saved.resize, tuple) and (saved.resize or 0) < max(size)
+    if view != tuple(size) or too_small or saved.interpolation not in get_args(Interpolation):
         raise TrainError(f"{path} is damaged: its preprocessing has no valid resize and crop")
-    known = {field.name for field in fields(Preprocessing)}
-    return Preprocessing.from_plain({key: value for key, value in values.items() if key in known})
+    square = size if whole else [saved.resize, saved.resize]
+    if saved.mean_image is not None and saved.mean_image.shape != (channels, *square):
+        raise TrainError(f"{path} is damaged: its preprocessing has a mean image of another size")
+    return Preprocessing(
+        saved.mean,
+        saved.scale,
+        saved.resize,
+        saved.crop,
+        cast(Interpolation, saved.interpolation),
+        saved.mean_image,
+    )
 
 
 def _module(net: Net, state: Mapping[str, Any], path: Path) -> nn.Module:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, nll_loss, softmax
 
+from netspec.checkpoint.content import SavedScore
+
 
 @dataclass(frozen=True)
 class Score:
@@ -21,6 +23,13 @@ class Score:
     loss: float
     top1_error: float
     top5_error: float
+
+    @classmethod
+    def of(cls, saved: SavedScore | None) -> Score | None:
+        """The score in a checkpoint, if there is one."""
+        if saved is None:
+            return None
+        return cls(saved.images, saved.loss, saved.top1_error, saved.top5_error)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from netspec.checkpoint import BEST, CHECKPOINT, WEIGHTS, entry, flatten, load, read_log, read_recipe
+from netspec.checkpoint import BEST, CHECKPOINT, WEIGHTS, flatten, read_checkpoint, read_log
 from netspec.emit.html import media_types
 from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score
@@ -50,21 +50,17 @@ class Run:
         path = folder / CHECKPOINT
         if not path.is_file():
             raise TrainError(f"{folder} is not the folder of a run: it has no {CHECKPOINT}")
-        content = load(path)
-        best, final = content.get("best"), content.get("final")
-        try:
-            return cls(
-                folder=folder,
-                history=history(folder),
-                epochs=entry(content, "epoch", int, path),
-                steps=entry(content, "step", int, path),
-                final=Score(**final) if final else None,
-                best=Score(**{k: v for k, v in best.items() if k != "epoch"}) if best else None,
-                best_epoch=best["epoch"] if best else 0,
-                seconds=sum(entry(content, "seconds", dict, path).values()),
-            )
-        except (TypeError, KeyError, AttributeError) as error:
-            raise TrainError(f"{path} is damaged: its scores cannot be read") from error
+        content = read_checkpoint(path)
+        return cls(
+            folder=folder,
+            history=history(folder),
+            epochs=content.epoch,
+            steps=content.step,
+            final=Score.of(content.final),
+            best=Score.of(content.best),
+            best_epoch=content.best.epoch if content.best else 0,
+            seconds=content.seconds.training + content.seconds.validation,
+        )
 
     @property
     def weights(self) -> Path:
@@ -84,7 +80,7 @@ class Run:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe of the run, with every default, and every `auto` resolved for the device."""
-        return read_recipe(load(self.checkpoint), self.checkpoint)
+        return read_checkpoint(self.checkpoint).recipe
 
     def plot(self, path: str | Path) -> None:
         """Draw loss, error and learning rate by epoch to a .svg, .png or .pdf file.

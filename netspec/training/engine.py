@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from netspec.build import choose_device, choose_execution, keep_memory, memory_errors
-from netspec.checkpoint import CHECKPOINT, RECIPE, WEIGHTS, load, lock_run, save_text
+from netspec.checkpoint import CHECKPOINT, RECIPE, WEIGHTS, lock_run, read_checkpoint, save_text
 from netspec.datasets.base import Data, LoaderConfig, check_fit
 from netspec.errors import DataError
 from netspec.evaluation.run import Run, history
@@ -36,7 +36,8 @@ from netspec.training.preflight import (
     preflight_warnings,
     recipe_heading,
 )
-from netspec.training.state import RunState, restore
+from netspec.training.saved_state import restore
+from netspec.training.state import RunState
 
 
 def fit(
@@ -142,7 +143,7 @@ def start(state: RunState) -> None:
     """Restore the checkpoint, or write the first one, so that a run can always be resumed."""
     resume = state.config.resume
     if resume:
-        restore(state, load(state.out / CHECKPOINT))
+        restore(state, read_checkpoint(state.out / CHECKPOINT))
     for callback in state.callbacks:
         callback.on_start(state)
     for warning in preflight_warnings(state):

@@ -17,7 +17,8 @@ from netspec.evaluation.metrics import Score, score_batches
 from netspec.training.callbacks import EpochReport, Progress
 from netspec.training.distributed import is_sharded
 from netspec.training.loss import Meter, divergence_warning
-from netspec.training.state import RunState, checkpoint_content, evaluated_weights
+from netspec.training.saved_state import checkpoint_content, evaluated_weights
+from netspec.training.state import RunState
 from netspec.transforms.augment import mixed, mixes
 from netspec.transforms.crops import View
 from netspec.transforms.seeds import generator, stream_seed

@@ -11,7 +11,7 @@ import torch
 
 from netspec.build import build
 from netspec.checker import Report, check_file, check_source
-from netspec.checkpoint import CHECKPOINT, describe, load, new_folder, read_recipe, restore
+from netspec.checkpoint import CHECKPOINT, describe, new_folder, read_checkpoint, restore
 from netspec.datasets.base import Data
 from netspec.datasets.registry import located, open_data
 from netspec.diagnostics import Source
@@ -133,13 +133,11 @@ def resume(
     if not path.is_file():
         raise TrainError(f"{folder} holds no run to resume: it has no {CHECKPOINT}")
     with join_processes(device) as processes:
-        content = load(path)
-        net = restore(content.get("about") or {}, path)
-        recipe, about = read_recipe(content, path), content["about"]
-        saved_root = about.get("root")
-        where = Path(root) if root else Path(saved_root) if isinstance(saved_root, str) else None
-        source = _open(str(content.get("data")), where, recipe, processes)
-        if list(source.class_names) != content.get("class_names"):
+        content = read_checkpoint(path)
+        net, recipe, about = restore(content.about, path), content.recipe, content.about
+        where = Path(root) if root else Path(about.root) if about.root is not None else None
+        source = _open(content.data, where, recipe, processes)
+        if source.class_names != content.class_names:
             raise DataError(f"the classes of {source.name} have changed since the run in {folder} started")
         del content  # its tensors would stay in memory during the run
         config = RunConfig(
@@ -153,7 +151,7 @@ def resume(
             tensorboard=tensorboard,
             resume=True,
         )
-        return _run(net, source, config, callbacks, processes, about)
+        return _run(net, source, config, callbacks, processes, about.model_dump(exclude_unset=True))
 
 
 TEXT = "<text>"

@@ -113,7 +113,7 @@ def test_every_run_gets_its_own_folder(tmp_path: Path) -> None:
 def test_a_folder_is_locked_by_one_process(tmp_path: Path) -> None:
     """The lock is free once the process ends, even by SIGKILL; a folder that stayed empty is removed."""
     folder = tmp_path / "run"
-    holds = "from netspec.checkpoint import *; from sys import argv"
+    holds = "from netspec.checkpoint import *; from pathlib import Path; from sys import argv"
     holds += "\nwith lock_run(Path(argv[1])): print(1, flush=True); input()"
     command = [sys.executable, "-c", holds, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

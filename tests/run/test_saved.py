@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -137,24 +139,24 @@ DAMAGE = [
     ("about", ..., "contains no spec"),
     ("model", ..., "contains no spec"),
     ("about", 3, "`about`"),
-    ("about.spec", ..., "`spec`"),
-    ("about.spec", b"network", "`spec`"),
-    ("about.spec", "", "invalid spec: line"),
+    ("about.spec", ..., "contains no spec"),
+    ("about.spec", b"network", "`about.spec` should be a valid string"),
+    ("about.spec", "", "contains no spec"),
     ("about.spec", HEAD + "conv(3", "invalid spec: line 3"),
     ("about.spec", HUGE, "do not fit"),
     ("about.spec", "network Net\ninput image: 1x14x14\nrelu", "no parameter `classes`"),
     ("about.used", {}, "there is no text for"),
-    ("about.used", {"lib/parts.net": 3}, "not text"),
+    ("about.used", {"lib/parts.net": 3}, "`about.used` should be a valid string"),
     ("about.arguments", {}, "10 classes"),
     ("about.arguments", {"classes": 10}, "do not fit"),
     ("about.arguments", {"width": torch.ones(2)}, "width"),
-    ("about.arguments", {3: 4}, "no parameter `3`"),
+    ("about.arguments", {3: 4}, "`about.arguments` should be a valid string"),
     ("about.inputs", {"": [1, 16, 16]}, "takes 1x16x16"),
-    ("about.inputs", {"": [0, -1]}, "arguments"),
-    ("about.inputs", {"": "1x2"}, "arguments"),
+    ("about.inputs", {"": [0, -1]}, "`about.inputs` should be greater than or equal to 1"),
+    ("about.inputs", {"": "1x2"}, "`about.inputs` should be a valid tuple"),
     ("input_shape", [1, 12, 12], "takes 1x14x14"),
-    ("class_names", [], "class names"),
-    ("class_names", ["a", "a"], "class names"),
+    ("class_names", [], "`class_names` value should have at least 1 item"),
+    ("class_names", ["a", "a"], "`class_names` contains a name twice"),
     ("class_names", [f"c{k}" for k in range(11)], "11 classes"),
     ("recipe", {"batch": "many"}, "recipe"),
     ("recipe", {"nonsense": 1}, "recipe"),
@@ -162,11 +164,11 @@ DAMAGE = [
     ("preprocessing", {"mean": (0.0,), "scale": (1.0, 2.0)}, "scale"),
     ("preprocessing", {"mean": "a", "scale": (1.0,)}, "mean"),
     ("preprocessing", {**SEEN, "interpolation": "lanczos"}, "no valid resize and crop"),
-    ("preprocessing", {**SEEN, "crop": (14, "14")}, "no valid resize and crop"),
+    ("preprocessing", {**SEEN, "crop": (14, "14")}, "`preprocessing.crop` should be a valid integer"),
     ("data", 4, "`data`"),
     ("model", {}, "do not fit"),
-    ("model", {3: torch.ones(1)}, "not named tensors"),
-    ("model", {"fc.weight": "text"}, "not named tensors"),
+    ("model", {3: torch.ones(1)}, "`model` should be a valid string"),
+    ("model", {"fc.weight": "text"}, "`model` should be an instance of Tensor"),
 ]
 
 
@@ -195,6 +197,61 @@ def test_unusable_tensors_are_errors(run, tmp_path, kind):
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(TrainError, match=r"fc\.weight|not a checkpoint"):  # torch itself rejects some
         load_checkpoint(tmp_path / "x.pt")
+
+
+# Damage that matters only when a run is resumed or its record is read.
+RUN_DAMAGE = [
+    ("optimizer", ..., "`optimizer` is missing"),
+    ("optimizer.state", [], "`optimizer.state` should be a valid dictionary"),
+    ("optimizer.param_groups", [], "has 1 groups, but 0 are saved"),
+    ("schedule.best", float("nan"), "`schedule.best`"),
+    ("meter.sums", torch.ones(3), "`meter.sums` is not a tensor of two numbers"),
+    ("epoch", True, "`epoch` should be a valid integer"),
+    ("epoch", 10**30, "`epoch`"),
+    ("step", 3, "step 3 after 2 finished epochs, but an epoch has 22 steps"),
+    ("machine", "\x1b[2J", "`machine` contains control characters"),
+    ("best.top1_error", 7.0, "`best.top1_error` should be less than or equal to 1"),
+    ("seconds", {"training": 1.0}, "`seconds.validation` is missing"),
+    ("format", "\x1b", "an unknown format"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), RUN_DAMAGE)
+def test_damaged_runs_are_not_resumed(run, tmp_path, key, value, message):
+    content = load(run / "checkpoint.pt")
+    save(tmp_path / "checkpoint.pt", changed(content, key, value))
+    with pytest.raises(TrainError, match=message):
+        netspec.resume(tmp_path, device="cpu")
+
+
+def test_compressed_records_are_refused_before_they_are_expanded(run, tmp_path):
+    with (
+        zipfile.ZipFile(run / "checkpoint.pt") as source,
+        zipfile.ZipFile(tmp_path / "x.pt", "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(TrainError, match="its records are compressed, or larger than the file"):
+        load_checkpoint(tmp_path / "x.pt")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "checkpoint.pt")
+    os.mkfifo(tmp_path / "x.pt")
+    for path in (tmp_path, tmp_path / "x.pt"):
+        with pytest.raises(TrainError, match=r"is not a file|has no checkpoint\.pt"):
+            load_checkpoint(path)
+
+
+def test_optimizer_state_that_is_missing_starts_anew(run, tmp_path, caplog):
+    content = load(run / "checkpoint.pt")
+    del content["optimizer"]["state"][1]
+    content = changed(changed(content, "recipe.epochs", 3), "best", None)
+    save(tmp_path / "checkpoint.pt", content)
+    shutil.copy(run / "log.jsonl", tmp_path)
+    netspec.resume(tmp_path, device="cpu")
+    assert "no optimizer state for 1 parameter: it starts anew" in caplog.text
 
 
 FOREIGN = {
@@ -240,6 +297,7 @@ def test_old_checkpoints_of_this_format_open(run, tmp_path):
     about = {"spec": spec, "path": "n.net", "arguments": dict(report.arguments)}
     module = build(report.require())
     content = load(run / "checkpoint.pt") | {"about": about, "model": module.state_dict()}
-    save(tmp_path / "x.pt", content | {"input_shape": [1, 8, 8]})
+    images = content["preprocessing"] | {"resize": (8, 8), "crop": (8, 8)}
+    save(tmp_path / "x.pt", content | {"input_shape": [1, 8, 8], "preprocessing": images})
     assert load_checkpoint(tmp_path / "x.pt").net == report.net
     assert open_data("digits").class_names == load_checkpoint(tmp_path / "x.pt").class_names

@@ -15,6 +15,7 @@ from typing import ClassVar
 import pytest
 from accepted import accepted
 from click.testing import CliRunner, Result
+from places import HERE
 
 from netspec.checkpoint import lock_run
 from netspec.cli import main
@@ -117,9 +118,11 @@ class Trained:
             row = {"epoch": 1, "steps": 1, "val": {"top1_error": 0.1 * seed}}
             (folder / "log.jsonl").write_text(json.dumps(row) + "\n")
             from netspec import check
-            from netspec.checkpoint import describe, save
+            from netspec.checkpoint import describe, load, save
 
-            save(folder / "checkpoint.pt", {"about": describe(check("digits.net"), "digits.net")})
+            content = load(HERE / "golden" / "checkpoint" / "checkpoint.pt")
+            about = describe(check("digits.net"), "digits.net")
+            save(folder / "checkpoint.pt", content | {"about": about})
         return self.status
 
 
