@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from netspec.checker import symbolic
-from netspec.checker.arguments import build, match, unknown_op, values, word_fields
+from netspec.checker.arguments import build, match, match_op, unknown_op, values, word_fields
 from netspec.checker.context import BlockDefinition, Context, Made, Site, Value
 from netspec.checker.layers import Layers
 from netspec.checker.naming import UNKNOWN, Entry, find
@@ -16,6 +16,7 @@ from netspec.language import ast as t
 from netspec.language.expressions import evaluate
 from netspec.language.names import Fault, Unknown
 from netspec.ops import OPS, Op
+from netspec.shape import is_image
 
 
 @dataclass
@@ -111,7 +112,7 @@ class Actions:
                 inputs, named = tuple(self.scopes.resolve(p, ctx) for p in paths), True
                 keyed = tuple(a for a in action.arguments if a.name is not None)
                 action = replace(action, arguments=keyed)
-        op, symbols = self.make(op_type, action, ctx)
+        op, symbols = self.make(op_type, action, ctx, self.arriving(inputs))
         name = site.label or ctx.naming.pick(action.name)
         ctx.naming.position += 1
         known = [] if op.arity() == (0, 0) and not named else self.check_arity(op, inputs, site.span)
@@ -134,9 +135,18 @@ class Actions:
             )
         return [UNKNOWN if i is None else i for i in inputs]
 
-    def make(self, op: type[Op], action: t.Apply | t.Join, ctx: Context) -> tuple[Op, dict[str, str]]:
+    def arriving(self, inputs: tuple[Value, ...]) -> int | None:
+        """Return the channels or features of the only input, if they are known."""
+        if len(inputs) != 1 or inputs[0] in (None, UNKNOWN):
+            return None
+        shape = self.layers.nodes[inputs[0]].shape
+        return shape.channels if is_image(shape) else shape[-1]
+
+    def make(
+        self, op: type[Op], action: t.Apply | t.Join, ctx: Context, arriving: int | None = None
+    ) -> tuple[Op, dict[str, str]]:
         """Create an op from its arguments and the defaults in scope; also return its symbolic arguments."""
-        matched = match(action.name, list(op.model_fields), action.arguments, action.span)
+        matched = match_op(op, action.arguments, action.span, arriving)
         given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names, word_fields(op))}
         symbols = {name: g.symbol for name, g in given.items() if g.symbol} if ctx.calls else {}
         return build(op, given, action.span), symbols

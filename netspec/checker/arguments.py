@@ -57,6 +57,29 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
 
 
+def match_op(
+    op: type[Op], arguments: Sequence[t.Argument], span: Span, arriving: int | None = None
+) -> dict[str, t.Argument]:
+    """Match arguments to those of an op; only its sizes can be given by position.
+
+    `arriving` is the number of channels or features of its input, which PyTorch's layers take first.
+    """
+    names, positional = list(op.model_fields), op.by_position()
+    surplus = [a for a in arguments if a.name is None][len(positional) :]
+    if not surplus or not names:
+        return match(op.keyword, names, arguments, span)
+    listed = " and ".join((", ".join(positional[:-1]), positional[-1]) if positional[1:] else positional)
+    takes = f"only {listed} by position" if positional else "no arguments by position"
+    message = f"`{op.keyword}` takes {takes}"
+    optional = [name for name in names if name not in positional]
+    help = "sizes of the input are not written in a spec"
+    if op.kind != "pool" and arguments[0].value.span.text == str(arriving):
+        help += f": leave out the {arriving}, which arrive here"
+    elif optional:
+        help += f", and other arguments are written by name, as in `{op.keyword}({optional[0]}=...)`"
+    raise Fault("too-many-arguments", message, surplus[0].span, help)
+
+
 def match(
     what: str, names: Sequence[str], arguments: Sequence[t.Argument], span: Span
 ) -> dict[str, t.Argument]:

@@ -10,8 +10,7 @@ from netspec.diagnostics import Diagnostic, Label, Source, Span
 from netspec.graph import Net, Node
 from netspec.language import ast as t
 from netspec.language.values import Rounded, spell
-from netspec.ops import Op
-from netspec.shape import Shape, ShapeError
+from netspec.shape import Shape, ShapeError, is_image
 
 COUNTS: Mapping[str, Callable[[Net], int]] = {
     "params": lambda net: net.totals.params,
@@ -98,7 +97,7 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
     shapes = [start, *(n.shape for n in chain)]
     found = []
     for place, node in enumerate(chain):
-        for cost, words, op in variants(node.op, shapes[place]):
+        for cost, words, op in node.op.variants(shapes[place]) if is_image(shapes[place]) else ():
             shape = shapes[place]
             try:
                 reached = op.infer(shape)
@@ -115,31 +114,6 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
 
 FARTHEST = 12
 """The number of preceding layers in which a change is searched."""
-
-LIKELY = 16
-"""The largest padding tried as a change."""
-
-
-def variants(op: Op, x: Shape) -> Iterator[tuple[int, str, Op]]:
-    """Yield ops with one argument changed, as (cost, description, op); a low cost is a likely correction."""
-    axes = op.axes(x) if len(x) == 3 else ()
-    if not axes:
-        return
-    current = {name: getattr(op, name) for name in type(op).model_fields}
-    reach = axes[0].reach
-    same = (reach - 1) // 2
-    for padding in range(min(reach // 2, LIKELY) + 1):
-        if (padding, padding) != current["padding"]:
-            cost = 0 if padding == same and axes[0].stride == 1 else 2 if padding else 3
-            yield cost, f"padding={padding}", op.model_copy(update={"padding": (padding, padding)})
-    if "ceil" in current:
-        yield 1, f"ceil={spell(not current['ceil'])}", op.model_copy(update={"ceil": not current["ceil"]})
-    for stride in range(1, 5):
-        if (stride, stride) != (axes[0].stride, axes[1].stride):
-            yield 4, f"stride={stride}", op.model_copy(update={"stride": (stride, stride)})
-    for kernel in (1, 2, 3, 5, 7, 11):
-        if (kernel, kernel) != current["kernel"]:
-            yield 5, f"kernel={kernel}", op.model_copy(update={"kernel": (kernel, kernel)})
 
 
 def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]]) -> Iterator[Diagnostic]:

@@ -110,6 +110,8 @@ class Tanh(Activation, keyword="tanh"):
 
     example = "6x28x28; tanh(1.7159, 2/3) -> 6x28x28"
 
+    positional = 2
+
     scale: float = 1.0
     """Factor by which the result is multiplied."""
     slope: float = 1.0
@@ -162,6 +164,8 @@ class Prelu(Op, keyword="prelu"):
     """x for positive values, a learned slope times x for negative values (He et al., 2015)."""
 
     example = "64x8x8; prelu(per_channel=true) -> 64x8x8"
+
+    positional = 0
 
     per_channel: bool = False
     """Whether each channel has its own slope instead of one slope for all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from inspect import Parameter, signature
@@ -166,6 +166,9 @@ class Op(BaseModel):
         It includes their imports, and is copied into the generated source of every network that uses the op.
         """
 
+        positional: ClassVar[int | None]
+        """The number of arguments by position; if None, the required ones, or one if none is required."""
+
         inner_linears: ClassVar[tuple[str, ...]]
         """The names of the nn.Linear layers inside the module."""
 
@@ -227,6 +230,19 @@ class Op(BaseModel):
         """Return the expression by which `forward` calls the module, with `{}` in place of the input."""
         return f"{module}({{}})"
 
+    def variants(self, x: Any) -> Iterator[tuple[int, str, Op]]:
+        """Yield ops with one argument changed that a wrong claim may have meant.
+
+        Each comes with a cost, which is low for a likely correction, and with the changed argument.
+        """
+        return iter(())
+
+    @classmethod
+    def by_position(cls) -> list[str]:
+        """Return the names of the arguments that can be given by position."""
+        required = sum(field.is_required() for field in cls.model_fields.values())
+        return list(cls.model_fields)[: (required or 1) if cls.positional is None else cls.positional]
+
     def summary(self) -> dict[str, object]:
         """Return the arguments that differ from their defaults."""
         fields = type(self).model_fields
@@ -235,5 +251,12 @@ class Op(BaseModel):
 
 
 class_attributes(
-    Op, keyword="", example="", kind="reshape", new_memory=False, torch_source="", inner_linears=()
+    Op,
+    keyword="",
+    example="",
+    kind="reshape",
+    new_memory=False,
+    torch_source="",
+    positional=None,
+    inner_linears=(),
 )

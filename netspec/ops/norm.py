@@ -10,13 +10,15 @@ from netspec.ops.base import Code, Op, Positive, Share, Tensor, code, require_im
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Axis, Cost, Shape, is_image, require
 
-Small = Annotated[float, Field(gt=0)]
+Small = Annotated[float, Field(gt=0, le=1)]
 
 
 class BatchNorm(Weighted, keyword="batchnorm"):
     """Normalize each channel over the batch, then scale and shift it (Ioffe and Szegedy, 2015)."""
 
     example = "64x112x112; batchnorm(momentum=0.01) -> 64x112x112"
+
+    positional = 0
 
     eps: Small = 1e-5
     momentum: Share = 0.1
@@ -95,6 +97,8 @@ class LayerNorm(Weighted, keyword="layernorm"):
     """
 
     example = "197x768; layernorm(eps=1e-6) -> 197x768"
+
+    positional = 0
 
     eps: Small = 1e-5
     affine: bool = True

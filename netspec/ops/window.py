@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import gcd, prod
 
 from pydantic import Field
 
 from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, Tensor, code, require_image
 from netspec.ops.start import Init, Weighted
+from netspec.ops.variants import LIKELY, Variant, change, other_paddings, other_sizes
 from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
 
 
@@ -42,6 +44,10 @@ class Conv(Weighted, keyword="conv"):
 
     def axes(self, x: Shape) -> tuple[Axis, ...]:
         return windows(x, self.kernel, self.stride, self.padding, self.dilation)
+
+    def variants(self, x: Shape) -> Iterator[Variant]:
+        yield from other_paddings(self, self.axes(x)[0], self.padding)
+        yield from other_sizes(self, self.kernel, self.stride, (3, 5, 7, 11))
 
     def check_arguments(self) -> None:
         require_groups(self.channels, "output", self.groups, self.channels)
@@ -100,6 +106,15 @@ class Deconv(Weighted, keyword="deconv"):
 
     kind = "conv"
     new_memory = True
+
+    def variants(self, x: Shape) -> Iterator[Variant]:
+        for extra in range(max(*self.stride, *self.dilation)):
+            if (extra, extra) != self.output_padding:
+                yield change(self, 0, "output_padding", extra)
+        for padding in range(min(*self.kernel, LIKELY)):
+            if (padding, padding) != self.padding:
+                yield change(self, 2, "padding", padding)
+        yield from other_sizes(self, self.kernel, self.stride, (2, 3, 4, 5))
 
     def check_arguments(self) -> None:
         require_groups(self.channels, "output", self.groups, self.channels)
@@ -174,6 +189,11 @@ class Pool(Op):
 
     def axes(self, x: Shape) -> tuple[Axis, ...]:
         return windows(x, self.kernel, self.stride or self.kernel, self.padding, ceil=self.ceil)
+
+    def variants(self, x: Shape) -> Iterator[Variant]:
+        yield from other_paddings(self, self.axes(x)[0], self.padding)
+        yield change(self, 1, "ceil", not self.ceil)
+        yield from other_sizes(self, self.kernel, self.stride or self.kernel, (2, 3, 5, 7))
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, self.keyword)

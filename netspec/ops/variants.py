@@ -1,0 +1,40 @@
+"""Corrections of windows: ops with another padding, stride or kernel, which a wrong claim may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from netspec.language.values import spell
+from netspec.ops.base import Op, Pair
+from netspec.shape import Axis
+
+LIKELY = 16
+"""The largest padding that is tried as a correction."""
+
+Variant = tuple[int, str, Op]
+"""A correction: its cost, which is low if it is likely, the changed argument, and the changed op."""
+
+
+def change(op: Op, cost: int, name: str, value: Any) -> Variant:
+    """Return a correction that gives both axes the same value of an argument, or sets a flag."""
+    changed = value if isinstance(value, bool) else (value, value)
+    return cost, f"{name}={spell(value)}", op.model_copy(update={name: changed})
+
+
+def other_paddings(op: Op, axis: Axis, padding: Pair) -> Iterator[Variant]:
+    """Yield corrections of the padding, first the one that keeps the size."""
+    same = (axis.reach - 1) // 2
+    for pad in range(min(axis.reach // 2, LIKELY) + 1):
+        if (pad, pad) != padding:
+            yield change(op, 0 if pad == same and axis.stride == 1 else 2 if pad else 3, "padding", pad)
+
+
+def other_sizes(op: Op, kernel: Pair, stride: Pair, kernels: Sequence[int]) -> Iterator[Variant]:
+    """Yield corrections of the stride and the kernel; a kernel of 1 would be no window at all."""
+    for step in range(1, 5):
+        if (step, step) != stride:
+            yield change(op, 4, "stride", step)
+    for size in kernels:
+        if (size, size) != kernel:
+            yield change(op, 5, "kernel", size)

@@ -1,0 +1,78 @@
+"""Slips that people bring from PyTorch and from papers get a diagnostic with a way out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from netspec.checker import Report, check_source
+from netspec.diagnostics import Source
+from netspec.emit.manual.ops import example
+from netspec.ops import OPS
+
+
+def check(body: str, image: str = "3x32x32") -> Report:
+    return check_source(Source("x.net", f"network Net\ninput x: {image}\n{body}\n"), Path())
+
+
+def first(report: Report) -> tuple[str, str]:
+    diagnostic = report.diagnostics[0]
+    return f"{diagnostic.code}: {diagnostic.message}", diagnostic.help or ""
+
+
+# PyTorch's argument order: the statement, the message, and the help.
+POSITIONS = [
+    ("conv(3, 64, 7, 2, 3)", "`conv` takes only channels and kernel by position", "leave out the 3"),
+    ("batchnorm(3)", "`batchnorm` takes no arguments by position", "leave out the 3"),
+    ("layernorm(768)", "`layernorm` takes no arguments by position", "`layernorm(eps=...)`"),
+    ("groupnorm(3, 3)", "`groupnorm` takes only groups by position", "leave out the 3"),
+    ("flatten; linear(3072, 10)", "`linear` takes only features by position", "leave out the 3072"),
+    ("tokens; attention(3, 12)", "`attention` takes only heads by position", "leave out the 3"),
+    ("maxpool(3, 2)", "`maxpool` takes only kernel by position", "`maxpool(stride=...)`"),
+    ("prelu(3)", "`prelu` takes no arguments by position", "leave out the 3"),
+]
+
+
+@pytest.mark.parametrize(("body", "message", "help"), POSITIONS)
+def test_the_argument_order_of_pytorch_is_refused(body, message, help):
+    found, way_out = first(check(body))
+    assert found == f"too-many-arguments: {message}"
+    assert help in way_out
+
+
+@pytest.mark.parametrize("body", ["batchnorm(eps=64)", "layernorm(eps=768)", "groupnorm(3, eps=2)"])
+def test_eps_is_small(body):
+    assert "must be at most 1" in first(check(body))[0]
+
+
+@pytest.mark.parametrize("keyword", sorted(OPS))
+def test_a_wrong_claim_on_any_op_is_one_fault(keyword):
+    text = example(OPS[keyword])
+    claims = list(re.finditer(r"-> *[\dx]+", text))
+    assert claims
+    last = claims[-1]
+    for claim in ("-> 3x15x16", "-> 7", "-> 5x9", "-> ?x15x?"):
+        wrong = f"network Example\n{text[: last.start()]}{claim}{text[last.end() :]}"
+        report = check_source(Source("example.net", wrong), {})
+        codes = [d.code for d in report.diagnostics if d.severity == "error"]
+        assert codes in ([], ["shape-mismatch"])
+
+
+# A claim, and what the help says: `None` where no single argument would be right.
+CLAIMS = [
+    ("128x12x12", "deconv(64, 3, stride=2, padding=1) -> 64x24x24", "deconv with output_padding=1 gives 64x24x24"),
+    ("128x12x12", "deconv(64, 2) -> 64x24x24", "deconv with stride=2 gives 64x24x24"),
+    ("32x44x44", "conv(32, 3, stride=2, padding=1) -> 32x23x23", None),
+    ("8x15x15", "maxpool(3, stride=2) -> 8x15x15", None),
+    ("8x15x15", "maxpool(2) -> 8x8x8", "maxpool with ceil=true gives 8x8x8"),
+    ("8x15x15", "lrn(size=3, within=true) -> 3x15x15", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("image", "body", "help"), CLAIMS)
+def test_corrections_of_a_wrong_claim(image, body, help):
+    (diagnostic,) = check(body, image).diagnostics
+    assert diagnostic.code == "shape-mismatch"
+    assert diagnostic.help == help
