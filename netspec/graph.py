@@ -187,6 +187,13 @@ class Net:
         activations = sum(n.shape.numbers for n in layers if n.batched)
         return Totals(len(layers), params, buffers, total.macs, activations, total)
 
+    def computing(self, node: int) -> Node:
+        """Return the layer whose values a node passes on: itself, unless it only reshapes or drops them."""
+        found = self.nodes[node]
+        while found.op.keyword in ("flatten", "identity", "dropout") and len(found.inputs) == 1:
+            found = self.nodes[found.inputs[0]]
+        return found
+
     def shapes(self, node: Node) -> tuple[Shape, ...]:
         """Return the input shapes of a node."""
         return tuple(self.nodes[i].shape for i in node.inputs)

@@ -6,10 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
+import netspec
 from netspec.checker import Report, check_source
 from netspec.diagnostics import Source
 from netspec.emit.manual.ops import example
+from netspec.evaluation.load import load_checkpoint
+from netspec.evaluation.metrics import log_probabilities
 from netspec.ops import OPS
 
 
@@ -76,3 +80,57 @@ def test_corrections_of_a_wrong_claim(image, body, help):
     (diagnostic,) = check(body, image).diagnostics
     assert diagnostic.code == "shape-mismatch"
     assert diagnostic.help == help
+
+
+TRAIN = "train { epochs: 1 }"
+SCORES = {
+    "softmax": "cross_entropy applies the softmax itself",
+    "log_softmax": "cross_entropy applies the log_softmax itself",
+    "sigmoid": "between 0 and 1",
+    "relu": "cannot be negative",
+    "relu; dropout": "cannot be negative",
+}
+
+
+@pytest.mark.parametrize("last", SCORES)
+def test_scores_that_do_not_suit_the_loss(last):
+    report = check(f"flatten; linear(10); {last}\n{TRAIN}")
+    (warning,) = report.diagnostics
+    assert (warning.code, warning.severity) == ("unfit-scores", "warning")
+    assert SCORES[last] in warning.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [f"flatten; linear(10)\n{TRAIN}", "flatten; linear(10); softmax", f"relu; flatten; linear(10)\n{TRAIN}"],
+)
+def test_scores_that_suit_it(body):
+    assert not check(body).diagnostics
+
+
+@pytest.mark.parametrize(
+    ("image", "meant"), [("224x224x3", "3x224x224"), ("28x28x1", "1x28x28"), ("480x640x3", "3x480x640")]
+)
+def test_images_with_the_channels_last(image, meant):
+    (warning,) = check("relu", image).diagnostics
+    assert (warning.code, warning.severity) == ("channels-last", "warning")
+    assert f"{meant} is probably meant" in (warning.help or "")
+
+
+@pytest.mark.parametrize("image", ["3x224x224", "512x1x1", "256x8x3", "64x7x1"])
+def test_images_with_the_channels_first(image):
+    assert not check("relu", image).diagnostics
+
+
+def test_a_grey_image_has_one_channel():
+    assert first(check("conv(8, 3)", "28x28"))[1] == "a grey image of this size is written 1x28x28"
+
+
+def test_predictions_do_not_apply_a_second_softmax(tmp_path):
+
+    text = "network Net\ninput x: 1x8x8\nflatten; linear(10); softmax\n"
+    run = netspec.train(text, data="digits", epochs=1, out=tmp_path / "run", device="cpu")
+    model = load_checkpoint(run.folder)
+    images = torch.randn(4, 1, 8, 8)
+    with torch.no_grad():
+        assert torch.allclose(log_probabilities(model.classify, images).exp(), model.module(images))

@@ -227,6 +227,9 @@ class Analyzer:
                     f"skipped claimed shapes: they assume the declared input, but {' and '.join(shapes)}"
                 )
             found += lint.unused_layers(net, run.input_spans)
+            found += lint.channels_last(net, run.input_spans)
+            if net.recipe:
+                found += lint.unfit_scores(net)
         if not any(d.severity == "error" for d in found):
             found += [d for file in self.files.all for d in lint.unused_names(file)]
         diagnostics = in_order(found)

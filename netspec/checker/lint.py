@@ -28,6 +28,43 @@ def unused_layers(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic
             yield Diagnostic("unused-layer", message, node.span, "warning", notes=notes, help=help)
 
 
+def channels_last(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic]:
+    """Yield a warning for each input that seems to be height x width x channels."""
+    for node in net.inputs:
+        if len(node.shape) != 3 or node.shape[2] not in (1, 3) or min(node.shape[:2]) < 16:
+            continue
+        channels, height, width = node.shape
+        message = (
+            f"the input `{node.name}` has {channels} channels, a height of {height} and a width of {width}"
+        )
+        help = f"sizes are channels x height x width: {width}x{channels}x{height} is probably meant"
+        yield Diagnostic(
+            "channels-last", message, input_spans.get(node.name, node.span), "warning", help=help
+        )
+
+
+SCORES = {
+    "softmax": "cross_entropy applies the softmax itself, and a second one all but stops learning",
+    "log_softmax": "cross_entropy applies the log_softmax itself",
+    "sigmoid": "the scores are between 0 and 1, so that no class can become likely",
+    "hardsigmoid": "the scores are between 0 and 1, so that no class can become likely",
+    "tanh": "the scores are between -1 and 1, so that no class can become likely",
+    "relu": "the scores cannot be negative, and those at 0 do not learn",
+    "relu6": "the scores cannot be negative, and those at 0 do not learn",
+}
+"""Why the output of a layer is unfit as the scores of classes, by the layer's type."""
+
+
+def unfit_scores(net: Net) -> Iterator[Diagnostic]:
+    """Yield a warning for each output whose activation does not suit the loss cross_entropy."""
+    for output in net.outputs:
+        node = net.computing(output.node)
+        if len(net.nodes[output.node].shape) == 1 and (reason := SCORES.get(node.op.keyword)):
+            message = f"`{node.name}` ends the network that is trained with cross_entropy: {reason}"
+            help = "delete this layer; predictions are given as probabilities in any case"
+            yield Diagnostic("unfit-scores", message, node.span, "warning", help=help)
+
+
 def unused_names(file: t.File) -> Iterator[Diagnostic]:
     """Yield a warning for each parameter, block and name that the file never uses."""
     used: set[str] = set()

@@ -42,6 +42,23 @@ add(
         severity="warning",
     ),
     Explanation(
+        "channels-last",
+        "An input seems to be written as height x width x channels",
+        "Sizes are channels x height x width, as in PyTorch.",
+        "network Net\ninput image: 224x224x3\nrelu",
+        "network Net\ninput image: 3x224x224\nrelu",
+        severity="warning",
+    ),
+    Explanation(
+        "unfit-scores",
+        "The last activation does not suit the loss",
+        "The loss cross_entropy takes scores of any size and applies the softmax itself. After a softmax, "
+        "sigmoid or relu the network learns slowly or not at all.",
+        "flatten\nlinear(10)\nsoftmax\ntrain { epochs: 1 }",
+        "flatten\nlinear(10)\ntrain { epochs: 1 }",
+        severity="warning",
+    ),
+    Explanation(
         "expectation",
         "A total differs from the expected one",
         "The total of an `expect` statement is not what the layers add up to. The labels show the lines "

@@ -49,6 +49,13 @@ class LoadedModel:
     root: Path | None
     val_share: float
 
+    def classify(self, images: Tensor) -> Tensor:
+        """The scores of images, N x classes; logarithms of them if the network ends in a softmax."""
+        scores: Tensor = self.module(images)
+        output = next(o for o in self.net.outputs if not o.training)
+        softmax = self.net.computing(output.node).op.keyword == "softmax"
+        return scores.float().log() if softmax else scores
+
     @property
     def crops_photos(self) -> bool:
         """Whether images are resized by their short side and cropped, rather than resized to the input."""

@@ -71,7 +71,7 @@ class Confusion:
     share: float
 
 
-def log_probabilities(module: nn.Module, images: Tensor) -> Tensor:
+def log_probabilities(module: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Log-probabilities, N x classes, for images N x C x H x W or N x crops x C x H x W.
 
     The probabilities of the crops of an image are averaged (Krizhevsky et al., 2012, section 4.1).

@@ -141,7 +141,7 @@ def _predict(
         readable = [each.pixels for each in group if each.pixels is not None]
         probabilities: Iterator[Tensor] = iter(())
         if readable:
-            log_probs = log_probabilities(model.module, torch.stack(readable).to(device))
+            log_probs = log_probabilities(model.classify, torch.stack(readable).to(device))
             probabilities = iter(log_probs.float().exp().cpu())
         for each in group:
             classes = () if each.pixels is None else _top_classes(next(probabilities), model, top)

@@ -103,6 +103,8 @@ def at_least(least: int) -> AfterValidator:
 def require_image(x: Shape, what: str) -> None:
     """Raise `ShapeError` unless `x` is channels x height x width."""
     help = "put `channels_first` before it" if isinstance(x, Grid) else None
+    if len(x) == 2 and x[0] == x[1]:
+        help = f"a grey image of this size is written 1x{x[0]}x{x[1]}"
     fact = f"{what} takes an image (channels x height x width), but its input is {x.noun}"
     require(is_image(x), fact, help=help)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import torch
 
 from netspec.build import build
-from netspec.checker import Report, check_file, check_source
+from netspec.checker import Report, check_file, check_source, lint
 from netspec.checkpoint import CHECKPOINT, describe, new_folder, read_checkpoint, restore
 from netspec.datasets.base import Data
 from netspec.datasets.registry import located, open_data
@@ -91,6 +91,9 @@ def train(
         source = _open(located(recipe.data), folder, recipe, processes)
         report = with_classes(report, len(source.class_names))
         net = report.require()
+        if not net.recipe:  # otherwise the check warns
+            for diagnostic in lint.unfit_scores(net):
+                logger.warning("%s; %s", diagnostic.message, diagnostic.help)
         target = Path(out) if out else new_folder(Path("runs") / net.name.lower())
         absolute = None if folder is None else folder.absolute()
         about = describe(report, name or spec, root=absolute, val_share=recipe.val_share)
