@@ -66,7 +66,7 @@ def test_a_wrong_claim_on_any_op_is_one_fault(keyword):
 
 # A claim, and what the help says: `None` where no single argument would be right.
 CLAIMS = [
-    ("128x12x12", "deconv(64, 3, stride=2, padding=1) -> 64x24x24", "deconv with output_padding=1 gives 64x24x24"),
+    ("8x12x12", "deconv(4, 3, stride=2, padding=1) -> 4x24x24", "deconv with output_padding=1 gives 4x24x24"),
     ("128x12x12", "deconv(64, 2) -> 64x24x24", "deconv with stride=2 gives 64x24x24"),
     ("32x44x44", "conv(32, 3, stride=2, padding=1) -> 32x23x23", None),
     ("8x15x15", "maxpool(3, stride=2) -> 8x15x15", None),
@@ -124,6 +124,34 @@ def test_images_with_the_channels_first(image):
 
 def test_a_grey_image_has_one_channel():
     assert first(check("conv(8, 3)", "28x28"))[1] == "a grey image of this size is written 1x28x28"
+
+
+BATCH_NORM = (
+    "network Net\ninput x: 1x8x8\nconv(4, 3); adaptive_avgpool(1); norm: batchnorm; flatten; linear(10)\n"
+)
+
+
+@pytest.mark.parametrize("entries", ["batch: 1", "batch: 2; accumulate: 2", "batch: 10; accumulate: 4"])
+def test_a_batch_norm_over_one_value_is_refused(entries, tmp_path):
+    text = BATCH_NORM + f"train {{ epochs: 1; {entries} }}\n"
+    with pytest.raises(
+        netspec.TrainError, match=r"the batch norm norm would get a single value .*`train\.batch`"
+    ):
+        netspec.train(text, data="digits", out=tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_norm_over_a_map_trains_with_batches_of_one(tmp_path):
+    text = BATCH_NORM.replace("adaptive_avgpool(1); ", "") + "train { epochs: 1; batch: 1 }\n"
+    netspec.train(text, data="digits", out=tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize("warned", [True, False])
+def test_a_run_that_learns_nothing_says_so(warned, tmp_path, caplog):
+    text = "network Net\ninput x: 1x8x8\nflatten; linear(8, bias_init=zeros); relu; linear(10)\n"
+    text = text.replace("bias_init", "init=zeros, bias_init") if warned else text
+    netspec.train(text, data="digits", epochs=2, out=tmp_path / "run", device="cpu")
+    assert ("the network learned nothing" in caplog.text) is warned
 
 
 def test_predictions_do_not_apply_a_second_softmax(tmp_path):

@@ -34,9 +34,8 @@ def channels_last(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic
         if len(node.shape) != 3 or node.shape[2] not in (1, 3) or min(node.shape[:2]) < 16:
             continue
         channels, height, width = node.shape
-        message = (
-            f"the input `{node.name}` has {channels} channels, a height of {height} and a width of {width}"
-        )
+        sizes = f"{channels} channels, a height of {height} and a width of {width}"
+        message = f"the input `{node.name}` has {sizes}"
         help = f"sizes are channels x height x width: {width}x{channels}x{height} is probably meant"
         yield Diagnostic(
             "channels-last", message, input_spans.get(node.name, node.span), "warning", help=help

@@ -31,6 +31,7 @@ from netspec.training.loss import DeadLossCheck, Meter, Objective
 from netspec.training.optim import LearningRate, WeightAverage, make_optimizer
 from netspec.training.preflight import (
     check_accumulate,
+    check_batch_norm,
     check_config,
     count_outputs,
     preflight_warnings,
@@ -106,6 +107,7 @@ def prepare(
     execution = choose_execution(recipe, loader.device, macs, steps, shard=config.shard)
     recipe = execution.resolve(recipe).model_copy(update={"data": data.name})
     execution.place(module)
+    check_batch_norm(module, loader.input_shape, recipe, batches.batch // processes.world, execution)
     classes = count_outputs(module, loader.input_shape, execution)
     if classes < len(data.class_names):
         needed = len(data.class_names)

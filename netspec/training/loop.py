@@ -16,7 +16,7 @@ from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score, score_batches
 from netspec.training.callbacks import EpochReport, Progress
 from netspec.training.distributed import is_sharded
-from netspec.training.loss import Meter, divergence_warning
+from netspec.training.loss import Meter, divergence_warning, nothing_learned_warning
 from netspec.training.saved_state import checkpoint_content, evaluated_weights
 from netspec.training.state import RunState
 from netspec.transforms.augment import mixed, mixes
@@ -172,6 +172,10 @@ def finish_epoch(state: RunState, score: Score) -> None:
         callback.on_epoch_saved(state, report)
     if warning := divergence_warning(state.meter.loss / state.objective.total_weight, state.classes, rate):
         state.warn(warning)
+    if state.epoch == state.recipe.epochs and not state.has_random_labels:
+        loss = state.meter.loss / state.objective.total_weight
+        if warning := nothing_learned_warning(loss, 1 - score.top1_error, state.classes):
+            state.warn(warning)
 
 
 def save_checkpoint(state: RunState) -> None:

@@ -173,6 +173,21 @@ def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
     return f"{message}: training diverged at learning rate {rate:.3g}; use a smaller `lr`"
 
 
+def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str | None:
+    """A warning when a run ends with the loss per output and the accuracy of guessing, else None.
+
+    >>> nothing_learned_warning(2.31, 0.1, 10)[:53], nothing_learned_warning(1.9, 0.3, 10)
+    ('the network learned nothing: the loss is 2.310, and g', None)
+    """
+    guessing = math.log(max(classes, 2))
+    if abs(loss - guessing) > 0.01 * guessing or accuracy > 1.5 / classes:
+        return None
+    found = f"the loss is {loss:.3f}, and guessing gives ln({classes}) = {guessing:.3f}"
+    found += f"; the accuracy is {accuracy:.1%}, and guessing gives {1 / classes:.1%}"
+    causes = "the learning rate, the initialisation, a deep network without normalisation, or the labels"
+    return f"the network learned nothing: {found}; likely causes are {causes}"
+
+
 class DeadLossCheck:
     """Detects a loss that is still that of random guessing, ln(classes), long after the start."""
 

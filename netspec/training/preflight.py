@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -60,6 +61,38 @@ def check_accumulate(recipe: Recipe, batch: int, processes: Processes) -> None:
     if recipe.accumulate > (each := batch // processes.world):
         message = f"{each} images cannot be processed in {recipe.accumulate} parts"
         raise TrainError(f"{message}: use a smaller `train.accumulate`")
+
+
+def check_batch_norm(
+    module: nn.Module, input_shape: tuple[int, int, int], recipe: Recipe, batch: int, execution: Execution
+) -> None:
+    """Check that every batch norm gets two or more values of each channel in every part of a batch.
+
+    `batch` is the share of a process.
+
+    Raises:
+        TrainError: one gets a single value, whose variance is zero.
+    """
+    part = -(-batch // recipe.accumulate)
+    least = batch - part * (-(-batch // part) - 1)
+    if least > 1:
+        return
+    single: list[str] = []
+
+    def note(name: str, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].numel() == inputs[0].shape[1]:
+            single.append(name)
+
+    norms = [(n, m) for n, m in module.named_modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(partial(note, name)) for name, norm in norms]
+    count_outputs(module, input_shape, execution)
+    for hook in hooks:
+        hook.remove()
+    if single:
+        images = f"{batch} image{'s' * (batch > 1)}"
+        images += f" in {recipe.accumulate} parts" if recipe.accumulate > 1 else ""
+        message = f"the batch norm {single[0]} would get a single value of each channel in a step of {images}"
+        raise TrainError(f"{message}, and cannot measure a variance: use a larger `train.batch`")
 
 
 def count_outputs(module: nn.Module, input_shape: tuple[int, int, int], execution: Execution) -> int:

@@ -93,6 +93,11 @@ class RunState:
         """Whether images are resized to the network's input, so that no crops are taken."""
         return isinstance(self.batches.preprocessing.resize, tuple)
 
+    @property
+    def has_random_labels(self) -> bool:
+        """Whether the labels are random, so that nothing can be learned about validation images."""
+        return self.recipe.random_labels or self.data.name.partition(":")[0] == "synthetic"
+
     def stop(self, signal: int = signal.SIGTERM) -> None:
         """End the run after the current step, with a checkpoint, as the signal would."""
         self.stop_signal = self.stop_signal or int(signal)
