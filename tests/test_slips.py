@@ -82,6 +82,23 @@ def test_corrections_of_a_wrong_claim(image, body, help):
     assert diagnostic.help == help
 
 
+# Joins of named layers: the body, and the text at the caret.
+JOINS = [
+    ("a: conv(8, 3)\nb: conv(8, 3, padding=1) <- x\nconcat(a, b)", "a gives 8x30x30, b gives 8x32x32"),
+    ("a: conv(8, 1)\nb: maxpool(2)\nadd(a, b)", "a gives 8x32x32, b gives 8x16x16"),
+    ("a: { conv(8, 3); relu }\nb: conv(8, 5) <- x\nmul(a, b)", "a gives 8x30x30, b gives 8x28x28"),
+    ("g: { a: conv(8, 3)\nb: maxpool(2)\nadd(a, b) }", "a gives 8x30x30, b gives 8x15x15"),
+]
+
+
+@pytest.mark.parametrize(("body", "text"), JOINS)
+def test_a_join_states_its_operands(body, text):
+    (diagnostic,) = check(body).diagnostics
+    assert diagnostic.code == "branches-disagree"
+    assert diagnostic.text == text
+    assert len(set(diagnostic.labels)) == len(diagnostic.labels)
+
+
 TRAIN = "train { epochs: 1 }"
 SCORES = {
     "softmax": "cross_entropy applies the softmax itself",

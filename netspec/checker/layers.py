@@ -126,10 +126,19 @@ class Layers:
         shown = f"{label}: {error.message}" if label != op.keyword else error.message
         fault = Fault(error.code, shown, span, error.help)
         axes = self.differing_axes(inputs)
-        labels = tuple(x for i in inputs for x in self.origin(i, 3, calls, axes=axes))
+        labels = tuple(dict.fromkeys(x for i in inputs for x in self.origin(i, 3, calls, axes=axes)))
         notes = (error.note,) if error.note else ()
-        fault.diagnostic = replace(fault.diagnostic, labels=labels, notes=notes)
+        text = self.operands(name, inputs) if error.code == "branches-disagree" else ""
+        fault.diagnostic = replace(fault.diagnostic, labels=labels, notes=notes, text=text)
         return fault
+
+    def operands(self, name: str, inputs: Sequence[int]) -> str:
+        """Describe the inputs of a join by their names in its scope, such as `a gives 64x29x29`."""
+        scope = name.rpartition(".")[0]
+        inside = f"{scope}." if scope else ""
+        nodes = [self.nodes[i] for i in inputs]
+        names = [n.name.removeprefix(inside).partition(".")[0] for n in nodes]
+        return ", ".join(f"{short} gives {n.shape}" for short, n in zip(names, nodes, strict=True))
 
     def chain(self, value: int) -> list[Node]:
         """Return the layers that lead to a value, starting at an input, a join or a claimed shape."""
@@ -211,7 +220,9 @@ class Layers:
                 ]
                 axes = self.differing_axes([v for v, _ in branches])
                 led = [x for v, s in branches for x in self.origin(v, 4, calls, flow, axes) if x.span != s]
-                fault.diagnostic = replace(fault.diagnostic, labels=(*labels, *led))
+                fault.diagnostic = replace(
+                    fault.diagnostic, labels=tuple(dict.fromkeys((*labels, *led))), text=""
+                )
             raise
 
     def differing_axes(self, values: Sequence[int]) -> slice:
