@@ -10,6 +10,7 @@ import torch
 
 import netspec
 from netspec.checker import Report, check_source
+from netspec.checker.suggestions import ADVICE, SYNONYMS, plain_name
 from netspec.diagnostics import Source
 from netspec.emit.manual.ops import example
 from netspec.evaluation.load import load_checkpoint
@@ -80,6 +81,37 @@ def test_corrections_of_a_wrong_claim(image, body, help):
     (diagnostic,) = check(body, image).diagnostics
     assert diagnostic.code == "shape-mismatch"
     assert diagnostic.help == help
+
+
+UNKNOWN = {
+    "swish": "did you mean `silu`?",
+    "Conv2d(8, 3)": "did you mean `conv`?",
+    "max_pool_2d(2)": "did you mean `maxpool`?",
+    "fully_connected(10)": "did you mean `linear`?",
+    "bn": "did you mean `batchnorm`?",
+    "depthwise(3)": "a depthwise convolution is `conv(in.channels, 3, padding=1, groups=in.channels)`",
+    "global_avgpool": "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
+    "transpose": "there is no general transpose",
+    "lstm(64)": "there are no recurrent layers",
+    "reluu": "did you mean `relu`",
+}
+
+
+@pytest.mark.parametrize("body", UNKNOWN)
+def test_names_of_other_frameworks(body):
+    found, help = first(check(body))
+    assert found.startswith("unknown-op")
+    assert help.startswith(UNKNOWN[body])
+
+
+@pytest.mark.parametrize("name", [*SYNONYMS, *ADVICE])
+def test_suggested_layer_types_exist(name):
+    assert name not in OPS
+    assert name == plain_name(name)
+    arguments = {field for op in OPS.values() for field in op.model_fields}
+    assert SYNONYMS.get(name, "conv") in OPS.keys() | arguments
+    for call in re.findall(r"`(\w+)[(`]", ADVICE.get(name, "")):
+        assert call in OPS.keys() | {"block"}
 
 
 # Joins of named layers: the body, and the text at the caret.

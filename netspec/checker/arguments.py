@@ -9,24 +9,15 @@ from typing import Any, Literal, get_origin
 
 from pydantic import ValidationError
 
+from netspec.checker.suggestions import advice, suggest
 from netspec.checker.symbolic import symbolic
-from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
+from netspec.diagnostics import Diagnostic, Label, Span
 from netspec.language import ast as t
 from netspec.language.expressions import evaluate
 from netspec.language.names import Fault, Names, Unknown
 from netspec.language.values import Call, described, spell
 from netspec.ops import OPS, Op
 from netspec.ops.base import WrongType
-
-SYNONYMS = {
-    **dict.fromkeys(("dense", "fc", "innerproduct"), "linear"),
-    **dict.fromkeys(("sum", "eltwise", "plus"), "add"),
-    **{"convolution": "conv", "convtranspose2d": "deconv", "pool": "maxpool", "bn": "batchnorm"},
-    **{"cat": "concat", "multiply": "mul", "view": "flatten", "filters": "channels", "units": "features"},
-    **{"pad": "padding", "negative_slope": "slope", "rate": "p"},
-}
-"""Names from other frameworks, for suggestions that similarity of spelling would miss."""
-
 
 MOST_FAULTS = 10
 """The maximum number of diagnostics for the arguments of one statement."""
@@ -48,13 +39,6 @@ class Given:
     span: Span
     symbol: str | None = None
     """The value as a Python expression, if it depends on parameters of the block around it."""
-
-
-def suggest(word: str, known: Iterable[str]) -> str | None:
-    """Return a help line that suggests the intended name, or None."""
-    known = list(known)
-    synonym = SYNONYMS.get(word.lower())
-    return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
 
 
 def match_op(
@@ -191,7 +175,7 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
 
 def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:
     """Return the fault for a name that is neither an op nor a block."""
-    help = suggest(name, [*OPS, *blocks, "share"])
+    help = advice(name) or suggest(name, [*OPS, *blocks, "share"])
     return Fault("unknown-op", f"there is no layer type or block named `{name}`", span, help)
 
 

@@ -1,0 +1,82 @@
+"""Suggestions for names that netspec does not have: those of other frameworks, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netspec.diagnostics import did_you_mean
+
+SYNONYMS = {
+    **dict.fromkeys(("dense", "fc", "innerproduct", "fullyconnected"), "linear"),
+    **dict.fromkeys(("sum", "eltwise", "plus", "residual"), "add"),
+    **dict.fromkeys(("convolution", "conv2d", "convolution2d"), "conv"),
+    **dict.fromkeys(("convtranspose2d", "convtranspose", "transposedconv", "deconvolution"), "deconv"),
+    **dict.fromkeys(("pool", "maxpool2d", "maxpooling2d", "maxpooling"), "maxpool"),
+    **dict.fromkeys(("avgpool2d", "averagepooling2d", "averagepool", "meanpool"), "avgpool"),
+    **dict.fromkeys(("adaptiveavgpool2d", "adaptiveaveragepool"), "adaptive_avgpool"),
+    **dict.fromkeys(("bn", "batchnorm2d", "batchnorm1d", "batchnormalization"), "batchnorm"),
+    **dict.fromkeys(("ln", "layernormalization"), "layernorm"),
+    **dict.fromkeys(("gn", "groupnormalization"), "groupnorm"),
+    **dict.fromkeys(("localresponsenorm", "localresponsenormalization"), "lrn"),
+    **dict.fromkeys(("swish", "swish1"), "silu"),
+    **dict.fromkeys(("hswish",), "hardswish"),
+    **dict.fromkeys(("hsigmoid",), "hardsigmoid"),
+    **dict.fromkeys(("lrelu", "leakyrelu"), "leaky_relu"),
+    **dict.fromkeys(("mha", "multiheadattention", "selfattention"), "attention"),
+    **dict.fromkeys(("interpolate", "resize", "upsampling2d"), "upsample"),
+    **dict.fromkeys(("droppath",), "stochastic_depth"),
+    **dict.fromkeys(("spatialdropout", "spatialdropout2d"), "dropout2d"),
+    **dict.fromkeys(("zeropad2d", "zeropadding2d"), "zeropad"),
+    **{"cat": "concat", "concatenate": "concat", "multiply": "mul", "view": "flatten", "reshape": "flatten"},
+    **{"filters": "channels", "outchannels": "channels", "units": "features", "outfeatures": "features"},
+    **{"pad": "padding", "negativeslope": "slope", "rate": "p", "kernelsize": "kernel", "strides": "stride"},
+}
+"""Names of other frameworks, in lower case without underscores, and netspec's name for the same thing."""
+
+ADVICE = {
+    **dict.fromkeys(
+        ("depthwise", "depthwiseconv", "depthwiseconv2d", "dwconv"),
+        "a depthwise convolution is `conv(in.channels, 3, padding=1, groups=in.channels)`",
+    ),
+    **dict.fromkeys(("pointwise", "pointwiseconv", "conv1x1"), "a pointwise convolution is `conv(64, 1)`"),
+    **dict.fromkeys(
+        ("globalavgpool", "globalaveragepooling2d", "globalaveragepool", "gap"),
+        "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
+    ),
+    **dict.fromkeys(("globalmaxpool", "gmp"), "global maximum pooling is `adaptive_maxpool(1)`"),
+    **dict.fromkeys(("instancenorm", "instancenorm2d"), "instance normalization is `groupnorm(in.channels)`"),
+    **dict.fromkeys(
+        ("transpose", "permute"),
+        "there is no general transpose: `channels_last` and `channels_first` move the channels of an image, "
+        "and `tokens` turns an image into tokens",
+    ),
+    **dict.fromkeys(
+        ("lstm", "gru", "rnn"), "there are no recurrent layers: a spec describes a feed-forward network"
+    ),
+    **dict.fromkeys(("embedding", "embed"), "there are no embeddings: the inputs of a spec are numbers"),
+    **dict.fromkeys(
+        ("conv1d", "conv3d", "maxpool1d", "maxpool3d", "avgpool1d", "avgpool3d"),
+        "convolution and pooling are two-dimensional: a signal of length n can be an input of size Cx1xn",
+    ),
+    **dict.fromkeys(("sequential", "module"), "layers follow each other in `{ ... }`; `block` names them"),
+    **dict.fromkeys(("pixelshuffle", "depthtospace"), "there is no pixel shuffle; `deconv` enlarges images"),
+    **dict.fromkeys(("mean", "reducemean"), "the mean of each channel is `adaptive_avgpool(1)`"),
+}
+"""What to write for a layer type that netspec does not have, by the same kind of name."""
+
+
+def plain_name(word: str) -> str:
+    """Return a name in lower case without underscores, as in the tables above."""
+    return word.lower().replace("_", "")
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """Return a help line that suggests the intended name, or None."""
+    known = list(known)
+    synonym = SYNONYMS.get(plain_name(word))
+    return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
+
+
+def advice(word: str) -> str | None:
+    """Return a help line that says what to write for a layer type that is absent, or None."""
+    return ADVICE.get(plain_name(word))
