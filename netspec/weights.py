@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -185,6 +185,9 @@ def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, r
     own = module.state_dict()
     try:
         state, warnings = _published(weights, spec, recipe) if published else (_read(Path(weights)), [])
+        if not state.keys() & own.keys() and (prefix := wrapper_prefix(state)):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
+            logger.info("the names of the weights %s start with `%s`, which is left out", weights, prefix)
         new = [k for k, value in state.items() if k in own and _differs_in_classes(own[k], value, outputs)]
         state = {**state, **{name: own[name] for name in new}}
         check_state(module, state, f"the weights {weights}")
@@ -227,7 +230,26 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.is_dir():
         path = path / BEST if (path / BEST).is_file() else path / CHECKPOINT
     content = load(path)
-    state = next((content[key] for key in ("model", "state_dict") if key in content), content)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    key = next((key for key in STATE_KEYS if isinstance(content.get(key), dict)), None)
+    state = content if key is None else content[key]
+    if not state or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise TrainError(f"{path} contains no weights: name a state_dict, or the folder of a run")
     return state
+
+
+STATE_KEYS = ("model", "state_dict", "model_state_dict", "net", "network", "weights")
+"""Entries under which training scripts save a state_dict."""
+WRAPPERS = ("module.", "model.", "_orig_mod.", "net.")
+"""The prefixes that DataParallel, Lightning, `torch.compile` and training scripts put before every name."""
+
+
+def wrapper_prefix(names: Iterable[str]) -> str:
+    """Return the prefix of wrappers that all names share, or an empty string.
+
+    >>> wrapper_prefix(["module._orig_mod.fc.weight", "module._orig_mod.fc.bias"])
+    'module._orig_mod.'
+    """
+    names, prefix = list(names), ""
+    while found := [w for w in WRAPPERS if all(name.startswith(prefix + w) for name in names)]:
+        prefix += found[0]
+    return prefix

@@ -40,10 +40,21 @@ def close(one: torch.Tensor, two: torch.Tensor) -> bool:
 STILL = ["--lr", "1e-30", "--set", "train.optimizer.momentum=0"]
 
 
-@pytest.mark.parametrize("what", ["first", "first/best.pt", "first/checkpoint.pt", "state.pt", "more.pt"])
+# Files of training scripts: the entry with the weights, and the prefix of their names.
+WRAPPED = {
+    "more.pt": ("state_dict", ""),
+    "parallel.pt": ("model_state_dict", "module."),
+    "compiled.pt": ("net", "module._orig_mod."),
+    "lightning.pt": ("state_dict", "model."),
+}
+
+
+@pytest.mark.parametrize("what", ["first", "first/best.pt", "first/checkpoint.pt", "state.pt", *WRAPPED])
 def test_a_run_starts_from_the_weights_of_another(trained, what):
-    save(Path("state.pt"), load(trained / "weights.pt"))
-    save(Path("more.pt"), {"state_dict": load(trained / "weights.pt"), "epoch": 1})
+    weights = load(trained / "weights.pt")
+    save(Path("state.pt"), weights)
+    for name, (key, prefix) in WRAPPED.items():
+        save(Path(name), {key: {prefix + k: v for k, v in weights.items()}, "epoch": 1})
     told = train("digits.net", "--data", "digits", "--weights", what, "--out", "second", *STILL)
     assert f"training starts from the weights {what}\n" in told
     assert all(value.equal(start(Path("second"))[name]) for name, value in start(trained).items())

@@ -27,7 +27,9 @@ STATE: Any = SimpleNamespace(
     recipe=Recipe(epochs=2),
     processes=SimpleNamespace(world=1),
     batches=SimpleNamespace(steps=45, batch=32),
-    data=SimpleNamespace(name="digits", train_images=1442, val_images=355, class_names=range(10)),
+    data=SimpleNamespace(
+        name="digits", train_images=1442, val_images=355, class_names=tuple(map(str, range(10)))
+    ),
 )
 RUN = Run(OUT, (), 2, 90, SCORE, SCORE, 2, 65.0, 4321.0)
 
@@ -64,7 +66,7 @@ def test_plain_lines_hold_no_control_codes_and_do_not_wrap() -> None:
     file = io.StringIO()
     show(ConsoleLines(Console(file=file, width=20)))
     assert "\x1b" not in file.getvalue()
-    assert len(file.getvalue().splitlines()) == 9
+    assert len(file.getvalue().splitlines()) == 10
 
 
 def test_a_long_epoch_prints_progress(monkeypatch: pytest.MonkeyPatch) -> None:
