@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 SPEC = Path(__file__).parent.parent / "specs" / "lenet.net"
 TRAIN = [sys.executable, "-m", "netspec", "train"]
@@ -46,8 +47,8 @@ def killed(out: Path, epochs: int, most: float) -> int:
 
 def same(one: Path, other: Path) -> bool:
     """Return whether the last and the best weights of two runs are bit-identical."""
-    for name in ("weights.pt", "best.pt"):
-        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
+    for name in ("weights.safetensors", "best.safetensors"):
+        a, b = (load_file(folder / name) for folder in (one, other))
         if a.keys() != b.keys() or not all(value.equal(b[key]) for key, value in a.items()):
             return False
     return True
@@ -67,7 +68,7 @@ def main() -> None:
         finish(*LENET, "--epochs", options.epochs, "--out", whole)
         steps = torch.load(whole / "checkpoint.pt", weights_only=True)["step"]
         first = whole / "recipe.net"
-        seconds = (whole / "weights.pt").stat().st_mtime - first.stat().st_mtime
+        seconds = (whole / "weights.safetensors").stat().st_mtime - first.stat().st_mtime
         for number in range(options.kills):
             out = Path(folder) / str(number)
             step = killed(out, options.epochs, seconds)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from netspec.checkpoint import BEST, CHECKPOINT, load
+from netspec.checkpoint import CHECKPOINT, best_weights, load
 from netspec.diagnostics import did_you_mean
 from netspec.errors import TrainError, WeightsError
 from netspec.graph import Net
@@ -188,7 +188,7 @@ def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, r
         if not state.keys() & own.keys() and (prefix := wrapper_prefix(state)):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
             logger.info("the names of the weights %s start with `%s`, which is left out", weights, prefix)
-        new = [k for k, value in state.items() if k in own and _differs_in_classes(own[k], value, outputs)]
+        new = [k for k, value in own.items() if k in state and _differs_in_classes(value, state[k], outputs)]
         state = {**state, **{name: own[name] for name in new}}
         check_state(module, state, f"the weights {weights}")
     except WeightsError as error:
@@ -228,7 +228,7 @@ def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tenso
 def _read(path: Path) -> dict[str, Tensor]:
     """Return the state_dict in a file, or the best one in the folder of a run."""
     if path.is_dir():
-        path = path / BEST if (path / BEST).is_file() else path / CHECKPOINT
+        path = best_weights(path) or path / CHECKPOINT
     content = load(path)
     key = next((key for key in STATE_KEYS if isinstance(content.get(key), dict)), None)
     state = content if key is None else content[key]

@@ -39,6 +39,7 @@ OUTSIDE = {
     "sklearn": ("datasets/",),
     "numpy": ("datasets/", "transforms/", "evaluation/"),
     "PIL": ("datasets/", "transforms/"),
+    "safetensors": ("checkpoint/files.py", "datasets/packed.py"),
     "simplejpeg": ("datasets/", "transforms/"),
     "rich": ("cli/", "datasets/", "training/console.py"),
     "matplotlib": ("evaluation/plots.py", "evaluation/maps.py"),

@@ -11,6 +11,7 @@ import torch
 from accepted import accepted
 from click.testing import CliRunner, Result
 from places import SPECS
+from safetensors.torch import load_file
 
 import netspec
 from netspec.cli import main
@@ -38,8 +39,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def weights(folder: Path) -> list[dict[str, torch.Tensor]]:
-    found = [torch.load(p, weights_only=True) for p in sorted(folder.rglob("*.pt*"))]
-    return [f for f in found if f and all(isinstance(t, torch.Tensor) for t in f.values())]
+    return [load_file(path) for path in sorted(folder.rglob("*.safetensors"))]
 
 
 def test_train_and_load():

@@ -10,6 +10,7 @@ from netspec.checkpoint.files import (
     RECIPE,
     WEIGHTS,
     append_line,
+    best_weights,
     flatten,
     load,
     lock_run,
@@ -18,6 +19,7 @@ from netspec.checkpoint.files import (
     save,
     save_json,
     save_text,
+    save_weights,
     write_errors,
 )
 from netspec.checkpoint.network import describe, restore
@@ -32,6 +34,7 @@ __all__ = [
     "WEIGHTS",
     "Checkpoint",
     "append_line",
+    "best_weights",
     "describe",
     "flatten",
     "load",
@@ -44,5 +47,6 @@ __all__ = [
     "save",
     "save_json",
     "save_text",
+    "save_weights",
     "write_errors",
 ]

@@ -12,13 +12,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import safetensors.torch
 import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from torch import Tensor
 
 from netspec.errors import FileError, TrainError
 from netspec.files import reason, write_file
 
-CHECKPOINT, WEIGHTS, BEST, RECIPE = "checkpoint.pt", "weights.pt", "best.pt", "recipe.net"
+CHECKPOINT, RECIPE = "checkpoint.pt", "recipe.net"
+WEIGHTS, BEST = "weights.safetensors", "best.safetensors"
+OLD_BEST = "best.pt"
+"""The name of the best weights in runs of netspec 0.1, which were written by `torch.save`."""
 LOG, LOG_TABLE, EVENTS = "log.jsonl", "log.csv", "tensorboard"
 LOCK = ".lock"
 
@@ -26,6 +32,15 @@ LOCK = ".lock"
 def save(path: Path, content: object) -> None:
     """Write tensors and plain values with `torch.save`; raises TrainError if the write fails."""
     replace(path, lambda file: torch.save(content, file))
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a state_dict as a safetensors file; raises TrainError if the write fails.
+
+    Tensors that share their memory, such as tied weights, are written once for each name.
+    """
+    own = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    replace(path, lambda file: file.write(safetensors.torch.save(own, {"format": "pt"})))
 
 
 def save_text(path: Path, text: str) -> None:
@@ -45,7 +60,7 @@ def append_line(path: Path, content: object) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Load a dictionary written by `save` onto the CPU, without running code from the file.
+    """Load a dictionary written by `save` or `save_weights` onto the CPU, without running code from the file.
 
     Raises:
         TrainError: the file is missing, unreadable, damaged, or not a dictionary.
@@ -54,9 +69,12 @@ def load(path: Path) -> dict[str, Any]:
         if path.exists() and not path.is_file():
             raise TrainError(f"{path} is not a file")
         with path.open("rb") as file:
+            start = file.read(9)
             _check_records(file, path)
     except OSError as error:
         raise TrainError(f"{path} cannot be read: {error.strerror}") from error
+    if start[8:] == b"{":
+        return _load_safetensors(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about some files before it rejects them
@@ -68,11 +86,25 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+def _load_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise TrainError(f"{path} is not a safetensors file, or damaged") from error
+    return state
+
+
+def best_weights(folder: Path) -> Path | None:
+    """The file of the best weights in the folder of a run; None before the first epoch ends."""
+    return next((path for name in (BEST, OLD_BEST) if (path := folder / name).is_file()), None)
+
+
 def _check_records(file: IO[bytes], path: Path) -> None:
     """Raise TrainError if the records of a zip file would take more memory than the file has bytes.
 
     torch writes its records uncompressed, and would expand compressed ones without a limit.
     """
+    file.seek(0)
     if file.read(4) != b"PK\x03\x04":
         return
     try:

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from netspec import zoo
 from netspec.build import build
 from netspec.checker import check_file
-from netspec.checkpoint import BEST, CHECKPOINT, Checkpoint, load, read_checkpoint, read_content, restore
+from netspec.checkpoint import (
+    CHECKPOINT,
+    Checkpoint,
+    best_weights,
+    load,
+    read_checkpoint,
+    read_content,
+    restore,
+)
 from netspec.checkpoint.content import SavedPreprocessing
 from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.run import Run
@@ -142,9 +150,9 @@ def _read(path: Path, ema: bool) -> tuple[Checkpoint, Mapping[str, Any], str]:
     if path.is_dir():
         missing = f"{path} is not the folder of a run: it has no {CHECKPOINT}"
         content = _checkpoint(path / CHECKPOINT, missing)
-        if not ema and (path / BEST).is_file():
+        if not ema and (best := best_weights(path)):
             epoch = content.best.epoch if content.best else "unknown"
-            return content, load(path / BEST), f"best, epoch {epoch}"
+            return content, load(best), f"best, epoch {epoch}"
     else:
         entries = load(path)
         if entries and all(isinstance(value, Tensor) for value in entries.values()):

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from netspec.checkpoint import BEST, CHECKPOINT, WEIGHTS, flatten, read_checkpoint, read_log
+from netspec.checkpoint import BEST, CHECKPOINT, WEIGHTS, best_weights, flatten, read_checkpoint, read_log
 from netspec.emit.html import media_types
 from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score
@@ -64,13 +64,13 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The weights after the last epoch, a state_dict."""
+        """The weights after the last epoch, a state_dict in a safetensors file."""
         return self.folder / WEIGHTS
 
     @property
     def best_weights(self) -> Path | None:
-        """The weights of the best epoch, a state_dict; None before the first epoch ends."""
-        return self.folder / BEST if self.best else None
+        """The weights of the best epoch, a state_dict in a file; None before the first epoch ends."""
+        return best_weights(self.folder) or self.folder / BEST if self.best else None
 
     @property
     def checkpoint(self) -> Path:

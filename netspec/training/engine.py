@@ -22,7 +22,7 @@ from netspec.training.distributed import Processes, parallelize
 from netspec.training.loop import (
     finish_epoch,
     save_checkpoint,
-    save_weights,
+    save_evaluated,
     score_view,
     train_epoch,
     validate,
@@ -179,7 +179,7 @@ def finish(state: RunState) -> Run:
     stopped_early = bool(state.stop_signal) and state.epoch < state.recipe.epochs
     if stopped_early:
         save_checkpoint(state)
-    save_weights(state, WEIGHTS)
+    save_evaluated(state, WEIGHTS)
     run = Run(
         folder=state.out,
         history=history(state.out),

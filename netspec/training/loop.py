@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from netspec.checkpoint import BEST, CHECKPOINT, save
+from netspec.checkpoint import BEST, CHECKPOINT, save, save_weights
 from netspec.datasets.base import Batch
 from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score, score_batches
@@ -164,7 +164,7 @@ def finish_epoch(state: RunState, score: Score) -> None:
     )
     if improved:
         state.best, state.best_epoch = score, state.epoch
-        save_weights(state, BEST)
+        save_evaluated(state, BEST)
     for callback in state.callbacks:
         callback.on_epoch_end(state, report)
     save_checkpoint(state)
@@ -186,11 +186,11 @@ def save_checkpoint(state: RunState) -> None:
     state.saved = time.perf_counter()
 
 
-def save_weights(state: RunState, name: str) -> None:
+def save_evaluated(state: RunState, name: str) -> None:
     """Write the evaluated weights, averaged if the recipe says so; every process must call this."""
     weights = evaluated_weights(state)
     if state.processes.is_first:
-        save(state.out / name, weights)
+        save_weights(state.out / name, weights)
 
 
 def check_finite(state: RunState, loss: float) -> None:

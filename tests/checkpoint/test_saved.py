@@ -14,6 +14,7 @@ import torch
 from accepted import accepted
 from click.testing import CliRunner
 from places import SPECS
+from safetensors.torch import load_file
 
 import netspec
 from netspec.build import build
@@ -24,6 +25,7 @@ from netspec.datasets.registry import open_data
 from netspec.diagnostics import Source
 from netspec.errors import TrainError
 from netspec.evaluation.load import LoadedModel, load_checkpoint
+from netspec.evaluation.run import Run
 from netspec.shape import Shape
 
 SPEC = """use "lib/parts.net"
@@ -60,7 +62,7 @@ def same(saved: LoadedModel, state: dict[str, torch.Tensor]) -> bool:
 
 def test_a_run_opens_without_its_spec(run):
     saved = load_checkpoint(run)
-    assert same(saved, torch.load(run / "best.pt", weights_only=True))
+    assert same(saved, load_file(run / "best.safetensors"))
     assert saved.weights.startswith("best, epoch ")
     assert (saved.input_shape, saved.data, saved.class_names) == ((1, 14, 14), "digits", tuple("0123456789"))
     assert dict(saved.net.arguments) == {"classes": 10, "width": 4, "kernels": [3, 3]}
@@ -69,14 +71,26 @@ def test_a_run_opens_without_its_spec(run):
     assert len(saved.preprocessing.mean) == 1
 
 
+def test_the_best_weights_of_older_runs_are_found(run, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    (old / "best.safetensors").unlink()
+    doubled = {k: v * 2 for k, v in load_file(run / "best.safetensors").items()}
+    torch.save(doubled, old / "best.pt")
+    assert same(load_checkpoint(old), doubled)
+    assert Run.open(old).best_weights == old / "best.pt"
+    shutil.copy(run / "best.safetensors", old)
+    assert same(load_checkpoint(old), load_file(run / "best.safetensors"))
+
+
 def test_which_weights_are_loaded(run):
     assert same(load_checkpoint(run / "checkpoint.pt"), load(run / "checkpoint.pt")["model"])
-    assert same(load_checkpoint(run / "weights.pt"), load(run / "weights.pt"))
+    assert same(load_checkpoint(run / "weights.safetensors"), load(run / "weights.safetensors"))
     content = load(run / "checkpoint.pt")
     averaged = {k: v * 2 for k, v in content["model"].items()}
     save(run / "averaged.pt", content | {"ema": averaged})
     assert same(load_checkpoint(run / "averaged.pt", ema=True), averaged)
-    for path in (run / "checkpoint.pt", run, run / "weights.pt"):
+    for path in (run / "checkpoint.pt", run, run / "weights.safetensors"):
         with pytest.raises(TrainError, match="`ema`"):
             load_checkpoint(path, ema=True)
 
@@ -274,20 +288,22 @@ def test_other_files_are_errors(run, tmp_path, kind):
         path.mkdir()
     elif kind != "none":
         content = {"list": [1], "tensor": torch.ones(2), "code": build(netspec.load("lenet").net)}
-        torch.save(content.get(kind, load(run / "weights.pt")), path)
+        torch.save(content.get(kind, load(run / "weights.safetensors")), path)
     with pytest.raises(TrainError, match=r"x\.pt"):
         load_checkpoint(path)
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_flipped_bytes_never_crash(run, tmp_path, seed):
-    raw = bytearray((run / "checkpoint.pt").read_bytes())
+@pytest.mark.parametrize("name", ["checkpoint.pt", "weights.safetensors"])
+def test_flipped_bytes_never_crash(run, tmp_path, name, seed):
+    shutil.copy(run / "checkpoint.pt", tmp_path)
+    raw = bytearray((run / name).read_bytes())
     places = torch.randint(len(raw), (40,), generator=torch.Generator().manual_seed(seed))
     for place in places.tolist():
         raw[place] ^= 0x55
-    (tmp_path / "x.pt").write_bytes(raw)
+    (tmp_path / name).write_bytes(raw)
     with contextlib.suppress(TrainError):
-        load_checkpoint(tmp_path / "x.pt")
+        load_checkpoint(tmp_path / name)
 
 
 def test_old_checkpoints_of_this_format_open(run, tmp_path):

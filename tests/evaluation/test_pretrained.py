@@ -30,7 +30,7 @@ def train(*arguments: object, status: int = 0) -> str:
 
 def start(run: Path) -> dict:
     """The initial weights of a run, which a learning rate close to 0 leaves unchanged."""
-    return load(run / "weights.pt")
+    return load(run / "weights.safetensors")
 
 
 def close(one: torch.Tensor, two: torch.Tensor) -> bool:
@@ -49,9 +49,11 @@ WRAPPED = {
 }
 
 
-@pytest.mark.parametrize("what", ["first", "first/best.pt", "first/checkpoint.pt", "state.pt", *WRAPPED])
+@pytest.mark.parametrize(
+    "what", ["first", "first/best.safetensors", "first/checkpoint.pt", "state.pt", *WRAPPED]
+)
 def test_a_run_starts_from_the_weights_of_another(trained, what):
-    weights = load(trained / "weights.pt")
+    weights = load(trained / "weights.safetensors")
     save(Path("state.pt"), weights)
     for name, (key, prefix) in WRAPPED.items():
         save(Path(name), {key: {prefix + k: v for k, v in weights.items()}, "epoch": 1})
@@ -91,7 +93,7 @@ def test_weights_that_do_not_fit_are_errors(trained, name, change, message):
     if isinstance(change, bytes):
         Path(name).write_bytes(change)
     elif change is not None:
-        state = load(trained / "weights.pt") | change
+        state = load(trained / "weights.safetensors") | change
         save(
             Path(name), {k: v for k, v in state.items() if v is not None} if "model" not in change else change
         )

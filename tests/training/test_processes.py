@@ -54,7 +54,7 @@ def test_two_processes_have_the_losses_of_one(options, tmp_path):
         assert b["accuracy"] == pytest.approx(a["accuracy"], abs=3e-3)
         assert b["val"]["loss"] == pytest.approx(a["val"]["loss"], rel=1e-3)
         assert b["val"]["images"] == a["val"]["images"]
-    weights = [load(tmp_path / name / "weights.pt") for name in ("one", "two")]
+    weights = [load(tmp_path / name / "weights.safetensors") for name in ("one", "two")]
     for key, value in weights[0].items():
         torch.testing.assert_close(weights[1][key], value, rtol=1e-3, atol=1e-4)
     assert run.stdout.count("epoch 2/2") == 1

@@ -57,7 +57,7 @@ def test_lines_show_everything(terminal: bool) -> None:
         "epoch 1/2  loss 0.5000  accuracy 90.00%  val loss 0.2000  top-1 error 5.00%  top-5 error 1.00%",
         "finished 2 epochs (90 steps) in 1m05s, 4,321 images/s",
         "best (epoch 2): accuracy 95.00%, top-1 error 5.00%, top-5 error 1.00%",
-        "weights: runs/lenet/weights.pt",
+        "weights: runs/lenet/weights.safetensors",
     ):
         assert line in text
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from places import SPECS
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from netspec.checkpoint import load, save
@@ -106,8 +107,8 @@ def rows(folder: Path) -> list[dict[str, object]]:
 
 
 def same_runs(one: Path, other: Path) -> bool:
-    for name in ("weights.pt", "best.pt"):
-        a, b = (torch.load(folder / name, weights_only=True) for folder in (one, other))
+    for name in ("weights.safetensors", "best.safetensors"):
+        a, b = (load_file(folder / name) for folder in (one, other))
         assert a.keys() == b.keys()
         assert all(value.equal(b[key]) for key, value in a.items()), name
     times = ("seconds", "images_per_second", "waiting")

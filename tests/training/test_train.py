@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from netspec.checkpoint import load
@@ -121,7 +122,7 @@ def test_a_run_learns_and_writes_its_files(digits: Data, tmp_path: Path) -> None
     assert summary.final.top1_error < 0.2
     assert (summary.epochs, summary.steps, summary.interrupted) == (4, 4 * (1442 // 32), False)
     assert recorder.calls.count("close") == 1
-    names = {"best.pt", "checkpoint.pt", "log.csv", "log.jsonl", "recipe.net", "weights.pt"}
+    names = {"best.safetensors", "checkpoint.pt", "log.csv", "log.jsonl", "recipe.net", "weights.safetensors"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
@@ -129,7 +130,7 @@ def test_a_run_learns_and_writes_its_files(digits: Data, tmp_path: Path) -> None
     best = min(rows, key=lambda row: row["val"]["top1_error"])
     assert summary.best is not None
     assert (summary.best.top1_error, summary.best_epoch) == (best["val"]["top1_error"], best["epoch"])
-    weights = torch.load(summary.weights, weights_only=True)
+    weights = load_file(summary.weights)
     assert all(value.equal(module.state_dict()[name]) for name, value in weights.items())
     assert all(value.is_contiguous() for value in weights.values())
 
@@ -156,7 +157,7 @@ def test_the_same_seed_gives_the_same_weights(digits: Data, tmp_path: Path) -> N
         module = network()
         torch.rand(number)
         paths.append(run(digits, tmp_path / str(number), module, RECIPE.with_overrides(seed=seed)).weights)
-    first, second, third = (torch.load(path, weights_only=True) for path in paths)
+    first, second, third = (load_file(path) for path in paths)
     assert all(value.equal(second[name]) for name, value in first.items())
     assert not all(value.equal(third[name]) for name, value in first.items())
 
