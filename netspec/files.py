@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from netspec.errors import FileError
+
+
+def open_regular(path: str | Path) -> IO[bytes]:
+    """Open a regular file for reading, without a buffer; links are followed.
+
+    Pipes and devices are refused, since reading them may never end.
+
+    Raises:
+        OSError: the file cannot be opened, or is not a regular file.
+    """
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        return os.fdopen(number, "rb", buffering=0)
+    except OSError:
+        os.close(number)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

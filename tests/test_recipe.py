@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from netspec.language.values import Call
 from netspec.recipe import Fault, Recipe, RecipeError, read
-from netspec.recipe.images import Flip, Lighting, Mean
-from netspec.recipe.optimizers import Sgd
-from netspec.recipe.schedules import Constant, Cosine, Inv, Moment, Multistep, Plateau, Poly, Schedule, Step
+from netspec.recipe.images import AUGMENTATIONS, NORMALIZATIONS, Flip, Lighting, Mean
+from netspec.recipe.objective import INITIALIZERS, LOSSES
+from netspec.recipe.optimizers import OPTIMIZERS, Sgd
+from netspec.recipe.parts import Part
+from netspec.recipe.schedules import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Inv,
+    Moment,
+    Multistep,
+    Plateau,
+    Poly,
+    Schedule,
+    Step,
+)
 
 ALEXNET = {
     "data": Call("imagenet"),
@@ -109,7 +125,7 @@ FAULTS = {
 }
 
 # Rates by hand for 10 epochs of 100 steps: schedule, steps done, expected share of the base rate.
-SCHEDULES: list[tuple[Schedule, int, float]] = [
+RATES: list[tuple[Schedule, int, float]] = [
     (Constant(), 500, 1.0),
     (Step(size=3, factor=0.5), 299, 1.0),
     (Step(size=3, factor=0.5), 300, 0.5),
@@ -166,7 +182,7 @@ def test_all_faults_are_reported_together() -> None:
     ]
 
 
-@pytest.mark.parametrize(("schedule", "step", "share"), SCHEDULES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("schedule", "step", "share"), RATES, ids=lambda value: str(value))
 def test_schedules(schedule: Schedule, step: int, share: float) -> None:
     assert schedule.scale(Moment(step, 100, 10)) == pytest.approx(share, abs=1e-12)
 
@@ -212,3 +228,53 @@ def test_a_saved_recipe_can_be_read_again() -> None:
 def test_a_recipe_is_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Recipe().batch = 3
+
+
+def bounded(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> bool:
+    """Whether a JSON schema bounds every number, list and text in it from above."""
+    if "$ref" in schema:
+        return bounded(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    alternatives = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("prefixItems", ())]
+    if not all(bounded(each, definitions) for each in alternatives):
+        return False
+    match schema.get("type"):
+        case "number" | "integer":
+            return "maximum" in schema or "exclusiveMaximum" in schema
+        case "array":
+            items = schema.get("items")
+            return "maxItems" in schema and (not items or bounded(items, definitions))
+        case "object":
+            return all(bounded(each, definitions) for each in schema["properties"].values())
+    return True
+
+
+REGISTRIES = (OPTIMIZERS, SCHEDULES, LOSSES, AUGMENTATIONS, NORMALIZATIONS, INITIALIZERS)
+KINDS: list[type[Part]] = [Recipe, *(part for registry in REGISTRIES for part in registry.values())]
+
+
+@pytest.mark.parametrize("part", KINDS, ids=lambda part: part.__name__)
+def test_every_number_of_a_recipe_has_an_upper_bound(part):
+    schema = part.model_json_schema()
+    definitions = schema.get("$defs", {})
+    for name, field in schema["properties"].items():
+        assert bounded(field, definitions), f"{part.__name__}.{name} has no upper bound"
+
+
+TOO_LARGE = {
+    "crop": {"augment": Call("crop", (), {"padding": 100_000})},
+    "rand_augment": {"augment": Call("rand_augment", (), {"ops": 100_000})},
+    "resize": {"resize": 40_000},
+    "batch": {"batch": 10**20},
+    "epochs": {"epochs": 10**20},
+    "milestones": {"schedule": Call("multistep", ([float(k + 1) for k in range(5000)],))},
+    "rate": {"optimizer": Call("adam", (), {"lr": 1e30})},
+    "warmup": {"schedule": Call("cosine", (), {"warmup": 1e18})},
+}
+
+
+@pytest.mark.parametrize("entries", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_values_too_large_are_faults(entries):
+    with pytest.raises(RecipeError) as caught:
+        read(entries)
+    assert len(caught.value.faults) == 1
+    assert re.search(r"must be at most [\d,]+, found|has too many values", caught.value.faults[0].message)

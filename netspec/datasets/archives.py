@@ -17,7 +17,7 @@ from netspec.datasets.image_folder import Files, scan_parts
 from netspec.datasets.in_memory import InMemorySet, Labelled
 from netspec.datasets.layout import EXTENSIONS
 from netspec.errors import DataError
-from netspec.transforms.pixels import DECODE_ERRORS, BadImage, Pixels, decode, reason
+from netspec.transforms.pixels import DECODE_ERRORS, MAX_BYTES, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import TorchvisionSet
@@ -114,7 +114,7 @@ def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
                 stream = file.extractfile(entry)
                 assert stream is not None, "a regular file has content"
                 try:
-                    pixels = decode(stream.read())
+                    pixels = decode(stream.read(MAX_BYTES + 1))
                 except DECODE_ERRORS as error:
                     message = f"{archive}:{entry.name} cannot be read ({reason(error)})"
                     raise DataError(f"{message}: replace the archive") from error

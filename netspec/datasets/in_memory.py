@@ -175,6 +175,7 @@ def _statistics(images: Tensor, config: LoaderConfig) -> Statistics:
 if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request
 
+MAX_CLASSES = 10**6
 CLASSES = 1000
 TRAIN_IMAGES, VAL_IMAGES = 12_800, 1_280
 
@@ -197,8 +198,8 @@ class Synthetic:
 def open_synthetic(row: DataSet, request: Request) -> Synthetic:
     """Take the number of classes from the name, 1000 by default; raises DataError for an invalid number."""
     classes = request.argument or str(CLASSES)
-    if not (classes.isdecimal() and len(classes) <= 7 and int(classes) > 0):
-        message = f"{request.name} needs a number of classes from 1 to 9,999,999 after the colon"
+    if not (classes.isdecimal() and 0 < int(classes[:8]) <= MAX_CLASSES):
+        message = f"{request.name} needs a number of classes from 1 to {MAX_CLASSES:,} after the colon"
         raise DataError(f"{message}: write synthetic:10, or synthetic for {CLASSES}", wrong_use=True)
     return Synthetic(request.name, tuple(map(str, range(int(classes)))))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.errors import DataError
-from netspec.files import reason
+from netspec.files import open_regular, reason
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 """Extensions of files that are taken for images without reading their content."""
@@ -64,6 +64,8 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     names = subfolders(folder)
     if not names:
         raise DataError(f"{folder} has no class folders: put each class's images in a folder of its own")
+    for name in names:
+        _refuse_loop(folder / name)
     _refuse_nested(folder, names)
     return tuple(names)
 
@@ -90,6 +92,13 @@ def subfolders(folder: Path) -> list[str]:
         raise DataError(f"{folder} does not exist: name the folder that holds the class folders") from error
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {reason(error)}") from error
+
+
+def _refuse_loop(folder: Path) -> None:
+    """Raise DataError if a folder is a link to one of the folders that contain it."""
+    if folder.is_symlink() and any(folder.samefile(parent) for parent in folder.absolute().parents):
+        message = f"{folder} is a link to {folder.readlink()}, a folder that contains it"
+        raise DataError(f"{message}: remove the link")
 
 
 def _refuse_nested(folder: Path, names: list[str]) -> None:
@@ -125,8 +134,12 @@ def list_images(folder: Path) -> Listing:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The regular files below a folder, without hidden ones. Links are followed; no folder is read twice."""
-    waiting, visited = [str(folder)], set()
+    """The regular files below a folder, without hidden ones.
+
+    Links are followed, except to folders that contain this one. No folder is read twice.
+    """
+    waiting = [str(folder)]
+    visited = {(status.st_dev, status.st_ino) for status in (p.stat() for p in folder.absolute().parents)}
     while waiting:
         current = waiting.pop()
         status = os.stat(current)  # noqa: PTH116  # a Path for every folder takes long
@@ -149,7 +162,7 @@ def _ignored(name: str) -> bool:
 
 def _begins_as_image(path: str) -> bool:
     try:
-        with Path(path).open("rb", buffering=0) as file:
+        with open_regular(path) as file:
             head = file.read(12)
     except OSError:
         return False

@@ -7,16 +7,18 @@ import logging
 import mmap
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from netspec.datasets.base import LoaderConfig
 from netspec.datasets.photos import PhotoBatches, PhotoSet, short_side
 from netspec.errors import DataError
+from netspec.files import open_regular
 from netspec.files import reason as file_reason
 from netspec.transforms.pixels import DECODE_ERRORS, BadImage, Pixels, decode, reason
 
@@ -30,10 +32,24 @@ OLD_MAGIC = b"netspec1"
 ABOUT, ROWS, PHOTOS = "netspec", "rows", "photos"
 """The names of the metadata and the two tensors in a file."""
 PAGE = 4096
+MAX_SIDE = 2**16
+"""The most pixels on a side of a photo."""
 PARTS = ("train", "val")
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 """A row for each photo: the start and end of its bytes in the tensor of photos, height, width and class."""
+
+
+class About(BaseModel):
+    """The metadata of a file: what Contents holds, without the rows."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    source: Annotated[str, Field(max_length=1000)]
+    size: Annotated[int, Field(ge=1, le=MAX_SIDE)]
+    quality: Annotated[int, Field(ge=1, le=100)] | None
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=10**7)]
+    photos: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 
 
 @dataclass(frozen=True)
@@ -102,22 +118,16 @@ def read_contents(path: Path) -> tuple[Contents, int]:
         DataError: the file is missing, incomplete, or not a prepared copy.
     """
     try:
-        with path.open("rb") as start:
+        with open_regular(path) as start:
             if start.read(8) == OLD_MAGIC:
                 message = f"{path} was prepared by an older version of netspec"
                 raise DataError(f"{message}: prepare it again with `netspec prepare`")
         with safe_open(path, framework="numpy") as file:
-            about = json.loads(file.metadata()[ABOUT])
+            about = About.model_validate_json(file.metadata()[ABOUT])
             rows, length = file.get_tensor(ROWS), file.get_slice(PHOTOS).get_shape()[0]
-        first = about["photos"][0]
-        classes = tuple(map(str, about["classes"]))
-        contents = Contents(
-            about["source"],
-            about["size"],
-            about["quality"],
-            classes,
-            {"train": rows[:first], "val": rows[first:]},
-        )
+        first = about.photos[0]
+        parts = {"train": rows[:first], "val": rows[first:]}
+        contents = Contents(about.source, about.size, about.quality, about.classes, parts)
         check_rows(rows, length, contents)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: make it with `netspec prepare`") from error
@@ -135,10 +145,10 @@ def check_rows(rows: Rows, length: int, contents: Contents) -> None:
         raise ValueError("the rows have the wrong shape or type")
     begin, end, height, width, label = rows.T
     inside = (begin >= 0) & (begin <= end) & (end <= length) & (height > 0) & (width > 0)
-    inside &= (label >= 0) & (label < len(contents.class_names))
+    inside &= (height <= MAX_SIDE) & (width <= MAX_SIDE) & (label >= 0) & (label < len(contents.class_names))
     if contents.quality is None:
         inside &= end - begin == height * width * 3
-    if not inside.all():
+    if not inside.all() or not all(len(part) for part in contents.rows.values()):
         raise ValueError("a row does not describe a photo")
 
 

@@ -19,7 +19,8 @@ from netspec.datasets.base import keep, key_of, recall
 from netspec.datasets.layout import EXTENSIONS
 from netspec.datasets.photos import PhotoSet
 from netspec.errors import DataError
-from netspec.transforms.pixels import DECODE_ERRORS, BadImage, Pixels, decode, reason
+from netspec.files import open_regular
+from netspec.transforms.pixels import DECODE_ERRORS, MAX_BYTES, BadImage, Pixels, decode, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request
@@ -56,9 +57,9 @@ class Shards:
         shard, begin, end, _ = self.rows[index].tolist()
         path = self.paths[shard]
         try:
-            with path.open("rb", buffering=0) as file:
+            with open_regular(path) as file:
                 file.seek(begin)
-                return decode(file.read(end - begin))
+                return decode(file.read(min(end - begin, MAX_BYTES + 1)))
         except DECODE_ERRORS as error:
             return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
 
@@ -92,7 +93,7 @@ def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
 
 
 def _listed(folder: Path, part: str) -> Shards:
-    paths = tuple(sorted(path for path in folder.glob("*.tar") if _part(path) == part))
+    paths = tuple(sorted(path for path in folder.glob("*.tar") if path.is_file() and _part(path) == part))
     if not paths:
         what = f"has no .tar with the word {part} in its name" if folder.is_dir() else "is not a folder"
         message = f"{folder} {what}"

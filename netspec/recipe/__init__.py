@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, SerializeAsAny
+from pydantic import Field, SerializeAsAny
 
 from netspec.language.values import Call
 from netspec.recipe.images import Augment, MeanStd, Normalize
 from netspec.recipe.objective import LOSSES, CrossEntropy, Loss, Start
 from netspec.recipe.optimizers import OPTIMIZERS, Optimizer, Sgd
-from netspec.recipe.parts import Factor, Part, Positive, one_of
+from netspec.recipe.parts import MAX_ITEMS, Count, Factor, Part, Positive, Side, one_of
 from netspec.recipe.reading import (
     PARTS,
     Fault,
@@ -42,20 +42,20 @@ class Recipe(Part):
 
     data: str | None = None
     val_share: Factor = 0.2
-    resize: PositiveInt | None = None
-    crop: PositiveInt | None = None
-    augment: tuple[Augment, ...] = ()
+    resize: Side | None = None
+    crop: Side | None = None
+    augment: Annotated[tuple[Augment, ...], Field(max_length=MAX_ITEMS)] = ()
     normalize: Normalize = MeanStd()
-    batch: PositiveInt = 64
-    epochs: PositiveInt = 10
-    accumulate: PositiveInt = 1
+    batch: Count = 64
+    epochs: Count = 10
+    accumulate: Count = 1
     optimizer: Annotated[SerializeAsAny[Optimizer], one_of(OPTIMIZERS)] = Sgd(lr=0.01, momentum=0.9)
     schedule: Annotated[SerializeAsAny[Schedule], one_of(SCHEDULES)] = Constant()
     loss: Annotated[SerializeAsAny[Loss], one_of(LOSSES)] = CrossEntropy()
-    init: tuple[Start, ...] = ()
+    init: Annotated[tuple[Start, ...], Field(max_length=MAX_ITEMS)] = ()
     clip_grad_norm: Positive | None = None
     ema: Factor | None = None
-    ema_every: PositiveInt = 1
+    ema_every: Count = 1
     random_labels: bool = False
     evaluate: Literal["center_crop", "ten_crop"] = "center_crop"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, Union
 
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from netspec.recipe.parts import Part, Positive
+from netspec.recipe.parts import Part, Positive, Probability
 from netspec.registry import Registry, class_attributes
-
-Probability: TypeAlias = Annotated[float, Field(gt=0, le=1)]
-Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 
 AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation")
 NORMALIZATIONS: Registry[type[Normalization]] = Registry("normalisation")
@@ -117,7 +114,7 @@ class Crop(Augmentation):
     kind: Literal["crop"] = "crop"
     window = f"{CROPS}:random_crop"
     batch = f"{BATCHES}:shift"
-    padding: PositiveInt = 4
+    padding: Annotated[int, Field(gt=0, le=1024)] = 4
 
     @property
     def margin(self) -> int:
@@ -133,7 +130,7 @@ class RandomResizedCrop(Augmentation):
     kind: Literal["random_resized_crop"] = "random_resized_crop"
     window = f"{CROPS}:random_resized_crop"
     rescales = True
-    scale: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = (0.08, 1.0)
+    scale: Annotated[tuple[Probability, Probability], AfterValidator(_in_order)] = (0.08, 1.0)
     ratio: Annotated[tuple[Positive, Positive], AfterValidator(_in_order)] = (3 / 4, 4 / 3)
 
 
@@ -142,7 +139,7 @@ class RandAugment(Augmentation):
 
     kind: Literal["rand_augment"] = "rand_augment"
     photo = f"{CROPS}:rand_augment"
-    ops: PositiveInt = 2
+    ops: Annotated[int, Field(gt=0, le=16)] = 2
     magnitude: Annotated[int, Field(ge=0, le=30)] = 9
 
 
@@ -243,7 +240,7 @@ class MeanFile(Normalization):
     kind: Literal["mean_file"] = "mean_file"
     function = f"{STATISTICS}:mean_file"
     per_pixel = True
-    path: str
+    path: Annotated[str, Field(max_length=4096)]
     order: Literal["bgr", "rgb"] = "bgr"
 
 

@@ -10,8 +10,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from netspec.registry import Registry
 
-NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
+MAX_VALUE = 1e9
+MAX_COUNT = 10**6
+MAX_ITEMS = 1000
+MAX_SIDE = 2**13
+"""The most pixels on a side of a resized photo: their number then stays below that of the largest images."""
+
+NonNegative: TypeAlias = Annotated[float, Field(ge=0, le=MAX_VALUE)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, le=MAX_VALUE)]
+Count: TypeAlias = Annotated[int, Field(gt=0, le=MAX_COUNT)]
+Side: TypeAlias = Annotated[int, Field(gt=0, le=MAX_SIDE)]
+Probability: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Momentum: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Factor: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 

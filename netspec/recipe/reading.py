@@ -149,10 +149,10 @@ def validated(part: type[P], values: Mapping[str, object], key: str | None, faul
 
 
 REQUIREMENTS = {
-    "greater_than": "must be above {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be below {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
@@ -172,6 +172,7 @@ def sentence(what: str, detail: Any) -> str:
         return f"{what} has too few values" if len(detail["loc"]) > 1 else f"{what} is missing"
     if detail["type"] == "too_long":
         return f"{what} has too many values"
-    template = REQUIREMENTS.get(detail["type"])
-    requirement = template.format(**detail.get("ctx", {})) if template else f"is invalid ({detail['msg']})"
+    template, context = REQUIREMENTS.get(detail["type"]), detail.get("ctx", {})
+    written = {key: value if isinstance(value, str) else f"{value:,.12g}" for key, value in context.items()}
+    requirement = template.format(**written) if template else f"is invalid ({detail['msg']})"
     return f"{what} {requirement}, found {spell(detail['input'])}"

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from netspec.recipe.parts import Factor, NonNegative, Part, Positive, kind_of
+from netspec.recipe.parts import MAX_ITEMS, MAX_VALUE, Count, Factor, NonNegative, Part, Positive, kind_of
 from netspec.registry import Registry
 
 Unit: TypeAlias = Literal["epochs", "steps"]
@@ -84,8 +84,8 @@ class Plateau(Schedule):
 
     kind: Literal["plateau"] = "plateau"
     factor: Factor = 0.1
-    drops: PositiveInt = 3
-    patience: PositiveInt = 5
+    drops: Count = 3
+    patience: Count = 5
 
     def after_warmup(self, at: Moment, progress: float) -> float:
         return float(self.factor**at.drops)
@@ -107,7 +107,7 @@ class Multistep(Schedule):
     """Multiply by `factor` after each of the `milestones`, counted in epochs or steps."""
 
     kind: Literal["multistep"] = "multistep"
-    milestones: tuple[Positive, ...]
+    milestones: Annotated[tuple[Positive, ...], Field(max_length=MAX_ITEMS)]
     factor: Factor = 0.1
     unit: Unit = "epochs"
 
@@ -167,8 +167,8 @@ class OneCycle(Schedule):
     kind: Literal["onecycle"] = "onecycle"
     pct_start: Factor = 0.3
     anneal: Literal["cos", "linear"] = "cos"
-    div_factor: Annotated[float, Field(ge=1)] = 25.0
-    final_div_factor: Annotated[float, Field(ge=1)] = 1e4
+    div_factor: Annotated[float, Field(ge=1, le=MAX_VALUE)] = 25.0
+    final_div_factor: Annotated[float, Field(ge=1, le=MAX_VALUE)] = 1e4
 
     def after_warmup(self, at: Moment, progress: float) -> float:
         start = 1 / self.div_factor

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from netspec.errors import DataError
+from netspec.files import open_regular
 from netspec.recipe import Recipe
 from netspec.recipe.images import MeanFile, Normalization, Scale
 from netspec.registry import resolve
@@ -154,17 +158,44 @@ def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> P
     return Preprocessing(means, tuple(1 / (255 * value) for value in IMAGENET_STD))
 
 
+ARRAY_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, MemoryError, RecursionError, OverflowError)
+"""The exceptions that numpy's reader of headers raises for damaged files."""
+
+
+def _read_array(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
+    """Read an array of numbers from a .npy file; `np.load` would allocate whatever the header claims.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ARRAY_ERRORS: it is not a complete .npy file of numbers.
+    """
+    with open_regular(path) as file:
+        version = np.lib.format.read_magic(file)
+        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in header:
+            raise ValueError(f"version {version} of the format is not supported")
+        shape, by_columns, dtype = header[version](file)
+        if dtype.hasobject or dtype.kind not in "fiub" or any(side < 0 for side in shape):
+            raise ValueError("not an array of numbers")
+        size = math.prod(shape) * dtype.itemsize
+        if size > os.fstat(file.fileno()).st_size:
+            raise ValueError("the file is shorter than its header says")
+        return np.frombuffer(file.read(size), dtype).reshape(shape, order="F" if by_columns else "C")
+
+
 def read_mean(path: Path, channels: int, order: str) -> Tensor:
     """Read a mean, C or C x H x W, from a .npy file as floats in RGB order; raises DataError if it fails."""
     try:
-        values = np.load(path, allow_pickle=False)
+        values = _read_array(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except ARRAY_ERRORS as error:
         raise DataError(f"{path} is not a .npy file of numbers: give mean_file the path of one") from error
     if values.ndim not in (1, 3) or values.shape[0] != channels or values.dtype.kind not in "fiu":
         takes = "x".join(map(str, values.shape))
         message = f"{path} holds {takes} of {values.dtype}, but the mean of these images is {channels}xHxW"
         raise DataError(f"{message} or {channels}: mean_file takes a .npy file of that shape")
     mean = torch.from_numpy(values.astype(np.float32))
+    if not mean.isfinite().all():
+        raise DataError(f"{path} contains values that are not finite: compute the mean again")
     return mean.flip(0).contiguous() if order == "bgr" else mean

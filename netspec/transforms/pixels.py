@@ -15,6 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from netspec.files import open_regular
+
 Pixels: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 """One image, H x W x 3 in RGB order, 0 to 255."""
 
@@ -22,6 +24,11 @@ WIDE_MODES = ("I", "F")
 """Pillow's modes with 32 bits for each pixel."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 """The only formats that Pillow may open: some others start programs, as EPS starts Ghostscript."""
+
+MAX_PIXELS = 89_478_485
+"""The most pixels of an image, as in Pillow, which only warns about larger ones; they would take 268 MB."""
+MAX_BYTES = 2**29
+"""The most bytes of an image file."""
 
 DECODE_ERRORS = (Exception,)
 """The exceptions that a damaged file can raise: Pillow's decoders raise almost every kind."""
@@ -38,14 +45,16 @@ class BadImage:
 def read_photo(path: str) -> Pixels | BadImage:
     """Read an image file of any colour mode as RGB; of an animation, the first frame."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # Path.open takes as long as the reading
-            return decode(file.read())
+        with open_regular(path) as file:
+            return decode(file.read(MAX_BYTES + 1))
     except DECODE_ERRORS as error:
         return BadImage(path, reason(error))
 
 
 def decode(content: bytes) -> Pixels:
-    """Decode the content of a file to RGB; raises one of DECODE_ERRORS if it is damaged."""
+    """Decode the content of a file to RGB; raises one of DECODE_ERRORS if it is damaged or too large."""
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"the file has more than {MAX_BYTES / 1e6:.0f} MB")
     pixels = _jpeg(content) if content[:2] == b"\xff\xd8" else None
     return read_rgb(content) if pixels is None else pixels
 
@@ -53,14 +62,12 @@ def decode(content: bytes) -> Pixels:
 def _jpeg(content: bytes) -> Pixels | None:
     """Decode with libjpeg-turbo; returns None for files that Pillow has to decode.
 
-    These are CMYK files, files with more pixels than Pillow accepts, and damaged files: this decoder rejects
+    These are CMYK files, files with more than MAX_PIXELS, and damaged files: this decoder rejects
     every file that libjpeg warns about, while Pillow accepts those without missing pixels.
     """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)
-        if space not in ("YCbCr", "RGB", "Gray") or height * width > (
-            Image.MAX_IMAGE_PIXELS or height * width
-        ):
+        if space not in ("YCbCr", "RGB", "Gray") or height * width > MAX_PIXELS:
             return None
         pixels: Pixels = simplejpeg.decode_jpeg(content)
         return pixels
@@ -73,7 +80,14 @@ def read_rgb(content: bytes) -> Pixels:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings about metadata and sizes; errors are raised
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(_too_large(image.width, image.height))
             return np.array(_as_rgb(image))
+
+
+def _too_large(width: int, height: int) -> str:
+    megapixels = f"{width * height / 1e6:.0f} megapixels"
+    return f"{width}x{height} are {megapixels}, and the limit is {MAX_PIXELS / 1e6:.0f}"
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -125,8 +125,29 @@ def test_images_are_recognised_by_content_and_other_files_named(tmp_path, caplog
 def test_circular_links_and_pipes_are_skipped(tmp_path):
     root = make(tmp_path, *both("cat", "dog"))
     (root / "cat" / "again").symlink_to(root / "cat")
+    (root / "cat" / "above").symlink_to(root)
+    (root / "cat" / "everything").symlink_to("/")
+    (root / "cat" / "zeros.jpg").symlink_to("/dev/zero")
     os.mkfifo(root / "cat" / "pipe.jpg")
     assert [os.path.basename(p) for p in list_images(root / "cat").images] == [b"0.jpg"]  # noqa: PTH119
+
+
+@pytest.mark.parametrize("target", [".", "/", ".."])
+def test_a_class_that_links_to_a_folder_around_it_is_refused(tmp_path, target):
+    root = make(tmp_path, *both("cat", "dog"))
+    (root / "fish").symlink_to(target)
+    with pytest.raises(DataError, match=f"fish is a link to {target}, a folder that contains it"):
+        open_data(f"folder:{root}")
+
+
+def test_classes_may_be_links_to_folders_elsewhere(tmp_path):
+    whole = make(tmp_path, *both("cat", "dog", "fish"))
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("cat", "dog"):
+        (few / name).symlink_to(whole / name)
+    assert class_folders(few) == ("cat", "dog")
+    assert len(list_images(few / "cat").images) == 1
 
 
 @pytest.mark.parametrize("name", ["gone", "file"])

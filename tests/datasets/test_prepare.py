@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -146,6 +147,43 @@ def test_rows_outside_the_file_are_errors(column: int, value: int, source: Path,
     save_file(tensors, path, metadata)
     with pytest.raises(DataError, match="is not a prepared copy"):
         open_data(f"prepared:{path}")
+
+
+ABOUT: dict[str, object] = {
+    "source": 7,
+    "size": "20",
+    "quality": 0,
+    "classes": [],
+    "photos": [0, 8],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), ABOUT.items(), ids=ABOUT)
+def test_damaged_metadata_are_errors(key: str, value: object, source: Path, tmp_path: Path) -> None:
+    path = copy(source, tmp_path / "copy")
+    with safe_open(path, "numpy") as file:
+        about = json.loads(file.metadata()["netspec"])
+    save_file(load_file(path), path, {"netspec": json.dumps(about | {key: value})})
+    with pytest.raises(DataError, match="is not a prepared copy"):
+        open_data(f"prepared:{path}")
+
+
+def test_photos_of_impossible_sizes_are_errors(source: Path, tmp_path: Path) -> None:
+    path = copy(source, tmp_path / "copy")
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    begin, end = tensors["rows"][3, :2].tolist()
+    tensors["rows"][3, 2:4] = 2**63 - 1, 2**63 - (end - begin) // 3  # the product is right modulo 2**64
+    save_file(tensors, path, metadata)
+    with pytest.raises(DataError, match="is not a prepared copy"):
+        open_data(f"prepared:{path}")
+
+
+def test_a_pipe_is_not_a_prepared_copy(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="cannot be read: not a regular file"):
+        open_data(f"prepared:{tmp_path / 'pipe'}")
 
 
 def test_a_missing_copy(tmp_path: Path) -> None:

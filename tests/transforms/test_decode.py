@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 from netspec.recipe import Recipe
 from netspec.recipe.images import Raw
+from netspec.transforms import pixels
 from netspec.transforms.pixels import (
     BadImage,
     Box,
@@ -121,12 +123,43 @@ def test_bad_images_have_a_reason(make: Callable[[], bytes], reason: str, tmp_pa
 
 
 def test_an_image_of_too_many_pixels_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
-    for kind in ("png", "jpeg"):
+    monkeypatch.setattr(pixels, "MAX_PIXELS", 500)
+    for kind in ("png", "jpeg", "bmp", "gif", "tiff", "webp"):
         (tmp_path / kind).write_bytes(encoded(Image.fromarray(NOISE), kind))
         found = read_photo(str(tmp_path / kind))
         assert isinstance(found, BadImage)
-        assert "exceeds limit" in found.reason
+        assert "megapixels, and the limit is" in found.reason
+
+
+def test_an_image_that_claims_a_hundred_megapixels_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (10_000, 10_000)).save(path)
+    found = read_photo(str(path))
+    assert isinstance(found, BadImage)
+    assert found.reason == "10000x10000 are 100 megapixels, and the limit is 89"
+
+
+def test_a_file_of_too_many_bytes_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "long.png"
+    Image.fromarray(NOISE).save(path)
+    with path.open("ab") as file:
+        file.truncate(2**29 + 2)  # a sparse file, which takes no space
+    monkeypatch.setattr(pixels, "MAX_BYTES", 2**20)
+    found = read_photo(str(path))
+    assert isinstance(found, BadImage)
+    assert found.reason == "the file has more than 1 MB"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_only_regular_files_are_read(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else tmp_path)
+    found = read_photo(str(path))
+    assert isinstance(found, BadImage)
+    assert found.reason == "Not a regular file"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +29,7 @@ from netspec.recipe.images import (
     Raw,
 )
 from netspec.transforms.crops import FixedView
-from netspec.transforms.normalize import EIGENVALUES, EIGENVECTORS, measure
+from netspec.transforms.normalize import EIGENVALUES, EIGENVECTORS, measure, read_mean
 from netspec.transforms.preprocessing import Normalizer, Preprocessing
 
 RANDOM = np.random.default_rng(0)
@@ -156,6 +157,20 @@ def test_caffes_mean(data_root: Path, photos: Callable[..., Path]) -> None:
     assert next(batches.train(0))[0].shape == (4, 3, 227, 227)
 
 
+def archive() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, np.zeros(3))
+    return file.getvalue()
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    """A .npy file with a header that claims a shape, and no numbers."""
+    file = io.BytesIO()
+    fields = {"shape": shape, "fortran_order": False, "descr": "<f4"}
+    np.lib.format.write_array_header_1_0(file, fields)
+    return file.getvalue()
+
+
 MEANS: dict[str, tuple[object, str]] = {
     "another size": (
         np.zeros((3, 9, 9)),
@@ -165,8 +180,15 @@ MEANS: dict[str, tuple[object, str]] = {
         np.zeros((1, 20, 20)),
         "holds 1x20x20 of float64, but the mean of these images is 3xHxW",
     ),
-    "texts": (np.array(["a", "b", "c"]), "holds 3 of <U1"),
+    "not finite": (np.array([0.0, 1.0, np.nan]), "contains values that are not finite"),
+    "texts": (np.array(["a", "b", "c"]), "is not a .npy file of numbers"),
+    "objects": (np.array([{}, {}, {}], dtype=object), "is not a .npy file of numbers"),
     "no array": (b"junk", "is not a .npy file"),
+    "empty": (b"", "is not a .npy file"),
+    "an archive": (archive(), "is not a .npy file"),
+    "huge": (header((3, 10**9, 10**9)), "is not a .npy file"),
+    "negative": (header((3, -1, -1)), "is not a .npy file"),
+    "nested": (b"\x93NUMPY\1\0\xff\x1f" + b"(" * 8191, "is not a .npy file"),
     "no file": (None, "cannot be read: No such file"),
 }
 
@@ -182,3 +204,9 @@ def test_means_that_do_not_fit(
         np.save(path, content)
     with pytest.raises(DataError, match=message):
         open_data(f"folder:{photos('whole')}").open(setting(normalize=MeanFile(path=str(path))))
+
+
+def test_a_pipe_is_not_read_as_a_mean(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mean.npy")
+    with pytest.raises(DataError, match="cannot be read: Not a regular file"):
+        read_mean(tmp_path / "mean.npy", 3, "bgr")
