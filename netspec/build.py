@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import linecache
 import pkgutil
+import re
 import shutil
 import sys
 import types
@@ -23,6 +24,7 @@ from netspec.emit.torch import class_name, source
 from netspec.emit.torch.names import identifier
 from netspec.errors import TrainError
 from netspec.graph import Net
+from netspec.memory import require_memory
 from netspec.recipe import Recipe
 from netspec.recipe.devices import DEVICES
 
@@ -33,11 +35,18 @@ def build(net: Net) -> nn.Module:
     The source is registered with `linecache` and as a Python module, so that tracebacks, debuggers and
     `inspect.getsource` work as for handwritten code. Pickling stores the source too, so that another process
     with netspec installed can load the module.
+
+    Raises:
+        TrainError: the weights do not fit into the memory.
     """
+    smaller = "use a smaller network"
+    if torch.get_default_device().type == "cpu":
+        require_memory(4 * (net.totals.params + net.totals.buffers), net.name, smaller)
     text = source(net)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     name = f"netspec_{identifier(net.name)}_{digest}"
-    module: nn.Module = getattr(_execute(text, name), class_name(net))()
+    with memory_errors(net.name, smaller):
+        module: nn.Module = getattr(_execute(text, name), class_name(net))()
     return module
 
 
@@ -93,7 +102,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         name = f"cuda:{local_rank}"
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).tolist()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise TrainError(
             f"there is no device {name} here: use `device=cpu` or auto", wrong_use=True
@@ -209,10 +218,16 @@ def keep_memory() -> bool:
 
 
 @contextlib.contextmanager
-def memory_errors(batch: int) -> Iterator[None]:
-    """Turn running out of device memory into a TrainError that suggests a smaller batch."""
+def memory_errors(what: str, way: str = "use a smaller `batch`") -> Iterator[None]:
+    """Turn running out of memory into a TrainError, which says that `what` does not fit.
+
+    Devices, the CPU and Python each raise an error of another kind.
+    """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        message = f"a batch of {batch} does not fit into the memory of the device"
-        raise TrainError(f"{message}: use a smaller `batch`") from error
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if type(error) is RuntimeError and not re.search(
+            "alloc_cpu|CPUAllocator|not enough memory", str(error)
+        ):
+            raise
+        raise TrainError(f"{what} does not fit into the memory of the device: {way}") from error

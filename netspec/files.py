@@ -48,7 +48,7 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """
     draft: Path | None = None
     try:
-        path = path.resolve() if path.is_symlink() else path
+        path = _target(path) if path.is_symlink() else path
         if path.exists() and not path.is_file() and not path.is_dir():
             with path.open("wb") as device:
                 write(device)
@@ -69,6 +69,14 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         if draft is not None:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
+
+
+def _target(link: Path) -> Path:
+    """The target of a symbolic link, which need not exist; raises OSError for links in a circle."""
+    try:
+        return Path(os.path.realpath(link, strict=True))
+    except FileNotFoundError:
+        return Path(os.path.realpath(link))
 
 
 def reason(error: BaseException) -> str:

@@ -1,9 +1,12 @@
-"""Estimating the memory for training from a network's graph and recipe."""
+"""Estimating the memory that a network needs, and comparing it with what this process can get."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from netspec.errors import TrainError
 from netspec.graph import Net
 from netspec.recipe import Recipe, read
 from netspec.recipe.parts import kind_of
@@ -59,3 +62,71 @@ def estimate(net: Net, batch: int | None = None) -> Memory:
         size,
         kind_of(type(recipe.optimizer)),
     )
+
+
+def require_memory(needed: int, what: str, way: str) -> None:
+    """Check that an estimated number of bytes of main memory is available.
+
+    Raises:
+        TrainError: it is not; the message says that `what` needs it, and suggests the `way` out.
+    """
+    available = available_memory()
+    if available is not None and needed > available:
+        amounts = f"needs about {_gigabytes(needed)}, and {_gigabytes(available)} of memory are available"
+        raise TrainError(f"{what} {amounts}: {way}")
+
+
+def training_bytes(net: Net, recipe: Recipe, batch: int) -> int:
+    """A cautious estimate of the bytes for training, which counts activations in 16 bits."""
+    found = estimate(replace(net, training=recipe), batch)
+    return found.total - found.activations // 2
+
+
+def inference_bytes(net: Net, batch: int) -> int:
+    """The bytes for the weights and the largest activation of a batch, in float32."""
+    return 4 * (net.totals.params + net.totals.buffers + batch * max(n.shape.numbers for n in net.nodes))
+
+
+def available_memory() -> int | None:
+    """The bytes that this process can still allocate; None where the system does not say.
+
+    It is the smallest of the machine's free memory, the limit of the control group, and `ulimit -v`.
+    """
+    limits = [_free_memory(), _group_limit(), _address_space()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _free_memory() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    return 1024 * (sizes.get("MemAvailable", 0) + sizes.get("SwapFree", 0)) or None
+
+
+def _group_limit() -> int | None:
+    try:
+        text = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None
+
+
+def _address_space() -> int | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except OSError:
+        return soft
+    return max(soft - pages * resource.getpagesize(), 0)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.3g} GB" if count < 1e12 else f"{count / 1e9:,.0f} GB"

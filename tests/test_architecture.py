@@ -77,7 +77,7 @@ INSIDE = {
     "codes": {"errors", "diagnostics", "registry"},
     "graph": {"diagnostics", "extras", "ops", "shape"},
     "recipe": {"errors", "language", "registry"},
-    "memory": {"graph", "recipe"},
+    "memory": {"errors", "graph", "recipe"},
     "frontends": {"diagnostics", "language", "registry"},
     "checker": SPECS_IN - {"files", "memory"} | {"datasets", "frontends"},
     "emit": SPECS_IN | {"checker", "codes", "datasets"},

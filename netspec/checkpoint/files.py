@@ -181,7 +181,8 @@ def lock_run(folder: Path, *, resume: bool = False) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        problem = "is a file" if folder.is_file() else f"cannot be created ({error.strerror})"
+        is_file = isinstance(error, FileExistsError)
+        problem = "is a file" if is_file else f"cannot be created ({error.strerror})"
         raise TrainError(f"the folder {folder} {problem}: choose another `out`") from error
     path = folder / LOCK
     lock = FileLock(path)

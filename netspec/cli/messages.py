@@ -46,8 +46,11 @@ def show_error(error: Exception, flags: Mapping[str, str]) -> int:
     """Print an error to standard error, and return the exit status."""
     from netspec.diagnostics import SpecError, printable
     from netspec.errors import NetspecError
+    from netspec.files import reason
 
-    if not isinstance(error, NetspecError):
+    if isinstance(error, OSError) and names_file(error):
+        text = f"{process()}error: {error.filename}: {reason(error)}"
+    elif not isinstance(error, NetspecError):
         text = f"{process()}error: {unexpected(error)}"
     elif isinstance(error, SpecError):
         text = str(error)
@@ -58,11 +61,16 @@ def show_error(error: Exception, flags: Mapping[str, str]) -> int:
 
 
 def raise_unexpected(error: Exception) -> None:
-    """Raise an error that is not a `NetspecError`, so that its traceback is shown."""
+    """Raise an error that no command foresees, so that its traceback is shown."""
     from netspec.errors import NetspecError
 
-    if not isinstance(error, NetspecError):
+    if not isinstance(error, NetspecError) and not names_file(error):
         raise error
+
+
+def names_file(error: Exception) -> bool:
+    """Whether an error is the system's, about a file that it names: such a message needs no traceback."""
+    return isinstance(error, OSError) and error.filename is not None
 
 
 def unexpected(error: Exception) -> str:

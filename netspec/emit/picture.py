@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from netspec.errors import FileError, PictureError
-from netspec.files import write_file
+from netspec.files import reason, write_file
 from netspec.registry import Registry
 
 PNG_RESOLUTION = "  dpi=160\n}\n"
@@ -48,10 +48,13 @@ def write_picture(text: str, path: Path) -> None:
         known = ", ".join(PICTURES)
         message = f"the format of {path} is unknown: its name must end in one of {known}"
         raise PictureError(message, wrong_use=True)
-    if path.is_dir():
-        raise PictureError(f"{path} cannot be written: it is a folder")
-    if not path.parent.is_dir():
-        raise PictureError(f"{path} cannot be written: the folder {path.parent} does not exist")
+    try:
+        if path.is_dir():
+            raise PictureError(f"{path} cannot be written: it is a folder")
+        if not path.parent.is_dir():
+            raise PictureError(f"{path} cannot be written: the folder {path.parent} does not exist")
+    except OSError as error:
+        raise PictureError(f"{path} cannot be written: {reason(error)}") from error
     content = draw(text)
     try:
         write_file(path, lambda file: file.write(content))

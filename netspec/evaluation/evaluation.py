@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -193,7 +194,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
 def _same_folder(one: str, other: str) -> bool:
     """Whether two data set names are `folder:PATH` of the same folder."""
     (_, _, path), (kind, _, other_path) = one.partition(":"), other.partition(":")
-    return kind == "folder" and Path(path).resolve() == Path(other_path).resolve()
+    return kind == "folder" and os.path.realpath(path) == os.path.realpath(other_path)
 
 
 def predict_images(
@@ -216,7 +217,7 @@ def predict_images(
     size = batch or model.recipe.batch
     # Without normalisation in the recipe, nothing is measured: the statistics are those of training.
     recipe = model.recipe.model_copy(update={"normalize": Raw(), "augment": (), "batch": size})
-    with memory_errors(recipe.batch):
+    with memory_errors(f"a batch of {recipe.batch}"):
         place(model.module, device)
         loader = LoaderConfig(shape, recipe, device, workers, preprocessing=model.preprocessing)
         batches = images.data.open(loader).validate(view)

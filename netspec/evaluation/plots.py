@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -137,7 +138,7 @@ def _history(run: Path) -> History:
 
 def _names(runs: Sequence[Path]) -> list[str]:
     """A unique name for each run: its folder, with as many parent folders as that takes."""
-    paths = list(dict.fromkeys(run.resolve() for run in runs))
+    paths = list(dict.fromkeys(Path(os.path.realpath(run)) for run in runs))
     if len(paths) < len(runs):
         raise TrainError("a run is named twice: name each once", wrong_use=True)
     for depth in range(1, max(len(p.parts) for p in paths) + 1):

@@ -61,7 +61,7 @@ def predict(
     names = [images] if isinstance(images, str | Path) else images
     paths, missing = find_images(names)
     inputs = read_images(opened, paths, choose_view(opened, crops))
-    with memory_errors(batch):
+    with memory_errors(f"a batch of {batch}"):
         predictions = list(_predict(opened, inputs, top, choose_device(device), batch))
     return [*predictions, *missing]
 

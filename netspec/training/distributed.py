@@ -85,17 +85,27 @@ def _cpu_group() -> dist.ProcessGroup:
     return _groups["cpu"]
 
 
+def environment_number(name: str, default: int = 0) -> int:
+    """The whole number in an environment variable; raises TrainError if it holds anything else."""
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise TrainError(f"the environment variable {name} is `{text[:40]}`, not a number: unset it")
+    return int(text)
+
+
 @contextlib.contextmanager
 def join_processes(device: str) -> Iterator[Processes]:
     """Join the processes that torchrun started; outside torchrun, this process is the only one.
 
     Raises:
-        TrainError: the processes cannot reach each other, or another one has ended.
+        TrainError: the environment variables of torchrun are damaged, the processes cannot reach each other,
+            or another one has ended.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    world = environment_number("WORLD_SIZE", 1)
+    if world < 2:
         yield Processes()
         return
-    rank, world, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    rank, local = environment_number("RANK"), environment_number("LOCAL_RANK")
     cuda = torch.cuda.is_available() and device in ("auto", "cuda")
     if cuda:
         torch.cuda.set_device(local)

@@ -79,7 +79,7 @@ def fit(
             stack.enter_context(lock_run(config.out, resume=config.resume))
         for callback in active:
             stack.callback(callback.close)
-        stack.enter_context(memory_errors(config.recipe.batch))
+        stack.enter_context(memory_errors(f"a batch of {config.recipe.batch}"))
         objective = objective or Objective(loss=config.recipe.loss)
         state = prepare(module, data, loader, config, active, objective, processes, macs)
         state.about, state.citation = about or {}, citation

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 
-from netspec.build import build
+from netspec.build import build, choose_device
 from netspec.checker import Report, check_file, check_source, lint
 from netspec.checkpoint import CHECKPOINT, describe, new_folder, read_checkpoint, restore
 from netspec.datasets.base import Data
@@ -19,7 +19,7 @@ from netspec.errors import DataError, TrainError
 from netspec.evaluation.run import Run
 from netspec.graph import Net
 from netspec.library import locate
-from netspec.memory import recipe_of
+from netspec.memory import recipe_of, require_memory, training_bytes
 from netspec.recipe import Recipe
 from netspec.training.callbacks import Callback
 from netspec.training.config import RunConfig
@@ -204,6 +204,10 @@ def _run(
 ) -> Run:
     """Build the network and train it."""
     check_network(net, data)
+    if choose_device(config.device).type == "cpu":
+        batch = max(min(config.recipe.batch, data.train_images) // processes.world, 1)
+        what, needed = f"training {net.name} on batches of {batch}", training_bytes(net, config.recipe, batch)
+        require_memory(needed, what, "use a smaller `batch`, or a smaller network")
     torch.manual_seed(config.recipe.seed)
     module = build(net)
     if config.weights is not None:
