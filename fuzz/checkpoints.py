@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fuzz.damage import damage
+
 RUN = Path(__file__).parent.parent / "tests" / "golden" / "checkpoint"
 """A run on scikit-learn's digits, with averaged weights, after one of two epochs."""
 
@@ -25,8 +27,6 @@ def _original() -> bytes:
 def make(draw: random.Random) -> bytes:
     """Return a checkpoint with changed entries, or with changed bytes."""
     import torch
-
-    from fuzz.targets import damage
 
     if draw.random() < 0.2:
         return damage(draw, _original())

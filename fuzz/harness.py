@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import math
 import multiprocessing
 import os
@@ -33,13 +34,15 @@ class Target:
     """One kind of input: `make` creates a random input, and `run` passes it to netspec.
 
     `run` returns if netspec accepts the input or rejects it properly; any exception is a failure. Failing
-    inputs are saved in files with this `suffix`.
+    inputs are saved in files with this `suffix`. The `imports` are modules that are imported before the first
+    input, whose memory they would otherwise count for.
     """
 
     name: str
     suffix: str
     make: Callable[[random.Random], bytes]
     run: Callable[[bytes], object]
+    imports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def _work(target: Target, seed: int, pipe: Connection, until: float, most: float
         os.dup2(null.fileno(), 2)
     signal.signal(signal.SIGALRM, _alarm)
     _limit_memory()
+    for module in target.imports:
+        importlib.import_module(module)
     ran = 0
     while time.monotonic() < until and ran < most:
         content = target.make(random.Random(f"{target.name} {seed}"))

@@ -1,4 +1,4 @@
-"""The targets of the fuzzer: specs, settings, images and checkpoints."""
+"""The targets of the fuzzer: specs, settings, images, checkpoints and data sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import io
 import random
 from pathlib import Path
 
-from fuzz import checkpoints, specs
+from fuzz import checkpoints, datasets, specs
+from fuzz.damage import damage
 from fuzz.harness import Target
 
 TARGETS: dict[str, Target] = {}
@@ -84,23 +85,6 @@ def make_image(draw: random.Random) -> bytes:
     return damage(draw, out.getvalue())
 
 
-def damage(draw: random.Random, content: bytes) -> bytes:
-    """Change, drop, repeat and insert some bytes."""
-    changed = bytearray(content)
-    for _ in range(draw.choice([0, 1, 1, 2, 5, 30])):
-        place = draw.randrange(len(changed) + 1)
-        match draw.randrange(4):
-            case 0 if place < len(changed):
-                changed[place] = draw.randrange(256)
-            case 1:
-                del changed[place : place + draw.choice([1, 4, 100])]
-            case 2:
-                changed[place:place] = draw.choice([b"\xff" * 4, b"\x7f\xff\xff\xff", b"\0" * 8, b"%!PS"])
-            case _:
-                changed[place:place] = changed[place : place + draw.choice([1, 16, 200])]
-    return bytes(changed)
-
-
 def image(content: bytes) -> None:
     """Decode an image to H x W x 3; an image that cannot be decoded must have a reason."""
     from netspec.transforms.pixels import DECODE_ERRORS, decode, reason
@@ -119,7 +103,8 @@ def image(content: bytes) -> None:
 for target in (
     Target("spec", ".net", specs.make, spec),
     Target("setting", ".txt", make_setting, setting),
-    Target("image", ".bin", make_image, image),
-    Target("checkpoint", ".pt", checkpoints.make, checkpoints.run),
+    Target("image", ".bin", make_image, image, ("netspec.transforms.pixels",)),
+    Target("checkpoint", ".pt", checkpoints.make, checkpoints.run, ("netspec.training",)),
+    Target("dataset", ".tar", datasets.make, datasets.run, ("netspec.datasets.packed",)),
 ):
     TARGETS[target.name] = target

@@ -195,7 +195,8 @@ def read_mean(path: Path, channels: int, order: str) -> Tensor:
         takes = "x".join(map(str, values.shape))
         message = f"{path} holds {takes} of {values.dtype}, but the mean of these images is {channels}xHxW"
         raise DataError(f"{message} or {channels}: mean_file takes a .npy file of that shape")
-    mean = torch.from_numpy(values.astype(np.float32))
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+        mean = torch.from_numpy(values.astype(np.float32))
     if not mean.isfinite().all():
         raise DataError(f"{path} contains values that are not finite: compute the mean again")
     return mean.flip(0).contiguous() if order == "bgr" else mean

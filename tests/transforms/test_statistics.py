@@ -181,6 +181,7 @@ MEANS: dict[str, tuple[object, str]] = {
         "holds 1x20x20 of float64, but the mean of these images is 3xHxW",
     ),
     "not finite": (np.array([0.0, 1.0, np.nan]), "contains values that are not finite"),
+    "beyond float32": (np.array([0.0, 1.0, 1e300]), "contains values that are not finite"),
     "texts": (np.array(["a", "b", "c"]), "is not a .npy file of numbers"),
     "objects": (np.array([{}, {}, {}], dtype=object), "is not a .npy file of numbers"),
     "no array": (b"junk", "is not a .npy file"),
