@@ -56,9 +56,7 @@ def test_a_module_that_does_not_fit_is_refused():
     assert network.module().state_dict()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "available_memory", lambda: 500 * 10**6)
-        with pytest.raises(
-            TrainError, match=r"VGG needs about 0\.553 GB, and 0\.5 GB of memory"
-        ):
+        with pytest.raises(TrainError, match=r"VGG needs about 0\.553 GB, and 0\.5 GB of memory"):
             network.module()
         with torch.device("meta"):
             assert build(network.net)

@@ -19,7 +19,7 @@ from netspec.diagnostics import Diagnostic, Source, Span, did_you_mean, in_order
 from netspec.graph import Net, Output
 from netspec.language import ast as t
 from netspec.language.expressions import evaluate
-from netspec.language.names import Fault, Names, Unknown
+from netspec.language.names import Fault, Names, Refused, Unknown
 from netspec.language.values import spell
 from netspec.plugins import provider
 from netspec.shape import Shape
@@ -64,6 +64,8 @@ class Analyzer:
             flow = run.body(body, context, None)
         except Fault as fault:
             run.collector.diagnostics.append(fault.diagnostic)
+        except Refused:
+            flow = UNKNOWN
         except RecursionError:
             self.error("too-large", "the statements of this spec are nested too deeply", self.place())
         if not run.input_spans and not run.collector.diagnostics and not self.syntax:

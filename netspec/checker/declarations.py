@@ -11,11 +11,12 @@ from netspec.checker.collector import Collector
 from netspec.checker.context import BlockDefinition, Context
 from netspec.checker.naming import Naming, parts_of
 from netspec.checker.symbolic import symbolic
+from netspec.checker.walk import walk
 from netspec.diagnostics import Diagnostic, Label
 from netspec.language import ast as t
 from netspec.language.expressions import evaluate
-from netspec.language.names import Fault, Names, Unknown
-from netspec.language.values import Rounded, described
+from netspec.language.names import Fault, Names, Refused, Unknown
+from netspec.language.values import Rounded, described, spell
 from netspec.ops import OPS, is_builtin
 
 
@@ -116,6 +117,25 @@ class Declarations:
                 message = f"a total must be a number, not {described(value)}"
                 raise Fault("wrong-type", message, claim.value.span)
             self.expectations.append((str(claim.name), value, claim))
+
+    def refuse(self, s: t.Assert, ctx: Context) -> None:
+        """Report an assertion that does not hold, with the values of its names.
+
+        Raises:
+            Refused: it does not hold.
+            Fault: its condition is not true or false.
+        """
+        holds = evaluate(s.condition, ctx.names)
+        if not isinstance(holds, bool):
+            message = f"the condition of `assert` must be true or false, not {described(holds)}"
+            raise Fault("wrong-type", message, s.condition.span)
+        if holds:
+            return
+        names = dict.fromkeys(x.id for x in walk(s.condition) if isinstance(x, t.Name))
+        found = ((name, ctx.names.find(name)) for name in names)
+        here = ", ".join(f"{name} = {spell(scope.values[name])}" for name, scope in found if scope)
+        self.collector.add(Diagnostic("assertion", s.message, s.condition.span, text=here), ctx)
+        raise Refused
 
     def output(self, s: t.Output, ctx: Context) -> None:
         """Store an output, which may name a layer that is defined later."""

@@ -17,7 +17,7 @@ from netspec.checker.scopes import Scopes
 from netspec.diagnostics import Span
 from netspec.language import ast as t
 from netspec.language.expressions import evaluate
-from netspec.language.names import Exhausted, Fault, Unknown
+from netspec.language.names import Exhausted, Fault, Refused, Unknown
 from netspec.language.values import described
 from netspec.shape import Shape
 
@@ -49,7 +49,7 @@ class Statements:
             self.collector.count_step(statement.span)
             try:
                 flow = self.statement(statement, ctx, flow)
-            except Exhausted:
+            except (Exhausted, Refused):
                 raise
             except (Fault, Faults, Unknown) as error:
                 self.collector.report(error, ctx)
@@ -62,7 +62,7 @@ class Statements:
             case t.Bind():
                 ctx.names.values[statement.name] = Unknown
                 return flow
-            case t.Block() | t.Default() | t.Expect() | t.Output() | t.Network() | t.Train():
+            case t.Block() | t.Default() | t.Expect() | t.Assert() | t.Output() | t.Network() | t.Train():
                 return flow
             case t.Layer():
                 value = self.layers.stand_in(self.claimed_shape(statement, ctx), statement.span)
@@ -114,6 +114,8 @@ class Statements:
                 self.declarations.declare(s, ctx)
             case t.Expect():
                 self.declarations.expect(s, ctx)
+            case t.Assert():
+                self.declarations.refuse(s, ctx)
             case t.Broken():
                 raise Unknown
             case _:

@@ -9,7 +9,14 @@ from netspec.cli.common import HELP
 from netspec.cli.messages import TRACEBACK
 from netspec.cli.prepare import prepare_command
 from netspec.cli.results import eval_command, plot_command, predict_command
-from netspec.cli.spec import check_command, draw_command, explain_command, export_command, fmt_command
+from netspec.cli.spec import (
+    check_command,
+    draw_command,
+    explain_command,
+    export_command,
+    fmt_command,
+    ops_command,
+)
 from netspec.cli.sweep import sweep_command
 from netspec.cli.train import train_command
 from netspec.cli.zoo import zoo_group
@@ -35,6 +42,7 @@ for command in (
     export_command,
     fmt_command,
     explain_command,
+    ops_command,
     train_command,
     prepare_command,
     sweep_command,

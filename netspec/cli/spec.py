@@ -131,6 +131,27 @@ def explain_command(code: str | None) -> None:
     click.echo(explain_code(found))
 
 
+@command("ops")
+@click.argument("name", required=False)
+def ops_command(name: str | None) -> None:
+    """Explain the layer type NAME, with its arguments and an example; without NAME, list all types."""
+    from netspec.checker.arguments import unknown_op
+    from netspec.diagnostics import Source, Span
+    from netspec.emit.manual.ops import explain_op, list_ops
+    from netspec.errors import NetspecError
+    from netspec.ops import OPS
+
+    if name is None:
+        click.echo(list_ops())
+        return
+    op = OPS.find(name)
+    if op is None:
+        fault = unknown_op(name, (), Span(Source("", ""), 0, 0)).diagnostic
+        help = f": {fault.help}" if fault.help else ": `netspec ops` lists them"
+        raise NetspecError(f"there is no layer type named `{name}`{help}", wrong_use=True)
+    click.echo(explain_op(op))
+
+
 @command("fmt")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; fail if a file is not formatted.")

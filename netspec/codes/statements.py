@@ -112,6 +112,14 @@ add(
         "block A { B }\nblock B { relu }\nA",
     ),
     Explanation(
+        "assertion",
+        "An `assert` of the spec does not hold",
+        "The author of a network or block has stated which values of its parameters make sense. The check "
+        "stops at the first assertion that does not hold.",
+        'block Two(n) {\n  assert n % 2 == 0 "n must be even"\n  repeat n // 2 { relu; relu }\n}\nTwo(3)',
+        'block Two(n) {\n  assert n % 2 == 0 "n must be even"\n  repeat n // 2 { relu; relu }\n}\nTwo(4)',
+    ),
+    Explanation(
         "unused-name",
         "A parameter, name or block is never used",
         "Delete it, or begin its name with `_` to keep it.",

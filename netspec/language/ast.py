@@ -249,6 +249,14 @@ class Expect(Tree):
 
 
 @dataclass(frozen=True)
+class Assert(Tree):
+    """A condition on the parameters of a network or block, and the message if it does not hold."""
+
+    condition: Expr
+    message: str
+
+
+@dataclass(frozen=True)
 class Setting(Tree):
     name: str
     value: Expr
@@ -278,6 +286,7 @@ Statement: TypeAlias = (
     | If
     | Output
     | Expect
+    | Assert
     | Train
     | Broken
 )

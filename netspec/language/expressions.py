@@ -81,7 +81,12 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
         case t.Choice():
             return value(expr.yes) if value(expr.condition) else value(expr.no)
         case t.Index():
-            return pick(expr, value(expr.value), value(expr.index))
+            try:
+                return pick(expr, value(expr.value), value(expr.index))
+            except Fault as fault:
+                if fault.diagnostic.code == "unknown-key" and isinstance(expr.index, t.Name):
+                    names.distrust(expr.index.id)
+                raise
         case t.Slice():
             bounds = [None if x is None else value(x) for x in (expr.start, expr.stop)]
             return cut(expr, value(expr.value), bounds, names.budget)

@@ -26,6 +26,10 @@ class Unknown(Exception):
     """A value depends on a statement that failed and was already reported."""
 
 
+class Refused(Exception):
+    """An `assert` of a spec does not hold, which has been reported; the check stops."""
+
+
 MOST_WORK = 5_000_000
 
 
@@ -84,6 +88,11 @@ class Names:
 
     def find(self, name: str) -> Names | None:
         return self if name in self.values else self.parent and self.parent.find(name)
+
+    def distrust(self, name: str) -> None:
+        """Make a name unknown, since its value is wrong: this is reported once, not at every use."""
+        if scope := self.find(name):
+            scope.values[name] = Unknown
 
     def known(self) -> list[str]:
         return [*self.values, *(self.parent.known() if self.parent else [])]

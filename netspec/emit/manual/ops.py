@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cache
 from inspect import getdoc, getmodule, getsource
-from textwrap import dedent
+from textwrap import dedent, fill, indent
 from typing import Any, Literal, get_args, get_origin
 
 from netspec.language.values import spell
@@ -22,11 +22,8 @@ Arguments with a default can be omitted.
 
 def ops_manual() -> str:
     """Return docs/ops.md: every op with its description, its arguments and an example, by family."""
-    families: dict[str, list[type[Op]]] = {}
-    for op in OPS.values():
-        families.setdefault(family(op), []).append(op)
     parts = [HEAD]
-    for name, ops in families.items():
+    for name, ops in families().items():
         parts += [f"## {name}", ""]
         for op in ops:
             parts += [section(op), ""]
@@ -40,6 +37,54 @@ def section(op: type[Op]) -> str:
         lines.append(f"- `{name}`: {argument_text(op, name)}")
     lines += [""] if op.model_fields else []
     return "\n".join([*lines, "```", example(op).rstrip(), "```"])
+
+
+def explain_op(op: type[Op]) -> str:
+    """Explain an op for a terminal: its arguments, its description and an example."""
+    about = [fill(line, 90) for line in (getdoc(op) or "").split("\n\n")]
+    fields = [
+        fill(argument_text(op, name), 90, initial_indent=f"  {name}: ", subsequent_indent="    ")
+        for name in op.model_fields
+    ]
+    parts = [signature(op), *about, "\n".join(fields), indent(example(op).rstrip(), "    ")]
+    return "\n\n".join(part for part in parts if part)
+
+
+def list_ops() -> str:
+    """List the ops by family for a terminal, each with its positional arguments and its first sentence."""
+    parts = []
+    for name, ops in families().items():
+        width = max(len(short(op)) for op in ops)
+        lines = [
+            f"  {short(op).ljust(width)}  {(getdoc(op) or '').partition(chr(10))[0].rstrip('.')}".rstrip()
+            for op in ops
+        ]
+        parts.append("\n".join([name, *(clip(line) for line in lines)]))
+    return "\n\n".join([*parts, "`netspec ops NAME` explains a layer type."])
+
+
+def summary(op: type[Op]) -> str:
+    """Return the first sentence of an op's description."""
+    return (getdoc(op) or "").partition("\n")[0].rstrip(".")
+
+
+def short(op: type[Op]) -> str:
+    """Write an op with the arguments that are given by position."""
+    names = op.by_position()
+    return f"{op.keyword}({', '.join(names)})" if names else op.keyword
+
+
+def clip(line: str, most: int = 110) -> str:
+    """Cut a line that is too long at a space."""
+    return line if len(line) <= most else f"{line[: most - 3].rpartition(' ')[0]} ..."
+
+
+def families() -> dict[str, list[type[Op]]]:
+    """Return the ops by the titles of their families."""
+    found: dict[str, list[type[Op]]] = {}
+    for op in OPS.values():
+        found.setdefault(family(op), []).append(op)
+    return found
 
 
 def example(op: type[Op]) -> str:

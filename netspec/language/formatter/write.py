@@ -79,6 +79,8 @@ def head(s: t.Statement) -> str:
             )
         case t.Expect():
             return "expect " + arguments(s.claims, " = ")
+        case t.Assert():
+            return f'assert {expression(s.condition)} "{s.message}"'
         case _:
             raise TypeError(type(s))
 

@@ -113,6 +113,9 @@ class Builder(Transformer[Token, Any]):
     def expectation(self, c: Children) -> t.Argument:
         return t.Argument(self.span(c), str(c[0]), c[2])
 
+    def assert_(self, c: Children) -> t.Assert:
+        return t.Assert(self.span(c), c[1], text(c[2]))
+
     def train(self, c: Children) -> t.Train:
         citation = next((text(x) for x in c if kind(x) == "STRING"), None)
         return t.Train(self.span(c), tuple(nodes(c, t.Setting)), citation)
