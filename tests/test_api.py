@@ -72,7 +72,16 @@ def test_all_errors_derive_from_netspec_error(name):
 
 def test_every_error_class_is_exported():
     """Errors that leave the public functions; the others never leave the module that raises them."""
-    internal = {"Exhausted", "Fault", "Faults", "Unknown", "Interrupted", "SweepInterrupted", "WrongType"}
+    internal = {
+        "Exhausted",
+        "Fault",
+        "Faults",
+        "Refused",
+        "Unknown",
+        "Interrupted",
+        "SweepInterrupted",
+        "WrongType",
+    }
     found = {
         f"{name}"
         for module in modules()

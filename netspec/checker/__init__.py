@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from netspec.checker.analyzer import Analyzer
 from netspec.checker.context import deep_recursion
 from netspec.checker.files import Root
 from netspec.checker.report import Inputs, Report
+from netspec.checker.sizes import with_working_sizes
 from netspec.diagnostics import Diagnostic, Source
 from netspec.frontends import frontend_for
 from netspec.language.ast import File
@@ -64,4 +66,11 @@ def check_tree(
 ) -> Report:
     """Check a syntax tree from any frontend; `syntax` contains the diagnostics of that frontend."""
     with deep_recursion():
-        return Analyzer(tree, syntax, root, arguments or {}, inputs or {}, recipe).run()
+        analyzer = Analyzer(tree, syntax, root, arguments or {}, inputs or {}, recipe)
+        report = analyzer.run()
+        if report.ok:
+            return report
+        again = partial(Analyzer, tree, syntax, root, arguments or {}, recipe=recipe)
+        return with_working_sizes(
+            report, analyzer.input_shapes, analyzer.steps, lambda shapes: again(inputs=shapes).run()
+        )

@@ -49,6 +49,8 @@ class Analyzer:
         self.remarks: list[str] = []
         self.values: dict[str, object] = {}
         self.changed: list[str] = []
+        self.input_shapes: dict[str, Shape] = {}
+        self.steps = 0
 
     def run(self) -> Report:
         """Check the tree, and return the report."""
@@ -71,6 +73,9 @@ class Analyzer:
         if not run.input_spans and not run.collector.diagnostics and not self.syntax:
             help = "as in `input image: 3x224x224`, before the first layer"
             self.error("no-input", "the network has no input", self.place(), help)
+        layers = run.layers.nodes
+        self.input_shapes = {n.name: n.shape for n in layers if n.name in run.input_spans}
+        self.steps = run.collector.steps + len(layers)
         net = self.build(header, naming, run, flow)
         return self.report(self.with_recipe(net, run), run)
 
@@ -225,8 +230,9 @@ class Analyzer:
             else:
                 found += claims.check_totals(net, run.declarations.expectations)
             if self.inputs and any(isinstance(n, t.Layer) and n.claim for n in walk(self.file)):
+                compared = "of claimed shapes, only channels and computed sizes were compared"
                 remarks.append(
-                    f"skipped claimed shapes: they assume the declared input, but {' and '.join(shapes)}"
+                    f"{compared}: the others assume the declared input, but {' and '.join(shapes)}"
                 )
             found += lint.unused_layers(net, run.input_spans)
             found += lint.channels_last(net, run.input_spans)

@@ -119,7 +119,8 @@ def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str]
 def word_fields(op: type[Op]) -> frozenset[str]:
     """Return the fields of an op that take bare names: initializers such as `normal(0.01)`, and modes."""
     fields = op.model_fields.items()
-    return frozenset(n for n, f in fields if n.endswith("init") or get_origin(f.annotation) is Literal)
+    words = {n for n, f in fields if n.endswith("init") or get_origin(f.annotation) is Literal}
+    return frozenset(words | ({"padding"} & op.model_fields.keys()))  # to explain PyTorch's padding=same
 
 
 def build(op: type[Op], given: Mapping[str, Given], span: Span) -> Op:
@@ -170,6 +171,8 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
         requirement = f" must be {wanted}, not {described(value)}"
         if wanted == "a whole number" and isinstance(value, float):
             help = "`/` gives a fraction; `//` divides whole numbers"
+        if wanted == "a list" and isinstance(value, int | float):
+            help = f"a list is written in brackets, as in `{field}=[{spell(value)}, {spell(value)}]`"
     return Fault(code, f"`{field}` of `{op.keyword}`{requirement}", place, help)
 
 

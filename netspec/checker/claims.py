@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from netspec.checker.layers import Calls, Layers
+from netspec.checker.walk import walk
 from netspec.diagnostics import Diagnostic, Label, Source, Span
 from netspec.graph import Net, Node
 from netspec.language import ast as t
@@ -52,6 +53,25 @@ def compare_shape(
     return diagnostic
 
 
+def independent(claim: t.Size, sizes: tuple[int | None, ...], shape: Shape) -> tuple[int | None, ...]:
+    """Return the sizes of a claim that hold for any input, and None for the others.
+
+    These are the channels of an image, and sizes that are computed from other shapes, as in `{in.height}`.
+    """
+    if len(sizes) != len(shape):
+        return (None,) * len(sizes)
+    channels = is_image(shape)
+    return tuple(
+        size if (channels and place == 0) or (part and computed_from_shapes(part)) else None
+        for place, (part, size) in enumerate(zip(claim.parts, sizes, strict=True))
+    )
+
+
+def computed_from_shapes(expr: t.Expr) -> bool:
+    """Whether an expression uses a size of another layer or of the input."""
+    return any(isinstance(node, t.Attribute) for node in walk(expr))
+
+
 def meets(shape: Shape, parts: tuple[int | None, ...]) -> bool:
     """Whether a shape equals the claimed one; None matches any size."""
     return len(shape) == len(parts) and all(p in (None, n) for p, n in zip(parts, shape, strict=True))
@@ -62,26 +82,61 @@ def mismatch(
 ) -> Diagnostic:
     """Return the diagnostic for a wrong claim, with the layers before it and a change that fixes it."""
     message = f"the output of {node.label} is {node.shape}, but {spell(parts)} is claimed"
-    chain = layers.chain(node.id)[-FARTHEST:]
-    labels = layers.origin(node.id, 4, calls)
-    source = layers.before(chain[0])
-    simple = all(len(n.inputs) == 1 for n in chain)
-    fix = next(fixes(chain, source.shape, parts), None) if source and simple else None
-    help = None
-    if fix:
-        changed, words, reached = fix
-        verb = (
-            "keeps" if changed.inputs and reached.hw == layers.nodes[changed.inputs[0]].shape.hw else "gives"
-        )
-        size = "x".join(map(str, reached.hw if verb == "keeps" else reached))
-        help = f"{changed.label} with {words} {verb} {size}"
-        help += "" if changed is chain[-1] else f", and then {node.label} gives {spell(parts)}"
+    labels = layers.origin(node.id, MOST_LABELS, calls)
+    help = mended(layers, node, parts)
     story = "".join(layers.origin(node.id, 1, calls)[0].text.partition(": ")[2:]) if node.inputs else ""
     place = layers.place(node, calls)
     if line_of(place.end - 1, place) == line_of(span.start, span):
         labels = [x for x in labels if x.span != place or len(labels) == 1]
     own = "" if any(x.span == place for x in labels) else story
     return Diagnostic("shape-mismatch", message, span, text=own, labels=tuple(labels), help=help)
+
+
+def mended(layers: Layers, node: Node, parts: tuple[int | None, ...]) -> str | None:
+    """Describe a change of the layers before a node that makes its claim right, or None."""
+    chain = layers.chain(node.id)[-FARTHEST:]
+    source = layers.before(chain[0])
+    if source is None or any(len(n.inputs) != 1 for n in chain):
+        return None
+    if padded := padded_run(chain, source.shape, parts):
+        return f"{padded}, and then {node.label} gives {spell(parts)}"
+    fix = next(fixes(chain, source.shape, parts), None)
+    if fix is None:
+        return None
+    changed, words, reached = fix
+    keeps = changed.inputs and reached.hw == layers.nodes[changed.inputs[0]].shape.hw
+    size = "x".join(map(str, reached.hw if keeps else reached))
+    help = f"{changed.label} with {words} {'keeps' if keeps else 'gives'} {size}"
+    return help if changed is chain[-1] else f"{help}, and then {node.label} gives {spell(parts)}"
+
+
+def padded_run(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) -> str | None:
+    """Describe the padding with which several convolutions keep their sizes, if the claim is then right."""
+    shape, padded = start, list[tuple[str, str]]()
+    for node in chain:
+        op = node.op
+        if op.kind == "conv" and is_image(shape):
+            for cost, words, changed in op.variants(shape):
+                if cost == 0:
+                    op = changed
+                    padded.append((words, node.label))
+        try:
+            shape = op.infer(shape)
+        except ShapeError:
+            return None
+    if len(padded) < 2 or not meets(shape, parts):
+        return None
+    named = [(words, [label for w, label in padded if w == words]) for words in dict.fromkeys(dict(padded))]
+    return f"{' and '.join(f'{words} in {listed(labels)}' for words, labels in named)} keeps their sizes"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def line_of(offset: int, span: Span) -> tuple[Source, int]:
@@ -112,8 +167,10 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
         yield node, words, reached
 
 
-FARTHEST = 12
+FARTHEST = 24
 """The number of preceding layers in which a change is searched."""
+MOST_LABELS = 12
+"""The most preceding layers that changed the size and are shown."""
 
 
 def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]]) -> Iterator[Diagnostic]:

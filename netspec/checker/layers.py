@@ -14,6 +14,8 @@ from netspec.ops.start import NEEDS_FANS, Weighted
 from netspec.shape import Shape, ShapeError
 
 Calls = tuple[tuple[str, Span], ...]
+MOST_REPEATED = 4
+"""How many repetitions of a layer by a loop are described."""
 
 
 @dataclass
@@ -191,9 +193,11 @@ class Layers:
 
     def summarize(self, nodes: Sequence[Node]) -> str:
         """Describe the layers labelled at one place: the arithmetic of one, or the shapes around several."""
-        spans = {n.span for n in nodes}
-        if len(spans) == 1:
-            return self.describe(nodes[-1])
+        if len(nodes) == 1:
+            return self.describe(nodes[0])
+        if len({n.span for n in nodes}) == 1:  # the same statement, repeated by a loop
+            steps = [f"{self.nodes[n.inputs[0]].shape} -> {n.shape}" for n in nodes[-MOST_REPEATED:]]
+            return ", ".join(["..."] * (len(nodes) > MOST_REPEATED) + steps)
         return f"{self.nodes[nodes[0].inputs[0]].shape} -> {nodes[-1].shape}"
 
     def describe(self, node: Node) -> str:

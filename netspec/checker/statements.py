@@ -205,10 +205,14 @@ class Statements:
         return made.value
 
     def compare(self, claim: t.Size, value: int, ctx: Context) -> None:
-        """Compare a claimed shape with the inferred one, unless declared input shapes were replaced."""
+        """Compare a claimed shape with the inferred one; after `inputs`, only what holds for any input."""
         sizes = evaluate(claim, ctx.names)
         assert isinstance(sizes, tuple)
-        if value != UNKNOWN and not self.given_shapes:
+        if self.given_shapes and value != UNKNOWN:
+            sizes = claims.independent(claim, sizes, self.layers.nodes[value].shape)
+            if not any(sizes):
+                return
+        if value != UNKNOWN:
             found = claims.compare_shape(self.layers, value, sizes, claim.span, ctx.calls)
             if found:
                 self.collector.add(found, ctx)

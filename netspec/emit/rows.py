@@ -61,7 +61,9 @@ def scope_row(scope: Scope, inside: list[Row], level: int) -> Row:
 
 
 def layer_row(net: Net, node: Node, level: int) -> Row:
-    shared = f" (weights of {net.nodes[node.shares].name})" if node.shares is not None else ""
+    shared = (
+        f" (weights of {net.nodes[node.shares].name})" if node.shares is not None and node.tensors else ""
+    )
     active = node.shape.numbers if node.batched else 0
     return Row(
         node.name,

@@ -274,21 +274,8 @@ class Broken(Tree):
 
 
 Statement: TypeAlias = (
-    Network
-    | Use
-    | Input
-    | Block
-    | Bind
-    | Default
-    | Layer
-    | Repeat
-    | For
-    | If
-    | Output
-    | Expect
-    | Assert
-    | Train
-    | Broken
+    "Network | Use | Input | Block | Bind | Default | Layer | Repeat | For | If | Output | Expect | Assert"
+    " | Train | Broken"
 )
 
 

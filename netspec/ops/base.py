@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from netspec.language.values import described, python
+from netspec.language.values import Call, described, python
 from netspec.registry import Registry, class_attributes
 from netspec.shape import Axis, Cost, Grid, Shape, is_image, require
 
@@ -78,9 +78,9 @@ def to_pair(value: object) -> object:
     Raises:
         ValueError: the value is neither; pydantic reports the message.
     """
-    if value == "same":
+    if isinstance(value, str | Call):
         raise WrongType(
-            "must be a number: half of an odd kernel keeps the size, such as padding=1 for kernel=3"
+            f"must be a number, not {value}: half of an odd kernel keeps the size, as padding=1 for kernel=3"
         )
     if isinstance(value, tuple) and len(value) != 2:
         raise WrongType("must be one number or a size such as 3x5 (height x width)")

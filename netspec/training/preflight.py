@@ -40,7 +40,10 @@ def check_network(net: Net, data: Data) -> None:
         shape = net.nodes[output.node].shape
         if len(shape) != 1:
             message = f"{output.name} has shape {shape}, expected one number for each of {classes} classes"
-            raise DataError(f"{message}: flatten it first")
+            way = (
+                "flatten it first" if shape.numbers == classes else f"end with flatten and linear({classes})"
+            )
+            raise DataError(f"{message}: {way}")
         if shape.features != classes:
             remedy = f"set `classes={classes}`" if "classes" in net.arguments else f"give its layer {classes}"
             message = f"{data.name} has {classes} classes, but {output.name} has {shape.features} outputs"

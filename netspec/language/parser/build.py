@@ -51,8 +51,6 @@ class Builder(Transformer[Token, Any]):
             return t.Broken(Span(self.origin, start, end))
         return result
 
-    # Files and statements
-
     def file(self, c: Children) -> t.Body:
         body: t.Body = c[0]
         return body

@@ -1,0 +1,104 @@
+"""Searching for input sizes that work, for a network whose only fault is that its input's size does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from netspec.checker.report import Report
+from netspec.shape import Shape
+
+MOST_STEPS = 3000
+"""The number of steps of the check, over all sizes tried; more would take too long."""
+MULTIPLES = (64, 32, 16, 8)
+NEAR = 16
+LARGEST = 2048
+
+
+class Search:
+    """Tries input sizes with a function that checks the network with another shape of its image."""
+
+    def __init__(self, shape: Shape, steps: int, works: Callable[[Shape], bool]) -> None:
+        self.shape, self.works = shape, works
+        self.left = MOST_STEPS // max(steps, 1)
+
+    def tries(self, height: int, width: int) -> bool | None:
+        """Whether a size works; None if the search has to end."""
+        self.left -= 1
+        if self.left < 0:
+            return None
+        return self.works(Shape((self.shape.channels, height, width)))
+
+    def nearest(self) -> str | None:
+        """Describe the nearest sizes that work, one smaller and one larger."""
+        height, width = self.shape.hw
+        working = []
+        for size in candidates(height, width):
+            found = self.tries(*size)
+            if found is None:
+                break
+            if found:
+                working.append(size)
+        smaller = max((size for size in working if size < (height, width)), default=None)
+        larger = min((size for size in working if size > (height, width)), default=None)
+        named = [f"{size[0]}x{size[1]}" for size in (smaller, larger) if size]
+        return f"an input of {' or '.join(named)} works" if named else None
+
+    def smallest(self) -> str | None:
+        """Describe the smallest square size that works, for a network whose input is too small."""
+        low = max(self.shape.hw)
+        high = 2 * low
+        while (found := self.tries(high, high)) is False and high < LARGEST:
+            low, high = high, 2 * high
+        if not found:
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            found = self.tries(middle, middle)
+            if found is None:
+                return f"an input of {high}x{high} works"
+            low, high = (low, middle) if found else (middle, high)
+        return f"an input of {high}x{high} works, and none smaller"
+
+
+def candidates(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Yield sizes near a size: those with sides that are multiples of powers of 2, and the nearest others."""
+    seen = {(height, width)}
+    aligned = [
+        (height // m * m + m * up, width // m * m + m * up) for m in reversed(MULTIPLES) for up in (0, 1)
+    ]
+    near = [(height + sign * by, width + sign * by) for by in range(1, NEAR + 1) for sign in (-1, 1)]
+    for size in aligned + near:
+        if size not in seen and min(size) > 0:
+            seen.add(size)
+            yield size
+
+
+SEARCHES: Mapping[str, Callable[[Search], str | None]] = {
+    "branches-disagree": Search.nearest,
+    "empty-output": Search.smallest,
+}
+"""How sizes are searched for, by the code of the only fault."""
+
+
+def with_working_sizes(
+    report: Report, inputs: Mapping[str, Shape], steps: int, again: Callable[[Mapping[str, Shape]], Report]
+) -> Report:
+    """Add input sizes that work to the help of a report's only error, if the input's size may be its cause.
+
+    `inputs` are the shapes of the network's inputs, `steps` the work of a check, and `again` repeats it with
+    another shape.
+    """
+    errors = [d for d in report.diagnostics if d.severity == "error"]
+    if len(errors) != 1 or errors[0].code not in SEARCHES or len(inputs) != 1:
+        return report
+    (shape,) = inputs.values()
+    if len(shape) != 3:
+        return report
+    search = Search(shape, steps, lambda shape: again({"": shape}).ok)
+    found = SEARCHES[errors[0].code](search)
+    if found is None:
+        return report
+    help = f"{errors[0].help}; {found}" if errors[0].help else found
+    changed = tuple(replace(d, help=help) if d is errors[0] else d for d in report.diagnostics)
+    return replace(report, diagnostics=changed)
