@@ -124,6 +124,7 @@ class About(Part):
     root: str | None = None
     val_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     weights: str | None = None
+    skip_bad: bool = False
 
 
 class SavedPreprocessing(Part):

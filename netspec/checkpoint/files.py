@@ -25,7 +25,7 @@ CHECKPOINT, RECIPE = "checkpoint.pt", "recipe.net"
 WEIGHTS, BEST = "weights.safetensors", "best.safetensors"
 OLD_BEST = "best.pt"
 """The name of the best weights in runs of netspec 0.1, which were written by `torch.save`."""
-LOG, LOG_TABLE, EVENTS = "log.jsonl", "log.csv", "tensorboard"
+LOG, LOG_TABLE, SKIPPED, EVENTS = "log.jsonl", "log.csv", "skipped.csv", "tensorboard"
 LOCK = ".lock"
 
 

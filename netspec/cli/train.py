@@ -16,7 +16,7 @@ RECIPE_OPTIONS = ("data", "epochs", "batch", "lr", "seed", "val_share")
 """The options that replace an entry of the recipe."""
 RECIPE_ENTRIES = {name: f"train.{name}" for name in RECIPE_OPTIONS} | {"lr": "train.optimizer.lr"}
 """The entry that each of these options replaces, as named in `--set`."""
-FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights")
+FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights", "skip_bad")
 """The options that cannot change when a run is resumed."""
 
 
@@ -58,6 +58,7 @@ FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights")
     metavar="MINUTES",
     help="The time between checkpoints within an epoch; with 0, only after epochs.",
 )
+@click.option("--skip-bad", is_flag=True, help="Leave out photos that cannot be read; the run lists them.")
 @click.option("--shard", is_flag=True, help="Split the weights over torchrun's processes (FSDP).")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard event files.")
 @settings

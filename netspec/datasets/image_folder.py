@@ -24,7 +24,8 @@ from netspec.datasets.layout import (
 )
 from netspec.datasets.photos import PhotoSet
 from netspec.errors import DataError
-from netspec.transforms.pixels import BadImage, Pixels, read_photo
+from netspec.files import open_regular
+from netspec.transforms.pixels import BadImage, Pixels, read_ends, read_photo
 from netspec.transforms.seeds import generator
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ class Files:
     def photo(self, index: int) -> Pixels | BadImage:
         """Read and decode one image."""
         return read_photo(self[index][0])
+
+    def ends(self, index: int) -> tuple[bytes, bytes]:
+        """The first and last bytes of an image file; both are empty if it cannot be read."""
+        try:
+            with open_regular(self[index][0]) as file:
+                return read_ends(file, 0, os.fstat(file.fileno()).st_size)
+        except OSError:
+            return b"", b""
 
     def identity(self) -> bytes:
         """Bytes that change with the paths, sizes and modification times of the files."""

@@ -181,6 +181,9 @@ class Packed:
         except DECODE_ERRORS as error:
             return BadImage(f"photo {index} of {self.path}", reason(error))
 
+    def ends(self, index: int) -> None:
+        """None: photos were decoded when the copy was made."""
+
     def chosen(self, mask: Tensor) -> Packed:
         """Select the photos where the mask is true, in the same order."""
         return Packed(self.path, self.contents, self.rows[mask.numpy()], self.offset)

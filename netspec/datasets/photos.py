@@ -43,6 +43,9 @@ class PhotoFiles(Photos, Protocol):
     def identity(self) -> bytes:
         """Bytes that change when a photo is added, removed or modified."""
 
+    def ends(self, index: int) -> tuple[bytes, bytes] | None:
+        """The first and last bytes of a photo's file, for screening; None if it is known to be good."""
+
 
 @dataclass(frozen=True)
 class PhotoSet(Generic[P]):

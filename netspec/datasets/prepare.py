@@ -20,6 +20,7 @@ from netspec.datasets.image_folder import Files, ImageFolder
 from netspec.datasets.loader import start_worker, unchanged
 from netspec.datasets.packed import PARTS, Contents, Writer
 from netspec.datasets.registry import DATASETS, find_row, open_data
+from netspec.datasets.screening import named
 from netspec.errors import DataError
 from netspec.files import write_file
 from netspec.transforms.pixels import LONG, BadImage, Box, resized_shape, window
@@ -30,8 +31,6 @@ SAMPLE = 64
 """The number of photos from which the size of the copy is estimated."""
 MARGIN = 1.05
 """The free disk space that is required, as a multiple of the estimated size."""
-NAMED = 10
-"""The number of unreadable images that an error names."""
 
 Item: TypeAlias = tuple[bytes, int, int] | BadImage
 
@@ -115,10 +114,7 @@ def _write(packer: Packer, file: IO[bytes]) -> None:
             files, number = packer.file(index)
             rows[index] = (*writer.add(content), height, width, int(files.labels[number]))
     if bad:
-        names = "; ".join(f"{each.path} ({each.reason})" for each in bad[:NAMED])
-        more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        images = f"{len(bad)} image{'s' * (len(bad) != 1)}"
-        raise DataError(f"{images} cannot be read: replace or remove {names}{more}")
+        raise DataError(named(bad))
     writer.close()
 
 

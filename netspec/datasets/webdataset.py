@@ -20,7 +20,7 @@ from netspec.datasets.layout import EXTENSIONS
 from netspec.datasets.photos import PhotoSet
 from netspec.errors import DataError
 from netspec.files import open_regular
-from netspec.transforms.pixels import DECODE_ERRORS, MAX_BYTES, BadImage, Pixels, decode, reason
+from netspec.transforms.pixels import DECODE_ERRORS, MAX_BYTES, BadImage, Pixels, decode, read_ends, reason
 
 if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request
@@ -62,6 +62,15 @@ class Shards:
                 return decode(file.read(min(end - begin, MAX_BYTES + 1)))
         except DECODE_ERRORS as error:
             return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
+
+    def ends(self, index: int) -> tuple[bytes, bytes]:
+        """The first and last bytes of a photo; both are empty if its archive cannot be read."""
+        shard, begin, end, _ = self.rows[index].tolist()
+        try:
+            with open_regular(self.paths[shard]) as file:
+                return read_ends(file, begin, end)
+        except OSError:
+            return b"", b""
 
     def chosen(self, mask: Tensor) -> Shards:
         """Select the photos where the mask is true, in the same order."""

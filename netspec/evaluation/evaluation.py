@@ -17,6 +17,7 @@ from netspec.datasets.base import Batch, Data, LoaderConfig, check_fit
 from netspec.datasets.image_folder import ImageFolder, scan
 from netspec.datasets.layout import class_folders, find_parts
 from netspec.datasets.registry import open_data
+from netspec.datasets.screening import screened
 from netspec.errors import DataError
 from netspec.evaluation.load import LoadedModel, Model, as_model, choose_view
 from netspec.evaluation.metrics import (
@@ -177,7 +178,8 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
     if kind == "folder" and path and find_parts(Path(path)) is None and not _same_folder(name, model.data):
         classes = class_folders(Path(path))
         every = scan(Path(path), classes)
-        return LabelledImages(ImageFolder(name, classes, every, every), "all images")
+        folder, _ = screened(ImageFolder(name, classes, every, every), skip_bad=False)
+        return LabelledImages(folder, "all images")
     saved_root = model.root if name == model.data else None
     data = open_data(
         name,
@@ -187,6 +189,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
         download=root is not None
         or saved_root is None,  # a checkpoint must not decide where files are written
     )
+    data, _ = screened(data, skip_bad=model.skip_bad and name == model.data)
     held_out = kind == "folder" and find_parts(Path(path)) is None
     return LabelledImages(data, "images held out from training" if held_out else "validation images")
 

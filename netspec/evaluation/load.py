@@ -13,15 +13,8 @@ from torch import Tensor, nn
 from netspec import zoo
 from netspec.build import build
 from netspec.checker import check_file
-from netspec.checkpoint import (
-    CHECKPOINT,
-    Checkpoint,
-    best_weights,
-    load,
-    read_checkpoint,
-    read_content,
-    restore,
-)
+from netspec.checkpoint import CHECKPOINT, Checkpoint, best_weights, load, read_checkpoint, read_content
+from netspec.checkpoint import restore as restore_net
 from netspec.checkpoint.content import SavedPreprocessing
 from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.run import Run
@@ -56,6 +49,7 @@ class LoadedModel:
     data: str
     root: Path | None
     val_share: float
+    skip_bad: bool = False
 
     def classify(self, images: Tensor) -> Tensor:
         """The scores of images, N x classes; logarithms of them if the network ends in a softmax."""
@@ -124,7 +118,7 @@ def load_checkpoint(path: Path, *, ema: bool = False) -> LoadedModel:
         TrainError: the file cannot be read, is not a checkpoint, or is damaged.
     """
     content, state, which = _read(path, ema)
-    net, about = restore(content.about, path), content.about
+    net, about = restore_net(content.about, path), content.about
     names, outputs = content.class_names, _count_outputs(net, path)
     if len(names) > outputs:
         raise TrainError(f"{path} names {len(names)} classes, but its network has {outputs} outputs")
@@ -142,6 +136,7 @@ def load_checkpoint(path: Path, *, ema: bool = False) -> LoadedModel:
         data=content.data,
         root=None if about.root is None else Path(about.root),
         val_share=0.2 if about.val_share is None else about.val_share,
+        skip_bad=about.skip_bad,
     )
 
 

@@ -15,6 +15,7 @@ from netspec.checkpoint import (
     EVENTS,
     LOG,
     LOG_TABLE,
+    SKIPPED,
     append_line,
     flatten,
     read_log,
@@ -25,6 +26,7 @@ from netspec.errors import TrainError
 from netspec.evaluation.metrics import Score
 from netspec.evaluation.run import Run
 from netspec.tables import comma_separated
+from netspec.transforms.pixels import BadImage
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -118,6 +120,18 @@ class RunLog(Callback):
         append_line(state.out / LOG, row)
         self.rows.append(row)
         save_text(state.out / LOG_TABLE, log_csv(self.rows))
+
+
+class SkippedPhotos(Callback):
+    """Lists the photos that cannot be read, and were left out, in the file `skipped.csv` of a run."""
+
+    def __init__(self, photos: Sequence[BadImage]) -> None:
+        self.photos = photos
+
+    def on_start(self, state: RunState) -> None:
+        """Write the file; raises TrainError when it cannot be written."""
+        rows = [[photo.path, photo.reason] for photo in self.photos]
+        save_text(state.out / SKIPPED, comma_separated(["image", "reason"], rows) + "\n")
 
 
 def log_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from netspec.checker import Report, check_file, check_source, lint
 from netspec.checkpoint import CHECKPOINT, describe, new_folder, read_checkpoint, restore
 from netspec.datasets.base import Data
 from netspec.datasets.registry import located, open_data
+from netspec.datasets.screening import screened
 from netspec.diagnostics import Source
 from netspec.errors import DataError, TrainError
 from netspec.evaluation.run import Run
@@ -21,12 +22,13 @@ from netspec.graph import Net
 from netspec.library import locate
 from netspec.memory import recipe_of, require_memory, training_bytes
 from netspec.recipe import Recipe
-from netspec.training.callbacks import Callback
+from netspec.training.callbacks import Callback, SkippedPhotos
 from netspec.training.config import RunConfig
 from netspec.training.distributed import Processes, join_processes
 from netspec.training.engine import fit
 from netspec.training.loss import Objective
 from netspec.training.preflight import check_network
+from netspec.transforms.pixels import BadImage
 from netspec.weights import load_initial_weights
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ def train(
     shard: bool = False,
     tensorboard: bool = False,
     weights: str | None = None,
+    skip_bad: bool = False,
     callbacks: Sequence[Callback] = (),
     name: str | None = None,
 ) -> Run:
@@ -71,7 +74,8 @@ def train(
     `classes` that has its default value is set to the number of classes of the data set. `out` is the folder
     of the run, by default a new one in `runs`. `root`, `device`, `workers`, `save_every` (minutes), `shard`
     and `tensorboard` are those of `RunConfig`. `weights` are those that training starts from: a name on the
-    network's card, the folder of a run, or a file. `name` is the spec's name in the files of the run, by
+    network's card, the folder of a run, or a file. With `skip_bad`, photos that cannot be read are left out,
+    and listed in the folder of the run. `name` is the spec's name in the files of the run, by
     default its path.
 
     Raises:
@@ -88,7 +92,7 @@ def train(
         raise DataError("the recipe names no data set: choose one with `data`", wrong_use=True)
     folder = None if root is None else Path(root)
     with join_processes(device) as processes:
-        source = _open(located(recipe.data), folder, recipe, processes)
+        source, skipped = _open(located(recipe.data), folder, recipe, processes, skip_bad)
         report = with_classes(report, len(source.class_names))
         net = report.require()
         if not net.recipe:  # otherwise the check warns
@@ -108,7 +112,8 @@ def train(
             tensorboard=tensorboard,
             weights=weights,
         )
-        return _run(net, source, config, callbacks, processes, about | {"weights": weights})
+        about |= {"weights": weights, "skip_bad": skip_bad}
+        return _run(net, source, config, [*_listed(skipped), *callbacks], processes, about)
 
 
 def resume(
@@ -139,7 +144,7 @@ def resume(
         content = read_checkpoint(path)
         net, recipe, about = restore(content.about, path), content.recipe, content.about
         where = Path(root) if root else Path(about.root) if about.root is not None else None
-        source = _open(content.data, where, recipe, processes)
+        source, skipped = _open(content.data, where, recipe, processes, about.skip_bad)
         if source.class_names != content.class_names:
             raise DataError(f"the classes of {source.name} have changed since the run in {folder} started")
         del content  # its tensors would stay in memory during the run
@@ -154,7 +159,8 @@ def resume(
             tensorboard=tensorboard,
             resume=True,
         )
-        return _run(net, source, config, callbacks, processes, about.model_dump(exclude_unset=True))
+        active = [*_listed(skipped), *callbacks]
+        return _run(net, source, config, active, processes, about.model_dump(exclude_unset=True))
 
 
 TEXT = "<text>"
@@ -188,10 +194,21 @@ def with_classes(report: Report, classes: int) -> Report:
     return check_source(report.source, folder, changed, report.inputs)
 
 
-def _open(name: str, root: Path | None, recipe: Recipe, processes: Processes) -> Data:
-    """Open a data set, first in one process and then in the others, because it may have to be downloaded."""
+def _open(
+    name: str, root: Path | None, recipe: Recipe, processes: Processes, skip_bad: bool
+) -> tuple[Data, list[BadImage]]:
+    """Open a data set, and return its unreadable photos, which are left out.
+
+    One process goes first, because the set may have to be downloaded.
+    """
     with processes.first_goes_first():
-        return open_data(name, root, val_share=recipe.val_share, seed=recipe.seed)
+        data = open_data(name, root, val_share=recipe.val_share, seed=recipe.seed)
+        return screened(data, skip_bad=skip_bad)
+
+
+def _listed(skipped: list[BadImage]) -> list[Callback]:
+    """The callback that lists the photos that were left out, if there are any."""
+    return [SkippedPhotos(skipped)] if skipped else []
 
 
 def _run(

@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import IO, Literal, TypeAlias
 
 import numpy as np
 import simplejpeg
@@ -57,6 +57,19 @@ def decode(content: bytes) -> Pixels:
         raise ValueError(f"the file has more than {MAX_BYTES / 1e6:.0f} MB")
     pixels = _jpeg(content) if content[:2] == b"\xff\xd8" else None
     return read_rgb(content) if pixels is None else pixels
+
+
+HEAD, TAIL = 2**16, 64
+
+
+def read_ends(file: IO[bytes], begin: int, end: int) -> tuple[bytes, bytes]:
+    """The first 64 KiB and the last 64 bytes of an image between two offsets of a file."""
+    file.seek(begin)
+    head = file.read(min(HEAD, end - begin))
+    if end - begin <= HEAD:
+        return head, head[-TAIL:]
+    file.seek(end - TAIL)
+    return head, file.read(TAIL)
 
 
 def _jpeg(content: bytes) -> Pixels | None:

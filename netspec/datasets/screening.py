@@ -1,0 +1,114 @@
+"""Finding the photos of a set that cannot be read, before training and without decoding all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import simplejpeg
+import torch
+
+from netspec.datasets.base import Data, keep, key_of, recall
+from netspec.datasets.photos import PhotoFiles, PhotoSet
+from netspec.errors import DataError
+from netspec.transforms.pixels import MAX_PIXELS, BadImage
+
+P = TypeVar("P", bound=PhotoFiles)
+NAMED = 10
+"""How many unreadable photos an error names."""
+LARGE = 20_000
+"""The number of photos from which the search takes long enough to be announced."""
+
+logger = logging.getLogger(__name__)
+
+
+def screened(data: Data, *, skip_bad: bool) -> tuple[Data, list[BadImage]]:
+    """Return a data set without its unreadable photos, and these; other data sets are returned as they are.
+
+    Files that end properly are taken for complete, and all others are decoded. The result is cached.
+
+    Raises:
+        DataError: photos cannot be read and `skip_bad` is false, or a class or part has none that can.
+    """
+    if not isinstance(data, PhotoSet):
+        return data, []
+    bad = {part: _find_bad(getattr(data, part), data.name) for part in ("train", "val")}
+    found = [each for images in bad.values() for each in images.values()]
+    if not found:
+        return data, []
+    if not skip_bad:
+        raise DataError(f"{named(found)}, or leave out all that cannot be read with `skip_bad=True`")
+    parts = {part: _without(getattr(data, part), images) for part, images in bad.items()}
+    _check_left(data, parts["train"], "training")
+    if not len(parts["val"]):
+        raise DataError(f"no validation image of {data.name} can be read: {named(found)}")
+    images = "1 image that cannot be read is" if len(found) == 1 else f"{len(found)} unreadable images are"
+    logger.warning("%s left out: %s", images, described(found[:NAMED]))
+    return replace(data, **parts), found
+
+
+def named(bad: Sequence[BadImage]) -> str:
+    """Begin a sentence that names unreadable photos, and says to replace or remove them."""
+    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    images = f"{len(bad)} image{'s' * (len(bad) != 1)}"
+    return f"{images} cannot be read: replace or remove {described(bad[:NAMED])}{more}"
+
+
+def described(bad: Iterable[BadImage]) -> str:
+    """Name photos with the reasons why they cannot be read."""
+    return "; ".join(f"{each.path} ({each.reason})" for each in bad)
+
+
+def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
+    """The unreadable photos by their numbers."""
+    key = key_of("readable", photos.identity())
+    if (cached := recall("readable", key)) is None:
+        if len(photos) >= LARGE:
+            logger.info("looking for unreadable photos in %s: this happens once", name)
+        checked = ((index, _check(photos, index)) for index in range(len(photos)))
+        cached = {"bad": [(index, bad.path, bad.reason) for index, bad in checked if bad]}
+        keep("readable", key, cached)
+    return {index: BadImage(path, reason) for index, path, reason in cached["bad"]}
+
+
+def _check(photos: PhotoFiles, index: int) -> BadImage | None:
+    """The error of a photo, which is decoded only if its file does not end properly."""
+    ends = photos.ends(index)
+    if ends is None or _is_complete(*ends):
+        return None
+    photo = photos.photo(index)
+    return photo if isinstance(photo, BadImage) else None
+
+
+def _is_complete(head: bytes, tail: bytes) -> bool:
+    """Whether the first and last bytes of a file are those of a complete JPEG or PNG of a valid size."""
+    tail = tail.rstrip(b"\0\r\n ")
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        width, height = (int.from_bytes(head[place : place + 4], "big") for place in (16, 20))
+        return (
+            head[12:16] == b"IHDR" and 0 < width * height <= MAX_PIXELS and tail.endswith(b"IEND\xaeB`\x82")
+        )
+    if not head.startswith(b"\xff\xd8\xff") or not tail.endswith(b"\xff\xd9"):
+        return False
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(head)
+    except ValueError:
+        return False
+    return bool(height * width <= MAX_PIXELS)
+
+
+def _without(photos: P, bad: dict[int, BadImage]) -> P:
+    mask = torch.ones(len(photos), dtype=torch.bool)
+    mask[list(bad)] = False
+    return photos.chosen(mask)
+
+
+def _check_left(data: PhotoSet[P], photos: PhotoFiles, part: str) -> None:
+    """Raise DataError if a class that had photos has none left."""
+    before = torch.bincount(data.train.labels, minlength=len(data.class_names))
+    after = torch.bincount(photos.labels, minlength=len(data.class_names))
+    if lost := ((before > 0) & (after == 0)).nonzero().flatten().tolist():
+        name = data.class_names[lost[0]]
+        raise DataError(f"no {part} image of the class {name} can be read: replace them, or remove the class")
