@@ -155,7 +155,7 @@ def _read(root: Path) -> None:
     if (mean := root / "mean.npy").exists():
         read_mean(mean, 3, MeanFile(path=str(mean)).order)
         return
-    names = {"folder": "folder", "shards": "webdataset", "copy.safetensors": "prepared"}
+    names = {"folder": "folder", "shards": "shards", "copy.safetensors": "prepared"}
     name = next(f"{kind}:{root / path}" for path, kind in names.items() if (root / path).exists())
     recipe = Recipe(batch=2, normalize=Raw(), resize=8)
     batches = open_data(name).open(LoaderConfig((3, 8, 8), recipe, torch.device("cpu"), workers=0))

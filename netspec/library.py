@@ -36,7 +36,13 @@ def builtin_folder() -> Path:
     return inside if inside.is_dir() else Path(str(files("netspec"))).parent / "specs"
 
 
+def recipe_names() -> list[str]:
+    """Return the names of the built-in recipes."""
+    return sorted(path.stem for path in (builtin_folder().parent / "recipes").glob("*.net"))
+
+
 def builtin_names() -> list[str]:
+    """Return the names of the built-in specs."""
     return sorted(p.stem for p in builtin_folder().glob("*.net"))
 
 
@@ -47,10 +53,11 @@ def locate(spec: str | Path) -> Found:
         return Found(path)
     from netspec import zoo
 
-    if name in zoo.names():
-        card = zoo.card(name)
+    lower = name.lower()
+    if lower in zoo.names():
+        card = zoo.card(lower)
         return Found(builtin_folder() / f"{card.spec}.net", card)
-    return Found(builtin_folder() / f"{name}.net" if name in builtin_names() else path)
+    return Found(builtin_folder() / f"{lower}.net" if lower in builtin_names() else path)
 
 
 def locate_recipe(recipe: str) -> Path:
@@ -62,8 +69,7 @@ def locate_recipe(recipe: str) -> Path:
     path = Path(recipe)
     if file_exists(path) or path.name != recipe or path.suffix:
         return path
-    folder = builtin_folder().parent / "recipes"
-    known = sorted(each.stem for each in folder.glob("*.net"))
+    folder, known = builtin_folder().parent / "recipes", recipe_names()
     if recipe not in known:
         help = did_you_mean(recipe, known) or f"expected the path of a file, or one of {', '.join(known)}"
         raise refusal(recipe, f"unknown recipe {recipe}", help)

@@ -146,7 +146,7 @@ def names() -> list[str]:
 
 
 def card(name: str) -> Card:
-    """Read the card of a network.
+    """Read the card of a network; its name may be in any case.
 
     >>> card("alexnet_paper").arguments
     {'towers': 2}
@@ -154,11 +154,11 @@ def card(name: str) -> Card:
     Raises:
         ZooError: the network is not in the zoo.
     """
-    known = names()
-    if name not in known:
-        near = did_you_mean(name, known) or "`netspec zoo` lists them"
+    known, lower = names(), name.lower()
+    if lower not in known:
+        near = did_you_mean(lower, known) or "`netspec zoo` lists them"
         raise ZooError(f"the zoo has no network `{name}`: {near}")
-    return read(folder() / f"{name}.yaml")
+    return read(folder() / f"{lower}.yaml")
 
 
 def read(path: Path) -> Card:
@@ -170,22 +170,32 @@ def read(path: Path) -> Card:
 
 
 def select(
-    pattern: str = "*", family: str | None = None, max_params: float | None = None, sort: Order = "name"
+    *patterns: str,
+    family: str | None = None,
+    max_params: float | None = None,
+    max_macs: float | None = None,
+    sort: Order = "name",
 ) -> list[Card]:
-    """Return the cards whose names match a pattern such as `resnet*`, filtered and sorted.
+    """Return the cards whose names match any pattern such as `resnet*`, filtered and sorted.
 
     Raises:
-        ZooError: no name matches the pattern, or the family is unknown.
+        ZooError: no name matches one of the patterns, or the family is unknown.
     """
-    found = [card(n) for n in names() if fnmatchcase(n, pattern)]
-    if not found:
-        near = did_you_mean(pattern.strip("*"), names()) or "`netspec zoo` lists them all"
-        raise ZooError(f"the zoo has no network `{pattern}`: {near}")
+    known, chosen = names(), dict[str, None]()
+    for pattern in patterns or ("*",):
+        matches = [name for name in known if fnmatchcase(name, pattern.lower())]
+        if not matches:
+            near = did_you_mean(pattern.lower().strip("*"), known) or "`netspec zoo` lists them all"
+            raise ZooError(f"the zoo has no network `{pattern}`: {near}")
+        chosen |= dict.fromkeys(matches)
+    found = [card(name) for name in chosen]
     if family is not None:
         require_family(family)
     found = [c for c in found if family in (None, c.family)]
     if max_params is not None:
         found = [c for c in found if c.published.params <= max_params]
+    if max_macs is not None:
+        found = [c for c in found if c.published.macs <= max_macs]
     return in_order(found, sort)
 
 

@@ -146,7 +146,7 @@ NAMES = {
     "prepare": ["prepare", "--data", f"folder:{LONG}", "--out", "x"],
     "data": ["train", "lenet", "--data", f"folder:{LONG}", "--out", "x"],
     "prepared": ["train", "lenet", "--data", f"prepared:{LONG}", "--out", "x"],
-    "shards": ["train", "lenet", "--data", f"webdataset:{LONG}", "--out", "x"],
+    "shards": ["train", "lenet", "--data", f"shards:{LONG}", "--out", "x"],
     "root": ["train", "lenet", "--data", "mnist", "--root", LONG, "--out", "x"],
     "recipe": ["train", "lenet", "--data", "digits", "--recipe", f"{LONG}.net"],
     "weights": ["train", "lenet", "--data", "digits", "--weights", LONG, "--out", "x"],

@@ -141,8 +141,8 @@ def test_paddings_of_other_frameworks_are_explained(body):
 def test_a_number_in_place_of_a_list_is_explained():
     found = check("rescale(-1, 0)").diagnostics
     assert [d.help for d in found] == [
-        "a list is written in brackets, as in `scale=[-1, -1]`",
-        "a list is written in brackets, as in `shift=[0, 0]`",
+        "a list is written in brackets, as in `rescale(scale=[-1, -1])`",
+        "a list is written in brackets, as in `rescale(shift=[0, 0])`",
     ]
 
 

@@ -172,7 +172,8 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
         if wanted == "a whole number" and isinstance(value, float):
             help = "`/` gives a fraction; `//` divides whole numbers"
         if wanted == "a list" and isinstance(value, int | float):
-            help = f"a list is written in brackets, as in `{field}=[{spell(value)}, {spell(value)}]`"
+            number = spell(value)
+            help = f"a list is written in brackets, as in `{op.keyword}({field}=[{number}, {number}])`"
     return Fault(code, f"`{field}` of `{op.keyword}`{requirement}", place, help)
 
 

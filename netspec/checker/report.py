@@ -34,6 +34,8 @@ class Report:
     """The shapes given in place of the declared ones."""
     plugins: tuple[Plugin, ...] = ()
     """The plug-ins whose layer types the network uses."""
+    title: str = ""
+    """The name by which the spec was asked for, such as `vgg16`; empty for its path."""
 
     @property
     def ok(self) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from netspec.cli import completion
 from netspec.cli.messages import Command
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ shape = click.option(
     metavar="[NAME=]CxHxW",
     help="Replace the declared shape of the input, or of the input NAME.",
 )
-spec = click.argument("spec")
+spec = click.argument("spec", shell_complete=completion.specs)
 
 
 def examine(
@@ -42,7 +44,8 @@ def examine(
     try:
         found, recipe_path = locate(spec), locate_recipe(recipe) if recipe else None
         arguments = {**found.arguments, **more, **assigned(settings)}
-        return check_file(found.path, arguments, sized(inputs), recipe=recipe_path)
+        report = check_file(found.path, arguments, sized(inputs), recipe=recipe_path)
+        return replace(report, title=spec)
     except SpecError as error:
         return Report(error.diagnostics[0].span.source, None, error.diagnostics)
 

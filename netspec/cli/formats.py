@@ -26,6 +26,8 @@ def evaluation_table(evaluation: Evaluation, per_class: bool, confusions: bool) 
     if evaluation.ensemble:
         rows.append(_score_row(f"ensemble of {len(rows)}", "mean of probabilities", evaluation.ensemble))
     head = ["network", "weights", "loss", "top-1 accuracy", "top-1 error", "top-5 accuracy", "top-5 error"]
+    if len(evaluation.class_names) <= 5:  # the top-5 error would be 0
+        head, rows = head[:-2], [row[:-2] for row in rows]
     parts = [f"{evaluation.data}: {images}, {evaluation.view}", align(head, rows, words=2)]
     if per_class:
         parts.append(_class_table(evaluation))
@@ -76,9 +78,10 @@ def _score_row(name: str, weights: str, score: Score) -> list[str]:
 
 
 def _class_table(evaluation: Evaluation) -> str:
+    from netspec.evaluation.titles import class_titles
     from netspec.tables import align, percent
 
-    names = evaluation.class_names
+    names = class_titles(evaluation.class_names)
     rows = [
         [
             names[c.label],
@@ -89,13 +92,16 @@ def _class_table(evaluation: Evaluation) -> str:
         ]
         for c in evaluation.per_class
     ]
-    return align(["class", "most confused with", "images", "top-1 error", "top-5 error"], rows, words=2)
+    head = ["class", "most confused with", "images", "top-1 error", "top-5 error"]
+    shown = len(head) if len(names) > 5 else len(head) - 1
+    return align(head[:shown], [row[:shown] for row in rows], words=2)
 
 
 def _confusion_table(evaluation: Evaluation) -> str:
+    from netspec.evaluation.titles import class_titles
     from netspec.tables import align, percent
 
-    names = evaluation.class_names
+    names = class_titles(evaluation.class_names)
     rows = [
         [names[c.true], names[c.predicted], f"{c.count:,}", percent(c.share)]
         for c in evaluation.worst_confusions()

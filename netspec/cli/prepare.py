@@ -7,12 +7,17 @@ from typing import Any
 
 import click
 
+from netspec.cli import completion
 from netspec.cli.common import command
 
 
 @command("prepare")
 @click.option(
-    "--data", metavar="NAME", required=True, help="A set of photos, such as imagenet or folder:PATH."
+    "--data",
+    metavar="NAME",
+    required=True,
+    shell_complete=completion.data,
+    help="A set of photos, such as imagenet or folder:PATH.",
 )
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of a named data set.")
 @click.option(

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from netspec.cli import completion
 from netspec.cli.common import command
 from netspec.cli.formats import EVALUATION_FORMATS, PREDICTION_FORMATS
 
@@ -38,7 +39,12 @@ def format_option(formats: Iterable[str]) -> Callable[[Any], Any]:
 
 @command("eval")
 @click.argument("networks", nargs=-1, required=True, metavar="CHECKPOINT...")
-@click.option("--data", metavar="NAME", help="The data set; by default that of the training run.")
+@click.option(
+    "--data",
+    metavar="NAME",
+    shell_complete=completion.data,
+    help="The data set; by default that of the training run.",
+)
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of the data set.")
 @crops
 @click.option("--per-class", is_flag=True, help="Show the error of each class.")

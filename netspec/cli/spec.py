@@ -9,17 +9,19 @@ from typing import Any
 
 import click
 
+from netspec.cli import completion
 from netspec.cli.choices import Named, builtin_check_formats, check_formats, export_targets
 from netspec.cli.common import command, examine, examined, settings, shape, spec
 
 
 @command("check")
-@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...", shell_complete=completion.specs)
 @settings
 @shape
 @click.option("--batch", type=click.IntRange(1), help="The batch size for the estimate of training memory.")
 @click.option(
     "--data",
+    shell_complete=completion.data,
     metavar="NAME",
     help="Compare the network with a data set: parameters per image, channels, classes.",
 )
@@ -115,7 +117,7 @@ def export_command(
 
 
 @command("explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=completion.codes)
 def explain_command(code: str | None) -> None:
     """Explain a diagnostic CODE such as shape-mismatch, with an example; without CODE, list all codes."""
     from netspec.codes import CODES
@@ -132,7 +134,7 @@ def explain_command(code: str | None) -> None:
 
 
 @command("ops")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.ops)
 def ops_command(name: str | None) -> None:
     """Explain the layer type NAME, with its arguments and an example; without NAME, list all types."""
     from netspec.checker.arguments import unknown_op

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from netspec.cli import completion
 from netspec.cli.common import command, examine
 from netspec.cli.formats import SWEEP_FORMATS
 from netspec.cli.results import format_option
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from netspec.sweep import Point
 
 
+CURVES = "curves.svg"
+"""The drawing of a sweep's learning curves, in its folder."""
+
+
 @command("sweep", context_settings={"ignore_unknown_options": True})
-@click.argument("spec")
+@click.argument("spec", shell_complete=completion.specs)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF TRAIN]...")
 @click.option(
     "--set",
@@ -52,14 +57,13 @@ def sweep_command(
     Options of `netspec train`, such as --data and --epochs, follow the spec. The same command continues an
     interrupted sweep.
     """
-    inputs = inputs_of(spec, options)
+    given = options_of_train(spec, options)
     from netspec.sweep import SweepInterrupted, grid, run_sweep
 
     first = seed or 0
     points = grid(settings, [seed] if seeds is None else list(range(first, first + seeds)))
-    check = partial(check_point, spec, inputs)
-    for point in points:
-        refuse_wrong_settings(check(point))
+    check = partial(check_point, spec, tuple(given["inputs"]))
+    refuse_common_faults([check(point) for point in points], given)
     folder = out or Path("runs") / f"{Path(spec).stem}-sweep"
     try:
         rows = run_sweep(spec, points, options, folder, check)
@@ -67,29 +71,48 @@ def sweep_command(
         click.echo(str(interrupt), err=True)
         sys.exit(128 + interrupt.signal)
     click.echo(SWEEP_FORMATS[form](rows))
+    if finished := [folder / result.point.folder for row in rows for result in row.results]:
+        from netspec.evaluation.plots import draw_curves
+
+        draw_curves(finished, folder / CURVES)
+        click.echo(f"the curves of all runs are in {folder / CURVES}", err=True)
     sys.exit(1 if any(row.failed for row in rows) else 0)
 
 
 def check_point(spec: str, inputs: Sequence[str], point: Point) -> Report:
-    """Check the spec with the settings of a combination; `netspec train` checks those of the recipe."""
-    return examine(spec, [s for s in point.settings if not s.startswith("train.")], inputs)
+    """Check the spec with the settings of a combination."""
+    return examine(spec, point.settings, inputs)
 
 
-def refuse_wrong_settings(report: Report) -> None:
-    """End the command if a setting is unknown or invalid."""
-    if report.status == 2:
+def refuse_common_faults(reports: Sequence[Report], options: Mapping[str, Any]) -> None:
+    """End the command if a setting is invalid, or if no run could start.
+
+    Raises:
+        DataError: there is no such data set, or its folder cannot be read.
+    """
+    faulty = [report for report in reports if not report.ok]
+    wrong = [report for report in faulty if report.status == 2]
+    if wrong or len(faulty) == len(reports):
         from netspec.cli.reports import show_diagnostics
 
-        show_diagnostics(report)
-        sys.exit(2)
+        first = (wrong or faulty)[0]
+        show_diagnostics(first)
+        sys.exit(first.status)
+    if options["data"] and options["root"] is None:
+        from netspec.datasets.info import dataset_info
+        from netspec.datasets.registry import find_row
+
+        if find_row(options["data"])[0].counter:
+            dataset_info(options["data"])
 
 
-def inputs_of(spec: str, options: Sequence[str]) -> tuple[str, ...]:
-    """Check options against those of `netspec train` before the first run, and return the input shapes."""
+def options_of_train(spec: str, options: Sequence[str]) -> Mapping[str, Any]:
+    """Parse the options of `netspec train` before the first run."""
     if spec.startswith("-"):
         raise click.UsageError("the spec must come before the options of train")
     try:
         context = train_command.make_context("train", [spec, *options])
     except click.UsageError as error:
         raise click.UsageError(f"{error.format_message()} (options after the spec go to train)") from None
-    return tuple(context.params["inputs"])
+    params: Mapping[str, Any] = context.params
+    return params

@@ -10,19 +10,25 @@ from typing import Any
 
 import click
 
+from netspec.cli import completion
 from netspec.cli.common import command, examine, settings, shape
 
 RECIPE_OPTIONS = ("data", "epochs", "batch", "lr", "seed", "val_share")
 """The options that replace an entry of the recipe."""
 RECIPE_ENTRIES = {name: f"train.{name}" for name in RECIPE_OPTIONS} | {"lr": "train.optimizer.lr"}
 """The entry that each of these options replaces, as named in `--set`."""
-FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights", "skip_bad")
+FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", "weights", "skip_bad")
 """The options that cannot change when a run is resumed."""
 
 
 @command("train")
-@click.argument("spec", required=False)
-@click.option("--data", metavar="NAME", help="The data set, or folder:PATH; by default the recipe's.")
+@click.argument("spec", required=False, shell_complete=completion.specs)
+@click.option(
+    "--data",
+    metavar="NAME",
+    shell_complete=completion.data,
+    help="The data set, or folder:PATH; by default the recipe's.",
+)
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of the data set.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The folder of the run; by default a new one in runs."
@@ -38,7 +44,12 @@ FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights", "skip_bad")
     type=click.FloatRange(0, 1, True, True),
     help="The fraction held out of a folder without val/; by default 0.2.",
 )
-@click.option("--recipe", metavar="FILE", help="A file whose train section replaces that of the spec.")
+@click.option(
+    "--recipe",
+    metavar="FILE",
+    shell_complete=completion.recipes,
+    help="A file whose train section replaces that of the spec.",
+)
 @click.option(
     "--weights",
     metavar="NAME|RUN",
@@ -48,7 +59,7 @@ FIXED_OPTIONS = (*RECIPE_OPTIONS, "out", "weights", "skip_bad")
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="RUN",
-    help="Resume the run in a folder, instead of giving a SPEC.",
+    help="Resume the run in a folder, or train it for more --epochs, instead of giving a SPEC.",
 )
 @click.option(
     "--save-every",

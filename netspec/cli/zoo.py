@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from netspec.cli import completion
 from netspec.cli.choices import Named, card_formats, zoo_listings
 from netspec.cli.common import counted
 from netspec.cli.messages import Command
@@ -27,11 +29,12 @@ def zoo_group() -> None:
 
 
 @zoo_group.command("list")
-@click.argument("pattern", default="*")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=completion.cards)
 @click.option("--family", help="Only networks of this family, such as resnet.")
 @click.option(
     "--max-params", metavar="COUNT", help="Only networks with at most this many parameters, such as 30M."
 )
+@click.option("--max-macs", metavar="COUNT", help="Only networks with at most this many MACs, such as 5G.")
 @click.option(
     "--sort",
     type=click.Choice(["name", "params", "macs", "top1", "year"]),
@@ -40,16 +43,19 @@ def zoo_group() -> None:
     help="Sort by size, year or accuracy: smallest, oldest or most accurate first.",
 )
 @click.option("--format", "form", type=Named(zoo_listings), default="table", show_default=True)
-def zoo_list_command(pattern: str, max_params: str | None, form: str, **filters: Any) -> None:
-    """List the networks whose names match a PATTERN, such as 'resnet*'."""
+def zoo_list_command(
+    patterns: Sequence[str], max_params: str | None, max_macs: str | None, form: str, **filters: Any
+) -> None:
+    """List the networks of these names or of a PATTERN, such as 'resnet*', side by side."""
     from netspec.emit.cards import LISTINGS
     from netspec.zoo import select
 
-    click.echo(LISTINGS[form](select(pattern, max_params=counted(max_params), **filters)))
+    cards = select(*patterns, max_params=counted(max_params), max_macs=counted(max_macs), **filters)
+    click.echo(LISTINGS[form](cards))
 
 
 @zoo_group.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.cards)
 @click.option("--format", "form", type=Named(card_formats), default="text", show_default=True)
 def zoo_show_command(name: str, form: str) -> None:
     """Show one card in full: its paper, its counts, and its weights with their preprocessing."""

@@ -152,9 +152,9 @@ def samples(path: Path) -> Iterator[tuple[int, int, int]]:
 
 def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
     """The name of an entry's sample, and the rest of its path from the first dot of the file name."""
-    path = PurePosixPath(entry.name)
-    stem, dot, ending = path.name.partition(".")
-    return str(path.with_name(stem)), dot + ending
+    folder, slash, name = entry.name.rpartition("/")
+    stem, dot, ending = name.partition(".")
+    return folder + slash + stem, dot + ending
 
 
 def _sample(

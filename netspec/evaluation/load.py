@@ -18,6 +18,7 @@ from netspec.checkpoint import restore as restore_net
 from netspec.checkpoint.content import SavedPreprocessing
 from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.run import Run
+from netspec.evaluation.titles import class_titles
 from netspec.graph import Net
 from netspec.library import locate
 from netspec.recipe import Recipe
@@ -57,6 +58,11 @@ class LoadedModel:
         output = next(o for o in self.net.outputs if not o.training)
         softmax = self.net.computing(output.node).op.keyword == "softmax"
         return scores.float().log() if softmax else scores
+
+    @property
+    def class_titles(self) -> tuple[str, ...]:
+        """The names of the classes, with those of ImageNet beside their WordNet numbers."""
+        return class_titles(self.class_names)
 
     @property
     def crops_photos(self) -> bool:

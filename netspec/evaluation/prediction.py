@@ -151,4 +151,4 @@ def _predict(
 def _top_classes(probabilities: Tensor, model: LoadedModel, top: int) -> tuple[tuple[str, float], ...]:
     values, classes = probabilities.topk(min(top, len(probabilities)))
     ranked = zip(classes.tolist(), values.tolist(), strict=True)
-    return tuple((model.class_names[k], value) for k, value in ranked)
+    return tuple((model.class_titles[k], value) for k, value in ranked)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
 from netspec.recipe.parts import MAX_ITEMS, MAX_VALUE, Count, Factor, NonNegative, Part, Positive, kind_of
-from netspec.registry import Registry
+from netspec.registry import Registry, class_attributes
 
 Unit: TypeAlias = Literal["epochs", "steps"]
 
@@ -50,6 +50,10 @@ class Schedule(Part):
     Defining a subclass with a `kind` registers it.
     """
 
+    if TYPE_CHECKING:
+        ends_with_run: ClassVar[bool]
+        """Whether the rate depends on the length of the run."""
+
     warmup: NonNegative = 0.0
     warmup_start: Annotated[float, Field(ge=0, le=1)] = 0.0
 
@@ -68,6 +72,9 @@ class Schedule(Part):
     def after_warmup(self, at: Moment, progress: float) -> float:
         """Return the factor after the warmup; `progress` is the completed fraction of the rest of the run."""
         raise NotImplementedError
+
+
+class_attributes(Schedule, ends_with_run=False)
 
 
 class Constant(Schedule):
@@ -139,6 +146,7 @@ class Inv(Schedule):
 class Poly(Schedule):
     """Caffe's `poly` policy: (1 - step / steps) ** power, which ends at 0."""
 
+    ends_with_run = True
     kind: Literal["poly"] = "poly"
     power: Positive = 1.0
 
@@ -149,6 +157,7 @@ class Poly(Schedule):
 class Cosine(Schedule):
     """Half a cosine (Loshchilov and Hutter, 2017), down to the fraction `final` of the rate."""
 
+    ends_with_run = True
     kind: Literal["cosine"] = "cosine"
     final: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
@@ -164,6 +173,7 @@ class OneCycle(Schedule):
     `OneCycleLR`. The momentum is constant.
     """
 
+    ends_with_run = True
     kind: Literal["onecycle"] = "onecycle"
     pct_start: Factor = 0.3
     anneal: Literal["cos", "linear"] = "cos"

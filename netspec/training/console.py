@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from netspec.diagnostics import printable
+from netspec.evaluation.metrics import Score
 from netspec.evaluation.run import Run
 from netspec.training.callbacks import Callback, EpochReport, Progress
 
@@ -64,7 +65,7 @@ class ConsoleLines(Callback):
         self.print(
             f"epoch {report.epoch}/{state.recipe.epochs}  loss {report.loss:.4f}  "
             f"accuracy {report.accuracy:.2%}  val loss {report.val.loss:.4f}  "
-            f"top-1 error {report.val.top1_error:.2%}  top-5 error {report.val.top5_error:.2%}  "
+            f"{'  '.join(errors(report.val, len(state.data.class_names)))}  "
             f"lr {report.lr:.3g}  {report.images_per_second:,.0f} images/s "
             f"({report.waiting:.0%} waiting for images)  "
             f"{duration(report.seconds)}" + ("  best so far" if report.improved else "")
@@ -81,8 +82,8 @@ class ConsoleLines(Callback):
         best = f"best (epoch {run.best_epoch}{', centre crop' if final != 'final' else ''})"
         for name, score in ((final, run.final), (best, run.best)):
             if score:
-                errors = f"top-1 error {score.top1_error:.2%}, top-5 error {score.top5_error:.2%}"
-                self.print(f"{name}: accuracy {1 - score.top1_error:.2%}, {errors}")
+                shown = ", ".join(errors(score, len(state.data.class_names)))
+                self.print(f"{name}: accuracy {1 - score.top1_error:.2%}, {shown}")
         self.print(f"weights: {run.weights}")
         if run.best_weights:
             self.print(f"best weights: {run.best_weights}")
@@ -119,6 +120,12 @@ class ConsoleBar(ConsoleLines):
     def close(self) -> None:
         """Remove the bar."""
         self.bar.stop()
+
+
+def errors(score: Score, classes: int) -> list[str]:
+    """The errors of a score, without the top-5 error where five classes or fewer make it 0."""
+    top5 = [f"top-5 error {score.top5_error:.2%}"] if classes > 5 else []
+    return [f"top-1 error {score.top1_error:.2%}", *top5]
 
 
 def duration(seconds: float) -> str:

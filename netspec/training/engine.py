@@ -144,15 +144,19 @@ def prepare(
 def start(state: RunState) -> None:
     """Restore the checkpoint, or write the first one, so that a run can always be resumed."""
     resume = state.config.resume
+    changed = not resume
     if resume:
-        restore(state, read_checkpoint(state.out / CHECKPOINT))
+        content = read_checkpoint(state.out / CHECKPOINT)
+        restore(state, content)
+        changed = content.recipe != state.recipe
+        del content  # its tensors would stay in memory during the run
     for callback in state.callbacks:
         callback.on_start(state)
     for warning in preflight_warnings(state):
         state.warn(warning)
+    if changed and state.processes.is_first:
+        save_text(state.out / RECIPE, recipe_heading(state.about) + write(state.recipe, state.citation))
     if not resume:
-        if state.processes.is_first:
-            save_text(state.out / RECIPE, recipe_heading(state.about) + write(state.recipe, state.citation))
         save_checkpoint(state)
 
 

@@ -170,7 +170,8 @@ def finish_epoch(state: RunState, score: Score) -> None:
     save_checkpoint(state)
     for callback in state.callbacks:
         callback.on_epoch_saved(state, report)
-    if warning := divergence_warning(state.meter.loss / state.objective.total_weight, state.classes, rate):
+    peak = state.recipe.optimizer.lr
+    if warning := divergence_warning(state.meter.loss / state.objective.total_weight, state.classes, peak):
         state.warn(warning)
     if state.epoch == state.recipe.epochs and not state.has_random_labels:
         loss = state.meter.loss / state.objective.total_weight
@@ -196,6 +197,6 @@ def save_evaluated(state: RunState, name: str) -> None:
 def check_finite(state: RunState, loss: float) -> None:
     """Raise TrainError, naming the last checkpoint, when the loss is not finite."""
     if not math.isfinite(loss):
-        where = f"in epoch {state.epoch + 1}, at learning rate {state.schedule.current:.3g}"
+        where = f"in epoch {state.epoch + 1}, with a learning rate of {state.recipe.optimizer.lr:.3g}"
         kept = f"the last checkpoint is {state.out / CHECKPOINT}"
         raise TrainError(f"the loss is not finite {where}: use a smaller `lr` ({kept})")

@@ -170,7 +170,7 @@ def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
     if loss < EXPLODED * guessing:
         return None
     message = f"the loss is {loss:.3g}, while guessing gives ln({classes}) = {guessing:.3f}"
-    return f"{message}: training diverged at learning rate {rate:.3g}; use a smaller `lr`"
+    return f"{message}: training diverged with a learning rate of {rate:.3g}; use a smaller `lr`"
 
 
 def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str | None:

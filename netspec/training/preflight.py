@@ -45,7 +45,8 @@ def check_network(net: Net, data: Data) -> None:
             )
             raise DataError(f"{message}: {way}")
         if shape.features != classes:
-            remedy = f"set `classes={classes}`" if "classes" in net.arguments else f"give its layer {classes}"
+            settable = net.arguments.get("classes", classes) != classes
+            remedy = f"set `classes={classes}`" if settable else f"give its layer {classes}"
             message = f"{data.name} has {classes} classes, but {output.name} has {shape.features} outputs"
             raise DataError(f"{message}: {remedy}")
 

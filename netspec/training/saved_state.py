@@ -67,7 +67,7 @@ def restore(state: RunState, content: Checkpoint) -> None:
     Raises:
         TrainError: the checkpoint is of another recipe, network or data set.
     """
-    if content.recipe != state.recipe:
+    if content.recipe.model_copy(update={"epochs": state.recipe.epochs}) != state.recipe:
         raise TrainError("cannot resume: the checkpoint used a different recipe")
     _check_progress(state, content)
     _warn_of_changes(state, content)

@@ -11,7 +11,7 @@ import torch
 
 from netspec.build import build, choose_device
 from netspec.checker import Report, check_file, check_source, lint
-from netspec.checkpoint import CHECKPOINT, describe, new_folder, read_checkpoint, restore
+from netspec.checkpoint import CHECKPOINT, Checkpoint, describe, new_folder, read_checkpoint, restore
 from netspec.datasets.base import Data
 from netspec.datasets.registry import located, open_data
 from netspec.datasets.screening import screened
@@ -22,6 +22,7 @@ from netspec.graph import Net
 from netspec.library import locate
 from netspec.memory import recipe_of, require_memory, training_bytes
 from netspec.recipe import Recipe
+from netspec.recipe.parts import kind_of
 from netspec.training.callbacks import Callback, SkippedPhotos
 from netspec.training.config import RunConfig
 from netspec.training.distributed import Processes, join_processes
@@ -119,6 +120,7 @@ def train(
 def resume(
     folder: str | Path,
     *,
+    epochs: int | None = None,
     root: str | Path | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -129,12 +131,15 @@ def resume(
 ) -> Run:
     """Continue the run in a folder from its checkpoint, and return its record.
 
-    The spec, the recipe and the data set are those of the checkpoint. `root` is the folder of the data set,
+    The spec, the recipe and the data set are those of the checkpoint. `epochs` changes the length of the run,
+    such as to train a finished one for longer. `root` is the folder of the data set,
     if it has moved; the other parameters are those of `train`.
 
     Raises:
         DataError: the images cannot be read, or their classes have changed.
-        TrainError: the folder holds no run, its checkpoint is damaged, or a file cannot be written.
+        RecipeError: `epochs` is out of range.
+        TrainError: the folder holds no run, its checkpoint is damaged, `epochs` are fewer than it has
+            finished, or a file cannot be written.
     """
     folder = Path(folder)
     path = folder / CHECKPOINT
@@ -142,7 +147,8 @@ def resume(
         raise TrainError(f"{folder} holds no run to resume: it has no {CHECKPOINT}")
     with join_processes(device) as processes:
         content = read_checkpoint(path)
-        net, recipe, about = restore(content.about, path), content.recipe, content.about
+        net, about = restore(content.about, path), content.about
+        recipe = _prolonged(content, epochs, folder)
         where = Path(root) if root else Path(about.root) if about.root is not None else None
         source, skipped = _open(content.data, where, recipe, processes, about.skip_bad)
         if source.class_names != content.class_names:
@@ -161,6 +167,19 @@ def resume(
         )
         active = [*_listed(skipped), *callbacks]
         return _run(net, source, config, active, processes, about.model_dump(exclude_unset=True))
+
+
+def _prolonged(content: Checkpoint, epochs: int | None, folder: Path) -> Recipe:
+    """The recipe of a checkpoint with another number of epochs."""
+    recipe = content.recipe.with_overrides(epochs=epochs)
+    if recipe.epochs < content.epoch:
+        message = f"the run in {folder} has finished {content.epoch} epochs"
+        raise TrainError(f"{message}: `epochs` must be at least that, not {recipe.epochs}", wrong_use=True)
+    if recipe.epochs != content.recipe.epochs and recipe.schedule.ends_with_run and content.step:
+        name = kind_of(type(recipe.schedule))
+        message = f"the schedule {name} ends with the run, which now has {recipe.epochs} epochs"
+        logger.warning("%s instead of %d: the learning rate jumps", message, content.recipe.epochs)
+    return recipe
 
 
 TEXT = "<text>"

@@ -140,6 +140,9 @@ def test_other_entries_are_skipped(tmp_path):
         tmp_path / "train.tar",
         [
             ("README.md", b""),
+            ("", b"no name"),
+            (".", b"a dot"),
+            ("a/", b"a slash"),
             ("a/b.c/1.cls", b"4\n"),
             ("a/b.c/._1.JPG", b"no"),
             ("a/b.c/1.json", b"{}"),

@@ -49,7 +49,7 @@ def verdict(report: Report) -> str:
     errors = sum(d.severity == "error" for d in report.diagnostics)
     counts = ((errors, "error"), (len(report.diagnostics) - errors, "warning"))
     parts = [f"{n} {word}{'s' * (n != 1)}" for n, word in counts if n]
-    return f"{report.source.path}: {', '.join(parts) or 'ok'}"
+    return f"{report.title or report.source.path}: {', '.join(parts) or 'ok'}"
 
 
 FORMAT = Format(write)

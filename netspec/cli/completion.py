@@ -1,0 +1,65 @@
+"""Completing the names of specs, data sets and recipes in a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def specs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a spec: files, networks of the zoo, and built-in specs."""
+    from netspec import zoo
+    from netspec.library import builtin_names
+
+    return _named({*zoo.names(), *builtin_names()}, incomplete)
+
+
+def data(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a data set, up to the colon after which its path begins."""
+    from click.shell_completion import CompletionItem
+
+    from netspec.datasets.registry import DATASETS
+
+    rows = ((name, row) for name, row in sorted(DATASETS.items()) if name.startswith(incomplete))
+    return [CompletionItem(name + ":" * row.form.startswith(":")) for name, row in rows]
+
+
+def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a recipe: files and built-in recipes."""
+    from netspec.library import recipe_names
+
+    return _named(recipe_names(), incomplete)
+
+
+def cards(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a network of the zoo."""
+    from netspec import zoo
+
+    return _named(zoo.names(), incomplete)[:-1]
+
+
+def ops(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a layer type."""
+    from netspec.ops import OPS
+
+    return _named(OPS, incomplete)[:-1]
+
+
+def codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a diagnostic code."""
+    from netspec.codes import CODES
+
+    return _named(CODES, incomplete)[:-1]
+
+
+def _named(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Names that begin as typed, followed by what the shell knows of files."""
+    from click.shell_completion import CompletionItem
+
+    found = [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete.lower())]
+    return [*found, CompletionItem(incomplete, type="file")]
