@@ -122,6 +122,6 @@ class GoogLeNet(nn.Module):
         x = self.avgpool(x)
         x = self.dropout(torch.flatten(x, 1))
         fc = self.fc(x)
-        if self.training:
+        if torch.jit.is_scripting() or self.training:
             return fc, aux1, aux2
         return fc

@@ -32,6 +32,6 @@ class Siamese(nn.Module):
         score = self.score(x)
         del x
         apart = self.apart(hidden) if self.training else None
-        if self.training:
+        if torch.jit.is_scripting() or self.training:
             return score, apart, both
         return score, both

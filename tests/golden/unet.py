@@ -75,6 +75,6 @@ class UNet(nn.Module):
         del up0, enc0
         head0 = self.head0(dec0)
         side0 = self.side0(dec0) if self.training else None
-        if self.training:
+        if torch.jit.is_scripting() or self.training:
             return head2, head1, head0, side0
         return head2, head1, head0

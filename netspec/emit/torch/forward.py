@@ -126,4 +126,8 @@ def returns(wiring: Wiring, returned: Sequence[int], names: dict[int, str], root
     if not any(o.training for o in outputs):
         return [f"return {always}"]
     everything = ", ".join(names[wiring.alias[o.node]] for o in outputs)
-    return ["if self.training:", f"    return {everything}", f"return {always}"]
+    return [
+        "if torch.jit.is_scripting() or self.training:",
+        f"    return {everything}",
+        f"return {always}",
+    ]

@@ -16,7 +16,9 @@ def definitions() -> dict[str, str]:
         text = path.read_text("utf-8")
         for node in ast.parse(text).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                found[node.name] = str(ast.get_source_segment(text, node))
+                decorators = [str(ast.get_source_segment(text, each)) for each in node.decorator_list]
+                lines = [*(f"@{each}" for each in decorators), str(ast.get_source_segment(text, node))]
+                found[node.name] = "\n".join(lines)
     return found
 
 

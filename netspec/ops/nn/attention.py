@@ -15,12 +15,82 @@ def relative_index(size: int) -> torch.Tensor:
     return down * (2 * size - 1) + right
 
 
+@torch.fx.wrap
+def relative_bias(table: torch.Tensor, index: torch.Tensor, places: int) -> torch.Tensor:
+    """Return the bias of each pair of positions in a window: 1 x heads x places x places."""
+    chosen = table[index.view(-1)].view(places, places, -1)
+    return chosen.permute(2, 0, 1).contiguous().unsqueeze(0)
+
+
+def cut_windows(x: torch.Tensor, size: int) -> torch.Tensor:
+    """Cut N x H x W x C into windows of size x size positions, one row for each."""
+    batch, height, width, features = x.shape
+    x = x.view(batch, height // size, size, width // size, size, features)
+    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, size * size, features)
+
+
 def regions(size: int, window: int, shift: int) -> torch.Tensor:
     """Number the parts of a shifted axis; only positions in the same part were neighbours before."""
     region = torch.zeros(size)
-    if shift:
-        region[-window:-shift], region[-shift:] = 1, 2
+    if shift > 0:
+        region[-window:-shift] = 1
+        region[-shift:] = 2
     return region
+
+
+def shift_mask(rows: torch.Tensor, columns: torch.Tensor, window: int) -> torch.Tensor:
+    """Return -100 for pairs of positions in a window that were not neighbours before the shift, else 0."""
+    region = cut_windows((3 * rows[:, None] + columns[None, :])[None, :, :, None], window)[:, :, 0]
+    apart = region[:, None, :] != region[:, :, None]
+    return torch.zeros(apart.shape).masked_fill(apart, -100.0)
+
+
+@torch.fx.wrap
+def window_attention(
+    x: torch.Tensor,
+    qkv_weight: torch.Tensor,
+    qkv_bias: torch.Tensor,
+    proj_weight: torch.Tensor,
+    proj_bias: torch.Tensor,
+    bias: torch.Tensor,
+    heads: int,
+    window: int,
+    shift: int,
+    logit_scale: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Attend inside the windows of N x H x W x C images, after a cyclic shift; by cosines with a scale."""
+    _, height, width, features = x.shape
+    x = nn.functional.pad(x, (0, 0, 0, -width % window, 0, -height % window))
+    rows, columns = x.shape[1], x.shape[2]
+    down = 0 if window >= rows else shift
+    right = 0 if window >= columns else shift
+    if down + right > 0:
+        x = torch.roll(x, (-down, -right), (1, 2))
+    x = cut_windows(x, window)
+    count, places, _ = x.shape
+    if logit_scale is not None:
+        qkv_bias = qkv_bias.clone()
+        qkv_bias[features : 2 * features].zero_()
+    qkv = nn.functional.linear(x, qkv_weight, qkv_bias)
+    q, k, v = qkv.reshape(count, places, 3, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+    if logit_scale is None:
+        scores = (q * q.shape[-1] ** -0.5).matmul(k.transpose(-2, -1))
+    else:
+        q, k = nn.functional.normalize(q, dim=-1), nn.functional.normalize(k, dim=-1)
+        largest = 4.605170185988092  # ln(100)
+        scores = q @ k.transpose(-2, -1) * torch.clamp(logit_scale, max=largest).exp()
+    scores = scores + bias
+    if down + right > 0:
+        mask = shift_mask(regions(rows, window, down), regions(columns, window, right), window).to(x)
+        scores = scores.view(-1, mask.shape[0], heads, places, places) + mask[None, :, None]
+        scores = scores.view(-1, heads, places, places)
+    x = scores.softmax(-1).matmul(v).transpose(1, 2).reshape(count, places, features)
+    x = nn.functional.linear(x, proj_weight, proj_bias)
+    x = x.view(-1, rows // window, columns // window, window, window, features)
+    x = x.permute(0, 1, 3, 2, 4, 5).reshape(-1, rows, columns, features)
+    if down + right > 0:
+        x = torch.roll(x, (down, right), (1, 2))
+    return x[:, :height, :width].contiguous()
 
 
 class WindowAttention(nn.Module):
@@ -33,73 +103,41 @@ class WindowAttention(nn.Module):
         self.heads, self.window, self.shift = heads, window, shift
         self.qkv = nn.Linear(features, 3 * features)
         self.proj = nn.Linear(features, features)
-        self.make_bias()
-
-    def make_bias(self) -> None:
-        table = torch.empty((2 * self.window - 1) ** 2, self.heads)
+        table = torch.empty((2 * window - 1) ** 2, heads)
         self.relative_position_bias_table = nn.Parameter(nn.init.trunc_normal_(table, std=0.02))
-        self.register_buffer("relative_position_index", relative_index(self.window).flatten())
-
-    def bias_table(self) -> torch.Tensor:
-        return self.relative_position_bias_table
-
-    def bias(self) -> torch.Tensor:
-        places = self.window**2
-        chosen = self.bias_table()[self.relative_position_index].view(places, places, -1)
-        return chosen.permute(2, 0, 1).contiguous().unsqueeze(0)
-
-    def project(self, x: torch.Tensor) -> torch.Tensor:
-        return self.qkv(x)
-
-    def scores(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-        return (q * q.shape[-1] ** -0.5).matmul(k.transpose(-2, -1))
-
-    def cut(self, x: torch.Tensor) -> torch.Tensor:
-        size, (batch, height, width, features) = self.window, x.shape
-        x = x.view(batch, height // size, size, width // size, size, features)
-        return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, size * size, features)
-
-    def join(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        size, features = self.window, x.shape[-1]
-        x = x.view(-1, height // size, width // size, size, size, features)
-        return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, height, width, features)
-
-    def mask(self, x: torch.Tensor, shifts: list[int]) -> torch.Tensor:
-        """Return -100 for pairs of positions that were not neighbours before the shift, else 0."""
-        down, right = (regions(n, self.window, s) for n, s in zip(x.shape[1:3], shifts, strict=True))
-        region = self.cut((3 * down[:, None] + right[None, :])[None, :, :, None])[:, :, 0]
-        apart = region[:, None, :] != region[:, :, None]
-        return torch.zeros(apart.shape).masked_fill(apart, -100.0).to(x)
+        self.register_buffer("relative_position_index", relative_index(window).flatten())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        _, height, width, features = x.shape
-        x = nn.functional.pad(x, (0, 0, 0, -width % self.window, 0, -height % self.window))
-        padded = x.shape[1:3]
-        shifts = [0 if self.window >= n else self.shift for n in padded]
-        mask = self.mask(x, shifts) if any(shifts) else None
-        if mask is not None:
-            x = torch.roll(x, [-s for s in shifts], (1, 2))
-        x = self.cut(x)
-        count, places, _ = x.shape
-        q, k, v = self.project(x).reshape(count, places, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        scores = self.scores(q, k) + self.bias()
-        if mask is not None:
-            scores = scores.view(-1, len(mask), self.heads, places, places) + mask[None, :, None]
-            scores = scores.view(-1, self.heads, places, places)
-        x = scores.softmax(-1).matmul(v).transpose(1, 2).reshape(count, places, features)
-        x = self.join(self.proj(x), *padded)
-        if mask is not None:
-            x = torch.roll(x, shifts, (1, 2))
-        return x[:, :height, :width].contiguous()
+        table, index = self.relative_position_bias_table, self.relative_position_index
+        return window_attention(
+            x,
+            self.qkv.weight,
+            self.qkv.bias,
+            self.proj.weight,
+            self.proj.bias,
+            relative_bias(table, index, self.window * self.window),
+            self.heads,
+            self.window,
+            self.shift,
+        )
 
 
-class CosineWindowAttention(WindowAttention):
+class CosineWindowAttention(nn.Module):
     """Window attention by cosine similarity, with a bias computed from relative positions."""
 
     relative_coords_table: torch.Tensor
+    relative_position_index: torch.Tensor
 
     def __init__(self, features: int, heads: int, window: int, shift: int) -> None:
-        super().__init__(features, heads, window, shift)
+        super().__init__()
+        self.heads, self.window, self.shift = heads, window, shift
+        self.qkv = nn.Linear(features, 3 * features)
+        self.proj = nn.Linear(features, features)
+        offsets = torch.arange(1.0 - window, window)
+        table = torch.stack(torch.meshgrid(offsets, offsets, indexing="ij"), -1)[None]
+        table = table / (window - 1) * 8
+        self.register_buffer("relative_coords_table", table.sign() * torch.log2(table.abs() + 1.0) / 3.0)
+        self.register_buffer("relative_position_index", relative_index(window).flatten())
         self.logit_scale = nn.Parameter(torch.log(10 * torch.ones(heads, 1, 1)))
         self.cpb_mlp = nn.Sequential(
             nn.Linear(2, 512),
@@ -107,29 +145,21 @@ class CosineWindowAttention(WindowAttention):
             nn.Linear(512, heads, bias=False),
         )
 
-    def make_bias(self) -> None:
-        offsets = torch.arange(1.0 - self.window, self.window)
-        table = torch.stack(torch.meshgrid(offsets, offsets, indexing="ij"), -1)[None]
-        table = table / (self.window - 1) * 8
-        self.register_buffer("relative_coords_table", table.sign() * torch.log2(table.abs() + 1.0) / 3.0)
-        self.register_buffer("relative_position_index", relative_index(self.window).flatten())
-
-    def bias_table(self) -> torch.Tensor:
-        return self.cpb_mlp(self.relative_coords_table).view(-1, self.heads)
-
-    def bias(self) -> torch.Tensor:
-        return 16 * torch.sigmoid(super().bias())
-
-    def project(self, x: torch.Tensor) -> torch.Tensor:
-        features = x.shape[-1]
-        bias = self.qkv.bias.clone()
-        bias[features : 2 * features].zero_()
-        return nn.functional.linear(x, self.qkv.weight, bias)
-
-    def scores(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-        q, k = nn.functional.normalize(q, dim=-1), nn.functional.normalize(k, dim=-1)
-        largest = 4.605170185988092  # ln(100)
-        return q @ k.transpose(-2, -1) * torch.clamp(self.logit_scale, max=largest).exp()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        table = self.cpb_mlp(self.relative_coords_table).view(-1, self.heads)
+        bias = relative_bias(table, self.relative_position_index, self.window * self.window)
+        return window_attention(
+            x,
+            self.qkv.weight,
+            self.qkv.bias,
+            self.proj.weight,
+            self.proj.bias,
+            16 * torch.sigmoid(bias),
+            self.heads,
+            self.window,
+            self.shift,
+            self.logit_scale,
+        )
 
 
 class RelativeAttention(nn.Module):
@@ -148,10 +178,14 @@ class RelativeAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, groups, places, features = x.shape
-        split = self.to_qkv(x).chunk(3, dim=-1)
-        q, k, v = (t.reshape(batch, groups, places, self.heads, -1).transpose(2, 3) for t in split)
-        index = self.relative_position_index.view(-1)
-        bias = self.relative_position_bias_table[index].view(places, places, -1).permute(2, 0, 1)
-        scores = q.matmul((k * features**-0.5).transpose(-2, -1)) + bias.contiguous()[None]
+        shape = (batch, groups, places, self.heads, features // self.heads)
+        q, k, v = self.to_qkv(x).chunk(3, dim=-1)
+        q, k, v = (
+            q.reshape(shape).transpose(2, 3),
+            k.reshape(shape).transpose(2, 3),
+            v.reshape(shape).transpose(2, 3),
+        )
+        bias = relative_bias(self.relative_position_bias_table, self.relative_position_index, places)
+        scores = q.matmul((k * features**-0.5).transpose(-2, -1)) + bias
         x = scores.softmax(-1).matmul(v)
         return self.merge(x.transpose(2, 3).reshape(batch, groups, places, features))

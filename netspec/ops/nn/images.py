@@ -21,7 +21,9 @@ class LayerNorm2d(nn.LayerNorm):
     """Normalise the channels of each pixel of N x C x H x W."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        x = x.permute(0, 2, 3, 1)
+        x = nn.functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
 
 
 class Rescale(nn.Module):
@@ -69,5 +71,6 @@ class Unpartition(nn.Module):
 def merge_patches(x: torch.Tensor) -> torch.Tensor:
     """Concatenate 2 x 2 neighbours: N x H x W x C to N x H / 2 x W / 2 x 4 C; odd sizes are padded."""
     x = nn.functional.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
-    corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
-    return torch.cat(corners, -1)
+    left = [x[:, 0::2, 0::2], x[:, 1::2, 0::2]]
+    right = [x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
+    return torch.cat(left + right, -1)
