@@ -44,6 +44,8 @@ class Paper(Part):
     """The year of its first publication."""
     url: Url
     """The web page of the paper."""
+    figures: Line | None = None
+    """The paper's own counts, which are rounded, or by other rules or for another input."""
 
     @property
     def short(self) -> str:
@@ -52,8 +54,10 @@ class Paper(Part):
 
 
 class Published(Part):
-    """The published counts of a network; the counts of its spec must agree with them."""
+    """The counts of a network, with which those of its spec must agree."""
 
+    source: Line
+    """Where the counts come from."""
     params: PositiveInt
     """Trainable parameters, including those of auxiliary heads."""
     macs: PositiveInt

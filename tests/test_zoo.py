@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -255,7 +256,29 @@ def test_json_has_the_fields_of_the_file():
     (made,) = json.loads(netspec_("zoo", "resnet50", "--format", "json").stdout)
     assert made == json.loads(netspec_("zoo", "show", "resnet50", "--format", "json").stdout)
     assert zoo.Card.model_validate_json(json.dumps(made)) == CARDS["resnet50"]
-    assert made["published"] == {"params": 25_557_032, "macs": 4_089_000_000, "input": [3, 224, 224]}
+    counts = {"params": 25_557_032, "macs": 4_089_000_000, "input": [3, 224, 224]}
+    assert made["published"] == {"source": "torchvision's metadata", **counts}
+
+
+FIGURE = re.compile(r"([\d.]+) (M parameters|G multiply-adds)")
+
+
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.paper.figures])
+def test_the_figures_of_papers_are_near_the_counts(name):
+    """Papers round, leave out the biases, and count other inputs; a figure of another network is far off."""
+    card = CARDS[name]
+    side = re.search(r"at (\d+) px", card.paper.figures or "")
+    scale = (int(side[1]) / card.side) ** 2 if side else 1.0
+    own = {"M parameters": card.published.params / 1e6, "G multiply-adds": card.published.macs * scale / 1e9}
+    found = FIGURE.findall(card.paper.figures or "")
+    assert found
+    for number, unit in found:
+        assert float(number) == pytest.approx(own[unit], rel=0.13, abs=0.051), (number, unit)
+
+
+def test_the_source_of_every_count_is_named():
+    for card in CARDS.values():
+        assert card.published.source.startswith("torchvision's" if card.torchvision else "netspec's")
 
 
 def test_draw(tmp_path):

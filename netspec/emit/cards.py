@@ -77,7 +77,8 @@ def card_text(card: Card) -> str:
         ("paper", f"{card.paper.short}: {card.paper.title}"),
         ("", card.paper.url),
         ("spec", f"specs/{card.spec}.net" + (f" with {settings}" if settings else "")),
-        ("figures", counts),
+        ("figures", f"{counts} ({published.source})"),
+        ("paper says", card.paper.figures or ""),
         ("builder", f"torchvision.models.{card.torchvision}" if card.torchvision else ""),
         ("card", f"zoo/{card.name}.yaml"),
     ]
