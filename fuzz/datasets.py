@@ -28,7 +28,7 @@ NAMES = (
     "é",
 )
 ENDINGS = (".jpg", ".JPEG", ".png", ".txt", ".heic", "", ".cls", ".gif")
-TARGETS = (".", "..", "/", "/dev/zero", "cat", "/nowhere", "train")
+LINKS = (".", "..", "/", "/dev/zero", "cat", "/nowhere", "train")
 
 
 def make(draw: random.Random) -> bytes:
@@ -73,7 +73,7 @@ def _tree(draw: random.Random) -> bytes:
             entry = tarfile.TarInfo("/".join(["folder", *inside, f"{number}{draw.choice(ENDINGS)}"]))
             match draw.randrange(12):
                 case 0:
-                    entry.type, entry.linkname = tarfile.SYMTYPE, draw.choice(TARGETS)
+                    entry.type, entry.linkname = tarfile.SYMTYPE, draw.choice(LINKS)
                     archive.addfile(entry)
                 case 1:
                     entry.type = tarfile.FIFOTYPE
@@ -148,6 +148,7 @@ def _read(root: Path) -> None:
 
     from netspec.datasets.base import LoaderConfig
     from netspec.datasets.registry import open_data
+    from netspec.datasets.screening import screened
     from netspec.recipe import Recipe
     from netspec.recipe.images import MeanFile, Raw
     from netspec.transforms.normalize import read_mean
@@ -158,7 +159,8 @@ def _read(root: Path) -> None:
     names = {"folder": "folder", "shards": "shards", "copy.safetensors": "prepared"}
     name = next(f"{kind}:{root / path}" for path, kind in names.items() if (root / path).exists())
     recipe = Recipe(batch=2, normalize=Raw(), resize=8)
-    batches = open_data(name).open(LoaderConfig((3, 8, 8), recipe, torch.device("cpu"), workers=0))
+    data, _ = screened(open_data(name), skip_bad=True)
+    batches = data.open(LoaderConfig((3, 8, 8), recipe, torch.device("cpu"), workers=0))
     for images, labels in (*batches.train(0), *batches.validate()):
         assert len(images) == len(labels)
         assert images.isfinite().all()

@@ -72,7 +72,7 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def _target(link: Path) -> Path:
-    """The target of a symbolic link, which need not exist; raises OSError for links in a circle."""
+    """The target of a symbolic link, which need not exist; raises OSError for a loop of links."""
     try:
         return Path(os.path.realpath(link, strict=True))
     except FileNotFoundError:

@@ -82,11 +82,6 @@ def training_bytes(net: Net, recipe: Recipe, batch: int) -> int:
     return found.total - found.activations // 2
 
 
-def inference_bytes(net: Net, batch: int) -> int:
-    """The bytes for the weights and the largest activation of a batch, in float32."""
-    return 4 * (net.totals.params + net.totals.buffers + batch * max(n.shape.numbers for n in net.nodes))
-
-
 def available_memory() -> int | None:
     """The bytes that this process can still allocate; None where the system does not say.
 

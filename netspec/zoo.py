@@ -45,7 +45,7 @@ class Paper(Part):
     url: Url
     """The web page of the paper."""
     figures: Line | None = None
-    """The paper's own counts, which are rounded, or by other rules or for another input."""
+    """The counts given in the paper: rounded, counted by other rules, or for another input size."""
 
     @property
     def short(self) -> str:

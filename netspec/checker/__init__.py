@@ -66,11 +66,10 @@ def check_tree(
 ) -> Report:
     """Check a syntax tree from any frontend; `syntax` contains the diagnostics of that frontend."""
     with deep_recursion():
-        analyzer = Analyzer(tree, syntax, root, arguments or {}, inputs or {}, recipe)
+        analyzer_for = partial(Analyzer, tree, syntax, root, arguments or {}, recipe=recipe)
+        analyzer = analyzer_for(inputs=inputs or {})
         report = analyzer.run()
         if report.ok:
             return report
-        again = partial(Analyzer, tree, syntax, root, arguments or {}, recipe=recipe)
-        return with_working_sizes(
-            report, analyzer.input_shapes, analyzer.steps, lambda shapes: again(inputs=shapes).run()
-        )
+        shapes, steps = analyzer.input_shapes, analyzer.steps
+        return with_working_sizes(report, shapes, steps, lambda other: analyzer_for(inputs=other).run())

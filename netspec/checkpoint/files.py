@@ -39,7 +39,13 @@ def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
 
     Tensors that share their memory, such as tied weights, are written once for each name.
     """
-    own = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    own: dict[str, Tensor] = {}
+    written: set[int] = set()
+    for name, value in state.items():
+        tensor = value.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        own[name] = tensor.clone() if place in written else tensor
+        written.add(place)
     replace(path, lambda file: file.write(safetensors.torch.save(own, {"format": "pt"})))
 
 

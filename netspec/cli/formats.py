@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def evaluation_table(evaluation: Evaluation, per_class: bool, confusions: bool) -> str:
     """Write aligned tables of the models and, if requested, of the classes and the worst confusions."""
+    from netspec.evaluation.metrics import has_top5
     from netspec.tables import align
 
     images = f"{evaluation.score.images:,} images ({evaluation.subset})"
@@ -26,7 +27,7 @@ def evaluation_table(evaluation: Evaluation, per_class: bool, confusions: bool) 
     if evaluation.ensemble:
         rows.append(_score_row(f"ensemble of {len(rows)}", "mean of probabilities", evaluation.ensemble))
     head = ["network", "weights", "loss", "top-1 accuracy", "top-1 error", "top-5 accuracy", "top-5 error"]
-    if len(evaluation.class_names) <= 5:  # the top-5 error would be 0
+    if not has_top5(len(evaluation.class_names)):
         head, rows = head[:-2], [row[:-2] for row in rows]
     parts = [f"{evaluation.data}: {images}, {evaluation.view}", align(head, rows, words=2)]
     if per_class:
@@ -78,6 +79,7 @@ def _score_row(name: str, weights: str, score: Score) -> list[str]:
 
 
 def _class_table(evaluation: Evaluation) -> str:
+    from netspec.evaluation.metrics import has_top5
     from netspec.evaluation.titles import class_titles
     from netspec.tables import align, percent
 
@@ -93,7 +95,7 @@ def _class_table(evaluation: Evaluation) -> str:
         for c in evaluation.per_class
     ]
     head = ["class", "most confused with", "images", "top-1 error", "top-5 error"]
-    shown = len(head) if len(names) > 5 else len(head) - 1
+    shown = len(head) if has_top5(len(names)) else len(head) - 1
     return align(head[:shown], [row[:shown] for row in rows], words=2)
 
 

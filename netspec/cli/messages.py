@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 
@@ -48,7 +48,7 @@ def show_error(error: Exception, flags: Mapping[str, str]) -> int:
     from netspec.errors import NetspecError
     from netspec.files import reason
 
-    if isinstance(error, OSError) and names_file(error):
+    if names_file(error):
         text = f"{process()}error: {error.filename}: {reason(error)}"
     elif not isinstance(error, NetspecError):
         text = f"{process()}error: {unexpected(error)}"
@@ -68,7 +68,7 @@ def raise_unexpected(error: Exception) -> None:
         raise error
 
 
-def names_file(error: Exception) -> bool:
+def names_file(error: Exception) -> TypeGuard[OSError]:
     """Whether an error is the system's, about a file that it names: such a message needs no traceback."""
     return isinstance(error, OSError) and error.filename is not None
 

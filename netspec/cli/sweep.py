@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 CURVES = "curves.svg"
-"""The drawing of a sweep's learning curves, in its folder."""
+"""The file of the learning curves in a sweep's folder."""
 
 
 @command("sweep", context_settings={"ignore_unknown_options": True})

@@ -41,7 +41,7 @@ Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 
 class About(BaseModel):
-    """The metadata of a file: what Contents holds, without the rows."""
+    """The metadata of a file: Contents, with the number of photos of each part instead of the rows."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -182,7 +182,7 @@ class Packed:
             return BadImage(f"photo {index} of {self.path}", reason(error))
 
     def ends(self, index: int) -> None:
-        """None: photos were decoded when the copy was made."""
+        """Always None: the photos are known to be good, since they were decoded when the copy was made."""
 
     def chosen(self, mask: Tensor) -> Packed:
         """Select the photos where the mask is true, in the same order."""

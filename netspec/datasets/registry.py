@@ -100,7 +100,7 @@ Counts: TypeAlias = tuple[int, int, int, int]
 
 
 def _idx(name: str, torchvision: str, contents: str, *counts: int, **parts: Any) -> DataSet:
-    """A set in MNIST's file format: grey images of 28 x 28; `counts` are its classes and images."""
+    """A set in MNIST's file format: grey images of 28 x 28; `counts` are those of the row."""
     classes, train, val = counts
     parts |= {"torchvision": torchvision, "size": 28}
     return TorchvisionSet(

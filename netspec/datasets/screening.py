@@ -24,29 +24,32 @@ LARGE = 20_000
 logger = logging.getLogger(__name__)
 
 
-def screened(data: Data, *, skip_bad: bool) -> tuple[Data, list[BadImage]]:
+def screened(data: Data, *, skip_bad: bool, training: bool = True) -> tuple[Data, list[BadImage]]:
     """Return a data set without its unreadable photos, and these; other data sets are returned as they are.
 
-    Files that end properly are taken for complete, and all others are decoded. The result is cached.
+    Files that end properly are taken for complete, and all others are decoded. The result is cached. With
+    `training=False`, only the validation photos are screened.
 
     Raises:
         DataError: photos cannot be read and `skip_bad` is false, or a class or part has none that can.
     """
     if not isinstance(data, PhotoSet):
         return data, []
-    bad = {part: _find_bad(getattr(data, part), data.name) for part in ("train", "val")}
+    parts = ("train", "val") if training else ("val",)
+    bad = {part: _find_bad(getattr(data, part), data.name) for part in parts}
     found = [each for images in bad.values() for each in images.values()]
     if not found:
         return data, []
     if not skip_bad:
-        raise DataError(f"{named(found)}, or leave out all that cannot be read with `skip_bad=True`")
-    parts = {part: _without(getattr(data, part), images) for part, images in bad.items()}
-    _check_left(data, parts["train"], "training")
-    if not len(parts["val"]):
+        skipping = ", or leave out all that cannot be read with `skip_bad=True`" if training else ""
+        raise DataError(f"{named(found)}{skipping}")
+    rest = replace(data, **{part: _without(getattr(data, part), images) for part, images in bad.items()})
+    _check_classes(data, rest)
+    if not len(rest.val):
         raise DataError(f"no validation image of {data.name} can be read: {named(found)}")
     images = "1 image that cannot be read is" if len(found) == 1 else f"{len(found)} unreadable images are"
     logger.warning("%s left out: %s", images, described(found[:NAMED]))
-    return replace(data, **parts), found
+    return rest, found
 
 
 def named(bad: Sequence[BadImage]) -> str:
@@ -105,10 +108,11 @@ def _without(photos: P, bad: dict[int, BadImage]) -> P:
     return photos.chosen(mask)
 
 
-def _check_left(data: PhotoSet[P], photos: PhotoFiles, part: str) -> None:
-    """Raise DataError if a class that had photos has none left."""
-    before = torch.bincount(data.train.labels, minlength=len(data.class_names))
-    after = torch.bincount(photos.labels, minlength=len(data.class_names))
+def _check_classes(data: PhotoSet[P], rest: PhotoSet[P]) -> None:
+    """Raise DataError if a class that had training photos has none left."""
+    before, after = (torch.bincount(s.train.labels, minlength=len(s.class_names)) for s in (data, rest))
     if lost := ((before > 0) & (after == 0)).nonzero().flatten().tolist():
         name = data.class_names[lost[0]]
-        raise DataError(f"no {part} image of the class {name} can be read: replace them, or remove the class")
+        raise DataError(
+            f"no training image of the class {name} can be read: replace them, or remove the class"
+        )

@@ -178,7 +178,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
     if kind == "folder" and path and find_parts(Path(path)) is None and not _same_folder(name, model.data):
         classes = class_folders(Path(path))
         every = scan(Path(path), classes)
-        folder, _ = screened(ImageFolder(name, classes, every, every), skip_bad=False)
+        folder, _ = screened(ImageFolder(name, classes, every, every), skip_bad=False, training=False)
         return LabelledImages(folder, "all images")
     saved_root = model.root if name == model.data else None
     data = open_data(
@@ -189,7 +189,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
         download=root is not None
         or saved_root is None,  # a checkpoint must not decide where files are written
     )
-    data, _ = screened(data, skip_bad=model.skip_bad and name == model.data)
+    data, _ = screened(data, skip_bad=model.skip_bad and name == model.data, training=False)
     held_out = kind == "folder" and find_parts(Path(path)) is None
     return LabelledImages(data, "images held out from training" if held_out else "validation images")
 

@@ -32,6 +32,11 @@ class Score:
         return cls(saved.images, saved.loss, saved.top1_error, saved.top5_error)
 
 
+def has_top5(classes: int) -> bool:
+    """Whether a top-5 error can differ from 0, which it cannot with five classes or fewer."""
+    return classes > 5
+
+
 @dataclass(frozen=True)
 class Predictions:
     """A model's outputs on N labelled images.

@@ -23,7 +23,7 @@ def change(op: Op, cost: int, name: str, value: Any) -> Variant:
 
 
 def other_paddings(op: Op, axis: Axis, padding: Pair) -> Iterator[Variant]:
-    """Yield corrections of the padding, first the one that keeps the size."""
+    """Yield corrections of the padding; at stride 1, the one that keeps the size has the lowest cost."""
     same = (axis.reach - 1) // 2
     for pad in range(min(axis.reach // 2, LIKELY) + 1):
         if (pad, pad) != padding:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from netspec.diagnostics import printable
-from netspec.evaluation.metrics import Score
+from netspec.evaluation.metrics import Score, has_top5
 from netspec.evaluation.run import Run
 from netspec.training.callbacks import Callback, EpochReport, Progress
 
@@ -123,8 +123,8 @@ class ConsoleBar(ConsoleLines):
 
 
 def errors(score: Score, classes: int) -> list[str]:
-    """The errors of a score, without the top-5 error where five classes or fewer make it 0."""
-    top5 = [f"top-5 error {score.top5_error:.2%}"] if classes > 5 else []
+    """The errors of a score, without the top-5 error if there are too few classes."""
+    top5 = [f"top-5 error {score.top5_error:.2%}"] if has_top5(classes) else []
     return [f"top-1 error {score.top1_error:.2%}", *top5]
 
 

@@ -174,7 +174,7 @@ def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
 
 
 def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str | None:
-    """A warning when a run ends with the loss per output and the accuracy of guessing, else None.
+    """A warning if the final loss per output and accuracy are no better than random guessing, else None.
 
     >>> nothing_learned_warning(2.31, 0.1, 10)[:53], nothing_learned_warning(1.9, 0.3, 10)
     ('the network learned nothing: the loss is 2.310, and g', None)

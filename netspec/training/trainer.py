@@ -132,14 +132,14 @@ def resume(
     """Continue the run in a folder from its checkpoint, and return its record.
 
     The spec, the recipe and the data set are those of the checkpoint. `epochs` changes the length of the run,
-    such as to train a finished one for longer. `root` is the folder of the data set,
+    for example to train a finished run for longer. `root` is the folder of the data set,
     if it has moved; the other parameters are those of `train`.
 
     Raises:
         DataError: the images cannot be read, or their classes have changed.
         RecipeError: `epochs` is out of range.
-        TrainError: the folder holds no run, its checkpoint is damaged, `epochs` are fewer than it has
-            finished, or a file cannot be written.
+        TrainError: the folder holds no run, its checkpoint is damaged, `epochs` is less than the
+            number already completed, or a file cannot be written.
     """
     folder = Path(folder)
     path = folder / CHECKPOINT

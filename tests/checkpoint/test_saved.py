@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 import netspec
 from netspec.build import build
 from netspec.checker import check_file, check_source
-from netspec.checkpoint import describe, load, restore, save
+from netspec.checkpoint import describe, load, restore, save, save_weights
 from netspec.cli import main
 from netspec.datasets.registry import open_data
 from netspec.diagnostics import Source
@@ -81,6 +81,15 @@ def test_the_best_weights_of_older_runs_are_found(run, tmp_path):
     assert Run.open(old).best_weights == old / "best.pt"
     shutil.copy(run / "best.safetensors", old)
     assert same(load_checkpoint(old), load_file(run / "best.safetensors"))
+
+
+def test_tied_weights_are_written_for_each_name(tmp_path):
+    weight = torch.arange(6.0).view(2, 3)
+    state = {"a": weight, "b": weight, "c": weight.T, "d": torch.tensor(3), "e": torch.zeros(0)}
+    save_weights(tmp_path / "x.safetensors", state)
+    found = load_file(tmp_path / "x.safetensors")
+    assert found.keys() == state.keys()
+    assert all(value.equal(found[name]) for name, value in state.items())
 
 
 def test_which_weights_are_loaded(run):

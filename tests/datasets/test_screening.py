@@ -92,6 +92,20 @@ def test_a_run_without_bad_photos_lists_them(folder, net, tmp_path):
     assert model.score.images in (3, 4)
 
 
+def test_evaluation_screens_only_its_own_photos_and_names_each_once(folder, net, tmp_path):
+    words = ["train", net, "--data", f"folder:{folder}", "--out", tmp_path / "run", "--epochs", 1]
+    assert accepted(CliRunner().invoke(main, [*map(str, words), "--device", "cpu"]))
+    held_out = open_data(f"folder:{folder}").val  # type: ignore[attr-defined]
+    trained = next(p for p in folder.rglob("*.jpg") if os.fsencode(p) not in held_out.paths.tolist())
+    good = trained.read_bytes()
+    trained.write_bytes(cut(good))
+    assert netspec.evaluate(tmp_path / "run", device="cpu").score.images == len(held_out)
+    other = tmp_path / "other"
+    folder.rename(other)
+    with pytest.raises(DataError, match=r"1 image cannot be read: replace or remove [^;,]*$"):
+        netspec.evaluate(tmp_path / "run", data=f"folder:{other}", device="cpu")
+
+
 def test_a_class_without_any_readable_photo_is_refused(folder, net, tmp_path):
     for number in range(6):
         (folder / "dog" / f"{number}.jpg").write_bytes(b"")

@@ -58,7 +58,7 @@ def window_attention(
     shift: int,
     logit_scale: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Attend inside the windows of N x H x W x C images, after a cyclic shift; by cosines with a scale."""
+    """Attend inside the shifted windows of N x H x W x C images; by cosine similarity if there is a scale."""
     _, height, width, features = x.shape
     x = nn.functional.pad(x, (0, 0, 0, -width % window, 0, -height % window))
     rows, columns = x.shape[1], x.shape[2]
