@@ -26,6 +26,10 @@ def require(condition: bool, message: str, code: str = "shape-mismatch", help: s
         raise ShapeError(message, code, help=help)
 
 
+MOST_AXES = 5
+"""The most axes that a claimed shape can have."""
+
+
 class Shape(tuple[int, ...]):
     """The shape of a value for one image, without the batch: `96x55x55`, `4096` or `197x768`.
 
@@ -107,8 +111,14 @@ class Grid(Shape):
         return f"{self} with its channels last"
 
 
+class Free(Shape):
+    """A tensor whose axes have no names, as after `reshape`; ops read an image or a sequence from it."""
+
+    __slots__ = ()
+
+
 def is_image(x: Shape) -> bool:
-    """Whether a shape is channels x height x width."""
+    """Whether a shape is, or can be read as, channels x height x width."""
     return len(x) == 3 and not isinstance(x, Grid)
 
 
@@ -121,6 +131,20 @@ ATTRIBUTES = {
     "numbers": (1, 2, 3),
 }
 """The attributes of a shape that a spec can use, and the ranks for which each is defined."""
+
+
+def axis_of(axis: int, x: Shape) -> int:
+    """Return an axis counted from 0; raises `ShapeError` if there is none."""
+    fact = (
+        f"there is no axis {axis}: the axes of {x} are counted from 0 to {len(x) - 1}, or from -1 backwards"
+    )
+    require(-len(x) <= axis < len(x), fact, "argument-range")
+    return axis % len(x)
+
+
+def torch_axis(axis: int) -> int:
+    """Return the axis of a batch: PyTorch counts the batch as axis 0."""
+    return axis if axis < 0 else axis + 1
 
 
 class Cost(NamedTuple):

@@ -91,7 +91,7 @@ UNKNOWN = {
     "bn": "did you mean `batchnorm`?",
     "depthwise(3)": "a depthwise convolution is `conv(in.channels, 3, padding=1, groups=in.channels)`",
     "global_avgpool": "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
-    "transpose": "there is no general transpose",
+    "transpose": "`permute([1, 0])` reorders the axes",
     "lstm(64)": "there are no recurrent layers",
     "reluu": "did you mean `relu`",
 }

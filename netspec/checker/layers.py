@@ -65,8 +65,7 @@ class Layers:
                 raise self.fault(error, name, op, (), span, calls) from None
             return UNKNOWN
         sources = [self.nodes[i] for i in inputs]
-        shapes = [n.shape for n in sources]
-        batched = self.batched(op, sources, span)
+        shapes, batched = [n.shape for n in sources], self.batched(op, sources, span)
         try:
             shape = op.infer(*shapes)
         except ShapeError as error:
@@ -93,12 +92,13 @@ class Layers:
 
     def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
         """Whether a layer's output has a batch; joins broadcast raw tensors over the batch."""
+        mixed = any(n.batched for n in sources)
         if op.kind == "tensor" or all(n.batched for n in sources):
             return op.kind != "tensor"
-        if op.kind == "merge" and any(n.batched for n in sources):
-            return True
-        bare = next(n for n in sources if not n.batched)
-        message = f"`{op.keyword}` needs a batch, but `{bare.label}` is a raw tensor without one"
+        if op.kind == "merge" or (op.takes_raw and not mixed):
+            return mixed
+        bare = next(n.label for n in sources if not n.batched)
+        message = f"`{op.keyword}` needs a batch, but `{bare}` is a raw tensor without one"
         raise Fault("no-batch", message, span, "join it with other values by `add`, `mul` or `concat`")
 
     def receptive_field(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:

@@ -8,7 +8,7 @@ from netspec.diagnostics import did_you_mean
 
 SYNONYMS = {
     **dict.fromkeys(("dense", "fc", "innerproduct", "fullyconnected"), "linear"),
-    **dict.fromkeys(("sum", "eltwise", "plus", "residual"), "add"),
+    **dict.fromkeys(("eltwise", "plus", "residual"), "add"),
     **dict.fromkeys(("convolution", "conv2d", "convolution2d"), "conv"),
     **dict.fromkeys(("convtranspose2d", "convtranspose", "transposedconv", "deconvolution"), "deconv"),
     **dict.fromkeys(("pool", "maxpool2d", "maxpooling2d", "maxpooling"), "maxpool"),
@@ -27,9 +27,12 @@ SYNONYMS = {
     **dict.fromkeys(("droppath",), "stochastic_depth"),
     **dict.fromkeys(("spatialdropout", "spatialdropout2d"), "dropout2d"),
     **dict.fromkeys(("zeropad2d", "zeropadding2d"), "zeropad"),
-    **{"cat": "concat", "concatenate": "concat", "multiply": "mul", "view": "flatten", "reshape": "flatten"},
+    **{"cat": "concat", "concatenate": "concat", "multiply": "mul", "view": "reshape", "bmm": "matmul"},
+    **dict.fromkeys(("depthtospace",), "pixel_shuffle"),
+    **dict.fromkeys(("spacetodepth",), "pixel_unshuffle"),
+    **dict.fromkeys(("scaleddotproductattention", "sdpa"), "dot_product_attention"),
     **{"filters": "channels", "outchannels": "channels", "units": "features", "outfeatures": "features"},
-    **{"pad": "padding", "negativeslope": "slope", "rate": "p", "kernelsize": "kernel", "strides": "stride"},
+    **{"negativeslope": "slope", "rate": "p", "kernelsize": "kernel", "strides": "stride"},
 }
 """Names of other frameworks, in lower case without underscores, and netspec's name for the same thing."""
 
@@ -46,9 +49,9 @@ ADVICE = {
     **dict.fromkeys(("globalmaxpool", "gmp"), "global maximum pooling is `adaptive_maxpool(1)`"),
     **dict.fromkeys(("instancenorm", "instancenorm2d"), "instance normalization is `groupnorm(in.channels)`"),
     **dict.fromkeys(
-        ("transpose", "permute"),
-        "there is no general transpose: `channels_last` and `channels_first` move the channels of an image, "
-        "and `tokens` turns an image into tokens",
+        ("transpose", "swapaxes"),
+        "`permute([1, 0])` reorders the axes; `channels_last` and `channels_first` move the channels of an "
+        "image, and `tokens` turns an image into tokens",
     ),
     **dict.fromkeys(
         ("lstm", "gru", "rnn"), "there are no recurrent layers: a spec describes a feed-forward network"
@@ -59,8 +62,7 @@ ADVICE = {
         "convolution and pooling are two-dimensional: a signal of length n can be an input of size Cx1xn",
     ),
     **dict.fromkeys(("sequential", "module"), "layers follow each other in `{ ... }`; `block` names them"),
-    **dict.fromkeys(("pixelshuffle", "depthtospace"), "there is no pixel shuffle; `deconv` enlarges images"),
-    **dict.fromkeys(("mean", "reducemean"), "the mean of each channel is `adaptive_avgpool(1)`"),
+    **dict.fromkeys(("reducemean",), "the mean of each channel is `adaptive_avgpool(1)`"),
 }
 """What to write for a layer type that netspec does not have, by the same kind of name."""
 

@@ -1,6 +1,19 @@
 """The layer types: one class each, in one file per family."""
 
-from netspec.ops import activation, attention, dense, layout, merge, norm, reshape, tensor, window
+from netspec.ops import (
+    activation,
+    arithmetic,
+    attention,
+    axes,
+    dense,
+    layout,
+    merge,
+    norm,
+    products,
+    reshape,
+    tensor,
+    window,
+)
 from netspec.ops.base import OPS, Code, Op, Tensor
 from netspec.ops.tensor import Input
 
@@ -17,12 +30,15 @@ __all__ = [
     "Op",
     "Tensor",
     "activation",
+    "arithmetic",
     "attention",
+    "axes",
     "dense",
     "is_builtin",
     "layout",
     "merge",
     "norm",
+    "products",
     "reshape",
     "tensor",
     "window",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from netspec.ops.base import Code, Op, Tensor, code
 from netspec.registry import class_attributes
-from netspec.shape import Cost, Shape, is_image
+from netspec.shape import Cost, Free, Shape, axis_of, is_image, torch_axis
 
 
 class Activation(Op):
@@ -19,6 +19,7 @@ class Activation(Op):
         """Whether the PyTorch module has an `inplace` option."""
 
     kind = "activation"
+    takes_raw = True
 
     def infer(self, x: Shape) -> Shape:
         return x
@@ -91,7 +92,15 @@ class Gelu(Activation, keyword="gelu"):
 
     example = "197x768; gelu -> 197x768"
 
+    approximate: Literal["none", "tanh"] = "none"
+    """How the distribution is computed: exactly, or by a formula with a hyperbolic tangent."""
+
+    positional = 0
+
     function, value_cost = "nn.GELU", Cost(additions=1, exponentials=1)
+
+    def torch_module(self, x: Shape) -> Code:
+        return code(self.function, approximate=(self.approximate, "none"))
 
 
 class Sigmoid(Activation, keyword="sigmoid"):
@@ -193,10 +202,21 @@ class Softmax(Activation, keyword="softmax"):
 
     example = "1000; softmax -> 1000"
 
+    axis: int | None = None
+    """The axis, counted without the batch; by default the channels of an image, else the last axis."""
+
+    positional = 0
     function, value_cost = "nn.Softmax", Cost(additions=1, divisions=1, exponentials=1)
 
+    def infer(self, x: Shape) -> Shape:
+        if self.axis is not None:
+            axis_of(self.axis, x)
+        return x
+
     def torch_module(self, x: Shape) -> Code:
-        return code(self.function, dim=(1 if is_image(x) else -1, None))
+        channels = is_image(x) and not isinstance(x, Free)
+        axis = torch_axis(self.axis) if self.axis is not None else 1 if channels else -1
+        return code(self.function, dim=(axis, None))
 
 
 class LogSoftmax(Softmax, keyword="log_softmax"):

@@ -171,6 +171,9 @@ class Op(BaseModel):
         positional: ClassVar[int | None]
         """The number of arguments by position; if None, the required ones, or one if none is required."""
 
+        takes_raw: ClassVar[bool]
+        """Whether the op can also be applied to raw tensors, which have no batch."""
+
         inner_linears: ClassVar[tuple[str, ...]]
         """The names of the nn.Linear layers inside the module."""
 
@@ -260,5 +263,6 @@ class_attributes(
     new_memory=False,
     torch_source="",
     positional=None,
+    takes_raw=False,
     inner_linears=(),
 )

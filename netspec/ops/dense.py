@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.ops.base import Code, Positive, Reach, Tensor, code
 from netspec.ops.start import Init, Weighted
-from netspec.shape import Cost, Shape, is_image, require
+from netspec.shape import Cost, Free, Shape, is_image, require
 
 
 class Linear(Weighted, keyword="linear"):
@@ -19,12 +19,13 @@ class Linear(Weighted, keyword="linear"):
     bias_init: Init | None = None
 
     kind = "dense"
+    takes_raw = True
     new_memory = True
 
     def infer(self, x: Shape) -> Shape:
         fact = f"linear takes a feature vector, but its input is an image of {x}"
         help = f"put `flatten` before it: {'*'.join(map(str, x))} = {x.numbers} features"
-        require(not is_image(x), fact, "unflattened-image", help)
+        require(not is_image(x) or isinstance(x, Free), fact, "unflattened-image", help)
         return type(x)((*x[:-1], self.features))
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:

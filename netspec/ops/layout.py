@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from netspec.ops.base import Code, Op, Positive, Reach, code, require_image
-from netspec.shape import Grid, Shape, require
+from netspec.shape import Free, Grid, Shape, require
 
 
 class ChannelsLast(Op, keyword="channels_last"):
@@ -151,4 +151,8 @@ class Unpartition(Op, keyword="unpartition"):
 def require_channels_last(x: Shape, what: str) -> None:
     """Raise `ShapeError` unless `x` is height x width x channels."""
     fact = f"{what} takes height x width x channels, but its input is {x.noun}"
-    require(isinstance(x, Grid), fact, help="put `channels_last` before it" if len(x) == 3 else None)
+    require(
+        len(x) == 3 and isinstance(x, Grid | Free),
+        fact,
+        help="put `channels_last` before it" if len(x) == 3 else None,
+    )

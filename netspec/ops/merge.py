@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from netspec.ops.base import Op
-from netspec.shape import Cost, Grid, Shape, ShapeError, require
+from netspec.shape import Cost, Free, Grid, Shape, ShapeError, axis_of, require, torch_axis
 
 FIRST = "put `channels_first` before it"
+
+
+def layout(*xs: Shape) -> type[Shape]:
+    """Return the class of shapes of a merged value: channels last if any input has them last."""
+    return max(map(type, xs), key=(Shape, Free, Grid).index)
 
 
 class Merge(Op):
@@ -23,38 +28,61 @@ class Concat(Merge, keyword="concat"):
 
     example = "64x56x56; concat { conv(32, 1); identity } -> 96x56x56"
 
+    axis: int = 0
+    """The axis, counted without the batch; -1 is the last one."""
+
+    positional = 0
+
     def infer(self, *xs: Shape) -> Shape:
         first = xs[0]
-        if any(len(x) != len(first) or x[1:] != first[1:] or type(x) is not type(first) for x in xs):
+        if self.axis or len(first) > 3:
+            return self.along_axis(*xs)
+        kinds = {type(x) for x in xs} - {Free}
+        if len(kinds) > 1 or any(len(x) != len(first) or x[1:] != first[1:] for x in xs):
             what = {3: "height or width", 2: "features", 1: "kind"}[len(first)]
             shapes = " and ".join(dict.fromkeys(map(str, xs)))
             raise ShapeError(f"{shapes} cannot be concatenated: they differ in {what}", "branches-disagree")
-        require(
-            not isinstance(first, Grid), "concat joins along the channels, which must come first", help=FIRST
-        )
+        require(Grid not in kinds, "concat joins along the channels, which must come first", help=FIRST)
         return Shape((sum(x.channels for x in xs), *first[1:]))
 
+    def along_axis(self, *xs: Shape) -> Shape:
+        """Return the shape for any axis; raises `ShapeError` if another axis differs."""
+        first, at = xs[0], axis_of(self.axis, xs[0])
+        rest = [(*x[:at], *x[at + 1 :]) for x in xs]
+        shapes = " and ".join(dict.fromkeys(map(str, xs)))
+        fact = f"{shapes} cannot be concatenated along axis {self.axis}: they differ in another axis"
+        require(len(set(rest)) == 1, fact, "branches-disagree")
+        return layout(*xs)((*first[:at], sum(x[at] for x in xs), *first[at + 1 :]))
+
     def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
+        if self.axis or len(y) > 3:
+            return (f"{' + '.join(str(x[self.axis]) for x in xs)} = {y[self.axis]} along axis {self.axis}",)
         what = {3: "channels", 2: "tokens", 1: "features"}[len(y)]
         return (f"{' + '.join(str(x.channels) for x in xs)} = {y.channels} {what}",)
 
     def torch_expr(self, *xs: str) -> str:
-        return f"torch.cat(({', '.join(xs)}), 1)"
+        return f"torch.cat(({', '.join(xs)}), {torch_axis(self.axis)})"
 
 
 class Elementwise(Merge):
     """Combine values of the same shape; sizes of 1 are broadcast, as in PyTorch."""
 
     def infer(self, *xs: Shape) -> Shape:
+        return self.joined(*xs)
+
+    def joined(self, *xs: Shape) -> Shape:
+        """Return the shape of the output; raises `ShapeError` if sizes differ that are not 1."""
         sizes = (
             [{x[i] for x in xs} - {1} for i in range(len(xs[0]))] if len({len(x) for x in xs}) == 1 else []
         )
         mixed = {type(x) for x in xs if len(x) == 3 and x[1:] != (1, 1)} == {Grid, Shape}
         if not sizes or mixed or any(len(s) > 1 for s in sizes):
             shapes = " and ".join(dict.fromkeys(map(str, xs)))
-            done = {"add": "added", "mul": "multiplied"}.get(self.keyword, "joined")
+            done = {"add": "added", "mul": "multiplied", "sub": "subtracted", "div": "divided"}.get(
+                self.keyword, "joined"
+            )
             raise ShapeError(f"{shapes} cannot be {done}: they differ in shape", "branches-disagree")
-        return type(max(xs, key=lambda x: isinstance(x, Grid)))(next(iter(s), 1) for s in sizes)
+        return layout(*xs)(next(iter(s), 1) for s in sizes)
 
 
 class Add(Elementwise, keyword="add"):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from netspec.ops.base import Code, Op, Positive, Share, Tensor, code, require_image
 from netspec.ops.start import Init, Weighted
-from netspec.shape import Axis, Cost, Shape, is_image, require
+from netspec.shape import Axis, Cost, Free, Shape, is_image, require
 
 Small = Annotated[float, Field(gt=0, le=1)]
 
@@ -32,14 +32,19 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 
     def infer(self, x: Shape) -> Shape:
         require(
-            len(x) == 1 or is_image(x),
-            f"batchnorm takes an image or a feature vector, but its input is {x.noun}",
+            len(x) <= 2 or is_image(x),
+            f"batchnorm takes an image, tokens or a feature vector, but its input is {x.noun}",
         )
         return x
 
+    def size(self, x: Shape) -> int:
+        """Return the number of channels, or of features of a token."""
+        return x.features if len(x) == 2 else x.channels
+
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
-        learned = (Tensor("weight", (x.channels,)), Tensor("bias", (x.channels,))) if self.affine else ()
-        running = (Tensor("running_mean", (x.channels,), False), Tensor("running_var", (x.channels,), False))
+        size = (self.size(x),)
+        learned = (Tensor("weight", size), Tensor("bias", size)) if self.affine else ()
+        running = (Tensor("running_mean", size, False), Tensor("running_var", size, False))
         return (*learned, *running, Tensor("num_batches_tracked", (), False))
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
@@ -47,7 +52,10 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 
     def torch_module(self, x: Shape) -> Code:
         options = {"eps": (self.eps, 1e-5), "momentum": (self.momentum, 0.1), "affine": (self.affine, True)}
-        return code("nn.BatchNorm2d" if len(x) == 3 else "nn.BatchNorm1d", x.channels, **options)
+        return code("nn.BatchNorm2d" if len(x) == 3 else "nn.BatchNorm1d", self.size(x), **options)
+
+    def torch_call(self, module: str, x: Shape) -> str:
+        return f"{module}({{}}.transpose(1, 2)).transpose(1, 2)" if len(x) == 2 else f"{module}({{}})"
 
 
 class Lrn(Op, keyword="lrn"):
@@ -102,27 +110,63 @@ class LayerNorm(Weighted, keyword="layernorm"):
 
     eps: Small = 1e-5
     affine: bool = True
+    bias: bool = True
+    """Whether to add a learned bias; without it, there is only a scale."""
     init: Init | None = None
     bias_init: Init | None = None
 
     kind = "norm"
+    takes_raw = True
 
     def infer(self, x: Shape) -> Shape:
         return x
 
     def size(self, x: Shape) -> int:
         """Return how many numbers are normalized together."""
-        return x.channels if is_image(x) else x.features
+        return x.channels if self.over_channels(x) else x.features
+
+    def over_channels(self, x: Shape) -> bool:
+        """Whether the channels of each pixel are normalized, instead of the last axis."""
+        return is_image(x) and not isinstance(x, Free)
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
-        return (Tensor("weight", (self.size(x),)), Tensor("bias", (self.size(x),))) if self.affine else ()
+        names = ("weight", "bias") if self.bias else ("weight",)
+        return tuple(Tensor(name, (self.size(x),)) for name in names) if self.affine else ()
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=2 * x.numbers, divisions=x.numbers)
 
     def torch_module(self, x: Shape) -> Code:
-        function = "LayerNorm2d" if is_image(x) else "nn.LayerNorm"
-        return code(function, self.size(x), eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
+        function = "LayerNorm2d" if self.over_channels(x) else "nn.LayerNorm"
+        options = {"elementwise_affine": (self.affine, True), "bias": (self.bias, True)}
+        return code(function, self.size(x), eps=(self.eps, 1e-5), **options)
+
+
+class RmsNorm(Weighted, keyword="rmsnorm"):
+    """Divide features by their root mean square, then scale them (Zhang and Sennrich, 2019)."""
+
+    example = "197x768; rmsnorm(eps=1e-6) -> 197x768"
+
+    positional = 0
+
+    eps: Small | None = None
+    """Added to the mean square to avoid division by zero; the smallest number of the type if omitted."""
+    affine: bool = True
+    init: Init | None = None
+
+    kind = "norm"
+
+    def infer(self, x: Shape) -> Shape:
+        return x
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        return (Tensor("weight", (x.features,)),) if self.affine else ()
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(multiplications=x.numbers, additions=x.numbers, divisions=x.numbers)
+
+    def torch_module(self, x: Shape) -> Code:
+        return code("nn.RMSNorm", x.features, eps=(self.eps, None), elementwise_affine=(self.affine, True))
 
 
 class GroupNorm(Weighted, keyword="groupnorm"):
@@ -164,6 +208,7 @@ class Dropout(Op, keyword="dropout"):
     """Probability of setting a value to zero in training."""
 
     kind = "dropout"
+    takes_raw = True
 
     def infer(self, x: Shape) -> Shape:
         return x

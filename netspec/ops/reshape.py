@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, code, require_image
-from netspec.shape import Cost, Shape, is_image, require
+from netspec.shape import Cost, Shape, axis_of, require
 
 
 class Flatten(Op, keyword="flatten"):
@@ -48,20 +48,39 @@ class Upsample(Op, keyword="upsample"):
 
     example = "64x28x28; upsample(2, mode=bilinear) -> 64x56x56"
 
-    scale: Pair
+    scale: Pair | None = None
     """Factor for height and width; one number, or two as in `2x3`."""
+    size: Pair | None = None
+    """Height and width of the output, in place of a factor."""
     mode: Literal["nearest", "bilinear", "bicubic"] = "nearest"
     """Interpolation of new pixels."""
+    align_corners: bool = False
+    """Whether the corners of both images coincide, instead of their edges."""
+
+    takes_raw = True
+
+    def check_arguments(self) -> None:
+        fact = "upsample takes either a factor, as in `upsample(2)`, or a size, as in `upsample(size=56x56)`"
+        require((self.scale is None) != (self.size is None), fact, "argument-range")
+        corners = "`align_corners` has no meaning for mode=nearest, which computes no new values"
+        require(not self.align_corners or self.mode != "nearest", corners, "argument-range")
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "upsample")
+        self.check_arguments()
+        if self.size is not None:
+            return Shape((x.channels, *self.size))
+        assert self.scale is not None
         return Shape((x.channels, x.height * self.scale[0], x.width * self.scale[1]))
 
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
+        if self.scale is None:
+            return ()
         return (f"{x.height}*{self.scale[0]} = {y.height}, {x.width}*{self.scale[1]} = {y.width}",)
 
     def torch_module(self, x: Shape) -> Code:
-        return code("nn.Upsample", scale_factor=(self.scale, None), mode=(self.mode, "nearest"))
+        options = {"mode": (self.mode, "nearest"), "align_corners": (self.align_corners, False)}
+        return code("nn.Upsample", size=(self.size, None), scale_factor=(self.scale, None), **options)
 
 
 class ZeroPad(Op, keyword="zeropad"):
@@ -89,7 +108,7 @@ class ZeroPad(Op, keyword="zeropad"):
 
 
 class Slice(Op, keyword="slice"):
-    """Select the channels or features from `start` up to, but not including, `stop`."""
+    """Select positions along an axis, by default channels or features, from `start` up to before `stop`."""
 
     example = "96x55x55; slice(0, 48) -> 48x55x55"
 
@@ -97,17 +116,23 @@ class Slice(Op, keyword="slice"):
     """Index of the first channel or feature, counted from 0."""
     stop: Positive
     """Index after the last channel or feature."""
+    axis: Annotated[int, Field(ge=0)] = 0
+    """The axis, counted without the batch."""
+    step: Positive = 1
+    """Distance between the selected positions."""
+
+    takes_raw = True
 
     def infer(self, x: Shape) -> Shape:
-        require(
-            is_image(x) or len(x) == 1, f"slice takes an image or a feature vector, but its input is {x.noun}"
-        )
-        fact = f"channels {self.start} to {self.stop} cannot be selected from {x.channels}"
-        require(self.start < self.stop <= x.channels, fact, "argument-range")
-        return Shape((self.stop - self.start, *x[1:]))
+        at = axis_of(self.axis, x)
+        what = "channels" if at == 0 and len(x) != 2 else "positions"
+        fact = f"{what} {self.start} to {self.stop} cannot be selected from {x[at]}"
+        require(self.start < self.stop <= x[at], fact, "argument-range")
+        return type(x)((*x[:at], -(-(self.stop - self.start) // self.step), *x[at + 1 :]))
 
     def torch_expr(self, x: str) -> str:
-        return f"{x}[:, {self.start or ''}:{self.stop}]"
+        step = f":{self.step}" if self.step != 1 else ""
+        return f"{x}[:, {':, ' * self.axis}{self.start or ''}:{self.stop}{step}]"
 
 
 class ChannelShuffle(Op, keyword="channel_shuffle"):
@@ -151,3 +176,77 @@ class Rescale(Op, keyword="rescale"):
 
     def torch_module(self, x: Shape) -> Code:
         return code("Rescale", self.scale, self.shift)
+
+
+class PadSides(Op, keyword="pad"):
+    """Pad an image with a different number of pixels on each side, with a constant or by reflection."""
+
+    example = "3x224x224; pad([0, 1, 0, 1]) -> 3x225x225"
+
+    padding: Annotated[list[Annotated[int, Field(ge=-10_000, le=10_000)]], Field(min_length=4, max_length=4)]
+    """Pixels at the left, right, top and bottom; negative numbers crop."""
+    mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
+    """What the new pixels contain."""
+    value: float = 0.0
+    """The constant."""
+
+    def infer(self, x: Shape) -> Shape:
+        require_image(x, "pad")
+        left, right, top, bottom = self.padding
+        y = Shape((x.channels, x.height + top + bottom, x.width + left + right))
+        require(min(y) > 0, f"pad leaves nothing of {x}", "empty-output")
+        least = {"reflect": 1, "circular": 0}.get(self.mode, -10_000)
+        fits = max(left, right) <= x.width - least and max(top, bottom) <= x.height - least
+        require(least < 0 or fits, f"{self.mode} padding of {self.padding} is too wide for {x}")
+        return y
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach]:
+        return (1, 1, self.padding[2]), (1, 1, self.padding[0])
+
+    def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
+        left, right, top, bottom = self.padding
+        return f"{x.height} + {top} + {bottom} = {y.height}", f"{x.width} + {left} + {right} = {y.width}"
+
+    def torch_expr(self, x: str) -> str:
+        options = "" if self.mode == "constant" else f', mode="{self.mode}"'
+        options += f", value={self.value}" if self.value else ""
+        return f"nn.functional.pad({x}, {tuple(self.padding)}{options})"
+
+
+class PixelShuffle(Op, keyword="pixel_shuffle"):
+    """Rearrange channels into pixels, for an image that is `factor` times larger (Shi et al., 2016)."""
+
+    example = "48x32x32; pixel_shuffle(2) -> 12x64x64"
+
+    factor: Positive
+    """Factor for height and width; its square must divide the channels."""
+
+    def infer(self, x: Shape) -> Shape:
+        require_image(x, "pixel_shuffle")
+        fact = f"{x.channels} channels cannot be divided by {self.factor}**2 = {self.factor**2}"
+        require(x.channels % self.factor**2 == 0, fact, "indivisible-groups")
+        return Shape((x.channels // self.factor**2, x.height * self.factor, x.width * self.factor))
+
+    def torch_module(self, x: Shape) -> Code:
+        return code("nn.PixelShuffle", self.factor)
+
+
+class PixelUnshuffle(Op, keyword="pixel_unshuffle"):
+    """Rearrange pixels into channels, the inverse of `pixel_shuffle`."""
+
+    example = "12x64x64; pixel_unshuffle(2) -> 48x32x32"
+
+    factor: Positive
+    """Divisor of height and width, which it must divide."""
+
+    def infer(self, x: Shape) -> Shape:
+        require_image(x, "pixel_unshuffle")
+        fact = f"{x.height}x{x.width} cannot be divided by {self.factor}"
+        require(x.height % self.factor == x.width % self.factor == 0, fact)
+        return Shape((x.channels * self.factor**2, x.height // self.factor, x.width // self.factor))
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach]:
+        return (self.factor, self.factor, 0), (self.factor, self.factor, 0)
+
+    def torch_module(self, x: Shape) -> Code:
+        return code("nn.PixelUnshuffle", self.factor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
@@ -74,8 +74,14 @@ class Buffer(Param, keyword="buffer"):
 
     example = "3x8x8; mean: buffer(3x1x1, init=0.5); add(x, mean) -> 3x8x8"
 
+    dtype: Literal["float32", "int64", "bool"] = "float32"
+    """The type of its numbers: `int64` for positions, `bool` for masks."""
+
     def tensors(self) -> tuple[Tensor, ...]:
         return (Tensor("", self.stored_shape(), trainable=False),)
 
     def torch_module(self) -> Code:
         return Code("buffer", (self.stored_shape(),))
+
+    def starts(self) -> dict[str, Call]:
+        return {} if self.dtype != "float32" else super().starts()

@@ -36,11 +36,11 @@ def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
 
 def substitute(user: Step, waiting: dict[int, Step]) -> Step:
     """Replace a step's inputs by the expressions to be inlined."""
-    infix = re.search(r"(^|[+*] )\{\}( [+*]|$)|\{\}[.\[]", user.text)
+    infix = re.search(r"(^|[-+*/] )\{\}( [-+*/]|$)|\{\}[.\[]", user.text)
     holes, inputs = [], list[int]()
     for value in user.inputs:
         step = waiting.pop(value, None)
-        compound = infix and step and (" + " in step.text or " * " in step.text)
+        compound = infix and step and any(f" {sign} " in step.text for sign in "+-*/")
         holes.append("{}" if step is None else f"({step.text})" if compound else step.text)
         inputs += (value,) if step is None else step.inputs
     return replace(user, text=user.text.format(*holes), inputs=tuple(inputs))

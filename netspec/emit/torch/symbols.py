@@ -93,6 +93,8 @@ def combine(function: Callable[[Any, Any], Any], sign: ast.operator, left: Any, 
 
 def plain(number: Any) -> Any:
     """Return a number without its expression."""
+    if isinstance(number, float):
+        return float(number)
     return int(number) if isinstance(number, int) and not isinstance(number, bool) else number
 
 
@@ -124,14 +126,14 @@ def replaced(expression: ast.expr, replacements: Mapping[str, ast.expr]) -> ast.
     return made
 
 
-def marked(text: str, write: Callable[[Whole], str]) -> str:
+def marked(text: str, write: Callable[[Number], str]) -> str:
     """Replace each marked number in a text by what `write` returns for it."""
 
     def replace(match: re.Match[str]) -> str:
         expression = ast.parse(bytes.fromhex(match[2]).decode(), mode="eval").body
-        return write(symbol(int(match[1]), expression))
+        return write(symbol(ast.literal_eval(match[1]), expression))
 
-    return re.sub(rf"{MARK}(-?\d+)_([0-9a-f]*){MARK}", replace, text)
+    return re.sub(rf"{MARK}(-?[\d.e+-]+)_([0-9a-f]*){MARK}", replace, text)
 
 
 def free(path: str, field: str) -> str:

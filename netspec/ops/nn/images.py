@@ -74,3 +74,8 @@ def merge_patches(x: torch.Tensor) -> torch.Tensor:
     left = [x[:, 0::2, 0::2], x[:, 1::2, 0::2]]
     right = [x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
     return torch.cat(left + right, -1)
+
+
+def unbatched(weight: torch.Tensor) -> torch.Tensor:
+    """Return a computed weight without the first axis of 1 that it may have."""
+    return weight[0] if weight.dim() in (2, 5) else weight

@@ -1,0 +1,173 @@
+"""Elementwise arithmetic and functions."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from netspec.ops.activation import Activation
+from netspec.ops.axes import Rearranging
+from netspec.ops.merge import Elementwise
+from netspec.shape import Cost, Shape, require
+
+
+class Sub(Elementwise, keyword="sub"):
+    """Subtract the second value from the first; sizes of 1 are broadcast."""
+
+    example = "64x56x56; sub { identity; conv(64, 1) } -> 64x56x56"
+
+    def infer(self, *xs: Shape) -> Shape:
+        require(len(xs) == 2, f"{self.keyword} takes two inputs, not {len(xs)}", "wrong-arity")
+        return self.joined(*xs)
+
+    def cost(self, *xs: Shape, y: Shape) -> Cost:
+        return Cost(additions=y.numbers)
+
+    def torch_expr(self, *xs: str) -> str:
+        return " - ".join(xs)
+
+
+class Div(Elementwise, keyword="div"):
+    """Divide the first value by the second; sizes of 1 are broadcast."""
+
+    example = "64x56x56; div { identity; conv(64, 1) } -> 64x56x56"
+
+    def infer(self, *xs: Shape) -> Shape:
+        require(len(xs) == 2, f"{self.keyword} takes two inputs, not {len(xs)}", "wrong-arity")
+        return self.joined(*xs)
+
+    def cost(self, *xs: Shape, y: Shape) -> Cost:
+        return Cost(divisions=y.numbers)
+
+    def torch_expr(self, *xs: str) -> str:
+        return " / ".join(xs)
+
+
+class Function(Activation):
+    """An elementwise function that is a function of PyTorch."""
+
+    takes_raw = True
+
+    def torch_module(self, x: Shape) -> None:
+        return None
+
+    def torch_expr(self, x: str) -> str:
+        return f"{self.function}({x})"
+
+
+class Exp(Function, keyword="exp"):
+    """The exponential function."""
+
+    example = "64x8x8; exp -> 64x8x8"
+
+    function, value_cost = "torch.exp", Cost(exponentials=1)
+
+
+class Sqrt(Function, keyword="sqrt"):
+    """The square root."""
+
+    example = "64x8x8; sqrt -> 64x8x8"
+
+    function, value_cost = "torch.sqrt", Cost(exponentials=1)
+
+
+class Abs(Function, keyword="abs"):
+    """The absolute value."""
+
+    example = "64x8x8; abs -> 64x8x8"
+
+    function, value_cost = "torch.abs", Cost(comparisons=1)
+
+
+class Sin(Function, keyword="sin"):
+    """The sine."""
+
+    example = "196x64; sin -> 196x64"
+
+    function, value_cost = "torch.sin", Cost(exponentials=1)
+
+
+class Cos(Function, keyword="cos"):
+    """The cosine."""
+
+    example = "196x64; cos -> 196x64"
+
+    function, value_cost = "torch.cos", Cost(exponentials=1)
+
+
+class Pow(Function, keyword="pow"):
+    """The values to the power of a constant."""
+
+    example = "64x8x8; pow(2) -> 64x8x8"
+
+    exponent: float
+    """The exponent."""
+
+    value_cost = Cost(exponentials=1)
+
+    def torch_expr(self, x: str) -> str:
+        return f"torch.pow({x}, {whole(self.exponent)})"
+
+
+class Clamp(Function, keyword="clamp"):
+    """The values, replaced by a bound where they exceed it."""
+
+    example = "64x8x8; clamp(min=0, max=1) -> 64x8x8"
+
+    min: float | None = None
+    """The lower bound; none if omitted."""
+    max: float | None = None
+    """The upper bound; none if omitted."""
+
+    positional = 0
+    value_cost = Cost(comparisons=2)
+
+    def check_arguments(self) -> None:
+        require(self.min is not None or self.max is not None, "clamp needs `min`, `max` or both")
+
+    def infer(self, x: Shape) -> Shape:
+        self.check_arguments()
+        return x
+
+    def torch_expr(self, x: str) -> str:
+        bounds = {"min": self.min, "max": self.max}
+        given = [f"{name}={whole(value)}" for name, value in bounds.items() if value is not None]
+        return f"torch.clamp({x}, {', '.join(given)})"
+
+
+class Scale(Rearranging, keyword="scale"):
+    """Multiply all values by a constant and add another: `factor * x + offset`."""
+
+    example = "64x8x8; scale(0.5, offset=1) -> 64x8x8"
+
+    factor: float = 1.0
+    """The factor."""
+    offset: float = 0.0
+    """The number added after the multiplication."""
+
+    kind = "activation"
+
+    def infer(self, x: Shape) -> Shape:
+        return x
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(multiplications=x.numbers * (self.factor != 1), additions=x.numbers * (self.offset != 0))
+
+    def torch_expr(self, x: str) -> str:
+        text = x if self.factor == 1 and self.offset else f"{x} * {whole(self.factor)}"
+        if not self.offset:
+            return text
+        return f"{text} {'+' if self.offset > 0 else '-'} {whole(abs(self.offset))}"
+
+
+def whole(value: float) -> str:
+    """Write a number in Python, a whole one without a point."""
+    return (
+        str(int(value))
+        if isfinite(value) and value == int(value) and abs(value) < 1e15
+        else literal(float(value))
+    )
+
+
+def literal(value: float) -> str:
+    """Write a number in Python, infinity as a call."""
+    return repr(value) if isfinite(value) else f'float("{value}")'

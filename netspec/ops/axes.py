@@ -1,0 +1,277 @@
+"""Operations on the axes of any tensor: reordering, reshaping, selecting and reducing.
+
+Axes are counted without the batch: 0 is the first one, -1 the last one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from netspec.ops.base import Op, Reach
+from netspec.ops.tensor import Size
+from netspec.shape import Cost, Free, Grid, Shape, axis_of, is_image, require, torch_axis
+
+
+def free(sizes: Any) -> Shape:
+    """Return the shape of a tensor after its axes have changed; one with three axes has no fixed layout."""
+    made = tuple(sizes)
+    return Shape(made) if len(made) < 3 else Free(made)
+
+
+def to_list(value: object) -> object:
+    """Read one axis as a list of axes."""
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Axes = Annotated[list[int], BeforeValidator(to_list), Field(min_length=1, max_length=8)]
+
+
+class Rearranging(Op):
+    """An operation that can also be applied to raw tensors, and that leaves the receptive field unknown."""
+
+    takes_raw = True
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        return (1, 1, 0), (1, 1, 0)
+
+
+class Permute(Rearranging, keyword="permute"):
+    """Reorder the axes."""
+
+    example = "96x56x56; permute([1, 2, 0]) -> 56x56x96"
+
+    order: Axes
+    """The axes of the input, in the order of the output."""
+
+    def infer(self, x: Shape) -> Shape:
+        fact = f"`order` must contain each of the axes 0 to {len(x) - 1} of {x} once, not {self.order}"
+        require(sorted(self.order) == list(range(len(x))), fact, "argument-range")
+        if len(x) == 3 and self.order == [1, 2, 0] and is_image(x):
+            return Grid((x[1], x[2], x[0]))
+        if self.order == [2, 0, 1] and isinstance(x, Grid):
+            return Shape((x[2], x[0], x[1]))
+        return free(x[i] for i in self.order)
+
+    def torch_expr(self, x: str) -> str:
+        return f"{x}.permute(0, {', '.join(str(i + 1) for i in self.order)})"
+
+
+class Reshape(Rearranging, keyword="reshape"):
+    """Give the same numbers, row by row, another shape."""
+
+    example = "196x768; reshape(196x12x64) -> 196x12x64"
+
+    shape: Size
+    """The sizes of the output, without the batch."""
+
+    def infer(self, x: Shape) -> Shape:
+        wanted = Shape(self.shape)
+        fact = f"{x} has {x.numbers} numbers, and {wanted} has {wanted.numbers}"
+        require(x.numbers == wanted.numbers, fact)
+        return free(self.shape)
+
+    def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
+        return (f"{'*'.join(map(str, x))} = {'*'.join(map(str, y))}",)
+
+    def torch_expr(self, x: str) -> str:
+        return f"{x}.reshape(-1, {', '.join(map(str, self.shape))})"
+
+
+class Expand(Rearranging, keyword="expand"):
+    """Repeat axes of size 1 to the given sizes."""
+
+    example = "1x768; expand(196x768) -> 196x768"
+
+    shape: Size
+    """The sizes of the output, without the batch."""
+
+    def infer(self, x: Shape) -> Shape:
+        fits = len(x) == len(self.shape) and all(a in (1, b) for a, b in zip(x, self.shape, strict=True))
+        require(fits, f"{x} cannot be expanded to {self.shape}: only sizes of 1 can be repeated")
+        return free(self.shape)
+
+    def torch_expr(self, x: str) -> str:
+        return f"{x}.expand(-1, {', '.join(map(str, self.shape))})"
+
+
+class Select(Rearranging, keyword="select"):
+    """Select one position along an axis, which disappears."""
+
+    example = "197x768; select(-1) -> 768"
+
+    index: int
+    """The position, counted from 0; negative numbers count from the end."""
+    axis: int = 0
+    """The axis."""
+
+    def infer(self, x: Shape) -> Shape:
+        require(len(x) > 1, f"select takes a tensor with at least two axes, but its input is {x.noun}")
+        at = axis_of(self.axis, x)
+        fact = f"there is no position {self.index} along axis {self.axis} of {x}"
+        require(-x[at] <= self.index < x[at], fact, "argument-range")
+        return free(n for i, n in enumerate(x) if i != at)
+
+    def torch_expr(self, x: str) -> str:
+        if self.axis < 0:
+            return f"{x}.select({self.axis}, {self.index})"
+        return f"{x}[:, {':, ' * self.axis}{self.index}]"
+
+
+class Roll(Rearranging, keyword="roll"):
+    """Shift the numbers along axes; those that leave at one end enter at the other."""
+
+    example = "56x56x96; roll([-3, -3], [0, 1]) -> 56x56x96"
+
+    shifts: Axes
+    """The distance along each axis."""
+    axis: Axes
+    """The axis, or a list of axes."""
+
+    def infer(self, x: Shape) -> Shape:
+        fact = f"`shifts` has {len(self.shifts)} numbers for {len(self.axis)} axes"
+        require(len(self.shifts) == len(self.axis), fact, "argument-range")
+        for axis in self.axis:
+            axis_of(axis, x)
+        return x
+
+    def torch_expr(self, x: str) -> str:
+        axes = [torch_axis(a) for a in self.axis]
+        if len(axes) == 1:
+            return f"torch.roll({x}, {self.shifts[0]}, {axes[0]})"
+        return f"torch.roll({x}, {tuple(self.shifts)}, {tuple(axes)})"
+
+
+class Reduction(Rearranging):
+    """A reduction over axes."""
+
+    axis: Axes
+    """The axis that is reduced, or a list of axes."""
+    keep: bool = False
+    """Whether the reduced axes stay, with size 1."""
+
+    positional = 1
+
+    def infer(self, x: Shape) -> Shape:
+        reduced = {axis_of(axis, x) for axis in self.axis}
+        if self.keep:
+            return type(x)(1 if i in reduced else n for i, n in enumerate(x))
+        require(len(reduced) < len(x), f"{self.keyword} over all axes of {x} leaves nothing; use `keep=true`")
+        return free(n for i, n in enumerate(x) if i not in reduced)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        return None
+
+    def reduced(self, x: str, function: str) -> str:
+        """Return the call of a method of tensors."""
+        axes = [torch_axis(a) for a in self.axis]
+        dim = str(axes[0] if len(axes) == 1 else tuple(axes))
+        return f"{x}.{function}({dim}{', keepdim=True' if self.keep else ''})"
+
+
+class Mean(Reduction, keyword="mean"):
+    """The mean over axes."""
+
+    example = "196x768; mean(0) -> 768"
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=x.numbers, divisions=y.numbers)
+
+    def torch_expr(self, x: str) -> str:
+        return self.reduced(x, "mean")
+
+
+class Sum(Reduction, keyword="sum"):
+    """The sum over axes."""
+
+    example = "64x8x8; sum([1, 2]) -> 64"
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=x.numbers)
+
+    def torch_expr(self, x: str) -> str:
+        return self.reduced(x, "sum")
+
+
+class Max(Reduction, keyword="max"):
+    """The maximum over axes."""
+
+    example = "64x8x8; max([1, 2], keep=true) -> 64x1x1"
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(comparisons=x.numbers)
+
+    def torch_expr(self, x: str) -> str:
+        return self.reduced(x, "amax")
+
+
+class Norm(Reduction, keyword="norm"):
+    """The Euclidean norm over axes."""
+
+    example = "197x64; norm(-1, keep=true) -> 197x1"
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=x.numbers, multiplications=x.numbers, exponentials=y.numbers)
+
+    def torch_expr(self, x: str) -> str:
+        return self.reduced(x, "norm").replace(".norm(", ".norm(2, ", 1)
+
+
+class Index(Rearranging, keyword="index"):
+    """Select positions along the first axis, by a second input that contains whole numbers.
+
+    A table of biases is indexed in this way by the relative positions of tokens.
+    """
+
+    example = (
+        "3x16x16; table: param(961x3); at: buffer(16x16, dtype=int64); index <- table, at; "
+        "permute([2, 0, 1]); add(x, permute) -> 3x16x16"
+    )
+
+    def infer(self, x: Shape, positions: Shape) -> Shape:
+        return free((*positions, *x[1:]))
+
+    def reach(self, *xs: Shape) -> tuple[Reach, Reach] | None:
+        return None
+
+    def torch_expr(self, x: str, positions: str) -> str:
+        bare = positions.removesuffix("[None]")
+        return f"{x}[:, {bare if bare != positions else f'{positions}[0]'}]"
+
+
+class Flip(Rearranging, keyword="flip"):
+    """Reverse the order along axes."""
+
+    example = "64x8x8; flip(-1) -> 64x8x8"
+
+    axis: Axes
+    """The axis, or a list of axes."""
+
+    def infer(self, x: Shape) -> Shape:
+        for axis in self.axis:
+            axis_of(axis, x)
+        return x
+
+    def torch_expr(self, x: str) -> str:
+        return f"{x}.flip({', '.join(str(torch_axis(a)) for a in self.axis)})"
+
+
+class Standardize(Rearranging, keyword="standardize"):
+    """Subtract the mean and divide by the standard deviation, over the last axis."""
+
+    example = "64x147; standardize(eps=1e-8) -> 64x147"
+
+    eps: Annotated[float, Field(ge=0, le=1)] = 1e-5
+    """Added to the variance to avoid division by zero."""
+
+    positional = 0
+
+    def infer(self, x: Shape) -> Shape:
+        return x
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        return Cost(additions=2 * x.numbers, divisions=x.numbers)
+
+    def torch_expr(self, x: str) -> str:
+        return f"nn.functional.layer_norm({x}, {x}.shape[-1:], eps={self.eps})"
