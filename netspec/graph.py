@@ -51,9 +51,19 @@ class Node:
     A parameter's name is written with `_` before it.
     """
 
+    within: str | None = field(default=None, repr=False)
+    """The path of the scope, for a label that contains dots itself, as `convs.0` does."""
+
     @property
     def label(self) -> str:
+        if self.within is not None:
+            return self.name[len(self.within) + 1 :] if self.within else self.name
         return self.name.rpartition(".")[2]
+
+    @property
+    def scope(self) -> str:
+        """The path of the scope that the layer is in."""
+        return self.name.rpartition(".")[0] if self.within is None else self.within
 
     @cached_property
     def params(self) -> int:

@@ -55,7 +55,10 @@ CLASHES = [
     ("forward: relu", "bad-label"),
     ("class: relu", "bad-label"),
     ("block B { relu }\nB; b: B", "duplicate-label"),
-    ('"a.b": relu', "bad-label"),
+    ('"a.": relu', "bad-label"),
+    ('"a.train": relu', "bad-label"),
+    ('a: relu\n"a.b": relu', "duplicate-label"),
+    ('"a.b": relu\na: relu', "duplicate-label"),
     ('"": relu', "bad-label"),
 ]
 

@@ -25,7 +25,7 @@ def check_text(text: str, **arguments: object) -> Report:
 
 KINDS = """Module Import ImportFrom alias ClassDef FunctionDef arguments arg Expr Constant Assign Attribute
 Name Call keyword Return Tuple List BinOp Add Mult FloorDiv UnaryOp USub Load Store Del Delete If IfExp For
-Compare IsNot""".split()  # noqa: SIM905
+Compare IsNot Subscript Dict""".split()  # noqa: SIM905
 KNOWN = {"nn", "torch", "OrderedDict", "self", "super", "isinstance", "getattr", "setattr"}
 HOSTILE = [
     '"""', "'''", "\\", '\\"""', "\\'", "a\nimport os\n", "\\n", "'); import os; ('", "__class__",
@@ -34,6 +34,7 @@ HOSTILE = [
     "a\u0301", "x = 1", "x; y", "x, y", "lambda: 0", "#", "x#y", "()", "[]", "{}", "..", ".", "a.b", "-",
     "--", "+", " ", "  x", "/", ":", "::", "a" * 101, "a" * 100, "0x10", "1e5", "None", "True", "nn.Module",
     "torch", "class", "global", "async", "__", "_", "_x", "x__y", "print(1)", "\udc80", "\u0661", "\xb2",
+    "a.__class__", "a.0'); x(", "0.0", "a.b.c.d.e.f.g",
 ]  # fmt: skip
 SPOTS = {
     "label": '"{text}": relu',
@@ -48,6 +49,7 @@ SPOTS = {
     "word": "conv(3, 1, init={text})",
     "mode": 'upsample(2, mode="{text}")',
     "mode_word": "upsample(2, mode={text})",
+    "equation": 'einsum(image, image, equation="{text}")',
     "nonlinearity": 'conv(3, 1, init=kaiming_normal(nonlinearity="{text}"))',
     "input": "relu <- image\n{text}: relu",
     "block": "block {text} {{ relu }}\n{text}",

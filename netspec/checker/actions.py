@@ -119,6 +119,8 @@ class Actions:
         value = self.layers.add(op, ctx.naming.full(name), known, site.span, ctx.calls)
         if symbols and value != UNKNOWN:
             self.layers.nodes[value] = replace(self.layers.nodes[value], expressions=symbols)
+        if "." in name and value != UNKNOWN:
+            self.layers.nodes[value] = replace(self.layers.nodes[value], within=ctx.naming.path)
         ctx.naming.add(name, Entry(value, site.span))
         ctx.naming.children.append(value)
         return Made(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netspec.diagnostics import Diagnostic, Label, Span, did_you_mean
@@ -57,6 +57,8 @@ class Naming:
     """The texts of failed statements, which may have defined a missing name."""
     entries: dict[str, Entry] = field(default_factory=dict)
     children: list[Naming | int] = field(default_factory=list)
+    containers: set[str] = field(default_factory=set)
+    """The names before the dots of labels such as `convs.0`."""
     used: dict[str, int] = field(default_factory=dict)
     position: int = 0
     symbols: Mapping[str, str] = field(default_factory=dict)
@@ -98,7 +100,17 @@ class Naming:
                 entry.span,
                 help,
             )
+        around = [name[:k] for k, c in enumerate(name) if c == "."]
+        if any(outer in self.entries for outer in around) or name in self.containers:
+            message = f"`{name}` is inside a layer or group of this scope, which cannot be taken apart"
+            raise Fault("duplicate-label", message, entry.span)
+        self.containers.update(around)
         self.entries[name] = entry
+
+    def starts(self, parts: Sequence[str]) -> str | None:
+        """Return the label with which a path begins, which can be several parts as in `convs.0`, or None."""
+        labels = (".".join(parts[:k]) for k in range(1, len(parts) + 1))
+        return next((label for label in labels if label in self.entries), None)
 
     def inner(
         self,
@@ -129,6 +141,13 @@ class Naming:
         word, outer = re.sub(r"_?\d+$", "", name), self.visible()
         return any(word in text for text in self.unread) or bool(outer and outer.may_have(name))
 
+    def around(self) -> Iterator[Naming]:
+        """Yield this scope and all scopes around it."""
+        scope: Naming | None = self
+        while scope:
+            yield scope
+            scope = scope.parent
+
     def labels(self) -> list[str]:
         """Return all labels that a reference in this scope can use."""
         outer = self.visible()
@@ -147,17 +166,20 @@ def find(path: t.Path, naming: Naming, names: Names) -> Entry:
         Fault: no layer above has this name.
         Unknown: a failed statement may have defined it.
     """
-    first, *rest = parts_of(path, names)
+    parts = ".".join(parts_of(path, names)).split(".")
     scope: Naming | None = naming
-    while scope and first not in scope.entries:
+    while scope and scope.starts(parts) is None:
         scope = scope.visible()
     if scope is None:
+        first = parts[0]
         if naming.may_have(first):
             raise Unknown
         help = did_you_mean(first, naming.labels())
         raise Fault("unknown-layer", f"there is no layer `{first}` above this line", path.span, help)
-    entry = scope.entries[first]
-    for part in rest:
+    entry, rest = scope.entries[first := str(scope.starts(parts))], parts[first.count(".") + 1 :]
+    while rest:
+        part = str((entry.inside and entry.inside.starts(rest)) or rest[0])
+        rest = rest[part.count(".") + 1 :]
         if entry.inside is None or part not in entry.inside.entries:
             if entry.value == UNKNOWN or (entry.inside and entry.inside.may_have(part)):
                 raise Unknown
@@ -169,6 +191,9 @@ def find(path: t.Path, naming: Naming, names: Names) -> Entry:
                 "unknown-layer", f"`{path}` does not exist: there is no layer `{part}` in it", path.span, help
             )
         entry = entry.inside.entries[part]
+    if entry.inside is not None and any(entry.inside is scope for scope in naming.around()):
+        message = f"`{path}` contains this line, so that its output is not known yet"
+        raise Fault("unknown-layer", message, path.span, "name a layer above the line that opens it")
     return entry
 
 
@@ -189,10 +214,11 @@ def label_text(label: t.Label, names: Names) -> str:
         Fault: the label cannot name a submodule in PyTorch.
     """
     text = filled(label, names)
-    if not re.fullmatch(r"[\w+\-/: ]{1,100}", text):
-        help = "a label has letters and digits, and in quotes also - + / : and spaces, but no dots"
+    if not re.fullmatch(r"[\w+\-/: ]{1,100}(\.[\w+\-/: ]{1,100}){0,4}", text):
+        help = "a label has letters and digits, and in quotes also - + / : spaces and dots between names"
         raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)
-    if reserved(text):
+    if wrong := next(filter(reserved, text.split(".")), None):
+        text = wrong
         why = "a keyword of Python" if keyword.iskeyword(text) else "an attribute of PyTorch's modules"
         raise Fault(
             "bad-label", f"`{text}` is {why}, so it cannot be a label", label.span, f"`{text}_1` is allowed"

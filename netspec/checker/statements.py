@@ -19,7 +19,7 @@ from netspec.language import ast as t
 from netspec.language.expressions import evaluate
 from netspec.language.names import Exhausted, Fault, Refused, Unknown
 from netspec.language.values import described
-from netspec.shape import Shape
+from netspec.shape import MOST_AXES, Shape
 
 BLOCK_STEPS = 4
 """The number of steps that a block call counts as, in addition to its statements."""
@@ -92,7 +92,7 @@ class Statements:
             claim = evaluate(layer.claim, ctx.names) if layer.claim else None
         except (Fault, Unknown):
             return None
-        if not isinstance(claim, tuple) or None in claim or min(claim) < 1 or len(claim) > 3:
+        if not isinstance(claim, tuple) or None in claim or min(claim) < 1 or len(claim) > MOST_AXES:
             return None
         return Shape(claim)
 

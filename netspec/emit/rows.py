@@ -25,6 +25,8 @@ class Row:
     kind: str
     buffers: int = 0
     scope: bool = False
+    label: str = ""
+    """The name without that of the scope around it."""
 
 
 def rows(net: Net, depth: int | None = None) -> list[Row]:
@@ -56,7 +58,19 @@ def scope_row(scope: Scope, inside: list[Row], level: int) -> Row:
     nodes = tuple(n for row in direct for n in row.nodes)
     kind, buffers = "block" if scope.block else "group", sum(r.buffers for r in direct)
     return Row(
-        scope.path, op, last.shape, params, cost, active, last.field, level, nodes, kind, buffers, scope=True
+        scope.path,
+        op,
+        last.shape,
+        params,
+        cost,
+        active,
+        last.field,
+        level,
+        nodes,
+        kind,
+        buffers,
+        True,
+        scope.name,
     )
 
 
@@ -77,6 +91,7 @@ def layer_row(net: Net, node: Node, level: int) -> Row:
         (node,),
         node.op.kind,
         node.buffers,
+        label=node.label,
     )
 
 

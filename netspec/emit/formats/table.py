@@ -39,7 +39,7 @@ def cells(row: Row, *, ops: bool) -> list[str]:
     counts = [row.params, row.cost.macs, row.activation]
     more = [getattr(row.cost, name) for name in OPERATIONS] if ops else []
     numbers = [f"{n:,}" if n else "" for n in counts]
-    name = "  " * row.depth + row.name.rpartition(".")[2]
+    name = "  " * row.depth + row.label
     texts = [name, row.op, str(row.shape), *numbers, row.field, *(f"{n:,}" if n else "" for n in more)]
     return [t if len(t) <= WIDEST_CELL else t[: WIDEST_CELL - 1] + "…" for t in texts]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 
 from netspec.emit.torch.forward import forward
-from netspec.emit.torch.layout import Buffer, Call, Chain, Layout, Raw
-from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, member, unique
+from netspec.emit.torch.layout import Bag, Buffer, Call, Chain, Layout, Raw
+from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, unique
 from netspec.emit.torch.start import Starts
 from netspec.emit.torch.symbols import MARK, Symbols, marked, parsed
 from netspec.emit.torch.templates import Instance, Slots, Template, solve
@@ -101,7 +101,7 @@ class Classes:
                 and node.op.kind != "input"
             ):
                 made.append((node.label, self.leaf(node, slots)))
-        return made
+        return contained(made)
 
     def labels(self, scope: Scope) -> list[str]:
         """Return the names of a scope's children."""
@@ -113,14 +113,14 @@ class Classes:
     def started(self, scope: Scope, target: str, indexed: bool, slots: Slots) -> Iterator[Layout]:
         """Yield the calls that initialize a scope's own layers, including those in its nn.Sequential."""
         for name, child in self.named(scope):
-            place = f"{target}[{name}]" if indexed else target + member(name)
+            place = f"{target}[{name}]" if indexed else self.wiring.access(target, scope.path, name)
             if isinstance(child, Scope):
                 if child.shares is None and not child.block and self.chained(child):
                     yield from self.started(child, place, counted(self.labels(child)), slots)
                 continue
             node = self.net.nodes[child]
             if node.op.kind == "tensor":
-                place = target + member(name, TENSORS[node.op.keyword])
+                place = self.wiring.access(target, scope.path, name, TENSORS[node.op.keyword])
             for tensor, call in self.starts.beside(node):
                 given = [k for k in INITS[call.name] if k in call.kwargs]
                 options = tuple((k, slots.number(call.kwargs[k], f"{name}_{k}"), ...) for k in given)
@@ -139,7 +139,9 @@ class Classes:
             slots.number(n, f"{node.label}_{'channels' if k == 0 else 'size'}")
             for k, n in enumerate(tensor.shape)
         )
-        zeros = Call("torch.zeros", sizes, ())
+        dtype = getattr(node.op, "dtype", "float32")
+        typed = () if dtype == "float32" else (Raw(f"dtype=torch.{dtype}"),)
+        zeros = Call("torch.zeros", (*sizes, *typed), ())
         return Call("nn.Parameter", (zeros,), ()) if node.op.keyword == "param" else Buffer(node.label, zeros)
 
     def code(self, node: Node, slots: Slots, label: str) -> Call:
@@ -164,7 +166,7 @@ class Classes:
 
     def owner(self, node: Node) -> Scope:
         """Return the innermost block around a layer, or the network."""
-        return self.symbols.owners[node.name.rpartition(".")[0]]
+        return self.symbols.owners[node.scope]
 
     def option(self, node: Node, key: str, option: Option) -> ast.expr | None:
         """Return the spec's expression for an option that is not a number, such as `bias`, if it has one."""
@@ -221,6 +223,20 @@ class Classes:
             value = outputs[0]
         users = {u for i in list(scope.ids())[:-1] for u in self.wiring.real_users(i)}
         return io.outputs == (value,) and users <= set(scope.ids())
+
+
+def contained(modules: Sequence[tuple[str, Layout]]) -> list[tuple[str, Layout]]:
+    """Put modules with labels such as `convs.0` into a container named `convs`, in place of the first one."""
+    made: dict[str, Layout | list[tuple[str, Layout]]] = {}
+    for name, layout in modules:
+        first, dot, rest = name.partition(".")
+        if not dot:
+            made[name] = layout
+        else:
+            inside = made.setdefault(first, [])
+            assert isinstance(inside, list)
+            inside.append((rest, layout))
+    return [(n, Bag(tuple(contained(m))) if isinstance(m, list) else m) for n, m in made.items()]
 
 
 def counted(labels: list[str]) -> bool:

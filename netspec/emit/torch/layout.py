@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -47,6 +47,23 @@ class Chain:
     parts: tuple[tuple[str, Layout], ...]
 
 
+def is_list(names: Collection[str]) -> bool:
+    """Whether names are the numbers 0, 1, 2, ... in any order."""
+    return set(names) == {str(k) for k in range(len(names))}
+
+
+@dataclass(frozen=True)
+class Bag:
+    """An nn.ModuleList, ParameterList or ModuleDict, whose members are called one by one."""
+
+    parts: tuple[tuple[str, Layout], ...]
+
+    @property
+    def listed(self) -> bool:
+        """Whether the names are those of a list."""
+        return is_list([name for name, _ in self.parts])
+
+
 @dataclass(frozen=True)
 class Buffer:
     """A tensor that is registered with `register_buffer`."""
@@ -55,7 +72,7 @@ class Buffer:
     value: Call
 
 
-Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Buffer"
+Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Bag | Buffer"
 
 
 def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
@@ -74,6 +91,14 @@ def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
             options = [(key, numbers[hole.place], default) for key, hole, default in layout.options]
             args += [f"{key}={text}" for key, text, default in options if text != python(default)]
             return f"{layout.function}({', '.join(args)})"
+        case Bag():
+            tensors = all(isinstance(p, Call) and p.function == "nn.Parameter" for _, p in layout.parts)
+            kind = "nn.Parameter" if tensors else "nn.Module"
+            if layout.listed:
+                parts = sorted(layout.parts, key=lambda part: int(part[0]))
+                return f"{kind}List([{', '.join(write(part, numbers, inner) for _, part in parts)},])"
+            pairs = ", ".join(f"{python(n)}: {write(part, numbers, inner)}" for n, part in layout.parts)
+            return f"{kind}Dict({{{pairs},}})"
         case Chain():
             texts = [(name, write(part, numbers, inner)) for name, part in layout.parts]
             if [name for name, _ in texts] == [str(k) for k in range(len(texts))]:

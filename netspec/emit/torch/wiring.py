@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from netspec.emit.torch.layout import is_list
 from netspec.emit.torch.names import TENSORS, member, own_child
 from netspec.graph import Net, Node, Scope
+from netspec.language.values import python
 from netspec.ops import Op
+from netspec.ops.tensor import Param
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,16 @@ class Wiring:
         self.training_only = net.training_only
         self.interfaces: dict[str, Interface] = {}
         self.scopes = {scope.path: scope for scope in scopes(net.root)}
+        self.contents: dict[str, set[str]] = {}
+        """The names in each container, such as `convs` for the labels `convs.0` and `convs.1`."""
+        for scope in self.scopes.values():
+            for child in scope.children:
+                label = child.name if isinstance(child, Scope) else net.nodes[child].label
+                at, *inner = label.split(".")
+                at = f"{scope.path}.{at}" if scope.path else at
+                for part in inner:
+                    self.contents.setdefault(at, set()).add(part)
+                    at = f"{at}.{part}"
         self.sharers: dict[str, list[Scope]] = {}
         for scope in self.scopes.values():
             if scope.shares:
@@ -124,7 +137,7 @@ class Wiring:
                 io = self.interface(child)
                 target = child.shares or child.path
                 training = self.late(io.outputs) and not inner
-                text = f"{relative(target, scope.path)}({', '.join(['{}'] * len(io.inputs))})"
+                text = f"{self.relative(target, scope.path)}({', '.join(['{}'] * len(io.inputs))})"
                 steps.append(Step(text, io.inputs, io.outputs, child.name, training=training))
                 continue
             node = self.net.nodes[child]
@@ -133,15 +146,17 @@ class Wiring:
             inputs = tuple(self.alias[i] for i in node.inputs)
             shapes = self.net.shapes(node)
             name = self.net.nodes[node.shares].name if node.shares is not None else node.name
-            module = relative(name, scope.path)
+            module = self.relative(name, scope.path)
             if node.op.kind == "tensor":
-                own = "self" + member(node.label, TENSORS[node.op.keyword])
+                own = self.access("self", scope.path, node.label, TENSORS[node.op.keyword])
                 steps.append(Step(own, (), (child,), node.label, inline=True))
                 continue
-            if node.op.keyword == "concat":
+            if node.op.keyword == "concat" and node.batched:
                 holes, inputs = self.stretched(inputs)
-            else:
+            elif node.op.kind == "merge" and node.op.keyword != "concat":
                 holes = ["{}"] * len(inputs)
+            else:
+                holes = ["{}[None]" if self.bare(i) else "{}" for i in inputs]
             written = self.op(node).torch_expr(*holes)
             call, late = (
                 written or node.op.torch_call(module, *shapes),
@@ -174,6 +189,35 @@ class Wiring:
                 return made.id
         return None
 
+    def relative(self, path: str, scope: str) -> str:
+        """Write the access to a module at `path` from the module of `scope`."""
+        first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
+        at = f"{scope}.{first}" if scope else first
+        return own_child(first) + self.rest(at, rest)
+
+    def access(self, target: str, scope: str, label: str, kind: str = "submodule") -> str:
+        """Write the access to a child of a scope's module, which is `target`."""
+        first, *rest = label.split(".")
+        at = f"{scope}.{first}" if scope else first
+        return target + member(first, "submodule" if rest else kind) + self.rest(at, rest, kind)
+
+    def rest(self, at: str, parts: Sequence[str], kind: str = "submodule") -> str:
+        """Write the access to what is inside the module at `at`: a member of a container by its index."""
+        text = ""
+        for k, part in enumerate(parts):
+            if at in self.scopes:
+                text += member(part, kind if k == len(parts) - 1 else "submodule")
+            else:
+                listed = is_list(self.contents[at])
+                text += f"[{part}]" if listed else f"[{python(part)}]"
+            at = f"{at}.{part}"
+        return text
+
+    def bare(self, value: int) -> bool:
+        """Whether a value is a raw tensor that is stored without a first axis of 1."""
+        op = self.net.nodes[value].op
+        return isinstance(op, Param) and not op.batch
+
     def stretched(self, inputs: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
         """Return the texts and inputs of a concatenation; raw tensors are repeated for each image."""
         nodes = self.net.nodes
@@ -192,9 +236,3 @@ def scopes(scope: Scope) -> Iterator[Scope]:
     for child in scope.children:
         if isinstance(child, Scope):
             yield from scopes(child)
-
-
-def relative(path: str, scope: str) -> str:
-    """Write the access to a module at `path` from the module of `scope`."""
-    first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
-    return own_child(first) + "".join(member(part) for part in rest)
