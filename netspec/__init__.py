@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from netspec.checker import Report
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.errors import (
+    ConvertError,
     DataError,
     FileError,
     NetspecError,
@@ -30,6 +31,7 @@ from netspec.recipe import RecipeError
 from netspec.shape import ShapeError
 
 if TYPE_CHECKING:
+    from netspec.convert import from_torch
     from netspec.evaluation.evaluation import evaluate
     from netspec.evaluation.prediction import predict
     from netspec.evaluation.run import Run
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Callback",
+    "ConvertError",
     "DataError",
     "Diagnostic",
     "FileError",
@@ -59,6 +62,7 @@ __all__ = [
     "ZooError",
     "check",
     "evaluate",
+    "from_torch",
     "load",
     "predict",
     "resume",
@@ -67,6 +71,7 @@ __all__ = [
 _NEED_TORCH = {
     "Callback": "netspec.training.callbacks",
     "Run": "netspec.evaluation.run",
+    "from_torch": "netspec.convert",
     "evaluate": "netspec.evaluation.evaluation",
     "predict": "netspec.evaluation.prediction",
     "resume": "netspec.training.trainer",

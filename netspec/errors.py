@@ -42,6 +42,10 @@ class SettingError(NetspecError):
     """A value given for a parameter, such as `--set n=3`, cannot be parsed."""
 
 
+class ConvertError(NetspecError):
+    """A network of another program cannot be converted to a spec."""
+
+
 class ZooError(NetspecError):
     """No network of the zoo has this name or matches this filter."""
 

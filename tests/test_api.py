@@ -25,10 +25,18 @@ SIGNATURES = {
     "check": "(spec: 'str | Path', *, input: 'Sizes | None' = None, **arguments: 'object') -> 'Report'",
     "load": "(spec: 'str | Path', *, input: 'Sizes | None' = None, **arguments: 'object') -> 'Network'",
 }
-NEED_TORCH = ["evaluate", "predict", "resume", "train"]
+NEED_TORCH = ["evaluate", "from_torch", "predict", "resume", "train"]
 VALUES = ["Callback", "Diagnostic", "Net", "Network", "Report", "Run"]
 ERRORS = [
-    *("DataError", "FileError", "MissingPackageError", "NetspecError", "PictureError", "PluginError"),
+    *(
+        "ConvertError",
+        "DataError",
+        "FileError",
+        "MissingPackageError",
+        "NetspecError",
+        "PictureError",
+        "PluginError",
+    ),
     *("RecipeError", "SettingError", "ShapeError", "SpecError", "TrainError", "WeightsError", "ZooError"),
 ]
 METHODS = {
@@ -76,7 +84,9 @@ def test_every_error_class_is_exported():
         "Exhausted",
         "Fault",
         "Faults",
+        "Hidden",
         "Refused",
+        "TraceError",
         "Unknown",
         "Interrupted",
         "SweepInterrupted",

@@ -6,6 +6,7 @@ import click
 
 from netspec import __version__
 from netspec.cli.common import HELP
+from netspec.cli.convert import convert_command
 from netspec.cli.messages import TRACEBACK
 from netspec.cli.prepare import prepare_command
 from netspec.cli.results import eval_command, plot_command, predict_command
@@ -40,6 +41,7 @@ for command in (
     check_command,
     draw_command,
     export_command,
+    convert_command,
     fmt_command,
     explain_command,
     ops_command,

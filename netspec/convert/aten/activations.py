@@ -1,0 +1,91 @@
+"""Activations, dropout, and calls that return their input."""
+
+from __future__ import annotations
+
+from torch import fx
+
+from netspec.convert.aten.axes import last
+from netspec.convert.reader import Reader
+from netspec.convert.rows import Arguments, Value, aten
+from netspec.errors import ConvertError
+
+PLAIN = {
+    "relu": "relu",
+    "silu": "silu",
+    "sigmoid": "sigmoid",
+    "hardswish": "hardswish",
+    "hardsigmoid": "hardsigmoid",
+    "tanh": "tanh",
+    "softplus": "softplus",
+    "selu": "selu",
+}
+"""Elementwise functions without arguments, by the name of their ATen operator."""
+
+
+def plain(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """An elementwise function without arguments."""
+    name = str(node.target).split(".")[1].rstrip("_")
+    return reader.add(PLAIN[name], reader.one(next(iter(a.values()))), node)
+
+
+aten(*PLAIN, *(f"{name}_" for name in PLAIN))(plain)
+
+
+@aten("gelu")
+def gelu(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The GELU."""
+    return reader.add("gelu", reader.one(a["self"]), node, approximate=a["approximate"])
+
+
+@aten("hardtanh", "hardtanh_", "relu6")
+def hardtanh(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """ReLU6, which PyTorch exports as a hardtanh."""
+    if (a.get("min_val", 0), a.get("max_val", 6)) != (0, 6):
+        raise ConvertError(f"{reader.place}: hardtanh between {a['min_val']} and {a['max_val']}")
+    return reader.add("relu6", reader.one(a["self"]), node)
+
+
+@aten("leaky_relu", "leaky_relu_")
+def leaky_relu(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A ReLU with a slope for negative values."""
+    return reader.add("leaky_relu", reader.one(a["self"]), node, slope=float(a["negative_slope"]))
+
+
+@aten("elu", "elu_")
+def elu(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The exponential linear unit."""
+    return reader.add("elu", reader.one(a["self"]), node, alpha=float(a["alpha"]))
+
+
+@aten("dropout", "dropout_")
+def dropout(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Dropout; it keeps its training behaviour."""
+    value = reader.one(a["input" if "input" in a else "self"])
+    return reader.add("dropout", value, node, p=float(a["p"])) if a["p"] else value
+
+
+@aten("feature_dropout", "feature_dropout_")
+def dropout2d(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Dropout of whole channels."""
+    return reader.add("dropout2d", reader.one(a["input" if "input" in a else "self"]), node, p=float(a["p"]))
+
+
+@aten("alias", "contiguous", "detach", "clone", "to", "_assert_tensor_metadata", "type_as", "lift_fresh_copy")
+def unchanged(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A call that returns its input."""
+    first = next(iter(a.values()))
+    return reader.values.get(first, -1) if not reader.is_weight(first) else reader.one(first)
+
+
+@aten("softmax", "_softmax")
+def softmax(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The softmax over an axis."""
+    value = reader.one(a["self"])
+    return reader.add("softmax", value, node, axis=last(reader, a["self"], a["dim"]))
+
+
+@aten("log_softmax")
+def log_softmax(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The logarithm of the softmax over an axis."""
+    value = reader.one(a["self"])
+    return reader.add("log_softmax", value, node, axis=last(reader, a["self"], a["dim"]))

@@ -1,0 +1,134 @@
+"""Operators on numbers: elementwise arithmetic and functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import fx
+
+from netspec.convert.aten.axes import reshaped
+from netspec.convert.reader import Reader
+from netspec.convert.rows import Arguments, Value, aten, rank_of
+from netspec.errors import ConvertError
+
+
+def aligned(reader: Reader, node: fx.Node, rank: int) -> int:
+    """Return a value for a broadcast over `rank` axes, with axes of size 1 in front if it has fewer."""
+    weight = reader.is_weight(node) and node not in reader.values
+    if weight and rank_of(node) == rank + 1 and node.meta["val"].shape[0] == 1:
+        return reader.tensor(node, batch=True)
+    value = reader.one(node)
+    shape = tuple(reader.shape(value))
+    if len(shape) == rank + 1 and reader.is_raw(value) and shape[0] == 1:
+        return reshaped(reader, value, shape[1:])
+    missing = rank - len(shape)
+    if missing > 0:
+        folded = reader.layout(node).folded if not reader.is_raw(value) else 0
+        return reshaped(reader, value, (*shape[:folded], *(1,) * missing, *shape[folded:]))
+    return value
+
+
+def binary(op: str) -> Any:
+    """Return a row for an elementwise operator on two values, or on one and a number."""
+
+    def row(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+        x, other = a["self"], a["other"]
+        if a.get("alpha", 1) != 1:
+            raise ConvertError(f"{reader.place}: {op} with alpha={a['alpha']}")
+        number = reader.constants.number(other)
+        other = other if number is None else number
+        if isinstance(x, fx.Node) and isinstance(other, fx.Node):
+            lead = x if not reader.is_raw(reader.one(x)) else other
+            if rank_of(other) > rank_of(lead) and not reader.is_raw(reader.one(other)):
+                lead = other
+            rank = len(reader.shape(reader.one(lead)))
+            reader.layouts[node] = reader.layout(lead)
+            return reader.add(op, [aligned(reader, n, rank) for n in (x, other)], node)
+        value, number = (x, other) if isinstance(x, fx.Node) else (other, x)
+        return with_number(reader, op, reader.one(value), float(number), node)
+
+    return row
+
+
+def with_number(reader: Reader, op: str, value: int, number: float, node: fx.Node) -> int:
+    """Return a value added to, or multiplied by, a number."""
+    shape = reader.shape(value)
+    if op == "add":
+        return reader.add("scale", value, shape, factor=1.0, offset=number)
+    if op == "sub":
+        return reader.add("scale", value, shape, factor=1.0, offset=-number)
+    if op == "mul":
+        return reader.add("scale", value, shape, factor=number, offset=0.0)
+    return reader.add("scale", value, shape, factor=1 / number, offset=0.0)
+
+
+for operator in ("add", "mul", "sub", "div"):
+    aten(operator, f"{operator}_")(binary(operator))
+
+
+FUNCTIONS = {"exp": "exp", "sqrt": "sqrt", "abs": "abs", "sin": "sin", "cos": "cos"}
+
+
+@aten("exp", "sqrt", "abs", "sin", "cos")
+def function(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """An elementwise function."""
+    value = reader.one(a["self"])
+    return reader.add(FUNCTIONS[str(node.target).split(".")[1]], value, reader.shape(value))
+
+
+@aten("pow", "square")
+def power(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A power with a constant exponent."""
+    value = reader.one(a["self"])
+    exponent = a.get("exponent", 2)
+    if isinstance(exponent, fx.Node):
+        raise ConvertError(f"{reader.place}: pow with a computed exponent")
+    return reader.add("pow", value, reader.shape(value), exponent=float(exponent))
+
+
+@aten("rsqrt")
+def rsqrt(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """One divided by the square root."""
+    value = reader.one(a["self"])
+    return reader.add("pow", value, reader.shape(value), exponent=-0.5)
+
+
+@aten("neg")
+def negative(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The negative."""
+    value = reader.one(a["self"])
+    return reader.add("scale", value, reader.shape(value), factor=-1.0, offset=0.0)
+
+
+@aten("rsub")
+def rsub(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A number minus the values."""
+    value = reader.one(a["self"])
+    if isinstance(a["other"], fx.Node) or a["alpha"] != 1:
+        raise ConvertError(f"{reader.place}: rsub of two tensors")
+    return reader.add("scale", value, reader.shape(value), factor=-1.0, offset=float(a["other"]))
+
+
+@aten("clamp", "clamp_min", "clamp_max", "clamp_")
+def clamp(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Values between two bounds."""
+    value = reader.one(a["self"])
+    low, high = (None if a.get(n) is None else float(a[n]) for n in ("min", "max"))
+    return reader.add("clamp", value, reader.shape(value), min=low, max=high)
+
+
+@aten("addcmul")
+def addcmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A value plus the product of two others."""
+    rank = max(len(reader.shape(reader.one(a[n]))) for n in ("self", "tensor1", "tensor2"))
+    x, first, second = (aligned(reader, a[n], rank) for n in ("self", "tensor1", "tensor2"))
+    if a["value"] != 1:
+        raise ConvertError(f"{reader.place}: addcmul with value={a['value']}")
+    product = reader.add("mul", [first, second], broadcast(reader.shape(first), reader.shape(second)))
+    return reader.add("add", [x, product], node)
+
+
+def broadcast(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of two tensors with as many axes, broadcast."""
+    return tuple(max(m, n) for m, n in zip(a, b, strict=True))

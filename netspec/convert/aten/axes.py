@@ -1,0 +1,219 @@
+"""Operators on the axes of tensors: reshaping, reordering, joining and reducing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+from torch import fx
+
+from netspec.convert.capture import BATCH
+from netspec.convert.layout import Layout
+from netspec.convert.reader import Reader
+from netspec.convert.rows import Arguments, Value, aten, rank_of
+from netspec.errors import ConvertError
+from netspec.shape import Grid, Shape
+
+
+def axis(reader: Reader, node: fx.Node, dim: int) -> int:
+    """Return an axis without the batch, counted from 0; raises ConvertError if it is the batch."""
+    if reader.is_raw(reader.one(node)):
+        return dim % rank_of(node)
+    found = reader.layout(node).axis(dim, rank_of(node))
+    if found is None:
+        raise ConvertError(f"{reader.place}: an operation along the batch")
+    return found
+
+
+def reshaped(reader: Reader, value: int, shape: Sequence[int]) -> int:
+    """Return a value with another shape, as itself if it has it already."""
+    if tuple(reader.shape(value)) == tuple(shape):
+        return value
+    if len(shape) == 1 and not reader.is_raw(value):
+        return reader.add("flatten", value, shape)
+    return reader.add("reshape", value, shape, shape=tuple(shape))
+
+
+@aten(
+    "view",
+    "reshape",
+    "flatten",
+    "unflatten",
+    "squeeze",
+    "unsqueeze",
+    "_unsafe_view",
+    "reshape_as",
+    "squeeze_",
+)
+def reshape(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A call that changes the sizes, but not the order of the numbers."""
+    value = reader.one(a["self"])
+    wanted = tuple(node.meta["val"].shape)
+    if reader.is_raw(value):
+        return reshaped(reader, value, wanted or (1,))
+    given, x = reader.layout(a["self"]), reader.shape(value)
+    before = prod(x[given.folded : given.folded + given.at])
+    folded = x[: given.folded]
+    for at in range(len(wanted)):
+        if prod(wanted[:at]) != before:
+            continue
+        rest = wanted[:at] + wanted[at + 1 :]
+        if wanted[at] == BATCH and (at == 0 or not folded):
+            reader.layouts[node] = Layout(at)
+            return reshaped(reader, value, rest)
+        if wanted[at] == BATCH * prod(folded) and folded:
+            reader.layouts[node] = Layout(at, given.folded)
+            return reshaped(reader, value, (*folded, *rest))
+        if at == 0 and wanted[0] % BATCH == 0:
+            reader.layouts[node] = Layout(0, 1)
+            return reshaped(reader, value, (wanted[0] // BATCH, *rest))
+    raise ConvertError(
+        f"{reader.place}: reshaping {tuple(a['self'].meta['val'].shape)} to {wanted} splits the batch"
+    )
+
+
+@aten("permute", "transpose", "swapaxes", "t")
+def permute(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A call that reorders the axes; moving the batch alone needs no op."""
+    rank = rank_of(a["self"])
+    order = list(range(rank))
+    if "dims" in a:
+        order = [d % rank for d in a["dims"]]
+    elif "dim0" in a or "axis0" in a:
+        first, second = (a.get(f"dim{k}", a.get(f"axis{k}")) % rank for k in (0, 1))
+        order[first], order[second] = second, first
+    else:
+        order = order[::-1]
+    value = reader.one(a["self"])
+    if reader.is_raw(value):
+        return permuted(reader, value, order)
+    if order == [0, 3, 1, 2] and (normalized := over_channels(reader, a["self"])) is not None:
+        return normalized
+    given = reader.layout(a["self"])
+    reader.layouts[node] = Layout(order.index(given.at), given.folded)
+    moved = [given.axis(d, rank) for d in order if d != given.at]
+    return permuted(reader, value, [*range(given.folded), *(d for d in moved if d is not None)])
+
+
+def over_channels(reader: Reader, node: fx.Node) -> int | None:
+    """Join `channels_last; layernorm` to a layernorm over channels, if nothing else uses their outputs."""
+    value = reader.one(node)
+    steps = reader.steps
+    if value != len(steps) - 1 or steps[-1].op != "layernorm" or steps[-2].op != "channels_last":
+        return None
+    if steps[-1].inputs != (value - 1,) or len(node.users) > 1 or len(node.all_input_nodes[0].users) > 1:
+        return None
+    norm, moved = steps.pop(), steps.pop()
+    steps.append(replace(norm, inputs=moved.inputs, shape=reader.shape(moved.inputs[0])))
+    for owner, step in reader.used.items():
+        if step == value:
+            reader.used[owner] = value - 1
+    return value - 1
+
+
+def permuted(reader: Reader, value: int, order: list[int]) -> int:
+    """Return a value with its axes in another order, by the name that this order has."""
+    x = reader.shape(value)
+    shape = tuple(x[i] for i in order)
+    if order == list(range(len(x))):
+        return value
+    raw = reader.is_raw(value)
+    if order == [1, 2, 0] and type(x) is Shape and not raw:
+        return reader.add("channels_last", value, shape)
+    if order == [2, 0, 1] and type(x) is Grid and not raw:
+        return reader.add("channels_first", value, shape)
+    last = reader.steps[value]
+    if order == [1, 0] and last.op == "reshape" and value == len(reader.steps) - 1 and not last.name:
+        source = reader.shape(last.inputs[0])
+        if len(source) == 3 and type(source) is not Grid and tuple(x) == (source[0], source[1] * source[2]):
+            reader.steps.pop()
+            return reader.add("tokens", last.inputs[0], shape)
+    return reader.add("permute", value, shape, order=order)
+
+
+def without(reader: Reader, source: fx.Node, node: fx.Node, dims: Sequence[int]) -> None:
+    """Set the layout of a call that removes axes from its input."""
+    given, rank = reader.layout(source), rank_of(source)
+    reader.layouts[node] = Layout(given.at - sum(d % rank < given.at for d in dims), given.folded)
+
+
+@aten("mean", "sum", "amax", "linalg_vector_norm")
+def reduction(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A reduction over axes."""
+    name = str(node.target).split(".")[1]
+    value = reader.one(a["self"])
+    x = reader.shape(value)
+    if not a["dim"]:
+        raise ConvertError(f"{reader.place}: {name} over all axes, the batch among them")
+    axes = sorted(axis(reader, a["self"], d) for d in a["dim"])
+    keep = bool(a["keepdim"])
+    if not keep:
+        without(reader, a["self"], node, a["dim"])
+    if name == "linalg_vector_norm" and a["ord"] != 2:
+        raise ConvertError(f"{reader.place}: a norm of order {a['ord']}")
+    if name == "mean" and axes == [1, 2] and type(x) is Shape:
+        pooled = reader.add("adaptive_avgpool", value, (x[0], 1, 1), size=1)
+        return pooled if keep else reader.add("flatten", pooled, node)
+    op = {"amax": "max", "linalg_vector_norm": "norm"}.get(name, name)
+    return reader.add(op, value, node, axis=axes, keep=keep)
+
+
+def last(reader: Reader, node: fx.Node, dim: int) -> int:
+    """Return an axis without the batch, where the last one is -1."""
+    at = axis(reader, node, dim)
+    return -1 if at == len(reader.shape(reader.one(node))) - 1 else at
+
+
+@aten("cat")
+def concat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Concatenation along an axis."""
+    values = [reader.one(n) for n in a["tensors"]]
+    if len(values) == 1:
+        return values[0]
+    node_in = next((n for n in a["tensors"] if not reader.is_raw(reader.one(n))), a["tensors"][0])
+    return reader.add("concat", values, node, axis=axis(reader, node_in, a["dim"]))
+
+
+@aten("stack")
+def stack(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Concatenation along a new axis."""
+    given, place = reader.layout(a["tensors"][0]), a["dim"] % rank_of(node)
+    reader.layouts[node] = Layout(given.at + (place <= given.at), given.folded)
+    at = reader.layouts[node].axis(place, rank_of(node)) or 0
+    values = [reader.one(n) for n in a["tensors"]]
+    one = [reshaped(reader, v, (*reader.shape(v)[:at], 1, *reader.shape(v)[at:])) for v in values]
+    return reader.add("concat", one, node, axis=at) if len(one) > 1 else one[0]
+
+
+@aten("expand", "expand_as", "broadcast_to")
+def expand(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Repetition of axes of size 1; that of the batch needs no op."""
+    source = a["self"]
+    wanted = tuple(node.meta["val"].shape)
+    stored = reader.is_weight(source) and len(wanted) == rank_of(source) and source.meta["val"].shape[0] == 1
+    if stored and wanted[0] == BATCH:
+        value = reader.tensor(source, batch=True)
+        shape = wanted[1:]
+        return (
+            value if tuple(reader.shape(value)) == shape else reader.add("expand", value, shape, shape=shape)
+        )
+    value = reader.one(source)
+    if reader.is_raw(value):
+        shape = tuple(reader.shape(value))
+        if wanted[:1] == (BATCH,) and shape[:1] == (1,) and len(shape) == len(wanted):
+            return reshaped(reader, value, shape[1:])
+        return value if shape == wanted else reader.add("expand", value, wanted, shape=wanted)
+    given = reader.layout(source)
+    shape = (*reader.shape(value)[: given.folded], *wanted[: given.at], *wanted[given.at + 1 :])
+    return value if tuple(reader.shape(value)) == shape else reader.add("expand", value, node, shape=shape)
+
+
+@aten("repeat", "tile")
+def repeat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Repetition of axes of size 1."""
+    sizes = tuple(a["self"].meta["val"].shape)
+    times = list(a.get("repeats", a.get("dims")))
+    if len(times) != len(sizes) or any(t != 1 and n != 1 for t, n in zip(times, sizes, strict=True)):
+        raise ConvertError(f"{reader.place}: repeating {sizes} {times} times")
+    return expand(reader, node, a)

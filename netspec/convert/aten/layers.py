@@ -1,0 +1,175 @@
+"""Operators with weights: convolutions, linear layers and norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import fx
+
+from netspec.convert.aten.arithmetic import aligned
+from netspec.convert.reader import Reader
+from netspec.convert.rows import Arguments, Value, aten
+from netspec.errors import ConvertError
+
+
+def pair(value: Any, default: Any = None) -> Any:
+    """Return a size as one number if both are equal, else as a pair."""
+    numbers = list(value) if isinstance(value, list | tuple) else [value]
+    if not numbers:
+        return default
+    if len(set(numbers)) == 1:
+        return int(numbers[0])
+    return tuple(int(n) for n in numbers)
+
+
+def owner(reader: Reader, weight: Any, what: str) -> str:
+    """Return the module that owns a weight; raises ConvertError if it is computed."""
+    if not reader.is_weight(weight):
+        raise ConvertError(f"{reader.place}: the weight of {what} is computed, which has no counterpart")
+    return reader.owner(weight)
+
+
+@aten("conv2d")
+def conv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A convolution whose weight is a parameter of its own."""
+    weight = a["weight"].meta["val"].shape
+    padding = a["padding"]
+    if isinstance(padding, str):
+        same = [d * (k - 1) // 2 for d, k in zip(a["dilation"], weight[2:], strict=True)]
+        if padding == "same" and any(d * (k - 1) % 2 for d, k in zip(a["dilation"], weight[2:], strict=True)):
+            raise ConvertError("padding='same' with an even kernel pads more on one side")
+        padding = same if padding == "same" else [0]
+    if not reader.is_weight(a["weight"]):
+        inputs = [reader.one(a[n]) for n in ("input", "weight", "bias") if a[n] is not None]
+        options = {
+            "stride": pair(a["stride"], 1),
+            "padding": pair(padding, 0),
+            "dilation": pair(a["dilation"], 1),
+        }
+        return reader.add("convolve", inputs, node, **options, groups=int(a["groups"]))
+    return reader.add(
+        "conv",
+        reader.one(a["input"]),
+        node,
+        owner(reader, a["weight"], "conv2d"),
+        channels=int(weight[0]),
+        kernel=pair(weight[2:]),
+        stride=pair(a["stride"], 1),
+        padding=pair(padding, 0),
+        dilation=pair(a["dilation"], 1),
+        groups=int(a["groups"]),
+        bias=a["bias"] is not None,
+    )
+
+
+@aten("conv_transpose2d")
+def deconv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A transposed convolution."""
+    weight = a["weight"].meta["val"].shape
+    return reader.add(
+        "deconv",
+        reader.one(a["input"]),
+        node,
+        owner(reader, a["weight"], "conv_transpose2d"),
+        channels=int(weight[1]) * int(a["groups"]),
+        kernel=pair(weight[2:]),
+        stride=pair(a["stride"], 1),
+        padding=pair(a["padding"], 0),
+        output_padding=pair(a["output_padding"], 0),
+        dilation=pair(a["dilation"], 1),
+        groups=int(a["groups"]),
+        bias=a["bias"] is not None,
+    )
+
+
+@aten("linear")
+def linear(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A fully connected layer."""
+    features = int(a["weight"].meta["val"].shape[0])
+    where = owner(reader, a["weight"], "linear")
+    value, bias = reader.one(a["input"]), a["bias"]
+    if reader.is_raw(value) and len(reader.shape(value)) == 3:
+        value = reader.add("reshape", value, reader.shape(value), shape=tuple(reader.shape(value)))
+    if bias is not None and not (reader.is_weight(bias) and reader.owner(bias) == where):
+        value = reader.add("linear", value, node, where, features=features, bias=False)
+        return reader.add("add", [value, aligned(reader, bias, len(reader.shape(value)))], node)
+    return reader.add("linear", value, node, where, features=features, bias=a["bias"] is not None)
+
+
+@aten("batch_norm")
+def batchnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Batch normalization; it keeps its training behaviour."""
+    if a["running_mean"] is None:
+        return standardize(reader, node, a)
+    where = owner(reader, a["running_mean"], "batch_norm")
+    affine = a["weight"] is not None
+    return reader.add(
+        "batchnorm",
+        reader.one(a["input"]),
+        node,
+        where,
+        eps=a["eps"],
+        momentum=float(a["momentum"]),
+        affine=affine,
+    )
+
+
+def standardize(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Batch normalization of a weight in training mode, which is that of each filter."""
+    value = reader.one(a["input"])
+    x = reader.shape(value)
+    if not reader.is_raw(value) or len(x) != 3 or x[0] != 1:
+        raise ConvertError(f"{reader.place}: batch_norm without running statistics")
+    value = reader.add("standardize", value, x, eps=a["eps"])
+    for name, op in (("weight", "mul"), ("bias", "add")):
+        if a[name] is not None:
+            factor = reader.add("reshape", reader.one(a[name]), (1, x[1], 1), shape=(1, x[1], 1))
+            value = reader.add(op, [value, factor], x)
+    return value
+
+
+@aten("rms_norm")
+def rmsnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Normalization by the root mean square of the last axis."""
+    if len(a["normalized_shape"]) != 1:
+        raise ConvertError(f"{reader.place}: rms_norm over {len(a['normalized_shape'])} axes")
+    where = owner(reader, a["weight"], "rms_norm") if a["weight"] is not None else None
+    return reader.add(
+        "rmsnorm", reader.one(a["input"]), node, where, eps=a["eps"], affine=a["weight"] is not None
+    )
+
+
+@aten("layer_norm")
+def layernorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Layer normalization over the last axis."""
+    if len(a["normalized_shape"]) != 1:
+        raise ConvertError(f"{reader.place}: layer_norm over {len(a['normalized_shape'])} axes")
+    where = owner(reader, a["weight"], "layer_norm") if a["weight"] is not None else None
+    return reader.add(
+        "layernorm",
+        reader.one(a["input"]),
+        node,
+        where,
+        eps=a["eps"],
+        affine=a["weight"] is not None,
+        bias=a["bias"] is not None or a["weight"] is None,
+    )
+
+
+@aten("group_norm")
+def groupnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Group normalization."""
+    where = owner(reader, a["weight"], "group_norm") if a["weight"] is not None else None
+    affine = a["weight"] is not None
+    return reader.add(
+        "groupnorm", reader.one(a["input"]), node, where, groups=a["num_groups"], eps=a["eps"], affine=affine
+    )
+
+
+@aten("prelu")
+def prelu(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A ReLU with a learned slope."""
+    where = owner(reader, a["weight"], "prelu")
+    return reader.add(
+        "prelu", reader.one(a["self"]), node, where, per_channel=a["weight"].meta["val"].numel() > 1
+    )

@@ -1,0 +1,49 @@
+"""Products of matrices, attention, and Einstein sums."""
+
+from __future__ import annotations
+
+from torch import fx
+
+from netspec.convert.aten.arithmetic import aligned
+from netspec.convert.layout import Layout
+from netspec.convert.reader import Reader
+from netspec.convert.rows import Arguments, Value, aten
+from netspec.errors import ConvertError
+
+
+@aten("matmul", "bmm")
+def matmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The product of matrices."""
+    return reader.add(
+        "matmul", [reader.one(a["self"]), reader.one(a["other" if "other" in a else "mat2"])], node
+    )
+
+
+@aten("scaled_dot_product_attention")
+def attention(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Attention of queries to keys and values."""
+    if a["is_causal"] or a["enable_gqa"]:
+        raise ConvertError(f"{reader.place}: scaled_dot_product_attention with is_causal or enable_gqa")
+    inputs = [reader.one(a[name]) for name in ("query", "key", "value")]
+    if a["attn_mask"] is not None:
+        inputs.append(aligned(reader, a["attn_mask"], len(reader.shape(inputs[0]))))
+    return reader.add("dot_product_attention", inputs, node, scale=a["scale"])
+
+
+@aten("einsum")
+def einsum(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Products in Einstein's notation."""
+    equation = a["equation"].replace(" ", "")
+    lefts, _, result = equation.partition("->")
+    values = [reader.one(n) for n in a["tensors"]]
+    terms = lefts.split(",")
+    batch = next(t[0] for t, v in zip(terms, values, strict=True) if not reader.is_raw(v))
+    wrong = any(
+        t[0] != batch or reader.layout(n).at
+        for t, n, v in zip(terms, a["tensors"], values, strict=True)
+        if not reader.is_raw(v)
+    )
+    if wrong or result[:1] != batch:
+        raise ConvertError(f"{reader.place}: einsum({equation}) does not keep the batch first")
+    reader.layouts[node] = Layout()
+    return reader.add("einsum", values, node, equation=equation)

@@ -1,0 +1,186 @@
+"""Exporting a PyTorch module to a graph of ATen calls, and reading the module that made each call."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.export import ExportedProgram
+
+from netspec.errors import ConvertError
+
+BATCH = 13
+"""The batch size of the example inputs: a prime, so that it is easily told apart from other sizes."""
+
+
+HIDDEN = {"training", "call_super_init", "dump_patches"}
+"""Attributes that every module has."""
+
+
+@dataclass
+class Graph:
+    """The calls of an exported network, in order of execution."""
+
+    nodes: list[fx.Node]
+    inputs: list[fx.Node]
+    outputs: list[fx.Node]
+    weights: dict[fx.Node, str]
+    """The name in the state_dict of each parameter and buffer."""
+    parameters: set[fx.Node]
+    constants: dict[fx.Node, torch.Tensor]
+    modules: Mapping[str, nn.Module]
+    """The modules by their path; empty for a saved program."""
+    classes: dict[str, str] = field(default_factory=dict)
+
+
+def export(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
+    """Export a module in its present mode.
+
+    Raises:
+        ConvertError: torch.export refuses the module.
+    """
+    try:
+        with quiet(), torch.no_grad():
+            return torch.export.export(module, tuple(inputs), strict=False)
+    except Exception as error:
+        raise ConvertError(f"torch.export refuses {type(module).__name__}: {reason(error)}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep PyTorch from printing graphs and warnings; what it refuses is in its exception."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of an exception, and the line of the user's source that it comes from."""
+    text = str(error).strip().splitlines()
+    first = text[0] if text else type(error).__name__
+    frames = re.findall(r'File "([^"]+)", line (\d+), in (\w+)', str(error))
+    own = [f for f in frames if "/torch/" not in f[0] and "<frozen" not in f[0]]
+    place = traceback_place(error) or (f"{own[-1][0]}, line {own[-1][1]}" if own else "")
+    return f"{first} ({place})" if place else first
+
+
+def traceback_place(error: Exception) -> str:
+    """Return the innermost place of a traceback outside PyTorch and netspec."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if "/torch/" not in file and "/netspec/" not in file and not file.startswith("<"):
+            place = f"{file}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def read_graph(program: ExportedProgram, module: nn.Module | None) -> Graph:
+    """Read the graph of an exported program; `module` is the module that it was exported from, if known."""
+    inline(program)
+    signature = program.graph_signature
+    named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    lifted = signature.inputs_to_lifted_tensor_constants
+    nodes, inputs, outputs = [], [], []
+    weights: dict[fx.Node, str] = {}
+    parameters: set[fx.Node] = set()
+    constants: dict[fx.Node, torch.Tensor] = {}
+    classes: dict[str, str] = {}
+    own = module.state_dict() if module is not None else program.state_dict
+    for node in program.graph.nodes:
+        if node.op == "placeholder":
+            if not node.users:
+                continue
+            if node.name in named and named[node.name] in own:
+                weights[node] = named[node.name]
+                if node.name in signature.inputs_to_parameters:
+                    parameters.add(node)
+            elif node.name in named and named[node.name] in program.constants:
+                constants[node] = program.constants[named[node.name]]
+            elif node.name in lifted:
+                constants[node] = program.constants[lifted[node.name]]
+            else:
+                inputs.append(node)
+        elif node.op == "call_function":
+            nodes.append(node)
+            for path, kind in stack(node):
+                classes[path.partition("@")[0]] = kind.rpartition(".")[2]
+        elif node.op == "output":
+            outputs = [n for n in flattened(node.args[0]) if isinstance(n, fx.Node)]
+    modules = dict(module.named_modules()) if module is not None else {}
+    return Graph(nodes, inputs, outputs, weights, parameters, constants, modules, classes)
+
+
+def inline(program: ExportedProgram) -> None:
+    """Replace calls of inner graphs, which autocast and no_grad leave behind, by the calls in them."""
+    graph = program.graph_module.graph
+    for node in list(graph.nodes):
+        if not str(node.target).startswith("wrap_with_"):
+            continue
+        inner = next(a for a in node.args if isinstance(a, fx.Node) and a.op == "get_attr")
+        given = node.args[node.args.index(inner) + 1 :]
+        body = getattr(program.graph_module, str(inner.target)).graph
+        copies: dict[fx.Node, Any] = {}
+        parameters = iter(given)
+        with graph.inserting_before(node):
+            for each in body.nodes:
+                if each.op == "placeholder":
+                    copies[each] = next(parameters)
+                elif each.op == "output":
+                    results = fx.map_arg(each.args[0], copies.__getitem__)
+                else:
+                    copies[each] = graph.node_copy(each, copies.__getitem__)
+        for user in list(node.users):
+            user.replace_all_uses_with(results[user.args[1]])
+            graph.erase_node(user)
+        graph.erase_node(node)
+
+
+def stack(node: fx.Node) -> list[tuple[str, str]]:
+    """Return the path and class of each module around a call, outermost first.
+
+    The path of a module that is called again ends in `@` and the number of the call.
+    """
+    around = []
+    for key, (path, kind) in (node.meta.get("nn_module_stack") or {}).items():
+        _, again, number = key.rpartition("@")
+        name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+        around.append((f"{path}@{number}" if again and number.isdigit() else path, name))
+    return around
+
+
+def flattened(value: Any) -> Iterator[Any]:
+    """Yield the leaves of nested tuples, lists and dictionaries."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from flattened(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from flattened(item)
+    else:
+        yield value
+
+
+def attributes_of(graph: Graph) -> dict[str, dict[str, object]]:
+    """Return the numbers and flags that the modules of a graph have as attributes, by their paths."""
+    return {
+        path: {
+            name: value
+            for name, value in vars(module).items()
+            if type(value) in (int, float, bool) and name[0] != "_" and name not in HIDDEN
+        }
+        for path, module in graph.modules.items()
+    }

@@ -1,0 +1,81 @@
+"""Tensors that a module computes without its input: positions, masks, tables of sines."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from netspec.convert.capture import BATCH
+from netspec.convert.rows import operator_name, where
+from netspec.errors import ConvertError
+
+SIZED = {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like"}
+"""Operators that take only the size or type of their input."""
+TYPES = {torch.int64: "int64", torch.int32: "int64", torch.bool: "bool"}
+"""The types of buffers by those of PyTorch; all others become float32."""
+
+
+class Constants:
+    """The constants of a graph by their nodes, and the buffers that some of them become.
+
+    `buffers` has the values of the buffers by their names in the state_dict.
+    """
+
+    def __init__(self, given: Mapping[fx.Node, Tensor]) -> None:
+        self.values: dict[fx.Node, Any] = dict(given)
+        self.buffers: dict[str, Tensor] = {}
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.values
+
+    def number(self, node: object) -> float | None:
+        """Return a constant with one element as a number, or None."""
+        value = self.values.get(node) if isinstance(node, fx.Node) else None
+        return float(value) if isinstance(value, Tensor) and value.numel() == 1 else None
+
+    def fold(self, node: fx.Node) -> bool:
+        """Compute a call that depends on constants alone; False if it depends on weights or inputs.
+
+        Raises:
+            ConvertError: the call fails.
+        """
+        sized = operator_name(node) in SIZED
+        known = all(source in self.values for source in node.all_input_nodes)
+        if not (known or sized) or not (
+            node.target is operator.getitem or operator_name(node) != str(node.target)
+        ):
+            return False
+        stand_in = torch.zeros(())  # takes the place of an input of which only the type matters
+        arguments = fx.map_arg(node.args, lambda n: self.values.get(n, stand_in))
+        options: dict[str, Any] = dict(fx.map_arg(node.kwargs, self.values.__getitem__))
+        if "device" in options:
+            options["device"] = "cpu"
+        try:
+            self.values[node] = node.target(*arguments, **options)  # type: ignore[operator]
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ConvertError(f"{where(node)}: a constant cannot be computed: {error}") from None
+        return True
+
+    def buffer(self, node: fx.Node, module: str) -> tuple[str, str, Tensor]:
+        """Make a constant a buffer of a module; return its name there, its type, and its value.
+
+        A constant that is the same for each image of the batch is stored once.
+        """
+        value: Tensor = self.values[node]
+        if value.dim() and value.shape[0] == BATCH and bool((value == value[:1]).all()):
+            value = value[:1]
+        value = value.reshape(1) if not value.dim() else value
+        kind = TYPES.get(value.dtype, "float32")
+        value = value.to(getattr(torch, kind)).clone()
+        prefix = f"{module}." if module else ""
+        for name, known in self.buffers.items():
+            inside = name.startswith(f"{prefix}constant_") and "." not in name[len(prefix) :]
+            if inside and known.dtype == value.dtype and torch.equal(known, value):
+                return name[len(prefix) :], kind, known
+        label = f"constant_{len(self.buffers) + 1}"
+        self.buffers[prefix + label] = value
+        return label, kind, value

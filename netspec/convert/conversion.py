@@ -1,0 +1,156 @@
+"""From a PyTorch module to a checked network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from netspec.checker import check_source
+from netspec.convert.capture import BATCH, Graph, export, read_graph
+from netspec.convert.reader import Reader
+from netspec.convert.rows import LEAVES, class_name
+from netspec.diagnostics import Source
+from netspec.errors import ConvertError
+from netspec.frontends.structure import write_spec
+from netspec.frontends.trace import Trace, TraceError
+from netspec.language.formatter import format_source
+from netspec.network import Network
+
+Shapes: TypeAlias = "tuple[int, ...] | Sequence[tuple[int, ...]]"
+"""The shape of the input without the batch, such as `(3, 224, 224)`, or a list of such shapes."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted module: the text of the spec, the checked network, and what was decided on the way."""
+
+    text: str
+    network: Network
+    module: nn.Module
+    shapes: tuple[tuple[int, ...], ...]
+    constants: Mapping[str, Tensor]
+    """The tensors that the module computes without its input, which are buffers of the network."""
+    notes: tuple[str, ...] = ()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the state_dict of the converted network: the module's weights, and its constants."""
+        return {**self.module.state_dict(), **self.constants}
+
+
+def from_torch(module: nn.Module, inputs: Shapes) -> Network:
+    """Read a PyTorch module as a network, with blocks for its classes and the names of its state_dict.
+
+    `inputs` is the shape of the input without the batch, or a list of shapes. The module is exported by
+    torch.export, so that control flow is that of an input of this shape. Load the weights into the result's
+    module by `load_state_dict`.
+
+    Raises:
+        ConvertError: torch.export refuses the module, or it calls something that netspec has no op for.
+    """
+    return convert(module, inputs).network
+
+
+def convert(module: nn.Module, inputs: Shapes) -> Conversion:
+    """Convert a module, as `from_torch` does, and return also the text of the spec.
+
+    Raises:
+        ConvertError: as for `from_torch`.
+    """
+    shapes = as_shapes(inputs)
+    trace, constants = read(module, shapes)
+    try:
+        text = write_spec(trace)
+    except TraceError as error:
+        raise ConvertError(f"{trace.name}: {error}") from None
+    text = format_source(Source(f"{trace.name}.net", text))
+    report = check_source(Source(f"{trace.name}.net", text), Path())
+    if report.net is None:
+        faults = "; ".join(d.message for d in report.diagnostics[:3])
+        raise ConvertError(f"{trace.name} cannot be written as a spec: {faults}")
+    network = Network(report.net, None, report, f"{trace.name}.net")
+    return Conversion(text, network, module, shapes, constants, trace.notes)
+
+
+def as_shapes(inputs: Shapes) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of all inputs."""
+    sizes = tuple(n for n in inputs if isinstance(n, int))
+    if len(sizes) == len(inputs):
+        return (sizes,)
+    return tuple(tuple(shape) for shape in inputs if not isinstance(shape, int))
+
+
+def read(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[Trace, Mapping[str, Tensor]]:
+    """Trace a module in evaluation; if that leaves parameters unused, add the heads that train with it.
+
+    Also returns the constant tensors of the trace, by their names in the state_dict.
+    """
+    name = type(module).__name__
+    with mode(module, training=False), identities_shown(module):
+        graph = graph_of(module, shapes)
+    reader = Reader(graph, name)
+    trace = reader.read()
+    unused = unused_parameters(module, graph)
+    if not unused:
+        return trace, reader.constants.buffers
+    with mode(module, training=True):
+        training = graph_of(module, shapes)
+    if len(unused_parameters(module, training)) < len(unused):
+        reader = Reader(training, name)
+        whole = reader.read()
+        count = len(trace.outputs)
+        trace = replace(whole, outputs=whole.outputs[:count], training=whole.outputs[count:])
+        unused = unused_parameters(module, training)
+    if not unused:
+        return trace, reader.constants.buffers
+    more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
+    note = f"parameters that no output depends on are left out: {', '.join(unused[:3])}{more}"
+    return replace(trace, notes=(*trace.notes, note)), reader.constants.buffers
+
+
+def graph_of(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> Graph:
+    """Export a module for inputs of these shapes."""
+    examples = [torch.zeros(BATCH, *shape) for shape in shapes]
+    return read_graph(export(module, examples), module)
+
+
+def unused_parameters(module: nn.Module, graph: Graph) -> list[str]:
+    """Return the names of the parameters that a graph does not use."""
+    used = set(graph.weights.values())
+    return [name for name, _ in module.named_parameters() if name not in used]
+
+
+@contextmanager
+def mode(module: nn.Module, training: bool) -> Iterator[None]:
+    """Put a module into training or evaluation, and restore the mode of each of its modules."""
+    before = {m: m.training for m in module.modules()}
+    module.train(training)
+    try:
+        yield
+    finally:
+        for inner, was in before.items():
+            inner.training = was
+
+
+@contextmanager
+def identities_shown(module: nn.Module) -> Iterator[None]:
+    """Let modules that do nothing in evaluation, such as stochastic depth, make a visible call."""
+    shown = [m for m in module.modules() if class_name(m) in LEAVES and LEAVES[class_name(m)].passes]
+    for inner in shown:
+        inner.forward = visible
+    try:
+        yield
+    finally:
+        for inner in shown:
+            del inner.forward
+
+
+def visible(x: Tensor) -> Tensor:
+    """Return the input by a call that is part of an exported graph."""
+    return functional.dropout(x, 0.5, False)

@@ -1,0 +1,76 @@
+"""Modules that are one op of netspec, though they make many ATen calls."""
+
+from __future__ import annotations
+
+from netspec.convert.aten.axes import permuted
+from netspec.convert.reader import Reader
+from netspec.convert.rows import Leaf, Value, leaf
+from netspec.errors import ConvertError
+
+
+@leaf("torchvision.ops.misc.Permute")
+def permute(reader: Reader, found: Leaf) -> Value:
+    """torchvision's permutation of axes."""
+    return permuted(reader, reader.one(found.inputs[0]), [d - 1 for d in found.module.dims[1:]])
+
+
+@leaf("torchvision.ops.stochastic_depth.StochasticDepth", passes=True)
+def stochastic_depth(reader: Reader, found: Leaf) -> Value:
+    """Stochastic depth, which does nothing in evaluation."""
+    if found.module.mode != "row":
+        raise ConvertError(f"{reader.place}: StochasticDepth with mode={found.module.mode!r}")
+    value = reader.one(found.inputs[0])
+    return reader.add("stochastic_depth", value, reader.shape(value), p=float(found.module.p))
+
+
+@leaf("timm.layers.drop.DropPath", passes=True)
+def drop_path(reader: Reader, found: Leaf) -> Value:
+    """timm's stochastic depth."""
+    value = reader.one(found.inputs[0])
+    if not found.module.drop_prob:
+        return value
+    if not found.module.scale_by_keep:
+        raise ConvertError(f"{reader.place}: DropPath with scale_by_keep=False")
+    return reader.add("stochastic_depth", value, reader.shape(value), p=float(found.module.drop_prob))
+
+
+@leaf("torch.nn.modules.activation.MultiheadAttention")
+def multihead_attention(reader: Reader, found: Leaf) -> Value:
+    """Self-attention by nn.MultiheadAttention."""
+    module = found.module
+    plain = module._qkv_same_embed_dim and module.in_proj_bias is not None and module.bias_k is None
+    if len(found.inputs) != 1 or not module.batch_first or not plain:
+        raise ConvertError(f"{reader.place}: MultiheadAttention with other arguments than self-attention")
+    value = reader.one(found.inputs[0])
+    options = {"heads": module.num_heads, "dropout": float(module.dropout)}
+    return reader.add("attention", value, reader.shape(value), found.path, **options)
+
+
+def window(op: str) -> None:
+    """Register the attention in shifted windows of torchvision's Swin Transformers."""
+
+    def row(reader: Reader, found: Leaf) -> Value:
+        module = found.module
+        value = reader.one(found.inputs[0])
+        if len(set(module.window_size)) > 1 or len(set(module.shift_size)) > 1:
+            raise ConvertError(f"{reader.place}: windows of {module.window_size}")
+        options = {"heads": module.num_heads, "window": module.window_size[0], "shift": module.shift_size[0]}
+        return reader.add(op, value, reader.shape(value), found.path, **options)
+
+    kind = {
+        "window_attention": "ShiftedWindowAttention",
+        "cosine_window_attention": "ShiftedWindowAttentionV2",
+    }[op]
+    leaf(f"torchvision.models.swin_transformer.{kind}")(row)
+
+
+window("window_attention")
+window("cosine_window_attention")
+
+
+@leaf("torchvision.models.maxvit.RelativePositionalMultiHeadAttention")
+def relative_attention(reader: Reader, found: Leaf) -> Value:
+    """Attention in the windows of MaxViT."""
+    value = reader.one(found.inputs[0])
+    place = found.path
+    return reader.add("relative_attention", value, reader.shape(value), place, heads=found.module.n_heads)

@@ -1,0 +1,137 @@
+"""Comparing a converted network with the module that it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from netspec.convert.conversion import Conversion, mode
+from netspec.errors import ConvertError
+
+BATCH = 2
+TOLERANCE = 1e-4
+"""The largest difference of outputs, relative to the largest output, that rounding explains."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a comparison found: parameters and MACs of both, keys of one only, and the largest difference."""
+
+    params: tuple[int, int]
+    macs: tuple[int, int]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    keys: int
+    difference: float
+    relative: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether both networks are the same."""
+        same = self.params[0] == self.params[1] and not self.missing and not self.unexpected
+        return same and self.relative <= TOLERANCE
+
+    def lines(self) -> Iterator[str]:
+        """Yield what was compared, one line each."""
+        ours, theirs = self.params
+        yield f"parameters    {ours:,}" + ("" if ours == theirs else f", but the module has {theirs:,}")
+        ours, theirs = self.macs
+        same = (
+            "as counted by torch.utils.flop_counter" if ours == theirs else f"flop_counter counts {theirs:,}"
+        )
+        yield f"MACs          {ours:,}, {same}"
+        yield f"state_dict    {self.keys} keys" + (
+            "" if not self.missing and not self.unexpected else self.keys_text()
+        )
+        yield f"outputs       largest difference {self.difference:.3g} on a random batch of {BATCH}"
+
+    def keys_text(self) -> str:
+        """Describe the keys that only one of the networks has."""
+        parts = [
+            f"{len(names)} only in the {where}, such as {names[0]}"
+            for names, where in ((self.missing, "spec"), (self.unexpected, "module"))
+            if names
+        ]
+        return "; " + "; ".join(parts)
+
+
+def prove(conversion: Conversion) -> Proof:
+    """Build the converted network with the module's weights, and compare both on a random batch.
+
+    Raises:
+        ConvertError: the weights do not fit the converted network.
+    """
+    original = conversion.module
+    made = conversion.network.module()
+    state = {**original.state_dict(), **conversion.constants}
+    try:
+        found = made.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise ConvertError(f"the weights do not fit the converted network: {error}") from None
+    generator = torch.Generator().manual_seed(0)
+    batch = [torch.randn(BATCH, *shape, generator=generator) for shape in conversion.shapes]
+    made.eval()
+    with plain_attention(), frozen(original), mode(original, training=False), torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            theirs = list(tensors(original(*batch)))
+        ours = list(tensors(made(*batch)))
+    pairs = list(zip(ours, theirs, strict=True))
+    differences = [float((a - b).abs().max()) for a, b in pairs]
+    relative = [d / max(float(b.abs().max()), 1e-12) for d, (_, b) in zip(differences, pairs, strict=True)]
+    totals = conversion.network.net.totals
+    return Proof(
+        (totals.params, count(original)),
+        (totals.macs, counter.get_total_flops() // 2 // BATCH),
+        tuple(found.missing_keys),
+        tuple(found.unexpected_keys),
+        len(original.state_dict()),
+        max(differences),
+        max(relative),
+    )
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Let nn.MultiheadAttention call operators that the counter knows."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Let no parameter require a gradient, for which the counter would look."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad = True
+
+
+def count(module: nn.Module) -> int:
+    """Return the number of parameters of a module; shared ones count once."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def tensors(output: Any) -> Iterator[Tensor]:
+    """Yield the tensors in nested outputs."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, dict):
+        for value in output.values():
+            yield from tensors(value)
+    elif isinstance(output, list | tuple):
+        for value in output:
+            yield from tensors(value)

@@ -1,0 +1,296 @@
+"""Turning the calls of an exported graph into the steps of a trace."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Mapping
+from itertools import takewhile
+from typing import Any
+
+from pydantic import ValidationError
+from torch import fx
+
+from netspec.convert.capture import Graph, attributes_of, stack
+from netspec.convert.constants import Constants
+from netspec.convert.layout import Layout
+from netspec.convert.rows import LEAVES, ROWS, Leaf, Value, bound, class_name, operator_name, where
+from netspec.errors import ConvertError
+from netspec.frontends.trace import Step, Trace
+from netspec.language.parser.grammar import words
+from netspec.ops import OPS
+from netspec.shape import Shape, ShapeError
+
+
+class Reader:
+    """Reads a graph call by call; `values` are the steps that the nodes of the graph became."""
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        self.graph, self.name = graph, name
+        self.steps: list[Step] = []
+        self.values: dict[fx.Node, Value] = {}
+        self.layouts: dict[fx.Node, Layout] = {}
+        self.used: dict[str, int] = {}
+        """The step that owns the weights of each module."""
+        self.raw: dict[str, int] = {}
+        """The step of each raw tensor, by its name in the state_dict."""
+        self.bare: set[int] = set()
+        """The values that have no batch, since they are computed from raw tensors alone."""
+        self.owners = self.weight_owners()
+        self.constants = Constants(graph.constants)
+        self.place = self.group = ""
+
+    # The walk over the graph
+
+    def read(self) -> Trace:
+        """Read the whole graph.
+
+        Raises:
+            ConvertError: an operator or its arguments have no counterpart.
+        """
+        for node in self.graph.inputs:
+            shape = Shape(node.meta["val"].shape[1:])
+            self.values[node] = self.append(Step("input", {}, (), shape, "", input_name(node.name)))
+        skipped = self.leaf_calls()
+        lacking: dict[str, str] = {}
+        for node in self.graph.nodes:
+            if node in skipped:
+                found = skipped[node]
+                if found is not None and not lacking:
+                    self.read_leaf(found)
+                continue
+            if node.target is operator.getitem and node.all_input_nodes[0] not in self.constants:
+                source, place = node.all_input_nodes[0], node.args[1]
+                self.layouts[node] = self.layout(source)
+                whole = self.values.get(source, 0)
+                self.values[node] = whole[int(str(place))] if isinstance(whole, tuple) else whole
+                continue
+            if all(self.graph.weights.get(n, "").endswith(COUNTER) for n in node.all_input_nodes or [node]):
+                continue
+            self.enter(stack(node))
+            if self.constants.fold(node):
+                continue
+            name = operator_name(node)
+            row = ROWS.get(name)
+            if row is None:
+                lacking.setdefault(name, where(node))
+                self.values[node] = 0
+                continue
+            if lacking:
+                continue
+            self.layouts[node] = self.arriving(node)
+            self.values[node] = row(self, node, bound(node))
+        if lacking:
+            words = ", ".join(f"{name} ({place})" if place else name for name, place in lacking.items())
+            raise ConvertError(f"{self.name} uses operators without a counterpart in netspec: {words}")
+        outputs = tuple(self.one(node) for node in self.graph.outputs)
+        return Trace(self.name, tuple(self.steps), outputs, self.graph.classes, attributes_of(self.graph))
+
+    def leaf_calls(self) -> dict[fx.Node, Leaf | None]:
+        """Return the nodes inside known modules: the last one with the module, the others with None."""
+        calls: dict[str, list[fx.Node]] = {}
+        for node in self.graph.nodes:
+            for path, kind in stack(node):
+                if kind in LEAVES and path.partition("@")[0] in self.graph.modules:
+                    calls.setdefault(path, []).append(node)
+                    break
+        found: dict[fx.Node, Leaf | None] = {}
+        for path, nodes in calls.items():
+            inside = set(nodes)
+            inputs = dict.fromkeys(i for n in nodes for i in n.all_input_nodes if i not in inside)
+            values = [i for i in inputs if i not in self.graph.weights and i not in self.graph.constants]
+            outputs = [n for n in nodes if any(u not in inside for u in n.users)]
+            found.update(dict.fromkeys(nodes))
+            plain = path.partition("@")[0]
+            around = stack(nodes[-1])
+            around = around[: [p for p, _ in around].index(path) + 1]
+            found[nodes[-1]] = Leaf(plain, self.graph.modules[plain], around, values, outputs)
+        return found
+
+    def read_leaf(self, found: Leaf) -> None:
+        """Read a call of a known module."""
+        self.enter(found.around)
+        value = LEAVES[class_name(found.module)].read(self, found)
+        for node in found.outputs:
+            self.values[node] = value
+            self.layouts[node] = self.layout(found.inputs[0])
+
+    # What rows use
+
+    def add(
+        self, op: str, inputs: Any, shape: Any, weights: str | None = None, /, **arguments: object
+    ) -> int:
+        """Append a step and return its value; `weights` is the path of the module that owns its weights."""
+        ids = tuple(inputs if isinstance(inputs, list | tuple) else (inputs,))
+        sizes = self.infer(op, ids, arguments, shape)
+        module, name = self.home(self.group), ""
+        shares = None
+        if weights in self.used:
+            shares = self.used[weights]
+        elif weights is not None:
+            module, _, name = weights.rpartition(".")
+        else:
+            if self.group and self.is_plain(self.group):
+                module, _, name = self.group.rpartition(".")
+                module = self.home(module)
+        if name and weights is None and self.named(module, name):
+            name = ""
+        step = Step(op, arguments, ids, sizes, module, name, shares)
+        value = self.append(step)
+        if weights is not None:
+            self.used.setdefault(weights, value)
+        return value
+
+    def infer(self, op: str, ids: tuple[int, ...], arguments: Mapping[str, object], shape: Any) -> Shape:
+        """Return the shape that the checker will infer; raises ConvertError if PyTorch's is another one."""
+        raw = bool(ids) and all(self.is_raw(i) for i in ids)
+        try:
+            made = OPS[op].model_validate(dict(arguments))
+            found: Shape = made.infer(*(self.steps[i].shape for i in ids))
+        except (ShapeError, ValidationError) as error:
+            raise ConvertError(f"{self.place}: {op} cannot be written: {error}") from None
+        if isinstance(shape, fx.Node):
+            here, there = self.layout(shape).actual(found), tuple(shape.meta["val"].shape)
+        else:
+            here, there = tuple(found), tuple(shape)
+        if here != there and not (raw and isinstance(shape, fx.Node)):
+            raise ConvertError(f"{self.place}: {op} gives {here} in netspec and {there} in PyTorch")
+        return found
+
+    def is_plain(self, path: str) -> bool:
+        """Whether a module has neither weights nor inner modules, so that its call can have its name."""
+        found = self.graph.modules.get(path)
+        return found is not None and not [*found.children(), *found.parameters(), *found.buffers()]
+
+    def named(self, module: str, name: str) -> bool:
+        """Whether a step of this module already has a name."""
+        return any(s.module == module and s.name == name for s in self.steps)
+
+    def append(self, step: Step) -> int:
+        self.steps.append(step)
+        if step.op in ("param", "buffer") or (step.inputs and self.bare.issuperset(step.inputs)):
+            self.bare.add(len(self.steps) - 1)
+        return len(self.steps) - 1
+
+    def one(self, node: Any) -> int:
+        """Return the value of a node; a parameter becomes a raw tensor where it is first used."""
+        if node in self.values:
+            value = self.values[node]
+            if isinstance(value, tuple):
+                raise ConvertError(f"{node.name} is a list of values")
+            return value
+        if node in self.graph.weights:
+            return self.tensor(node)
+        if node in self.constants:
+            return self.constant(node)
+        raise ConvertError(f"{self.place}: {node} is no value that a spec can name")
+
+    def tensor(self, node: fx.Node, batch: bool = False) -> int:
+        """Return the raw tensor of a parameter or buffer."""
+        name = self.graph.weights[node]
+        if name not in self.raw:
+            module, _, label = name.rpartition(".")
+            shape = tuple(node.meta["val"].shape)
+            kind = "param" if node in self.graph.parameters else "buffer"
+            sizes = shape[1:] if batch else shape
+            self.raw[name] = self.append(
+                Step(kind, raw_arguments(kind, sizes, batch), (), Shape(sizes), module, label)
+            )
+        return self.raw[name]
+
+    def constant(self, node: fx.Node) -> int:
+        """Return the buffer of a tensor that the module computes without its input."""
+        module = self.home(self.group)
+        label, kind, value = self.constants.buffer(node, module)
+        name = f"{module}.{label}" if module else label
+        if name not in self.raw:
+            shape = Shape(value.shape)
+            arguments = {"shape": tuple(shape), "batch": False, "dtype": kind}
+            self.raw[name] = self.append(Step("buffer", arguments, (), shape, module, label))
+        return self.raw[name]
+
+    def is_raw(self, value: int) -> bool:
+        """Whether a value has no batch: it is computed from raw tensors alone."""
+        return value in self.bare
+
+    def is_bare(self, value: int) -> bool:
+        """Whether a value is a raw tensor that is stored without a first axis of 1."""
+        step = self.steps[value]
+        return step.op in ("param", "buffer") and not step.arguments["batch"]
+
+    def is_weight(self, node: Any) -> bool:
+        return isinstance(node, fx.Node) and node in self.graph.weights
+
+    def owner(self, node: fx.Node) -> str:
+        """Return the path of the module that owns a weight."""
+        return self.graph.weights[node].rpartition(".")[0]
+
+    def layout(self, node: fx.Node) -> Layout:
+        """Return where the batch of a node's tensor is."""
+        return self.layouts.get(node, Layout())
+
+    def arriving(self, node: fx.Node) -> Layout:
+        """Return the layout of the first value with a batch that a call takes."""
+        for source in node.all_input_nodes:
+            value = self.values.get(source)
+            if value is not None and (isinstance(value, tuple) or not self.is_raw(value)):
+                return self.layout(source)
+        return Layout()
+
+    def shape(self, value: int) -> Shape:
+        return self.steps[value].shape
+
+    def enter(self, around: list[tuple[str, str]]) -> None:
+        """Set the place of the next steps: the modules around a call, up to one that is called again."""
+        self.place = around[-1][0].partition("@")[0] if around else ""
+        first = [path for path, _ in takewhile(lambda entry: "@" not in entry[0], around)]
+        self.group = first[-1] if first else ""
+
+    def weight_owners(self) -> set[str]:
+        """Return the modules that own weights directly, so that they are layers instead of groups."""
+        return {
+            self.graph.weights[i].rpartition(".")[0]
+            for n in self.graph.nodes
+            if operator_name(n) in WEIGHTED
+            for i in n.all_input_nodes
+            if i in self.graph.weights
+        }
+
+    def home(self, place: str) -> str:
+        """Return the innermost module around a place that is a group."""
+        path = place
+        while any(path == o or path.startswith(f"{o}.") for o in self.owners if o):
+            path = path.rpartition(".")[0]
+        return path
+
+
+WEIGHTED = {
+    "conv2d",
+    "conv1d",
+    "conv3d",
+    "linear",
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "conv_transpose2d",
+    "prelu",
+    "rms_norm",
+    "embedding",
+}
+"""Operators that take weights, which make a layer of the module that owns these."""
+
+
+COUNTER = "num_batches_tracked"
+"""The buffer in which batch normalization counts its training steps."""
+
+
+def raw_arguments(kind: str, sizes: tuple[int, ...], batch: bool) -> dict[str, object]:
+    """Return the arguments of a raw tensor."""
+    given: dict[str, object] = {"shape": sizes, "batch": batch}
+    return given | {"dtype": "float32"} if kind == "buffer" else given
+
+
+def input_name(name: str) -> str:
+    """Return a name for an input that is no keyword of the language."""
+    word = re.sub(r"\W", "_", name)
+    return f"{word}_1" if word in words() else word

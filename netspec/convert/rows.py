@@ -1,0 +1,105 @@
+"""The registries of what becomes ops of netspec: ATen operators, and modules of known classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from torch import fx
+
+from netspec.convert.capture import stack
+from netspec.registry import Registry
+
+if TYPE_CHECKING:
+    from netspec.convert.reader import Reader
+
+
+Arguments = Mapping[str, Any]
+"""The arguments of an ATen call by their names."""
+Value: TypeAlias = "int | tuple[int, ...]"
+Row: TypeAlias = "Callable[[Reader, fx.Node, Mapping[str, Any]], Value]"
+LeafReader: TypeAlias = "Callable[[Reader, Leaf], Value]"
+
+ROWS: Registry[Row] = Registry("ATen operator")
+"""How each ATen operator becomes ops of netspec."""
+
+LEAVES: Registry[LeafRow] = Registry("module class")
+"""The classes of modules that are read as a whole, by their full names."""
+
+
+@dataclass(frozen=True)
+class LeafRow:
+    """How the modules of a class become ops; `passes` says that they do nothing in evaluation."""
+
+    read: Callable[[Reader, Leaf], Value]
+    passes: bool = False
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A call of a module of a known class, with the values that it takes and gives."""
+
+    path: str
+    module: Any
+    around: list[tuple[str, str]]
+    inputs: list[fx.Node]
+    outputs: list[fx.Node]
+
+
+def aten(*names: str) -> Callable[[Row], Row]:
+    """Register a function for ATen operators with these names."""
+
+    def add(row: Row) -> Row:
+        for name in names:
+            ROWS.add(name, row)
+        return row
+
+    return add
+
+
+def leaf(*names: str, passes: bool = False) -> Callable[[LeafReader], LeafReader]:
+    """Register a function for modules of the classes with these full names."""
+
+    def add(read: LeafReader) -> LeafReader:
+        for name in names:
+            LEAVES.add(name, LeafRow(read, passes))
+        return read
+
+    return add
+
+
+def class_name(module: object) -> str:
+    """Return the full name of a module's class."""
+    return f"{type(module).__module__}.{type(module).__qualname__}"
+
+
+def operator_name(node: fx.Node) -> str:
+    """Return the name of an ATen operator without its namespace and overload."""
+    name = str(node.target)
+    return name.split(".")[1] if name.startswith("aten.") else name
+
+
+def bound(node: fx.Node) -> dict[str, Any]:
+    """Return the arguments of a call by their names, with the defaults of those that are not given."""
+    schema = node.target._schema  # type: ignore[union-attr]
+    given: dict[str, Any] = {}
+    for k, argument in enumerate(schema.arguments):
+        if k < len(node.args):
+            given[argument.name] = node.args[k]
+        elif argument.name in node.kwargs:
+            given[argument.name] = node.kwargs[argument.name]
+        else:
+            given[argument.name] = argument.default_value if argument.has_default_value() else None
+    return given
+
+
+def where(node: fx.Node) -> str:
+    """Return the module of a call in words, for messages."""
+    around = stack(node)
+    return f"in {around[-1][0]}" if around and around[-1][0] else ""
+
+
+def rank_of(node: Any) -> int:
+    """Return the number of axes of a node's tensor."""
+    return int(node.meta["val"].dim())

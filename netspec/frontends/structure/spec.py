@@ -1,0 +1,161 @@
+"""Writing the text of a spec from a trace."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+
+from netspec.frontends.structure.blocks import Block, build, families, similar
+from netspec.frontends.structure.loops import rolled
+from netspec.frontends.structure.modules import Call, Module, nest
+from netspec.frontends.structure.statements import Expression, Hidden, Statement, Writer
+from netspec.frontends.structure.text import Text, value_text
+from netspec.frontends.structure.tidy import tidy
+from netspec.frontends.trace import Step, Trace
+from netspec.language.values import spell
+from netspec.ops import OPS
+from netspec.ops.base import single
+
+PREFERRED = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0}
+"""Values that become the default of a parameter of this name, if it ever has them."""
+
+
+def write_spec(trace: Trace) -> str:
+    """Write a trace as the text of a spec, with blocks for classes that occur more than once.
+
+    Raises:
+        TraceError: the calls of two modules depend on each other in a circle.
+    """
+    root = nest(trace)
+    tidy(root)
+    groups = families(root)
+    made: dict[Module, Block] = {}
+    defaults: dict[str, dict[str, object]] = {}
+
+    def call(module: Module) -> tuple[str, dict[str, object]]:
+        return made[module].name, dict(made[module].arguments[module])
+
+    outputs = (*trace.outputs, *trace.training)
+    members = {m for group in groups for m in group}
+    ends = () if outputs == (root.output,) else outputs
+    while True:
+        try:
+            writer = Writer(root, ends, members, call)
+            break
+        except Hidden as hidden:
+            add_alias(root, hidden)
+    blocks: list[Block] = []
+    taken: dict[str, int] = {}
+    for group in groups:
+        bodies = [rolled(writer.body(m)) for m in group]
+        for form in similar(bodies):
+            modules = [group[k] for k in form]
+            arriving = [writer.owner[m.inputs()[0]].step.shape for m in modules]
+            name = unique(block_name(modules[0].kind), taken)
+            attributes = [trace.attributes.get(m.path, {}) for m in modules]
+            block = build(name, modules, [bodies[k] for k in form], arriving, attributes)
+            blocks.append(block)
+            made.update(dict.fromkeys(modules, block))
+    for block in blocks:
+        defaults[block.name] = parameter_defaults(block)
+    statements = rolled(writer.body(root))
+    everything = [
+        s for body in (*(b.statements for b in blocks), statements) for top in body for s in top.walk()
+    ]
+    common = common_arguments(everything)
+    text = Text({**defaults, **common}, {b.name: b.parameters for b in blocks})
+    lines = [f"network {block_name(trace.name)}", ""]
+    for step, name in zip(trace.steps, input_names(root), strict=False):
+        lines.append(f"input {name}: {spell(tuple(step.shape))}")
+    lines += [
+        f"default {op}({', '.join(f'{k}={value_text(v)}' for k, v in given.items())})"
+        for op, given in common.items()
+    ]
+    for block in blocks:
+        lines += ["", *text.block(block, defaults[block.name])]
+    lines += ["", *text.body(statements, 0)]
+    if writer.named_outputs:
+        lines += [f"output {', '.join(writer.reference(i, root) for i in trace.outputs)}"]
+        lines += [f"output {writer.reference(i, root)} when training" for i in trace.training]
+    return "\n".join(lines) + "\n"
+
+
+def add_alias(root: Module, hidden: Hidden) -> None:
+    """Give a value that a scope cannot name another name, by an identity layer after its module."""
+    target, scope, value = hidden.target, hidden.scope, hidden.value
+    parent = target.parent
+    assert parent is not None
+    new = max(call.id for call in root.calls()) + 1
+    taken = {c.label for m in root.modules() for c in m.children}
+    label = next(word for k in count(1) if (word := f"{word_of(target.label)}_out{k}") not in taken)
+    step = Step("identity", {}, (value,), hidden.shape)
+    parent.children.insert(parent.children.index(target) + 1, Call(new, step, parent, label))
+    for call in scope.calls():
+        inputs = tuple(new if i == value else i for i in call.step.inputs)
+        call.step = replace(call.step, inputs=inputs)
+
+
+def word_of(label: str) -> str:
+    """Return a label as a word that can begin a path."""
+    word = re.sub(r"\W", "_", label)
+    return f"layer_{word}" if word[:1].isdigit() else word
+
+
+def input_names(root: Module) -> list[str]:
+    """Return the names of the network's inputs."""
+    return [c.label for c in root.children if isinstance(c, Call) and c.step.op == "input"]
+
+
+def block_name(kind: str) -> str:
+    """Return a name for a block or network: that of its class."""
+    word = "".join(c if c.isalnum() or c == "_" else "_" for c in kind).strip("_") or "Network"
+    word = word if word[0].isalpha() else f"Net{word}"
+    return word if word not in OPS else word.title()
+
+
+def unique(name: str, taken: dict[str, int]) -> str:
+    """Return a name with a number after it, if it is taken."""
+    taken[name] = taken.get(name, 0) + 1
+    return name if taken[name] == 1 else f"{name}_{taken[name]}"
+
+
+def parameter_defaults(block: Block) -> dict[str, object]:
+    """Return defaults for those parameters that some calls need not give."""
+    defaults: dict[str, object] = {}
+    for name in block.parameters:
+        values = [a[name] for a in block.arguments.values()]
+        known = [v for v in values if v is not None and not isinstance(v, Expression)]
+        if known and all(isinstance(v, bool) for v in known):
+            defaults[name] = False
+        elif name in PREFERRED and PREFERRED[name] in known:
+            defaults[name] = PREFERRED[name]
+        elif None in values:
+            defaults[name] = known[0] if known else 0
+    return defaults
+
+
+def common_arguments(statements: Iterable[Statement]) -> dict[str, dict[str, object]]:
+    """Return the arguments, by op, that all layers of the op have and that are not its defaults."""
+    found: dict[str, dict[str, list[object]]] = defaultdict(lambda: defaultdict(list))
+    for statement in statements:
+        if statement.call in OPS and OPS[statement.call].kind in ("conv", "dense", "norm", "pool"):
+            for name, value in statement.arguments.items():
+                found[statement.call][name].append(value)
+    common: dict[str, dict[str, object]] = {}
+    for op, arguments in found.items():
+        for name, values in arguments.items():
+            field = OPS[op].model_fields[name]
+            alike = all(type(v) is type(values[0]) and v == values[0] for v in values)
+            plain = not isinstance(values[0], Expression) and name not in OPS[op].by_position()
+            if (
+                len(values) > 2
+                and alike
+                and plain
+                and not field.is_required()
+                and values[0] != single(field.default)
+            ):
+                common.setdefault(op, {})[name] = values[0]
+    return common

@@ -1,0 +1,207 @@
+"""Small modules with the habits of real ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Residual(nn.Module):
+    """A residual block whose shortcut is a convolution where the size changes."""
+
+    def __init__(self, before: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        changes = stride > 1 or before != width
+        self.shortcut = nn.Conv2d(before, width, 1, stride, bias=False) if changes else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return torch.relu(y + (self.shortcut(x) if self.shortcut is not None else x))
+
+
+class Resnet(nn.Module):
+    """Residual blocks in a Sequential."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.layers = nn.Sequential(Residual(8, 8), Residual(8, 8), Residual(8, 16, 2), Residual(16, 16))
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layers(self.stem(x)).mean((2, 3)))
+
+
+class Repeated(nn.Module):
+    """Layers, a container and a function that are used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.relu = nn.Linear(4, 4), nn.ReLU()
+        self.chain = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.chain(self.relu(self.linear(self.relu(self.chain(self.linear(x))))))
+
+
+class Alternating(nn.Module):
+    """Two lists whose members are called in turn, raw tensors, and two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in range(3))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(8) for _ in range(3))
+        self.gain = nn.Parameter(torch.randn(8, 1, 1))
+        self.position = nn.Parameter(torch.randn(1, 8, 4, 4))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x + self.position
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = torch.relu(norm(conv(x))) * self.gain
+        return x, x.mean(1)
+
+
+class Attention(nn.Module):
+    """Attention as timm writes it: the batch is the second axis for a while."""
+
+    def __init__(self, size: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.scale = heads, (size // heads) ** -0.5
+        self.qkv, self.proj = nn.Linear(size, 3 * size), nn.Linear(size, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, size = x.shape
+        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, size // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        weights = ((q * self.scale) @ k.transpose(-2, -1)).softmax(-1)
+        return self.proj((weights @ v).transpose(1, 2).reshape(batch, tokens, size))
+
+
+class Windows(nn.Module):
+    """Attention inside windows, which are images of a larger batch for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Attention(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        x = x.view(batch, channels, height // 4, 4, width // 4, 4).permute(0, 2, 4, 3, 5, 1)
+        x = self.inner(x.reshape(-1, 16, channels))
+        x = x.view(batch, height // 4, width // 4, 4, 4, channels).permute(0, 5, 1, 3, 2, 4)
+        return x.reshape(batch, channels, height, width)
+
+
+class TokensFirst(nn.Module):
+    """A transformer of tokens x batch x features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.linear = nn.LayerNorm(6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.transpose(0, 1)
+        x = x + self.linear(self.norm(x))
+        return x.transpose(0, 1).mean(1)
+
+
+class Positions(nn.Module):
+    """Tensors that are computed without the input: sines, a table that is indexed, a mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(7, 2))
+        steps = torch.arange(4)
+        self.register_buffer("index", steps[:, None] - steps[None] + 3, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angle = torch.arange(4, dtype=x.dtype)[:, None] / torch.tensor([1.0, 10.0, 100.0, 1000.0])
+        bias = self.table[self.index.view(-1)].view(4, 4, 2).permute(2, 0, 1)
+        return (x * angle.sin() + bias.unsqueeze(0)).softmax(-1)
+
+
+class Standardized(nn.Conv2d):
+    """A convolution whose weight is standardized."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = functional.batch_norm(
+            self.weight.reshape(1, self.out_channels, -1), None, None, training=True, momentum=0.0, eps=1e-6
+        ).reshape_as(self.weight)
+        return functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+class Heads(nn.Module):
+    """A second head that only training uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.main, self.aux = nn.Linear(6, 8), nn.Linear(8, 3), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        x = self.body(x).relu()
+        return (self.main(x), self.aux(x)) if self.training else self.main(x)
+
+
+class Pyramid(nn.Module):
+    """Features of several levels, joined from the smallest to the largest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(nn.Conv2d(4, 4, 3, 2, 1) for _ in range(3))
+        self.lateral = nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in range(3))
+        self.smooth = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        levels = []
+        for down in self.down:
+            x = down(x)
+            levels.append(x)
+        last = self.lateral[2](levels[2])
+        found = [self.smooth[2](last)]
+        for k in (1, 0):
+            last = self.lateral[k](levels[k]) + functional.interpolate(last, scale_factor=2.0)
+            found.append(self.smooth[k](last))
+        return found
+
+
+class Hidden(nn.Module):
+    """A layer whose name a module further inside has too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.block = nn.ModuleDict({"conv": nn.Conv2d(3, 3, 1), "relu": nn.ReLU()})
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.conv(x)
+        return self.block["relu"](self.block["conv"](first)) + first
+
+
+class Choice(nn.Module):
+    """A network whose path depends on its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() > 0:
+            return x * 2
+        return x
+
+
+class Spectrum(nn.Module):
+    """A network with an operator that netspec does not have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.fft(x).real
+
+
+def make(width: int = 4) -> nn.Module:
+    """A function that makes a module."""
+    return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU())
+
+
+READY = make(2)
+NUMBER = 3
