@@ -67,7 +67,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Label:
-    """A remark at another place in the source."""
+    """A remark at another place in the source than the error itself."""
 
     span: Span
     text: str
@@ -126,9 +126,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort diagnostics by location; of those with the same code and location, keep the first.
+    """Sort diagnostics by location, and drop repetitions: the same code at the same location.
 
-    A loop or a block repeats its errors for each repetition.
+    An error inside a loop or block is found once for each repetition.
     """
     kept: dict[tuple[str, int, int, str], Diagnostic] = {}
     for d in diagnostics:
@@ -194,6 +194,6 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
 
 
 def printable(text: str, colour: bool = False) -> str:
-    """Replace control characters, which must not reach a terminal; `colour` permits escape sequences."""
+    """Replace control characters, which could disturb a terminal; `colour` keeps colour sequences."""
     allowed = "\n\t\x1b" if colour else "\n\t"
     return "".join(c if c in allowed or c.isprintable() else "\ufffd" for c in text)

@@ -85,7 +85,7 @@ def near(name: str) -> str:
 
 
 def file_exists(path: Path) -> bool:
-    """Whether a path is a file, a pipe or a device; False if it cannot be accessed."""
+    """Return True if a path is a file, a pipe or a device; False if it cannot be accessed."""
     try:
         return path.exists() and not path.is_dir()
     except (OSError, ValueError):
@@ -131,7 +131,7 @@ def refusal(name: str, message: str, help: str | None) -> SpecError:
 
 
 def inside(root: Path, path: Path) -> bool:
-    """Whether a path lies in the folder `root` after resolving symbolic links."""
+    """Return True if a path lies in the folder `root` after resolving symbolic links."""
     try:
         return path.resolve().is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, cyclic links
@@ -139,7 +139,7 @@ def inside(root: Path, path: Path) -> bool:
 
 
 def regular(path: Path) -> bool:
-    """Whether a path is neither a pipe nor a device; reading from these may never end."""
+    """Return True if a path is neither a pipe nor a device; reading from these may never end."""
     try:
         return path.is_file() or not path.exists() or path.is_dir()
     except (OSError, ValueError):

@@ -77,13 +77,13 @@ def require_memory(needed: int, what: str, way: str) -> None:
 
 
 def training_bytes(net: Net, recipe: Recipe, batch: int) -> int:
-    """A cautious estimate of the bytes for training, which counts activations in 16 bits."""
+    """Return a cautious estimate of the bytes for training, which counts activations in 16 bits."""
     found = estimate(replace(net, training=recipe), batch)
     return found.total - found.activations // 2
 
 
 def available_memory() -> int | None:
-    """The bytes that this process can still allocate; None where the system does not say.
+    """Return the bytes that this process can still allocate; None where the system does not say.
 
     It is the smallest of the machine's free memory, the limit of the control group, and `ulimit -v`.
     """

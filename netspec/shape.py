@@ -108,7 +108,7 @@ class Grid(Shape):
 
 
 def is_image(x: Shape) -> bool:
-    """Whether a shape is channels x height x width."""
+    """Return True if a shape is channels x height x width."""
     return len(x) == 3 and not isinstance(x, Grid)
 
 
@@ -182,7 +182,7 @@ class Axis:
         return count - 1 if (count - 1) * self.stride >= self.size + self.padding else count
 
     def explain(self) -> str:
-        """Write out the arithmetic, with the fraction that rounding drops, if any."""
+        """Return out the arithmetic, with the fraction that rounding drops, if any."""
         reach = f"{self.reach}" if self.dilation == 1 else f"({self.dilation}*{self.kernel - 1} + 1)"
         sum_ = f"({self.size} + 2*{self.padding} - {reach})/{self.stride} + 1 = "
         count, left = self.positions(), self.span % self.stride

@@ -206,7 +206,7 @@ def _hash(report: Report) -> str:
 
 
 def _read_state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """The recorded state of a run, empty for a new run; raises TrainError if the folder is not this run's."""
+    """Return the recorded state of a run, empty for a new run; raises TrainError if the folder is not this run's."""
     if not folder.exists():
         return {}
     try:

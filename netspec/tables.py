@@ -31,7 +31,7 @@ def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """Write a Markdown table; the first `words` columns are aligned left, the others right.
+    """Return a Markdown table; the first `words` columns are aligned left, the others right.
 
     >>> print(markdown(["name", "n"], [["a|b", "1"]]))
     | name | n |
@@ -44,7 +44,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int =
 
 
 def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write CSV; text that a spreadsheet could interpret as a formula is prefixed with `'`.
+    """Return CSV; text that a spreadsheet could interpret as a formula is prefixed with `'`.
 
     >>> comma_separated(["name", "n"], [["=1+1", -1]])
     "name,n\\n'=1+1,-1"
@@ -57,7 +57,7 @@ def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> st
 
 
 def percent(share: float) -> str:
-    """Write a fraction as a percentage.
+    """Return a fraction as a percentage.
 
     >>> percent(0.0975)
     '9.75 %'

@@ -147,13 +147,13 @@ def copy_version(module: nn.Module, state: object) -> None:
 
 
 def _image_size(card: Card, name: str) -> str:
-    """A note on the image size for which weights were trained, if it is not the card's own."""
+    """Return a note on the image size for which weights were trained, if it is not the card's own."""
     sides = [r.evaluation.crop for r in card.results if r.weights == name]
     return f"; they are for images of {sides[0]}x{sides[0]}" if sides and sides != [card.side] else ""
 
 
 def _is_complete(tensor: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether a tensor is dense, of the expected number type, and stored in full."""
+    """Return True if a tensor is dense, of the expected number type, and stored in full."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
         return False
     same_type = tensor.is_floating_point() == expected.is_floating_point() and not tensor.is_complex()
@@ -203,7 +203,7 @@ def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, r
 
 
 def _differs_in_classes(own: Tensor, other: Tensor, outputs: set[int]) -> bool:
-    """Whether two tensors differ only in the number of classes, their first dimension."""
+    """Return True if two tensors differ only in the number of classes, their first dimension."""
     if own.shape == other.shape or own.dim() != other.dim() or not own.dim():
         return False
     return own.shape[1:] == other.shape[1:] and own.shape[0] in outputs

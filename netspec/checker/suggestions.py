@@ -1,4 +1,4 @@
-"""Suggestions for names that netspec does not have: those of other frameworks, and what to write instead."""
+"""Suggestions for names from other frameworks, and advice for layer types that netspec does not have."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SYNONYMS = {
     **{"filters": "channels", "outchannels": "channels", "units": "features", "outfeatures": "features"},
     **{"pad": "padding", "negativeslope": "slope", "rate": "p", "kernelsize": "kernel", "strides": "stride"},
 }
-"""Names of other frameworks, in lower case without underscores, and netspec's name for the same thing."""
+"""netspec's names for those of other frameworks, which are in lower case without underscores."""
 
 ADVICE = {
     **dict.fromkeys(
@@ -62,7 +62,7 @@ ADVICE = {
     **dict.fromkeys(("pixelshuffle", "depthtospace"), "there is no pixel shuffle; `deconv` enlarges images"),
     **dict.fromkeys(("mean", "reducemean"), "the mean of each channel is `adaptive_avgpool(1)`"),
 }
-"""What to write for a layer type that netspec does not have, by the same kind of name."""
+"""What to write instead of a layer type that netspec lacks; the keys are written as in SYNONYMS."""
 
 
 def plain_name(word: str) -> str:
@@ -78,5 +78,5 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
 
 
 def advice(word: str) -> str | None:
-    """Return a help line that says what to write for a layer type that is absent, or None."""
+    """Return a help line that says what to write instead of a missing layer type, or None."""
     return ADVICE.get(plain_name(word))

@@ -58,7 +58,7 @@ def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
 
 
 def _archive(root: Path) -> Path | None:
-    """The archive of images: `root` itself if it is a file, or the only archive in it but torchvision's."""
+    """Return the archive of images: `root` itself if it is a file, or the only archive in it but torchvision's."""
     if root.is_file():
         return root
     found = [p for p in sorted(root.glob("*.tar*")) if p.is_file() and "-python" not in p.name]
@@ -126,7 +126,7 @@ def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
 
 
 def _entries(file: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str, str, str]]:
-    """The images of an archive, each with its part, class and file name."""
+    """Yield the images of an archive, each with its part, class and file name."""
     for entry in file:
         path = PurePosixPath(entry.name)
         if entry.isfile() and len(path.parts) >= 3 and path.suffix.lower() in EXTENSIONS:
@@ -136,7 +136,7 @@ def _entries(file: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str, str,
 
 
 def _sorted(archive: Path, found: dict[tuple[str, str, str], Pixels]) -> dict[str, Any]:
-    """The images of each part, sorted by class and file name, with their class numbers."""
+    """Return the images of each part, sorted by class and file name, with their class numbers."""
     classes = sorted({label for part, label, _ in found if part == "train"})
     content: dict[str, Any] = {"classes": classes}
     for part in PARTS:

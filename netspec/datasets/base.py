@@ -46,7 +46,7 @@ class LoaderConfig:
     preprocessing: Preprocessing | None = None
 
     def share(self, batch: int) -> slice:
-        """This process's rows of a batch; raises DataError if the batch cannot be divided evenly."""
+        """Return this process's rows of a batch; raises DataError if the batch cannot be divided evenly."""
         if batch % self.world:
             message = f"a batch of {batch} images cannot be divided evenly among {self.world} processes"
             down = batch - batch % self.world
@@ -57,7 +57,7 @@ class LoaderConfig:
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def val_share(self, images: int) -> slice:
-        """This process's share of a validation set with this number of images; the shares do not overlap."""
+        """Return this process's share of a validation set with this number of images; the shares do not overlap."""
         return slice(images * self.rank // self.world, images * (self.rank + 1) // self.world)
 
     @property
@@ -99,7 +99,7 @@ class Batches(Protocol):
         """
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """This process's validation images, each once; with `ten_crop`, images are N x 10 x C x H x W."""
+        """Yield this process's validation images, each once; with `ten_crop`, images are N x 10 x C x H x W."""
 
 
 class Data(Protocol):
@@ -130,7 +130,7 @@ class Data(Protocol):
 
 
 def cores() -> int:
-    """The number of processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -148,7 +148,7 @@ def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
-    """The labels for training: the true ones, or random ones drawn once if the recipe has `random_labels`."""
+    """Return the labels for training: the true ones, or random ones drawn once if the recipe has `random_labels`."""
     if not recipe.random_labels:
         return labels
     drawn = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator(recipe.seed, 3))
@@ -156,13 +156,13 @@ def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
 
 
 def cache_folder(name: str) -> Path:
-    """A subfolder of netspec's cache, under XDG_CACHE_HOME, which defaults to `~/.cache`."""
+    """Return a subfolder of netspec's cache, under XDG_CACHE_HOME, which defaults to `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "netspec" / name
 
 
 def key_of(*parts: object) -> str:
-    """A cache key: a hash of all values, each as bytes or as its text."""
+    """Return a cache key: a hash of all values, each as bytes or as its text."""
     digest = hashlib.sha256()
     for part in parts:
         content = part if isinstance(part, bytes) else str(part).encode()

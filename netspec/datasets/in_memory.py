@@ -113,7 +113,7 @@ class InMemoryBatches:
             yield ready, self.labels.index_select(0, chosen).to(device)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """This process's validation images, resized whole, so that every view is the same single crop."""
+        """Yield this process's validation images, resized whole, so that every view is the same single crop."""
         size, share = max(self.recipe.batch, 256), self.config.val_share(len(self.val_part.labels))
         if share.start == share.stop:
             return  # split yields one empty batch of an empty tensor
@@ -162,7 +162,7 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
 
 
 def _statistics(images: Tensor, config: LoaderConfig) -> Statistics:
-    """The mean and standard deviation of a set, and its other statistics if the recipe needs them."""
+    """Return the mean and standard deviation of a set, and its other statistics if the recipe needs them."""
     recipe = config.recipe
     if recipe.normalize.measures == "mean image":
         return measure(resize_whole(batch, config.size) for batch in images.split(1024))
@@ -229,12 +229,12 @@ class SyntheticBatches:
         return self.data.train_images // self.batch
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The same batch for every step from `start` on, in every epoch."""
+        """Yield the same batch for every step from `start` on, in every epoch."""
         for _ in range(start, self.steps):
             yield self.images, self.labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """The batch, repeated until it makes up this process's share of the validation images."""
+        """Yield the batch, repeated until it makes up this process's share of the validation images."""
         images = self.images.unsqueeze(1).expand(-1, 10, -1, -1, -1) if view == "ten_crop" else self.images
         share = self.config.val_share(self.data.val_images)
         left = share.stop - share.start

@@ -26,11 +26,11 @@ class DatasetInfo:
     channels: int
 
     def params_per_image(self, net: Net) -> float:
-        """A network's number of parameters divided by the number of training images."""
+        """Return a network's number of parameters divided by the number of training images."""
         return net.totals.params / self.train_images
 
     def to_dict(self, net: Net) -> dict[str, object]:
-        """These numbers and the network's parameters per image, as plain values."""
+        """Return these numbers and the network's parameters per image, as plain values."""
         return {
             "name": self.name,
             "train_images": self.train_images,
@@ -41,7 +41,7 @@ class DatasetInfo:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """The size of a data set: published for a named one, counted for `folder:PATH`.
+    """Return the size of a data set: published for a named one, counted for `folder:PATH`.
 
     >>> dataset_info("imagenet").train_images
     1281167
@@ -104,7 +104,7 @@ def data_warnings(net: Net, data: DatasetInfo) -> Iterator[Diagnostic]:
 
 
 def plural(count: int, word: str) -> str:
-    """A count with its noun.
+    """Return a count with its noun.
 
     >>> plural(1, "channel"), plural(10, "class")
     ('1 channel', '10 classes')
@@ -114,7 +114,7 @@ def plural(count: int, word: str) -> str:
 
 
 def params_sentence(net: Net, data: DatasetInfo) -> str:
-    """A sentence with the parameters per image, and how they are computed."""
+    """Return a sentence with the parameters per image, and how they are computed."""
     images, classes = plural(data.train_images, "training image"), plural(data.classes, "class")
     terms, ratio = f"{net.totals.params:,} / {data.train_images:,}", data.params_per_image(net)
     number = f"{ratio:,.1f}" if ratio >= 1 else f"{ratio:.3g}"
@@ -122,7 +122,7 @@ def params_sentence(net: Net, data: DatasetInfo) -> str:
 
 
 def markdown_table() -> str:
-    """Every data set as a row of a table in Markdown, for docs/data.md."""
+    """Return every data set as a row of a table in Markdown, for docs/data.md."""
     head = ["`--data`", "contents", "classes", "training images", "validation images", "`--root`"]
     lines = [head, ["---", "---", "---:", "---:", "---:", "---"]]
     for row in DATASETS.values():

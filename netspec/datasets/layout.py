@@ -56,7 +56,7 @@ def find_parts(root: Path) -> tuple[Path, Path] | None:
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
-    """The names of the class folders, sorted.
+    """Return the names of the class folders, sorted.
 
     Raises:
         DataError: there are none, or they hold class folders themselves.
@@ -80,7 +80,7 @@ def refuse_single(folder: Path, classes: tuple[str, ...]) -> None:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """The names of a folder's subfolders, sorted, without hidden folders and those in NOT_CLASSES.
+    """Return the names of a folder's subfolders, sorted, without hidden folders and those in NOT_CLASSES.
 
     Raises:
         DataError: the folder does not exist or cannot be read.
@@ -117,7 +117,7 @@ def _refuse_nested(folder: Path, names: list[str]) -> None:
 
 
 def _has_images(folder: Path) -> bool:
-    """Whether a folder directly holds an image, by the extensions of its files."""
+    """Return True if a folder directly holds an image, by the extensions of its files."""
     with os.scandir(folder) as entries:
         return any(e.name.lower().endswith(EXTENSIONS) and not e.is_dir() for e in entries)
 
@@ -134,7 +134,7 @@ def list_images(folder: Path) -> Listing:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The regular files below a folder, without hidden ones.
+    """Yield the regular files below a folder, without hidden ones.
 
     Links are followed, except to folders that contain this one. No folder is read twice.
     """
@@ -170,7 +170,7 @@ def _begins_as_image(path: str) -> bool:
 
 
 def skipped_note(folder: Path, skipped: list[str]) -> str:
-    """A sentence that names files below a folder that are not images.
+    """Return a sentence that names files below a folder that are not images.
 
     >>> skipped_note(Path("set"), ["set/a/notes.txt"])
     'set: skipped 1 file that is not a supported image: a/notes.txt'

@@ -167,7 +167,7 @@ class Packed:
         return self.__dict__ | {"_bytes": None}  # otherwise each worker would get a copy of the file
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """A photo's pixels, which are a view of the file unless it stores JPEGs."""
+        """Return a photo's pixels, which are a view of the file unless it stores JPEGs."""
         if self._bytes is None:
             with self.path.open("rb") as file:
                 # torch warns about read-only arrays; writing to this mapping does not change the file.

@@ -44,7 +44,7 @@ class PhotoFiles(Photos, Protocol):
         """Bytes that change when a photo is added, removed or modified."""
 
     def ends(self, index: int) -> tuple[bytes, bytes] | None:
-        """The first and last bytes of a photo's file, for screening; None if it is known to be good."""
+        """Return the first and last bytes of a photo's file, for screening; None if it is known to be good."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class PhotoBatches(Generic[P]):
             yield augment_batch(self.stages.batch, ready, context), labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """This process's validation images, each once."""
+        """Yield this process's validation images, each once."""
         if view not in self.val_loaders:
             transform = FixedView(view, self.resize, self.config.size, self.preprocessing.interpolation)
             batch = max(self.config.recipe.batch // transform.crops, 1)
@@ -135,7 +135,7 @@ class PhotoBatches(Generic[P]):
 
 
 def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
-    """The length to which short sides are resized: the recipe's, or 256 / 224 of the network's input.
+    """Return the length to which short sides are resized: the recipe's, or 256 / 224 of the network's input.
 
     Raises:
         DataError: the recipe's `resize` or `crop` does not fit the network's input.
@@ -152,7 +152,7 @@ def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
 
 
 def measured(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statistics:
-    """The statistics of a training set that the recipe needs: published, cached, or measured now."""
+    """Return the statistics of a training set that the recipe needs: published, cached, or measured now."""
     wanted, image = needs(config.recipe, photos.is_imagenet)
     if not wanted:
         return IMAGENET

@@ -77,7 +77,7 @@ class Packer(Dataset[Item]):
         return self.source.train_images + self.source.val_images
 
     def file(self, index: int) -> tuple[Files, int]:
-        """The part that a photo belongs to, and its number in that part."""
+        """Return the part that a photo belongs to, and its number in that part."""
         first = self.source.train_images
         return (self.source.train, index) if index < first else (self.source.val, index - first)
 

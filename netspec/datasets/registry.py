@@ -100,7 +100,7 @@ Counts: TypeAlias = tuple[int, int, int, int]
 
 
 def _idx(name: str, torchvision: str, contents: str, *counts: int, **parts: Any) -> DataSet:
-    """A set in MNIST's file format: grey images of 28 x 28; `counts` are those of the row."""
+    """Return a set in MNIST's file format: grey images of 28 x 28; `counts` are those of the row."""
     classes, train, val = counts
     parts |= {"torchvision": torchvision, "size": 28}
     return TorchvisionSet(
@@ -111,7 +111,7 @@ def _idx(name: str, torchvision: str, contents: str, *counts: int, **parts: Any)
 def _arrays(
     name: str, torchvision: str, contents: str, size: int, counts: Counts, train: object, val: object
 ) -> DataSet:
-    """A set of images of one size, which torchvision reads into an array."""
+    """Return a set of images of one size, which torchvision reads into an array."""
     parts: dict[str, Any] = {"torchvision": torchvision, "size": size, **_parts(train, val)}
     return TorchvisionSet(name, contents, f"{_SETS}:open_arrays", "", "optional", *counts, **parts)
 
@@ -119,7 +119,7 @@ def _arrays(
 def _photos(
     name: str, torchvision: str, contents: str, counts: Counts, train: object = None, val: object = None
 ) -> DataSet:
-    """A set of RGB photos, which are read from their files during training."""
+    """Return a set of RGB photos, which are read from their files during training."""
     parts: dict[str, Any] = {"torchvision": torchvision, "photos": True, **_parts(train, val)}
     return TorchvisionSet(name, contents, f"{_SETS}:open_photos", "", "optional", *counts, **parts)
 
@@ -250,7 +250,7 @@ for _row in ROWS:
 
 
 def find_row(name: str) -> tuple[DataSet, str]:
-    """The row of a name and the argument that follows its colon; raises DataError for an unknown name."""
+    """Return the row of a name and the argument that follows its colon; raises DataError for an unknown name."""
     kind, colon, argument = name.partition(":")
     row = DATASETS.find(kind)
     if row is None or (colon and not row.form):
@@ -280,7 +280,7 @@ def open_data(
 
 
 def located(name: str) -> str:
-    """The name of a data set with its path made absolute, so that it works from every working directory.
+    """Return the name of a data set with its path made absolute, so that it works from every working directory.
 
     >>> located("mnist"), located("folder:/photos")
     ('mnist', 'folder:/photos')

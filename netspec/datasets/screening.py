@@ -65,7 +65,7 @@ def described(bad: Iterable[BadImage]) -> str:
 
 
 def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
-    """The unreadable photos by their numbers."""
+    """Return the unreadable photos by their numbers."""
     key = key_of("readable", photos.identity())
     if (cached := recall("readable", key)) is None:
         if len(photos) >= LARGE:
@@ -77,7 +77,7 @@ def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
 
 
 def _check(photos: PhotoFiles, index: int) -> BadImage | None:
-    """The error of a photo, which is decoded only if its file does not end properly."""
+    """Return the error of a photo, which is decoded only if its file does not end properly."""
     ends = photos.ends(index)
     if ends is None or _is_complete(*ends):
         return None
@@ -86,7 +86,7 @@ def _check(photos: PhotoFiles, index: int) -> BadImage | None:
 
 
 def _is_complete(head: bytes, tail: bytes) -> bool:
-    """Whether the first and last bytes of a file are those of a complete JPEG or PNG of a valid size."""
+    """Return True if the first and last bytes of a file are those of a complete JPEG or PNG of a valid size."""
     tail = tail.rstrip(b"\0\r\n ")
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         width, height = (int.from_bytes(head[place : place + 4], "big") for place in (16, 20))

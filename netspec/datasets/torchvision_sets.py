@@ -46,7 +46,7 @@ def open_arrays(row: TorchvisionSet, request: Request) -> InMemorySet:
 
 
 def _channels_first(images: Any) -> Tensor:
-    """Images as uint8 N x C x H x W, from N x H x W, N x H x W x 3 or N x 3 x H x W."""
+    """Return images as uint8 N x C x H x W, from N x H x W, N x H x W x 3 or N x 3 x H x W."""
     pixels = torch.as_tensor(np.asarray(images))
     if pixels.dim() == 3:
         return pixels.unsqueeze(1)
@@ -71,7 +71,7 @@ def open_photos(row: TorchvisionSet, request: Request) -> ImageFolder:
 
 
 def _files(part: Any) -> Files:
-    """The paths and class numbers of a part, without decoding an image."""
+    """Return the paths and class numbers of a part, without decoding an image."""
     if hasattr(part, "loader"):
         pairs = [part[index] for index in range(len(part))]  # the loader returns the path
     elif hasattr(part, "_samples"):
@@ -153,7 +153,7 @@ def open_idx(row: TorchvisionSet, request: Request) -> InMemorySet:
 
 
 def _idx_classes(kind: Any, row: TorchvisionSet) -> tuple[tuple[str, ...], int]:
-    """The names of the classes, and the label of the first, which is 1 for EMNIST's letters, else 0."""
+    """Return the names of the classes, and the label of the first, which is 1 for EMNIST's letters, else 0."""
     split_name = row.train.get("split")
     names = kind.classes_split_dict[split_name] if split_name else kind.classes
     first = 1 if names[0] == "N/A" else 0
@@ -171,7 +171,7 @@ def _idx_part(folder: Path, prefix: str, classes: tuple[str, ...], first: int) -
 
 
 def _find(root: Path, row: TorchvisionSet) -> Path | None:
-    """The folder that holds one or more of the files: `root`, or one of the usual folders in it."""
+    """Return the folder that holds one or more of the files: `root`, or one of the usual folders in it."""
     ends = ("images-idx3-ubyte", "labels-idx1-ubyte")
     names = [f"{prefix}-{end}{zipped}" for prefix in row.prefixes for end in ends for zipped in ("", ".gz")]
     folders = (root, root / row.torchvision / "raw", root / "raw", root / row.name)
@@ -179,7 +179,7 @@ def _find(root: Path, row: TorchvisionSet) -> Path | None:
 
 
 def idx_file(folder: Path, name: str) -> Path:
-    """The file of this name, gzipped or not; raises DataError if there is neither."""
+    """Return the file of this name, gzipped or not; raises DataError if there is neither."""
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate

@@ -64,7 +64,7 @@ class Shards:
             return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
 
     def ends(self, index: int) -> tuple[bytes, bytes]:
-        """The first and last bytes of a photo; both are empty if its archive cannot be read."""
+        """Return the first and last bytes of a photo; both are empty if its archive cannot be read."""
         shard, begin, end, _ = self.rows[index].tolist()
         try:
             with open_regular(self.paths[shard]) as file:
@@ -119,7 +119,7 @@ def _listed(folder: Path, part: str) -> Shards:
 
 
 def _part(path: Path) -> str | None:
-    """The part that the words in an archive's name assign it to, or None."""
+    """Return the part that the words in an archive's name assign it to, or None."""
     words = set(re.findall("[a-z]+", path.stem.lower()))
     found = [part for part, names in WORDS.items() if words & names]
     if len(found) > 1:
@@ -133,7 +133,7 @@ def _identity(paths: tuple[Path, ...]) -> str:
 
 
 def samples(path: Path) -> Iterator[tuple[int, int, int]]:
-    """The offsets at which each image of a shard begins and ends, and its class number.
+    """Yield the offsets at which each image of a shard begins and ends, and its class number.
 
     Adjacent entries are one sample if their paths agree up to the first dot of the file name. Hidden entries
     are skipped, and so are samples with neither an image nor a class number.
@@ -151,7 +151,7 @@ def samples(path: Path) -> Iterator[tuple[int, int, int]]:
 
 
 def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
-    """The name of an entry's sample, and the rest of its path from the first dot of the file name."""
+    """Return the name of an entry's sample, and the rest of its path from the first dot of the file name."""
     folder, slash, name = entry.name.rpartition("/")
     stem, dot, ending = name.partition(".")
     return folder + slash + stem, dot + ending
@@ -160,7 +160,7 @@ def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
 def _sample(
     path: Path, key: str, entries: Iterable[tarfile.TarInfo], file: IO[bytes]
 ) -> Iterator[tuple[int, int, int]]:
-    """The sample that consists of these entries; nothing if it has neither an image nor a class number."""
+    """Yield the sample that consists of these entries; nothing if it has neither an image nor a class number."""
     place = label = None
     labelled = False
     for entry in entries:

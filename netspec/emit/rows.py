@@ -81,7 +81,7 @@ def layer_row(net: Net, node: Node, level: int) -> Row:
 
 
 def describe(node: Node) -> str:
-    """Write a layer as in a spec: `conv(96, kernel=11, stride=4)`."""
+    """Return a layer as in a spec: `conv(96, kernel=11, stride=4)`."""
     if node.op.kind == "input":
         return "input"
     required = [n for n, f in type(node.op).model_fields.items() if f.is_required()]
@@ -94,7 +94,7 @@ def describe(node: Node) -> str:
 
 
 def field(node: Node) -> str:
-    """Write the receptive field in pixels: `11` if it is square, else `11x7`."""
+    """Return the receptive field in pixels: `11` if it is square, else `11x7`."""
     if not node.batched:
         return ""
     height, width = (f.size for f in node.receptive_field)

@@ -35,7 +35,7 @@ def totals(net: Net, memory: Memory) -> list[str]:
 
 
 def human(count: float) -> str:
-    """Write a count with a unit.
+    """Return a count with a unit.
 
     >>> human(724_406_816), human(431_080)
     ('724.4 M', '431.1 k')
@@ -47,12 +47,12 @@ def human(count: float) -> str:
 
 
 def explain(net: Net) -> str:
-    """Write the arithmetic of every layer: its shape, parameters, MACs and receptive field."""
+    """Return the arithmetic of every layer: its shape, parameters, MACs and receptive field."""
     return "\n\n".join("\n".join(arithmetic(net, n)) for n in net.layers)
 
 
 def arithmetic(net: Net, node: Node) -> list[str]:
-    """Write the arithmetic of one layer, with one line for each count."""
+    """Return the arithmetic of one layer, with one line for each count."""
     shapes = net.shapes(node)
     lines = [f"{node.name}: {describe(node)}"]
     sums = node.op.explain(*shapes, y=node.shape)

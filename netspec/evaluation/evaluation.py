@@ -90,7 +90,7 @@ class Evaluation:
         return tuple(per_class(self.predictions))
 
     def worst_confusions(self, count: int = 10) -> list[Confusion]:
-        """The most frequent confusions, most frequent first."""
+        """Return the most frequent confusions, most frequent first."""
         return worst_confusions(self.confusion, count)
 
 
@@ -195,7 +195,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
 
 
 def _same_folder(one: str, other: str) -> bool:
-    """Whether two data set names are `folder:PATH` of the same folder."""
+    """Return True if two data set names are `folder:PATH` of the same folder."""
     (_, _, path), (kind, _, other_path) = one.partition(":"), other.partition(":")
     return kind == "folder" and os.path.realpath(path) == os.path.realpath(other_path)
 
@@ -240,7 +240,7 @@ def _counted(batches: Iterator[Batch], title: str, total: int, on_batch: OnBatch
 
 
 def class_numbers(model: LoadedModel, data: Data) -> Tensor | None:
-    """The model's number for each class of the data, matched by name; None if the numbers agree.
+    """Return the model's number for each class of the data, matched by name; None if the numbers agree.
 
     Raises:
         DataError: the model was not trained on a class of the data.

@@ -53,7 +53,7 @@ class LoadedModel:
     skip_bad: bool = False
 
     def classify(self, images: Tensor) -> Tensor:
-        """The scores of images, N x classes; logarithms of them if the network ends in a softmax."""
+        """Return the scores of images, N x classes; logarithms of them if the network ends in a softmax."""
         scores: Tensor = self.module(images)
         output = next(o for o in self.net.outputs if not o.training)
         softmax = self.net.computing(output.node).op.keyword == "softmax"
@@ -82,7 +82,7 @@ def as_model(model: Model, weights: str | None, *, ema: bool = False) -> LoadedM
 
 
 def choose_view(model: LoadedModel, crops: int | None) -> View:
-    """The view for 1 or 10 crops, by default the recipe's; raises TrainError for other numbers."""
+    """Return the view for 1 or 10 crops, by default the recipe's; raises TrainError for other numbers."""
     if crops not in (None, 1, 10):
         raise TrainError(f"`crops` must be 1 or 10, found {crops}", wrong_use=True)
     ten = crops == 10 if crops else model.recipe.evaluate == "ten_crop"
@@ -147,7 +147,7 @@ def load_checkpoint(path: Path, *, ema: bool = False) -> LoadedModel:
 
 
 def _read(path: Path, ema: bool) -> tuple[Checkpoint, Mapping[str, Any], str]:
-    """The content of a checkpoint, the state_dict to load, and a description of its weights."""
+    """Return the content of a checkpoint, the state_dict to load, and a description of its weights."""
     if path.is_dir():
         missing = f"{path} is not the folder of a run: it has no {CHECKPOINT}"
         content = _checkpoint(path / CHECKPOINT, missing)
@@ -183,7 +183,7 @@ def _checkpoint(path: Path, missing: str) -> Checkpoint:
 
 
 def _count_outputs(net: Net, path: Path) -> int:
-    """The number of values in a classifier's output; auxiliary outputs are ignored."""
+    """Return the number of values in a classifier's output; auxiliary outputs are ignored."""
     shapes = [net.nodes[o.node].shape for o in net.outputs if not o.training]
     if len(net.inputs) != 1 or len(shapes) != 1 or len(shapes[0]) != 1:
         raise TrainError(f"{path} holds {net.name}, which is not a classifier with one input and one output")
@@ -199,7 +199,7 @@ def _input_shape(net: Net, saved: tuple[int, ...], path: Path) -> tuple[int, int
 
 
 def _preprocessing(saved: SavedPreprocessing, shape: tuple[int, int, int], path: Path) -> Preprocessing:
-    """The preprocessing of the training images; raises TrainError if it does not fit the network."""
+    """Return the preprocessing of the training images; raises TrainError if it does not fit the network."""
     channels, *size = shape
     for key, numbers in (("mean", saved.mean), ("scale", saved.scale)):
         if len(numbers) != channels:
@@ -281,7 +281,7 @@ def load_published(name: str, weights: str) -> LoadedModel:
 
 
 def published_preprocessing(images: zoo.Evaluation) -> Preprocessing:
-    """The preprocessing of a card's evaluation, for pixel values from 0 to 255."""
+    """Return the preprocessing of a card's evaluation, for pixel values from 0 to 255."""
     return Preprocessing(
         tuple(255 * m for m in images.mean or ()),
         tuple(1 / (255 * s) for s in images.std or ()),
@@ -292,7 +292,7 @@ def published_preprocessing(images: zoo.Evaluation) -> Preprocessing:
 
 
 def _published_images(card: zoo.Card, weights: str) -> zoo.Evaluation:
-    """The image size and normalisation for published weights; raises WeightsError when the card has none."""
+    """Return the image size and normalisation for published weights; raises WeightsError when the card has none."""
     images = next((r.evaluation for r in card.results if r.weights == weights), None)
     if images is None or images.mean is None or images.std is None:
         message = f"the card of {card.name} gives no preprocessing for the weights {weights}"

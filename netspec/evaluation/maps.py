@@ -69,7 +69,7 @@ def draw_features(model: LoadedModel, image: Path, layer: str | None, path: Path
 
 
 def first_convolution(model: LoadedModel) -> str:
-    """The name of a network's first convolution; raises TrainError when it has none."""
+    """Return the name of a network's first convolution; raises TrainError when it has none."""
     found = next((n.name for n in model.net.layers if n.op.keyword == "conv"), None)
     if found is None:
         raise TrainError(f"{model.net.name} in {model.path} has no convolution")
@@ -78,7 +78,7 @@ def first_convolution(model: LoadedModel) -> str:
 
 @torch.inference_mode()
 def layer_output(model: LoadedModel, image: Path, layer: str) -> tuple[Tensor, Tensor]:
-    """The centre crop of an image, C x H x W from 0 to 255, and a layer's output for it, K x H x W.
+    """Return the centre crop of an image, C x H x W from 0 to 255, and a layer's output for it, K x H x W.
 
     For a layer that is used several times, this is the first output.
 
@@ -114,7 +114,7 @@ def layer_output(model: LoadedModel, image: Path, layer: str) -> tuple[Tensor, T
 
 
 def _without_normalisation(model: LoadedModel, image: Path) -> Tensor:
-    """The pixels of a network's input before normalisation."""
+    """Return the pixels of a network's input before normalisation."""
     channels = model.input_shape[0]
     neutral = replace(model.preprocessing, mean=(0.0,) * channels, scale=(1.0,) * channels, mean_image=None)
     [prepared] = read_images(replace(model, preprocessing=neutral), [image], "center_crop")
@@ -142,7 +142,7 @@ def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.f
 
 
 def mosaic_columns(count: int) -> int:
-    """The number of tiles in a row, such as 16 for AlexNet's 96 filters; it fills every row if possible.
+    """Return the number of tiles in a row, such as 16 for AlexNet's 96 filters; it fills every row if possible.
 
     >>> [mosaic_columns(n) for n in (6, 20, 64, 96, 97)]
     [6, 10, 16, 16, 17]

@@ -26,14 +26,14 @@ class Score:
 
     @classmethod
     def of(cls, saved: SavedScore | None) -> Score | None:
-        """The score in a checkpoint, if there is one."""
+        """Return the score in a checkpoint, if there is one."""
         if saved is None:
             return None
         return cls(saved.images, saved.loss, saved.top1_error, saved.top5_error)
 
 
 def has_top5(classes: int) -> bool:
-    """Whether a top-5 error can differ from 0, which it cannot with five classes or fewer."""
+    """Return True if a top-5 error can differ from 0, which it cannot with five classes or fewer."""
     return classes > 5
 
 
@@ -160,7 +160,7 @@ def confusion_matrix(predictions: Predictions) -> Tensor:
 
 
 def per_class(predictions: Predictions) -> Iterator[ClassScore]:
-    """The errors of each class with images, in the order of class numbers."""
+    """Yield the errors of each class with images, in the order of class numbers."""
     correct, matrix = _correct(predictions), confusion_matrix(predictions)
     for label in torch.unique(predictions.labels).tolist():
         own = correct[predictions.labels == label]
@@ -173,7 +173,7 @@ def per_class(predictions: Predictions) -> Iterator[ClassScore]:
 
 
 def worst_confusions(matrix: Tensor, count: int = 10) -> list[Confusion]:
-    """The most frequent confusions of a matrix, most frequent first; ties keep the order of class numbers."""
+    """Return the most frequent confusions of a matrix, most frequent first; ties keep the order of class numbers."""
     errors = matrix - torch.diag(matrix.diagonal())
     totals = matrix.sum(1)
     order = errors.flatten().argsort(descending=True, stable=True)[:count]
@@ -198,5 +198,5 @@ def _correct(predictions: Predictions) -> Tensor:
 
 
 def _ranked(predictions: Predictions) -> Tensor:
-    """The five most likely classes of each image, most likely first; all classes if there are fewer."""
+    """Return the five most likely classes of each image, most likely first; all classes if there are fewer."""
     return predictions.log_probs.topk(min(5, predictions.log_probs.shape[1]), dim=1).indices

@@ -105,7 +105,7 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
 
 
 def curves_svg(rows: History) -> str:
-    """The curves of one run as SVG; `rows` are those of its log, flattened."""
+    """Return the curves of one run as SVG; `rows` are those of its log, flattened."""
     content = io.BytesIO()
     with figure_in(content, "svg", WIDTH, HEIGHT) as figure:
         _draw(figure, {"": rows})
@@ -137,7 +137,7 @@ def _history(run: Path) -> History:
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
-    """A unique name for each run: its folder, with as many parent folders as that takes."""
+    """Return a unique name for each run: its folder, with as many parent folders as that takes."""
     paths = list(dict.fromkeys(Path(os.path.realpath(run)) for run in runs))
     if len(paths) < len(runs):
         raise TrainError("a run is named twice: name each once", wrong_use=True)
@@ -186,7 +186,7 @@ def _format_axes(loss: Axes, error: Axes, rate: Axes) -> None:
 
 
 def _positive_range(axes: Axes) -> tuple[float, float]:
-    """The smallest and the largest positive value of the lines on an axes; zeros if there is none."""
+    """Return the smallest and the largest positive value of the lines on an axes; zeros if there is none."""
     drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
     values = np.concatenate([*drawn, np.zeros(0)])
     values = values[values > 0]

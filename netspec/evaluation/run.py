@@ -93,14 +93,14 @@ class Run:
         draw_curves([self.folder], Path(path))
 
     def _repr_html_(self) -> str:
-        """The curves and a table of the epochs, for notebooks."""
+        """Return the curves and a table of the epochs, for notebooks."""
         title = f"<p>{html.escape(str(self))}</p>"
         return f"<div>{title}{self._svg() if self.history else ''}{self._table()}</div>"
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> dict[str, str]:
-        """The representations of the run for notebooks, by media type."""
+        """Return the representations of the run for notebooks, by media type."""
         bundle = {"text/plain": str(self), "text/html": self._repr_html_()}
         bundle |= {"image/svg+xml": self._svg()} if self.history else {}
         return media_types(bundle, include, exclude)
@@ -135,7 +135,7 @@ class Run:
 
 
 def history(folder: Path) -> tuple[dict[str, Any], ...]:
-    """The rows of a run's log as flat dictionaries, one per epoch."""
+    """Return the rows of a run's log as flat dictionaries, one per epoch."""
     return tuple(flatten(row) for row in read_log(folder))
 
 

@@ -44,12 +44,12 @@ class Rounded(float):
         return number
 
     def agrees(self, count: float) -> bool:
-        """Whether `count` equals this number when rounded to the same digits."""
+        """Return True if `count` equals this number when rounded to the same digits."""
         return abs(count - self) <= self.tolerance * (1 + 1e-9)
 
 
 def spell(value: object) -> str:
-    """Write a value in the language of specs.
+    """Return a value in the language of specs.
 
     >>> spell(True), spell((1, 7)), spell([1, "a"])
     ('true', '1x7', '[1, "a"]')
@@ -92,7 +92,7 @@ def described(value: object) -> str:
 
 
 def python(value: object) -> str:
-    """Write a value as Python, with strings in double quotes.
+    """Return a value as Python, with strings in double quotes.
 
     >>> print(python("block1-0"), python(0.5))
     "block1-0" 0.5

@@ -6,7 +6,7 @@ from netspec.ops.tensor import Input
 
 
 def is_builtin(keyword: str) -> bool:
-    """Whether netspec itself defines this layer type."""
+    """Return True if netspec itself defines this layer type."""
     return keyword in OPS and OPS[keyword].__module__.startswith("netspec.ops.")
 
 

@@ -41,7 +41,7 @@ class CrossEntropy(Loss):
 
 
 def _as_text(value: object) -> object:
-    """Write an initializer as text in the language of specs."""
+    """Return an initializer as text in the language of specs."""
     if isinstance(value, Call):
         return str(value)
     return spell(value) if isinstance(value, int | float) else value

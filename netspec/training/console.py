@@ -123,13 +123,13 @@ class ConsoleBar(ConsoleLines):
 
 
 def errors(score: Score, classes: int) -> list[str]:
-    """The errors of a score, without the top-5 error if there are too few classes."""
+    """Return the errors of a score, without the top-5 error if there are too few classes."""
     top5 = [f"top-5 error {score.top5_error:.2%}"] if has_top5(classes) else []
     return [f"top-1 error {score.top1_error:.2%}", *top5]
 
 
 def duration(seconds: float) -> str:
-    """A duration in text.
+    """Return a duration in text.
 
     >>> duration(5.25), duration(65), duration(7260)
     ('5.2s', '1m05s', '2h01m')

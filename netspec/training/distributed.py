@@ -34,7 +34,7 @@ class Processes:
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum of a tensor over all processes."""
+        """Return the sum of a tensor over all processes."""
         if self.world > 1:
             values = values.clone()
             dist.all_reduce(values)
@@ -49,7 +49,7 @@ class Processes:
         return [bool(value) for value in raised.tolist()]
 
     def broadcast(self, value: T) -> T:
-        """The first process's value, of built-in types, in all processes."""
+        """Return the first process's value, of built-in types, in all processes."""
         if self.world == 1:
             return value
         box = [value]
@@ -81,12 +81,12 @@ _groups: dict[str, dist.ProcessGroup] = {}
 
 
 def _cpu_group() -> dist.ProcessGroup:
-    """The group of all processes that communicates over the CPU, without waiting for the devices."""
+    """Return the group of all processes that communicates over the CPU, without waiting for the devices."""
     return _groups["cpu"]
 
 
 def environment_number(name: str, default: int = 0) -> int:
-    """The whole number in an environment variable; raises TrainError if it holds anything else."""
+    """Return the whole number in an environment variable; raises TrainError if it holds anything else."""
     text = os.environ.get(name, str(default))
     if not text.isdecimal():
         raise TrainError(f"the environment variable {name} is `{text[:40]}`, not a number: unset it")
@@ -151,7 +151,7 @@ def parallelize(module: nn.Module, processes: Processes, *, shard: bool) -> nn.M
 
 
 def is_sharded(module: nn.Module) -> bool:
-    """Whether the weights of a module are split over processes."""
+    """Return True if the weights of a module are split over processes."""
     if not dist.is_available() or not dist.is_initialized():
         return False
     from torch.distributed.fsdp import FSDPModule
@@ -162,7 +162,7 @@ def is_sharded(module: nn.Module) -> bool:
 def gather_states(
     module: nn.Module, optimizer: torch.optim.Optimizer | None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The complete weights and optimizer state on the CPU of the first process; every process calls this."""
+    """Return the complete weights and optimizer state on the CPU of the first process; every process calls this."""
     from torch.distributed.checkpoint import state_dict as dcp
 
     options = dcp.StateDictOptions(full_state_dict=True, cpu_offload=True)

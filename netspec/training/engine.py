@@ -203,7 +203,7 @@ def finish(state: RunState) -> Run:
 
 
 def _training_seconds(state: RunState) -> float:
-    """The time spent training, including an unfinished epoch."""
+    """Return the time spent training, including an unfinished epoch."""
     unfinished = state.step > state.epoch * state.batches.steps
     return state.training_seconds + (state.meter.seconds if unfinished and not state.meter.stopped else 0.0)
 

@@ -78,7 +78,7 @@ def train_step(state: RunState, epoch: int, images: Tensor, labels: Tensor) -> N
 
 
 def _mix(state: RunState, epoch: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """A batch and its targets, mixed when the recipe has MixUp or CutMix."""
+    """Return a batch and its targets, mixed when the recipe has MixUp or CutMix."""
     if not mixes(state.recipe):
         return images, labels
     stream = generator(state.recipe.seed, epoch, 2, state.step)

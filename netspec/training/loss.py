@@ -29,7 +29,7 @@ class Objective:
 
     @classmethod
     def of(cls, net: Net, loss: Loss) -> Objective:
-        """The objective of a network, whose auxiliary heads are outputs during training."""
+        """Return the objective of a network, whose auxiliary heads are outputs during training."""
         main = next(k for k, output in enumerate(net.outputs) if not output.training)
         return cls(tuple(o.weight for o in net.outputs), main, loss)
 
@@ -39,7 +39,7 @@ class Objective:
         return sum(self.weights)
 
     def __call__(self, outputs: Tensor | tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss, and the main output's logits, N x classes, in float32.
+        """Return the loss, and the main output's logits, N x classes, in float32.
 
         `targets` are N class numbers, or N x classes probabilities; there may be more logits than classes.
         """
@@ -98,7 +98,7 @@ class Meter:
         self.images += len(labels)
 
     def due(self) -> bool:
-        """Whether it is time for the next reading."""
+        """Return True if it is time for the next reading."""
         now = time.perf_counter()
         if now < self.next_reading:
             return False
@@ -140,7 +140,7 @@ class Meter:
         return values[:2], round(values[2].item())
 
     def state_dict(self) -> dict[str, Any]:
-        """The state for a checkpoint; every process must call this."""
+        """Return the state for a checkpoint; every process must call this."""
         sums, images = (self.sums, self.images) if self.stopped else self._reduced()
         return {"images": images, "sums": sums.cpu(), "waited": self.waited, "seconds": self.seconds}
 
@@ -161,7 +161,7 @@ EXPLODED = 20
 
 
 def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
-    """A warning when an epoch's mean loss per output is far above that of guessing, else None.
+    """Return a warning when an epoch's mean loss per output is far above that of guessing, else None.
 
     >>> divergence_warning(2.0, 10, 0.1), divergence_warning(3e8, 10, 1e3)[:46]
     (None, 'the loss is 3e+08, while guessing gives ln(10)')
@@ -174,7 +174,7 @@ def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
 
 
 def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str | None:
-    """A warning if the final loss per output and accuracy are no better than random guessing, else None.
+    """Return a warning if the final loss per output and accuracy are no better than random guessing, else None.
 
     >>> nothing_learned_warning(2.31, 0.1, 10)[:53], nothing_learned_warning(1.9, 0.3, 10)
     ('the network learned nothing: the loss is 2.310, and g', None)
@@ -214,7 +214,7 @@ class DeadLossCheck:
         return f"{found}: the network learns nothing; {remedy}"
 
     def state_dict(self) -> dict[str, Any]:
-        """The state for a checkpoint."""
+        """Return the state for a checkpoint."""
         return {"window": float(self.window), "done": self.done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -88,7 +88,7 @@ def parameter_groups(module: nn.Module, recipe: Optimizer) -> Iterator[dict[str,
 
 
 def decay_and_scale(owner: nn.Module, name: str, recipe: Optimizer) -> tuple[float, float]:
-    """The weight decay of a parameter, and the factor by which its learning rate is multiplied."""
+    """Return the weight decay of a parameter, and the factor by which its learning rate is multiplied."""
     bias = name.endswith("bias")
     if isinstance(owner, NORMS) or "Norm" in type(owner).__name__:
         decay = recipe.norm_weight_decay
@@ -133,7 +133,7 @@ class LearningRate:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def state_dict(self) -> dict[str, float]:
-        """The state for a checkpoint."""
+        """Return the state for a checkpoint."""
         return {"best": self.best, "waited": self.waited, "drops": self.drops}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ def check_batch_norm(
 
 
 def count_outputs(module: nn.Module, input_shape: tuple[int, int, int], execution: Execution) -> int:
-    """The number of logits that a module computes for a black image.
+    """Return the number of logits that a module computes for a black image.
 
     Raises:
         TrainError: its output is not one row of logits per image.
@@ -134,13 +134,13 @@ def preflight_warnings(state: RunState) -> Iterator[str]:
 
 
 def _holds_out(data: str) -> bool:
-    """Whether a data set is a folder without `val/`, so that a share of it is held out."""
+    """Return True if a data set is a folder without `val/`, so that a share of it is held out."""
     kind, _, path = data.partition(":")
     return kind == "folder" and find_parts(Path(path)) is None
 
 
 def recipe_heading(about: Mapping[str, object]) -> str:
-    """The first line of a run's recipe: a comment with the command that repeats the run."""
+    """Return the first line of a run's recipe: a comment with the command that repeats the run."""
     arguments, inputs = about.get("arguments"), about.get("inputs")
     words = [f"--set {n}={spell(v)}" for n, v in arguments.items()] if isinstance(arguments, dict) else []
     words += [f"--input {n}={spell(tuple(s))}" for n, s in inputs.items()] if isinstance(inputs, dict) else []

@@ -27,7 +27,7 @@ RATES = ("lr", "velocity_lr")
 
 
 def checkpoint_content(state: RunState) -> dict[str, object]:
-    """The content of a checkpoint: tensors and plain values only, so that loading it runs no code.
+    """Return the content of a checkpoint: tensors and plain values only, so that loading it runs no code.
 
     The states of random generators are not needed, because every draw depends only on the seed, the epoch and
     the step. All processes must call this; only the first one gets the complete content.
@@ -123,13 +123,13 @@ def _warn_of_changes(state: RunState, content: Checkpoint) -> None:
 
 
 def evaluated_weights(state: RunState) -> dict[str, Tensor]:
-    """The weights of the evaluated module, complete on the CPU if sharded; every process must call this."""
+    """Return the weights of the evaluated module, complete on the CPU if sharded; every process must call this."""
     module = state.evaluated
     return gather_states(module, None)[0] if is_sharded(module) else contiguous(module.state_dict())
 
 
 def contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state_dict whose tensors are contiguous, whatever memory format the device prefers."""
+    """Return a state_dict whose tensors are contiguous, whatever memory format the device prefers."""
     return {name: value.contiguous() for name, value in state.items()}
 
 
@@ -159,7 +159,7 @@ def _load_states(state: RunState, content: Checkpoint) -> None:
 
 
 def _groups(optimizer: Optimizer, saved: SavedOptimizer) -> list[dict[str, Any]]:
-    """The groups of an optimizer with the saved learning rates; other options are those of the recipe.
+    """Return the groups of an optimizer with the saved learning rates; other options are those of the recipe.
 
     Raises:
         ValueError: there are more groups, or fewer, or a rate is missing or not a finite number.
@@ -198,12 +198,12 @@ def _missing_state(state: RunState, saved: Mapping[Any, Any]) -> dict[int, dict[
 
 
 def _is_moment(value: object) -> TypeGuard[Tensor]:
-    """Whether a value of an optimizer's state has the shape of its parameter, unlike a count of steps."""
+    """Return True if a value of an optimizer's state has the shape of its parameter, unlike a count of steps."""
     return isinstance(value, Tensor) and value.dim() > 0
 
 
 def state_after_a_step(recipe: optimizers.Optimizer) -> dict[str, object]:
-    """The state that an optimizer keeps for a parameter, after a step with a gradient and weight of 0."""
+    """Return the state that an optimizer keeps for a parameter, after a step with a gradient and weight of 0."""
     module = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(module.weight)
     optimizer = make_optimizer(module, recipe)

@@ -170,7 +170,7 @@ def resume(
 
 
 def _prolonged(content: Checkpoint, epochs: int | None, folder: Path) -> Recipe:
-    """The recipe of a checkpoint with another number of epochs."""
+    """Return the recipe of a checkpoint with another number of epochs."""
     recipe = content.recipe.with_overrides(epochs=epochs)
     if recipe.epochs < content.epoch:
         message = f"the run in {folder} has finished {content.epoch} epochs"
@@ -187,7 +187,7 @@ TEXT = "<text>"
 
 
 def _report(network: Trainable) -> tuple[Report, str]:
-    """The report of a network, and the name of its spec."""
+    """Return the report of a network, and the name of its spec."""
     if isinstance(network, str) and "\n" in network:
         return check_source(Source(TEXT, network), Path()), TEXT
     if isinstance(network, str | Path):
@@ -226,7 +226,7 @@ def _open(
 
 
 def _listed(skipped: list[BadImage]) -> list[Callback]:
-    """The callback that lists the photos that were left out, if there are any."""
+    """Return the callback that lists the photos that were left out, if there are any."""
     return [SkippedPhotos(skipped)] if skipped else []
 
 

@@ -131,7 +131,7 @@ def check_augment(recipe: Recipe, channels: int) -> None:
 
 
 def mixes(recipe: Recipe) -> bool:
-    """Whether a recipe has MixUp or CutMix, so that targets are probabilities of the classes."""
+    """Return True if a recipe has MixUp or CutMix, so that targets are probabilities of the classes."""
     return any(step.mix for step in recipe.augment)
 
 

@@ -144,7 +144,7 @@ def random_resized_crop(
 
 
 def random_window(shape: tuple[int, int], step: RandomResizedCrop, random: Random) -> Box:
-    """A window of random area and ratio, with the distribution of torchvision's RandomResizedCrop."""
+    """Return a window of random area and ratio, with the distribution of torchvision's RandomResizedCrop."""
     height, width = shape
     for _ in range(TRIES):
         area = height * width * random.uniform(*step.scale)

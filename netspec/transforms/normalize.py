@@ -47,7 +47,7 @@ class Statistics:
     mean_image: Tensor | None = None
 
     def to_plain(self) -> dict[str, Tensor | None]:
-        """A dict of tensors."""
+        """Return a dict of tensors."""
         return asdict(self)
 
 
@@ -60,7 +60,7 @@ IMAGENET = Statistics(
 
 
 def needs(recipe: Recipe, published: bool) -> tuple[bool, bool]:
-    """Whether a recipe needs measurements of the training set, and whether these include the mean image.
+    """Return True if a recipe needs measurements of the training set, and whether these include the mean image.
 
     `published` says whether the set's mean and colours are published.
     """
@@ -94,7 +94,7 @@ def measure(batches: Iterable[Tensor]) -> Statistics:
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and standard deviation of each channel of uint8 images, N x C x H x W."""
+    """Return the mean and standard deviation of each channel of uint8 images, N x C x H x W."""
     pixels = images.transpose(0, 1).flatten(1)
     counts = torch.stack([torch.bincount(channel, minlength=256) for channel in pixels]).double().cpu()
     values = torch.arange(256).double()

@@ -63,7 +63,7 @@ HEAD, TAIL = 2**16, 64
 
 
 def read_ends(file: IO[bytes], begin: int, end: int) -> tuple[bytes, bytes]:
-    """The first 64 KiB and the last 64 bytes of an image between two offsets of a file."""
+    """Return the first 64 KiB and the last 64 bytes of an image between two offsets of a file."""
     file.seek(begin)
     head = file.read(min(HEAD, end - begin))
     if end - begin <= HEAD:
@@ -167,7 +167,7 @@ def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
 
 
 def centred(shape: tuple[int, int], size: tuple[int, int]) -> Box:
-    """The centred window of this size, its position rounded as in torchvision."""
+    """Return the centred window of this size, its position rounded as in torchvision."""
     return Box(round((shape[0] - size[0]) / 2), round((shape[1] - size[1]) / 2), *size)
 
 

@@ -38,7 +38,7 @@ class Preprocessing:
     mean_image: Tensor | None = field(default=None, compare=False)  # comparing tensors gives a tensor
 
     def to_plain(self) -> dict[str, object]:
-        """A dict of plain values and tensors, which can be loaded without running code."""
+        """Return a dict of plain values and tensors, which can be loaded without running code."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @classmethod
@@ -104,7 +104,7 @@ class Normalizer:
         return result.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def _windows(self, places: Tensor, size: torch.Size) -> Tensor:
-        """The window of the mean image at each place."""
+        """Return the window of the mean image at each place."""
         assert self.mean_image is not None
         windows = self.mean_image.unfold(1, size[0], 1).unfold(2, size[1], 1)
         top, left, mirrored = places.to(self.mean_image.device).unbind(1)

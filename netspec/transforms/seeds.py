@@ -9,7 +9,7 @@ import torch
 
 
 def generator(*parts: int) -> torch.Generator:
-    """A generator on the CPU with an independent stream for each tuple of numbers, such as (seed, epoch).
+    """Return a generator on the CPU with an independent stream for each tuple of numbers, such as (seed, epoch).
 
     >>> torch.rand(1, generator=generator(7, 1)) == torch.rand(1, generator=generator(7, 1))
     tensor([True])

@@ -31,12 +31,12 @@ def dot(net: Net, *, direction: Direction = "TB", depth: int | None = None) -> s
 
 
 def listed(attributes: Attributes) -> str:
-    """Write attributes in DOT's syntax."""
+    """Return attributes in DOT's syntax."""
     return ", ".join(f"{k}={quote(v) if isinstance(v, str) else v}" for k, v in attributes.items())
 
 
 def children(net: Net, cluster: Cluster, level: int) -> Iterator[str]:
-    """Write the DOT statements inside a frame."""
+    """Yield the DOT statements inside a frame."""
     for child in cluster.children:
         if isinstance(child, Box):
             yield statement(net, child, cluster.scope.path)
@@ -45,7 +45,7 @@ def children(net: Net, cluster: Cluster, level: int) -> Iterator[str]:
 
 
 def frame(net: Net, cluster: Cluster, around: str, level: int) -> Iterator[str]:
-    """Write a group or block as a frame with a caption."""
+    """Yield a group or block as a frame with a caption."""
     scope = cluster.scope
     looks: Attributes = {
         "style": "rounded,filled,dashed" if scope.shares else "rounded,filled",
@@ -62,7 +62,7 @@ def frame(net: Net, cluster: Cluster, around: str, level: int) -> Iterator[str]:
 
 
 def statement(net: Net, box: Box, around: str) -> str:
-    """Write the DOT node of a box."""
+    """Return the DOT node of a box."""
     kind = box.head.op.kind
     looks: dict[str, str | int | float] = {}
     if not box.scopes:
@@ -75,7 +75,7 @@ def statement(net: Net, box: Box, around: str) -> str:
 
 
 def terminal(net: Net, output: Output) -> str:
-    """Write the node of an output; an output used only in training is dashed."""
+    """Return the node of an output; an output used only in training is dashed."""
     rows = [(output.name if len(net.outputs) > 1 else "", style.TITLE, "b"), ("output", style.BODY, "")]
     if output.training:
         rows.append((f"in training, weight {output.weight:g}", style.SMALL, "i"))
@@ -91,7 +91,7 @@ def end(output: Output) -> str:
 
 
 def arrow(a: Arrow) -> str:
-    """Write an arrow, labelled with the shape of its value."""
+    """Return an arrow, labelled with the shape of its value."""
     target = quote(a.target.name) if isinstance(a.target, Box) else end(a.target)
     tip = quote(f"{a.value.name}: {a.value.shape}")
     looks = {"label": f" {a.value.shape} ", **({"style": "dashed"} if a.aside else {})}

@@ -118,7 +118,7 @@ def gather(net: Net) -> Iterator[Box]:
 
 
 def follows(net: Net, node: Node) -> bool:
-    """Whether a layer is drawn in the box of the layer before.
+    """Return True if a layer is drawn in the box of the layer before.
 
     It is if both lie in the same scope and the layer is the only consumer of the layer before.
     """
@@ -156,7 +156,7 @@ def inside(
 
 
 def continues(net: Net, row: Box, box: Box) -> bool:
-    """Whether a folded box extends a chain: the same layers, whose only input is the chain's last output."""
+    """Return True if a folded box extends a chain: the same layers, whose only input is the chain's last output."""
     size = len(box.nodes)
     before = row.nodes[-size:]
     if not row.scopes or len(row.nodes) != size * len(row.scopes):

@@ -43,7 +43,7 @@ def phrase(op: Op) -> list[str]:
 
 
 def say(value: object) -> str:
-    """Write an argument's value, truncated to `LONG` characters."""
+    """Return an argument's value, truncated to `LONG` characters."""
     text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else spell(value)
     return shorten(text, LONG)
 
@@ -65,7 +65,7 @@ def call(scope: Scope) -> str:
 
 
 def label(net: Net, box: Box, around: str) -> str:
-    """Write the HTML-like label of a box: its name, its op, its followers and its counts."""
+    """Return the HTML-like label of a box: its name, its op, its followers and its counts."""
     if box.scopes:
         return stack([title_row(box, around), *folded_rows(box), counts(box), *shared(net, box)])
     if box.head.op.kind == "merge":
@@ -122,7 +122,7 @@ def after(box: Box) -> list[Row]:
 
 
 def counts(box: Box) -> Row:
-    """Write the parameters and multiply-accumulates of a box, leaving out zeros."""
+    """Return the parameters and multiply-accumulates of a box, leaving out zeros."""
     params, macs = sum(n.params for n in box.nodes), sum(n.cost.macs for n in box.nodes)
     parts = [f"{short(params)} param{'s' * (params != 1)}"] if params else []
     parts += [f"{short(macs)} MACs"] if macs else []
@@ -140,7 +140,7 @@ def shared(net: Net, box: Box) -> list[Row]:
 
 
 def heading(net: Net) -> str:
-    """Write the heading of a drawing: the network, its citation, its inputs and its totals."""
+    """Return the heading of a drawing: the network, its citation, its inputs and its totals."""
     inputs = ", ".join(f"{n.name} {n.shape}" for n in net.inputs)
     t = net.totals
     parts = [inputs, f"{t.layers} layers", f"{short(t.params)} params", f"{short(t.macs)} MACs"]
@@ -153,7 +153,7 @@ def heading(net: Net) -> str:
 
 
 def names(net: Net) -> list[Row]:
-    """Write the network's name and arguments; long arguments get a line of their own."""
+    """Return the network's name and arguments; long arguments get a line of their own."""
     arguments = [f"{name}={spell(value)}" for name, value in net.arguments.items()]
     whole = f"{net.name}({', '.join(arguments)})" if arguments else net.name
     if len(whole) <= LONG or not arguments:
@@ -162,7 +162,7 @@ def names(net: Net) -> list[Row]:
 
 
 def caption(scope: Scope, around: str) -> str:
-    """Write the caption of a group, aligned left so that it does not collide with incoming arrows."""
+    """Return the caption of a group, aligned left so that it does not collide with incoming arrows."""
     shares = f"weights of {shorten(scope.shares, LONG)}" if scope.shares else ""
     rows = [(title(scope.path, around), 11, "b"), (call(scope), BODY, ""), (shares, SMALL, "i")]
     return "<" + "".join(f'{row(*r)}<br align="left"/>' for r in rows if r[0].strip()) + ">"

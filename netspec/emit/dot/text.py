@@ -21,7 +21,7 @@ def escape(text: str) -> str:
 
 
 def quote(*lines: str) -> str:
-    r"""Write lines as one quoted string of DOT.
+    r"""Return lines as one quoted string of DOT.
 
     >>> print(quote(r"a\N", 'say "hi"'))
     "a\\N\nsay &quot;hi&quot;"
@@ -30,7 +30,7 @@ def quote(*lines: str) -> str:
 
 
 def short(count: int) -> str:
-    """Write a count with three digits and a unit.
+    """Return a count with three digits and a unit.
 
     >>> short(999), short(34_944), short(999_999), short(1_135_256_096)
     ('999', '34.9k', '1M', '1.14G')

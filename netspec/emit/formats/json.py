@@ -15,7 +15,7 @@ from netspec.shape import CONVENTION
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """Write an object for one spec, a list of objects for several."""
+    """Return an object for one spec, a list of objects for several."""
     made = [as_dict(r, options.batch, options.data) for r in reports]
     return json.dumps(made[0] if len(made) == 1 else made, indent=2, ensure_ascii=False, default=str)
 

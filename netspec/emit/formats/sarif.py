@@ -17,7 +17,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """Write one run with a result for each diagnostic."""
+    """Return one run with a result for each diagnostic."""
     found = [d for r in reports for d in r.diagnostics]
     rules = [rule(code) for code in sorted({d.code for d in found})]
     driver = {"name": "netspec", "informationUri": DOCUMENT, "rules": rules}

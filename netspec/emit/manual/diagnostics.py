@@ -22,7 +22,7 @@ def diagnostics_manual() -> str:
 
 
 def markdown_example(e: Explanation) -> str:
-    """Write an example and its correction as fenced blocks."""
+    """Return an example and its correction as fenced blocks."""
     parts = [f"Reported for{how(e, mended=False)}:", fenced(e.failing()) if e.example else "an empty file."]
     parts += [f"Correct{how(e, mended=True)}:", fenced(e.mended())]
     return "\n\n".join(parts)

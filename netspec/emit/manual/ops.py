@@ -31,7 +31,7 @@ def ops_manual() -> str:
 
 
 def section(op: type[Op]) -> str:
-    """Write the section of one op."""
+    """Return the section of one op."""
     lines = [f"### `{signature(op)}`", "", getdoc(op) or "", ""]
     for name in op.model_fields:
         lines.append(f"- `{name}`: {argument_text(op, name)}")
@@ -69,7 +69,7 @@ def summary(op: type[Op]) -> str:
 
 
 def short(op: type[Op]) -> str:
-    """Write an op with the arguments that are given by position."""
+    """Return an op with the arguments that are given by position."""
     names = op.by_position()
     return f"{op.keyword}({', '.join(names)})" if names else op.keyword
 
@@ -100,12 +100,12 @@ def family(op: type[Op]) -> str:
 
 
 def signature(op: type[Op]) -> str:
-    """Write an op as in a spec, with the defaults of its arguments."""
+    """Return an op as in a spec, with the defaults of its arguments."""
     return f"{op.keyword}({', '.join(argument(op, name) for name in op.model_fields)})"
 
 
 def argument(op: type[Op], name: str) -> str:
-    """Write an argument with its default."""
+    """Return an argument with its default."""
     field = op.model_fields[name]
     if field.is_required():
         return name

@@ -12,7 +12,7 @@ from netspec.graph import Net
 
 
 def source(net: Net) -> str:
-    """Write a network as Python source, with one nn.Module class for each distinct block of the spec."""
+    """Return a network as Python source, with one nn.Module class for each distinct block of the spec."""
     foreign = foreign_source(net)
     classes = Classes(net, class_name(net), foreign.names)
     root = classes.root.template
@@ -57,7 +57,7 @@ def describe(net: Net) -> str:
 
 
 def write(template: Template, extra: list[str], docstring: str | None) -> str:
-    """Write the source of one class."""
+    """Return the source of one class."""
     lines = [f"class {template.name}(nn.{'Sequential' if template.sequential else 'Module'}):"]
     if docstring:
         first, _, rest = docstring.partition("\n")

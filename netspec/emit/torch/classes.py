@@ -128,7 +128,7 @@ class Classes:
                 yield Call(f"nn.init.{call.name}_", (Raw(text),), options)
 
     def functional(self, node: Node) -> bool:
-        """Whether a layer is written as an expression in forward, without a module."""
+        """Return True if a layer is written as an expression in forward, without a module."""
         return node.op.torch_expr(*["x"] * len(node.inputs)) is not None
 
     def leaf(self, node: Node, slots: Slots) -> Layout:
@@ -173,7 +173,7 @@ class Classes:
         return None
 
     def may_overwrite(self, node: Node) -> bool:
-        """Whether an activation may overwrite its input, because no other layer and no gradient needs it."""
+        """Return True if an activation may overwrite its input, because no other layer and no gradient needs it."""
         source = self.net.nodes[node.inputs[0]]
         alone = list(self.wiring.real_users(source.id)) == [node.id] and source.id not in self.wiring.returned
         return alone and source.op.new_memory and node.id not in self.shared and node.shares is None
@@ -192,7 +192,7 @@ class Classes:
         return self.code(node, slots, "_".join(x for x in (around, node.label) if x))
 
     def chained(self, scope: Scope) -> bool:
-        """Whether each child uses only the output of the one before, and only the last is used outside."""
+        """Return True if each child uses only the output of the one before, and only the last is used outside."""
         io, value = self.wiring.interface(scope), None
         if len(io.inputs) != 1 or len(io.outputs) != 1 or scope.shares:
             return False
@@ -224,7 +224,7 @@ class Classes:
 
 
 def counted(labels: list[str]) -> bool:
-    """Whether labels are numbers as in an nn.Sequential: 0, 1, 2, ..."""
+    """Return True if labels are numbers as in an nn.Sequential: 0, 1, 2, ..."""
     return labels == [str(k) for k in range(len(labels))]
 
 

@@ -51,7 +51,7 @@ def statements(keyword: str, source: str) -> list[ast.stmt]:
 
 
 def import_lines(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    """Write an import statement as one line for each imported name, so that equal imports can be merged."""
+    """Yield an import statement as one line for each imported name, so that equal imports can be merged."""
     for alias in node.names:
         single = ast.Import([alias])
         if isinstance(node, ast.ImportFrom):

@@ -47,7 +47,7 @@ def substitute(user: Step, waiting: dict[int, Step]) -> Step:
 
 
 def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> list[str]:
-    """Write the lines of a scope's forward.
+    """Return the lines of a scope's forward.
 
     Values used by the next step are named `x`; those used later are named after their label. A value is
     deleted after its last use.
@@ -98,13 +98,13 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
 
 
 def deleted(free: Sequence[str], arguments: set[str], final: bool) -> list[str]:
-    """Write the line that deletes unused values; arguments are skipped, since the caller keeps them alive."""
+    """Return the line that deletes unused values; arguments are skipped, since the caller keeps them alive."""
     dead = [] if final else [n for n in free if n not in arguments]
     return [f"del {', '.join(dead)}"] if dead else []
 
 
 def beside_named(wiring: Wiring, names: Mapping[int, str], output: int) -> bool:
-    """Whether a value is merged with other values that are named after their labels, such as branches."""
+    """Return True if a value is merged with other values that are named after their labels, such as branches."""
     merges = (u for u in wiring.real_users(output) if u >= 0 and wiring.net.nodes[u].op.kind == "merge")
     others = {wiring.alias[i] for u in merges for i in wiring.net.nodes[u].inputs} - {output}
     return any(names.get(i, "x") not in PLAIN for i in others)
@@ -118,7 +118,7 @@ def fresh_name(label: str, taken: set[str]) -> str:
 
 
 def returns(wiring: Wiring, returned: Sequence[int], names: dict[int, str], root: bool) -> list[str]:
-    """Write the return statements: all outputs, and in training also the auxiliary ones."""
+    """Return the return statements: all outputs, and in training also the auxiliary ones."""
     if not root:
         return [f"return {', '.join(names[i] for i in returned)}"] if returned else ["return None"]
     outputs = wiring.net.outputs

@@ -59,7 +59,7 @@ Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Buffer"
 
 
 def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
-    """Write a layout as Python source, with its placeholders filled."""
+    """Return a layout as Python source, with its placeholders filled."""
     match layout:
         case Number():
             return numbers[layout.place]

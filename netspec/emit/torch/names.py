@@ -52,22 +52,22 @@ def camel_case(label: str) -> str:
 
 
 def plain(name: str) -> bool:
-    """Whether a label can be written as an attribute."""
+    """Return True if a label can be written as an attribute."""
     return name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
 
 
 def member(name: str, kind: str = "submodule") -> str:
-    """Write the access to a module's child; `kind` is submodule, parameter or buffer."""
+    """Return the access to a module's child; `kind` is submodule, parameter or buffer."""
     return f".{name}" if plain(name) else f".get_{kind}({python(name)})"
 
 
 def own_child(name: str) -> str:
-    """Write the access to a child of `self`; with `getattr`, which is faster than `get_submodule`."""
+    """Return the access to a child of `self`; with `getattr`, which is faster than `get_submodule`."""
     return f"self.{name}" if plain(name) else f"getattr(self, {python(name)})"
 
 
 def reach(path: str, kind: str = "submodule") -> str:
-    """Write the access to a child by its path: `self.features.get_submodule("0")` for `features.0`."""
+    """Return the access to a child by its path: `self.features.get_submodule("0")` for `features.0`."""
     *outer, last = path.split(".")
     return "self" + "".join(member(p) for p in outer) + member(last, kind)
 

@@ -65,7 +65,7 @@ class Starts:
                 yield tensor, call
 
     def loop(self) -> list[str]:
-        """Write the loop over all modules at the end of the network's `__init__`."""
+        """Return the loop over all modules at the end of the network's `__init__`."""
         if not self.looped:
             return []
         bodies: dict[tuple[str, ...], list[str]] = {}
@@ -79,7 +79,7 @@ class Starts:
         return lines
 
     def filling(self, function: str, calls: Mapping[str, Call]) -> Iterator[str]:
-        """Write the lines that initialize one module of a type."""
+        """Yield the lines that initialize one module of a type."""
         for tensor, call in calls.items():
             always = all(tensor in m.tensors() for m in self.kinds[function])
             if not always:

@@ -35,7 +35,7 @@ def wrap(text: str, indent: int = 0, after: str = "") -> list[str]:
 
 
 def statement(text: str, indent: int) -> list[str]:
-    """Write a statement at an indentation; its text may be indented further, and may end in a colon."""
+    """Return a statement at an indentation; its text may be indented further, and may end in a colon."""
     own = len(text) - len(text.lstrip())
     colon = ":" if text.endswith("):") else ""
     lines = wrap(text.strip().removesuffix(colon), indent + own, colon)

@@ -84,7 +84,7 @@ class Template:
     inner: list[str] = field(default_factory=list)
 
     def init(self) -> list[str]:
-        """Write the lines of `__init__` that create the children and initialize their weights."""
+        """Return the lines of `__init__` that create the children and initialize their weights."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
         starts = [write(layout, self.numbers, self.inner) for layout in self.starts]
         bound = [f"{name} = {text}" for name, text in self.bindings.items()]
@@ -116,7 +116,7 @@ class Slots:
 
 
 def assign(name: str, text: str) -> str:
-    """Write the statement that assigns or registers a module's child."""
+    """Return the statement that assigns or registers a module's child."""
     if text.startswith("self.register_buffer("):
         return text
     if plain(name):
@@ -167,7 +167,7 @@ class Solver:
         self.order()
 
     def line(self, line: str) -> str:
-        """Write a line of `forward`, with numbers as literals or as attributes set in `__init__`."""
+        """Return a line of `forward`, with numbers as literals or as attributes set in `__init__`."""
 
         def write(match: re.Match[str]) -> str:
             text = self.template.numbers[int(match[1])]
@@ -183,7 +183,7 @@ class Solver:
         return line.replace(f":{MARK}", f": {MARK}").replace(f"{MARK}:", f"{MARK} :").replace(MARK, "")
 
     def text(self, column: Column, hint: str, expression: ast.expr | None) -> str:
-        """Write one number, given its values and its expression, if any."""
+        """Return one number, given its values and its expression, if any."""
         if expression is None:
             if constant(column):
                 return python(column[0])
@@ -222,7 +222,7 @@ class Solver:
         return self.parameters[name]
 
     def call(self, place: int, child: Instance) -> str:
-        """Write the call of a nested class."""
+        """Return the call of a nested class."""
         arguments = []
         for parameter, name in child.template.parameters.items():
             column = tuple(i.inner[place].parameters[parameter] for i in self.instances)
@@ -259,5 +259,5 @@ def required(child: Instance) -> list[str]:
 
 
 def constant(column: Column) -> bool:
-    """Whether all instances have the same value."""
+    """Return True if all instances have the same value."""
     return all(v == column[0] and type(v) is type(column[0]) for v in column)

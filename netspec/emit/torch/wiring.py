@@ -84,11 +84,11 @@ class Wiring:
         return interface
 
     def late(self, values: Sequence[int]) -> bool:
-        """Whether all of the values are needed only in training."""
+        """Return True if all of the values are needed only in training."""
         return bool(values) and all(i in self.training_only for i in values)
 
     def idle(self, scope: Scope) -> bool:
-        """Whether a scope contains only identity layers."""
+        """Return True if a scope contains only identity layers."""
         return all(self.alias[i] != i for i in scope.ids())
 
     def shared_interface(self, scope: Scope, ids: list[int]) -> Interface:
@@ -100,7 +100,7 @@ class Wiring:
         return Interface(inputs, tuple(copies[i] for i in self.interface(origin).outputs))
 
     def leaves(self, value: int, path: str, inside: set[int]) -> bool:
-        """Whether a value is used outside the scope at `path`, which contains the nodes `inside`."""
+        """Return True if a value is used outside the scope at `path`, which contains the nodes `inside`."""
         exported = any(f"{path}.".startswith(f"{origin}.") for origin in self.exported.get(value, ()))
         return exported or value in self.returned or any(u not in inside for u in self.real_users(value))
 
@@ -195,6 +195,6 @@ def scopes(scope: Scope) -> Iterator[Scope]:
 
 
 def relative(path: str, scope: str) -> str:
-    """Write the access to a module at `path` from the module of `scope`."""
+    """Return the access to a module at `path` from the module of `scope`."""
     first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
     return own_child(first) + "".join(member(part) for part in rest)

@@ -28,7 +28,7 @@ def format_source(source: Source) -> str:
 
 
 def format_tree(tree: t.File) -> str:
-    """Write a tree as text that parses to an equal tree; it must not contain `Broken` nodes."""
+    """Return a tree as text that parses to an equal tree; it must not contain `Broken` nodes."""
     return Formatter(tree).text()
 
 

@@ -59,7 +59,7 @@ class Formatter:
         return self.source.place(min(offset, len(self.source.text)))[0]
 
     def blank_above(self, offset: int) -> bool:
-        """Whether the line above an offset is empty."""
+        """Return True if the line above an offset is empty."""
         line = self.line_of(offset)
         return line > 1 and not self.source.line(line - 1).strip()
 
@@ -93,7 +93,7 @@ class Formatter:
         return lines
 
     def together(self, first: t.Statement, second: t.Statement) -> bool:
-        """Whether two statements are on the same source line."""
+        """Return True if two statements are on the same source line."""
         return (
             self.line_of(first.span.end) == self.line_of(second.span.start)
             and self.flat(first)
@@ -101,7 +101,7 @@ class Formatter:
         )
 
     def flat(self, s: t.Statement) -> bool:
-        """Whether a statement is on a single source line."""
+        """Return True if a statement is on a single source line."""
         return self.line_of(s.span.start) == self.line_of(s.span.end)
 
     def run(self, statements: Sequence[t.Statement], depth: int) -> list[Line]:

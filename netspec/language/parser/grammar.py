@@ -79,7 +79,7 @@ def choices(state: InteractiveParser) -> set[str]:
 
 
 def accepts(state: InteractiveParser, terminal: str) -> bool:
-    """Whether the parser accepts a terminal; its tables can also list terminals that it rejects."""
+    """Return True if the parser accepts a terminal; its tables can also list terminals that it rejects."""
     if terminal not in choices(state):
         return False
     trial = state.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]

@@ -185,6 +185,6 @@ class Reader:
 
 
 def begins_statement(tokens: Sequence[Token], index: int) -> bool:
-    """Whether the tokens at `index` look like the beginning of a statement."""
+    """Return True if the tokens at `index` look like the beginning of a statement."""
     kinds = [t.type for t in tokens[index : index + 2]]
     return kinds == ["NAME", "COLON"] or (bool(kinds) and kinds[0] in BEGINNINGS)
