@@ -161,8 +161,7 @@ class Layers:
     ) -> list[Label]:
         """Return labels for the last layers, at most `most`, that changed the sizes in `axes`.
 
-        Only layers with an id above `since` are considered. Layers inside a block are labelled at its call,
-        unless the block is among `calls`.
+        Only ids above `since` count. A block that is not among `calls` is labelled at its call.
         """
         if value == UNKNOWN:
             return []

@@ -1,4 +1,4 @@
-"""The zoo's cards as text: a list of cards in several formats, or one card in full."""
+"""Formatting the cards of the zoo: a list of cards in several formats, or one card in full."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def images(e: Evaluation) -> str:
 
 
 def listed(facts: Iterable[tuple[str, str]]) -> list[str]:
-    """Return one line for each fact whose text is not empty."""
+    """Return a line for each fact, leaving out facts without text."""
     return [f"  {name:<8}  {text}" for name, text in facts if text]
 
 

@@ -16,10 +16,9 @@ class Optimizer(Part):
     """The base class of optimizers: a learning rate, and weight decay by kind of parameter.
 
     `weight_decay` applies to all parameters, except where another field sets it for a kind: the affine
-    parameters of normalisation layers, biases, and standalone parameters, such as position
-    embeddings and class tokens. `bias_lr` multiplies the learning rate of biases, as Caffe's `lr_mult: 2`
-    does. The fields of a subclass are further arguments of its torch class. Defining a subclass with a `kind`
-    registers it.
+    parameters of normalisation layers, biases, and standalone parameters, such as position embeddings and
+    class tokens. `bias_lr` multiplies the learning rate of biases, as Caffe's `lr_mult: 2` does. The fields
+    of a subclass are further arguments of its torch class. Defining a subclass with a `kind` registers it.
     """
 
     if TYPE_CHECKING:

@@ -76,8 +76,8 @@ def train(
     of the run, by default a new one in `runs`. `root`, `device`, `workers`, `save_every` (minutes), `shard`
     and `tensorboard` are those of `RunConfig`. `weights` are those that training starts from: a name on the
     network's card, the folder of a run, or a file. With `skip_bad`, photos that cannot be read are left out,
-    and listed in the folder of the run. `name` is the spec's name in the files of the run, by
-    default its path.
+    and listed in the folder of the run. `name` is the spec's name in the files of the run, by default its
+    path.
 
     Raises:
         SpecError: the spec has errors.
@@ -132,8 +132,8 @@ def resume(
     """Continue the run in a folder from its checkpoint, and return its record.
 
     The spec, the recipe and the data set are those of the checkpoint. `epochs` changes the length of the run,
-    for example to train a finished run for longer. `root` is the folder of the data set,
-    if it has moved; the other parameters are those of `train`.
+    for example to train a finished run for longer. `root` is the folder of the data set, if it has moved; the
+    other parameters are those of `train`.
 
     Raises:
         DataError: the images cannot be read, or their classes have changed.

@@ -75,8 +75,8 @@ def read_ends(file: IO[bytes], begin: int, end: int) -> tuple[bytes, bytes]:
 def _jpeg(content: bytes) -> Pixels | None:
     """Decode with libjpeg-turbo; returns None for files that Pillow has to decode.
 
-    These are CMYK files, files with more than MAX_PIXELS, and damaged files: this decoder rejects
-    every file that libjpeg warns about, while Pillow accepts those without missing pixels.
+    These are CMYK files, files with more than MAX_PIXELS, and damaged files: this decoder rejects every file
+    that libjpeg warns about, while Pillow accepts those without missing pixels.
     """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)

@@ -14,8 +14,8 @@ from netspec.graph import Net, Output
 def dot(net: Net, *, direction: Direction = "TB", depth: int | None = None) -> str:
     """Draw a network as DOT text: layers are boxes, groups are frames, and arrows carry shapes.
 
-    `direction` is the direction of the data flow, such as `TB` for top to bottom. Each scope nested deeper
-    than `depth` is drawn as a single box.
+    `direction` is the direction of the data flow, such as `TB` for top to bottom. A block or group nested
+    deeper than `depth` levels is drawn as a single box.
     """
     drawing = lay_out(net, depth)
     looks = listed({**style.GRAPH, "rankdir": direction})
@@ -36,7 +36,7 @@ def listed(attributes: Attributes) -> str:
 
 
 def children(net: Net, cluster: Cluster, level: int) -> Iterator[str]:
-    """Yield the DOT statements inside a frame."""
+    """Yield the DOT statements of the boxes and frames inside a frame."""
     for child in cluster.children:
         if isinstance(child, Box):
             yield statement(net, child, cluster.scope.path)
@@ -75,7 +75,7 @@ def statement(net: Net, box: Box, around: str) -> str:
 
 
 def terminal(net: Net, output: Output) -> str:
-    """Return the node of an output; an output used only in training is dashed."""
+    """Return the DOT node of an output; it is dashed if the output is used only in training."""
     rows = [(output.name if len(net.outputs) > 1 else "", style.TITLE, "b"), ("output", style.BODY, "")]
     if output.training:
         rows.append((f"in training, weight {output.weight:g}", style.SMALL, "i"))
@@ -91,7 +91,7 @@ def end(output: Output) -> str:
 
 
 def arrow(a: Arrow) -> str:
-    """Return an arrow, labelled with the shape of its value."""
+    """Return the DOT edge of an arrow, labelled with the shape that it carries."""
     target = quote(a.target.name) if isinstance(a.target, Box) else end(a.target)
     tip = quote(f"{a.value.name}: {a.value.shape}")
     looks = {"label": f" {a.value.shape} ", **({"style": "dashed"} if a.aside else {})}

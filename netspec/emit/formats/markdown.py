@@ -1,4 +1,4 @@
-"""Markdown for documents and pull requests: a row for each layer; columns add up to the totals."""
+"""Markdown for documents and pull requests: a row for each layer; the columns add up to the totals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def section(net: Net, options: Options) -> str:
 
 
 def shown(column: str, cell: str | int | float) -> str:
-    """Return a cell: counts with commas, shares in per cent, zeros as an empty cell."""
+    """Return the text of a cell: counts with commas, shares in per cent, and nothing for zeros."""
     if isinstance(cell, str):
         return cell
     return "" if not cell else percent(cell) if column == "share" else f"{cell:,}"

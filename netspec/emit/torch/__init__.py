@@ -35,7 +35,7 @@ def class_name(net: Net) -> str:
 
 
 def import_lines(imports: set[str]) -> list[str]:
-    """Sort import statements: those of torch last, and `import` before `from`."""
+    """Return import statements in order: those of torch last, and `import` before `from`."""
     ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
     torch = [line for line in ordered if line.split()[1].split(".")[0] == "torch"]
     others = [line for line in ordered if line not in torch]
@@ -43,7 +43,7 @@ def import_lines(imports: set[str]) -> list[str]:
 
 
 def describe(net: Net) -> str:
-    """Return the docstring of the network's class; double quotes are replaced, since they could end it."""
+    """Return the docstring of the network's class, without double quotes, which could end it."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in net.arguments.items())
     head = f"{net.name}({arguments})" + (f": {net.citation}" if net.citation else "")
     inputs = ", ".join(f"{n.name} ({n.shape})" for n in net.inputs)

@@ -1,4 +1,4 @@
-"""The data flow between scopes, and the steps of each scope's forward."""
+"""The data flow between scopes, and the steps of each scope's `forward`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.ops import Op
 
 @dataclass(frozen=True)
 class Step:
-    """One call in a forward: `text` contains a `{}` for each input."""
+    """One step of a `forward`; its `text` has a `{}` for each input."""
 
     text: str
     inputs: tuple[int, ...]
@@ -21,19 +21,19 @@ class Step:
     inline: bool = False
     training: bool = False
     grown: int | None = None
-    """The input that an addition updates in place, as in `x += y`."""
+    """The id of the input that an addition updates in place, as in `x += y`."""
 
 
 @dataclass(frozen=True)
 class Interface:
-    """The values that flow into a scope and out of it, as node ids."""
+    """The ids of the nodes whose outputs flow into a scope, and of those that flow out of it."""
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
 
 class Wiring:
-    """The consumers of each value, the aliases that identity layers create, and the inputs of each scope."""
+    """The users of each node, the nodes behind identity layers, and the inputs and outputs of each scope."""
 
     def __init__(self, net: Net, op: Callable[[Node], Op] = lambda node: node.op) -> None:
         self.net, self.op = net, op
@@ -59,7 +59,7 @@ class Wiring:
                 self.export(self.scopes[path], sharer)
 
     def export(self, origin: Scope, sharer: Scope) -> None:
-        """Add to the outputs of a scope whatever is needed from a scope that shares its modules.
+        """Add to the outputs of `origin` those that only `sharer`, which uses the same modules, needs.
 
         Both contain the same layers in the same order.
         """
@@ -84,7 +84,7 @@ class Wiring:
         return interface
 
     def late(self, values: Sequence[int]) -> bool:
-        """Return True if all of the values are needed only in training."""
+        """Return True if all of the nodes are needed only in training."""
         return bool(values) and all(i in self.training_only for i in values)
 
     def idle(self, scope: Scope) -> bool:
@@ -92,7 +92,7 @@ class Wiring:
         return all(self.alias[i] != i for i in scope.ids())
 
     def shared_interface(self, scope: Scope, ids: list[int]) -> Interface:
-        """Return the interface of a scope that shares modules: its outputs correspond to its origin's."""
+        """Return the inputs and outputs of a scope that reuses modules; its outputs match the original's."""
         origin = self.scopes[str(scope.shares)]
         copies = dict(zip(origin.ids(), ids, strict=True))
         taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
@@ -100,12 +100,12 @@ class Wiring:
         return Interface(inputs, tuple(copies[i] for i in self.interface(origin).outputs))
 
     def leaves(self, value: int, path: str, inside: set[int]) -> bool:
-        """Return True if a value is used outside the scope at `path`, which contains the nodes `inside`."""
+        """Return True if node `value` is used outside the scope at `path`, whose nodes are `inside`."""
         exported = any(f"{path}.".startswith(f"{origin}.") for origin in self.exported.get(value, ()))
         return exported or value in self.returned or any(u not in inside for u in self.real_users(value))
 
     def real_users(self, value: int) -> Iterator[int]:
-        """Yield the nodes that use a value, skipping identities; -1 for an identity that is an output."""
+        """Yield the ids of a node's users, skipping identity layers; -1 for an identity that is an output."""
         for user in self.users.get(value, ()):
             if self.net.nodes[user].op.keyword == "identity":
                 if user in self.returned:
@@ -114,7 +114,7 @@ class Wiring:
                 yield user
 
     def steps(self, scope: Scope) -> list[Step]:
-        """Return the steps of a scope's forward, in order; steps needed only in training are marked."""
+        """Return the steps of a scope's `forward` in order; those needed only in training are marked."""
         steps = []
         inner = bool(scope.path) and self.late(self.interface(scope).outputs)
         for child in scope.children:
@@ -158,9 +158,9 @@ class Wiring:
         return steps
 
     def grown(self, scope: Scope, node: Node) -> int | None:
-        """Return the input that an addition can update in place, if any.
+        """Return the id of the input that an addition can update in place, or None.
 
-        It must be computed in this scope, be stored in memory of its own, and have no other user.
+        The input must be computed in this scope, have memory of its own, and have no other user.
         """
         values = [self.alias[i] for i in node.inputs]
         if node.op.keyword != "add" or len(set(values)) != 2:
@@ -175,7 +175,7 @@ class Wiring:
         return None
 
     def stretched(self, inputs: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
-        """Return the texts and inputs of a concatenation; raw tensors are repeated for each image."""
+        """Return the texts and inputs of a concatenation; raw tensors are expanded over the batch."""
         nodes = self.net.nodes
         batched = next(i for i in inputs if nodes[i].batched)
         holes, taken = [], list[int]()
@@ -195,6 +195,6 @@ def scopes(scope: Scope) -> Iterator[Scope]:
 
 
 def relative(path: str, scope: str) -> str:
-    """Return the access to a module at `path` from the module of `scope`."""
+    """Return the source that accesses the module at `path` from the module of `scope`."""
     first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
     return own_child(first) + "".join(member(part) for part in rest)
