@@ -81,7 +81,7 @@ class Evaluation:
 
     @cached_property
     def confusion(self) -> Tensor:
-        """The confusion matrix, classes x classes: images by true class (row) and predicted class (column)."""
+        """The confusion matrix, classes x classes: images by true class (row) and predicted class."""
         return confusion_matrix(self.predictions)
 
     @property

@@ -1,4 +1,4 @@
-"""The layer types: one class each, in one file per family."""
+"""The layer types: a class for each, and a file for each family."""
 
 from netspec.ops import activation, attention, dense, layout, merge, norm, reshape, tensor, window
 from netspec.ops.base import OPS, Code, Op, Tensor

@@ -43,7 +43,7 @@ class ChannelsFirst(Op, keyword="channels_first"):
 
 
 class Tokens(Op, keyword="tokens"):
-    """Turn an image into a sequence of tokens: one per pixel, row by row, with the channels as features."""
+    """Turn an image into a sequence: each pixel becomes a token, row by row, with channels as features."""
 
     example = "768x14x14; tokens -> 196x768"
 
@@ -96,14 +96,14 @@ class MergePatches(Op, keyword="merge_patches"):
 
 
 class Partition(Op, keyword="partition"):
-    """Split an image into square windows: windows x tokens x features (Tu et al., 2022, section 3.1)."""
+    """Split an image into square windows, as windows x tokens x features (Tu et al., 2022, section 3.1)."""
 
     example = "64x56x56; partition(7) -> 64x49x64"
 
     size: Positive
-    """Side of a window; it must divide height and width."""
+    """Side of a window in pixels; it must divide height and width."""
     grid: bool = False
-    """Whether a window consists of pixels spread evenly over the image instead of neighbouring pixels."""
+    """Whether the pixels of a window are spread evenly over the image instead of being neighbours."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "partition")
@@ -124,7 +124,7 @@ class Partition(Op, keyword="partition"):
 
 
 class Unpartition(Op, keyword="unpartition"):
-    """Join the windows of `partition` into an image again."""
+    """Join windows made by `partition` into an image again."""
 
     example = "64x56x56; partition(7); unpartition(7, 56, 56) -> 64x56x56"
 

@@ -11,7 +11,7 @@ from netspec.shape import Cost, Shape, is_image, require
 
 
 class Flatten(Op, keyword="flatten"):
-    """Turn any value into a feature vector."""
+    """Turn an input of any shape into a feature vector."""
 
     example = "256x6x6; flatten -> 9216"
 
@@ -129,14 +129,14 @@ class ChannelShuffle(Op, keyword="channel_shuffle"):
 
 
 class Rescale(Op, keyword="rescale"):
-    """Multiply each channel by a constant and add another."""
+    """Multiply each channel by a constant, and add another constant."""
 
     example = "3x224x224; rescale(scale=[0.5, 0.5, 0.5], shift=[0, 0, 0]) -> 3x224x224"
 
     scale: list[float]
-    """List of one factor for each channel."""
+    """A list with one factor for each channel."""
     shift: list[float]
-    """List of one number for each channel, added after multiplication."""
+    """A list with one number for each channel; it is added after the multiplication."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "rescale")

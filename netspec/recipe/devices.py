@@ -9,7 +9,7 @@ from netspec.registry import Registry
 
 @dataclass(frozen=True)
 class Device:
-    """A kind of device; `torch` is the dotted name of the function that returns whether it is available."""
+    """A kind of device; `torch` is the dotted name of the function that tells if one is available."""
 
     name: str
     doc: str

@@ -152,7 +152,7 @@ class Symbols:
         self.owners: dict[str, Scope] = {}
         self.values: dict[str, dict[str, object]] = {}
         self.arguments: dict[str, dict[str, ast.expr]] = {}
-        """The expressions of a block's parameters, in the names of its enclosing owner, by the block's path."""
+        """The expressions of a block's parameters, in its enclosing owner's names, by the block's path."""
         self.bindings: dict[str, dict[str, ast.expr]] = {}
         """The names that a block defines, with their expressions, by the path of the block."""
         self._shapes: dict[tuple[str, int], Shape] = {}
