@@ -129,7 +129,7 @@ class Execution:
         return recipe.model_copy(update=choices)
 
     def place(self, module: nn.Module) -> None:
-        """Move a module to the device, in the memory format."""
+        """Move a module to the device, in the memory format of this execution."""
         place(module, self.device, channels_last=self.memory_format == "channels_last")
 
     def autocast(self) -> AbstractContextManager[object]:

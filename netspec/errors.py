@@ -35,7 +35,7 @@ class FileError(NetspecError):
 
 
 class PictureError(NetspecError):
-    """A picture cannot be drawn or written."""
+    """A drawing cannot be made or written."""
 
 
 class SettingError(NetspecError):

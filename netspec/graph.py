@@ -167,7 +167,7 @@ class Net:
 
     @cached_property
     def training_only(self) -> frozenset[int]:
-        """The ids of nodes that only training needs, since only training returns the outputs they lead to."""
+        """The ids of nodes that are needed only for outputs marked `when training`."""
         always = self.needed({o.node for o in self.outputs if not o.training})
         return frozenset(self.needed({o.node for o in self.outputs if o.training}) - always)
 

@@ -150,7 +150,7 @@ def names() -> list[str]:
 
 
 def card(name: str) -> Card:
-    """Return the card of a network; upper and lower case in the name are equal.
+    """Return the card of a network; the name can be in upper or lower case.
 
     >>> card("alexnet_paper").arguments
     {'towers': 2}

@@ -195,7 +195,10 @@ class Actions:
         if scope and not owner.startswith(f"{scope}."):
             message = f"`{path}` is outside `{scope}`: `share` can only name layers in its own block or group"
             raise Fault(
-                "unknown-layer", message, path.span, "use `share` in the block or group that defines it"
+                "unknown-layer",
+                message,
+                path.span,
+                "use `share` in the block or group that defines the layer",
             )
         if entry.inside is None and node.op.arity() != (1, 1):
             message = f"`{path}` cannot be shared: it must have exactly one input"

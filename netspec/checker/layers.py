@@ -92,7 +92,7 @@ class Layers:
         return node.id
 
     def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
-        """Return True if a layer's output has a batch; joins of raw tensors and batches have one."""
+        """Return True if a layer's output has a batch axis; a join has one if any of its inputs has."""
         if op.kind == "tensor" or all(n.batched for n in sources):
             return op.kind != "tensor"
         if op.kind == "merge" and any(n.batched for n in sources):
@@ -143,7 +143,7 @@ class Layers:
         return ", ".join(f"{short} gives {n.shape}" for short, n in zip(names, nodes, strict=True))
 
     def chain(self, value: int) -> list[Node]:
-        """Return the layers that lead to a node, starting after the nearest input, join or claimed shape."""
+        """Return the layers that lead to a node, from the nearest join, input or claimed shape on."""
         chain = [self.nodes[value]]
         while (before := self.before(chain[0])) and chain[0].id not in self.unsure:
             if before.id in self.claimed or before.op.kind == "input":
@@ -161,7 +161,7 @@ class Layers:
     ) -> list[Label]:
         """Return labels for the last layers, at most `most`, that changed the sizes in `axes`.
 
-        Only ids above `since` count. A block that is not among `calls` is labelled at its call.
+        Layers with ids up to `since` are skipped. A block not among `calls` is labelled at its call.
         """
         if value == UNKNOWN:
             return []
@@ -253,7 +253,7 @@ class Layers:
         return added
 
     def replay(self, scope: Naming, result: int, target: Naming, flow: int, span: Span, calls: Calls) -> int:
-        """Append the layers of a scope again with the input `flow`; return the id in place of `result`."""
+        """Append the layers of a scope again with the input `flow`; return the id that replaces `result`."""
         ids = sorted(inside(scope))
         outer = {i for n in ids for i in self.nodes[n].inputs if i not in ids}
         if len(outer) > 1 or not ids:

@@ -14,7 +14,7 @@ from netspec.language.expressions import evaluate
 from netspec.language.names import Fault, Names, Unknown
 
 UNKNOWN = -1
-"""The id of a value that is unknown because of an error that was already reported."""
+"""The id of a node that is unknown because of an error that has already been reported."""
 
 MODULE_WORDS = frozenset(
     """
@@ -190,7 +190,7 @@ def label_text(label: t.Label, names: Names) -> str:
     """
     text = filled(label, names)
     if not re.fullmatch(r"[\w+\-/: ]{1,100}", text):
-        help = "a label has letters and digits, and in quotes also - + / : and spaces, but no dots"
+        help = "a label can have letters and digits, in quotes also - + / : and spaces, but no dots"
         raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)
     if reserved(text):
         why = "a keyword of Python" if keyword.iskeyword(text) else "an attribute of PyTorch's modules"

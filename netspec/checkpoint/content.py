@@ -202,7 +202,7 @@ class SavedSeconds(Part):
 
 
 class Checkpoint(Part):
-    """The content of a checkpoint; its tensors are compared with the network and the optimizer later."""
+    """The content of a checkpoint; its tensors are later checked against the network and the optimizer."""
 
     model: Weights
     optimizer: SavedOptimizer
@@ -247,7 +247,7 @@ def read_content(content: Mapping[str, Any], path: Path) -> Checkpoint:
         raise TrainError(f"{path} is not a checkpoint of netspec: it contains no spec")
     if (found := content.get("format")) != FORMAT:
         number = f"format {found}" if type(found) is int else "an unknown format"
-        raise TrainError(f"{path} has {number}, and this version of netspec reads {FORMAT}")
+        raise TrainError(f"{path} has {number}, and this version of netspec reads format {FORMAT}")
     return _validate(Checkpoint, content, path)
 
 

@@ -1,4 +1,4 @@
-"""`netspec prepare`."""
+"""The command `netspec prepare`."""
 
 from __future__ import annotations
 

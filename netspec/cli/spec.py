@@ -37,7 +37,7 @@ from netspec.cli.common import command, examine, examined, settings, shape, spec
 @click.option(
     "--depth",
     type=click.IntRange(1),
-    help="Fold blocks and groups below this level.",
+    help="Fold blocks and groups nested deeper than this level.",
 )
 @click.option("--strict", is_flag=True, help="Also fail on warnings.")
 def check_command(
@@ -78,7 +78,7 @@ def check_command(
 @click.option(
     "--depth",
     type=click.IntRange(0),
-    help="Fold blocks and groups below this level.",
+    help="Fold blocks and groups nested deeper than this level.",
 )
 @settings
 @shape

@@ -112,7 +112,7 @@ def train_command(
 
 
 def check_options(spec: str | None, resume: Path | None, given: Mapping[str, object]) -> None:
-    """Raise a UsageError unless exactly one of SPEC and --resume is given, with options that fit it."""
+    """Raise a UsageError unless SPEC or --resume is given, and for options that --resume cannot change."""
     if (spec is None) == (resume is None):
         raise click.UsageError("give either a SPEC to train, or the run to resume with --resume")
     context = click.get_current_context()

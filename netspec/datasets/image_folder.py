@@ -47,7 +47,7 @@ class Files:
 
     @classmethod
     def of(cls, paths: list[str], labels: list[int]) -> Files:
-        """Create from lists of paths and class indices."""
+        """Return the Files with these paths and class indices."""
         names = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         return cls(names, torch.tensor(labels, dtype=torch.int64))
 
@@ -58,7 +58,7 @@ class Files:
         return os.fsdecode(self.paths[index]), int(self.labels[index])
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Read and decode one image."""
+        """Return the decoded pixels of one image, or why it cannot be read."""
         return read_photo(self[index][0])
 
     def ends(self, index: int) -> tuple[bytes, bytes]:

@@ -149,7 +149,7 @@ def check_rows(rows: Rows, length: int, contents: Contents) -> None:
     if contents.quality is None:
         inside &= end - begin == height * width * 3
     if not inside.all() or not all(len(part) for part in contents.rows.values()):
-        raise ValueError("a row does not describe a photo")
+        raise ValueError("a row does not describe an image")
 
 
 class Packed:
@@ -219,7 +219,7 @@ class Prepared(PhotoSet[Packed]):
             config = replace(config, recipe=recipe)
         elif short < contents.size:
             message = (
-                f"the photos in {self.train.path} are resized a second time, from {contents.size} to {short}"
+                f"the images in {self.train.path} are resized a second time, from {contents.size} to {short}"
             )
             logger.info("%s: prepare a copy of size %d to avoid this", message, short)
         return super().open(config)

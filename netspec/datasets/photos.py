@@ -164,7 +164,7 @@ def measured(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statisti
     if (cached := recall("statistics", key)) is not None:
         found = Statistics(**cached)
     else:
-        logger.info("measuring the mean of %s photos: this happens once", f"{len(chosen):,}")
+        logger.info("measuring the mean of %s images: this happens once", f"{len(chosen):,}")
         square = (resize, resize)
         reader = Reader(chosen, FixedView("center_crop", resize, square), square, 0)
         loader = EpochLoader(

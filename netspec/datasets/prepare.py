@@ -50,7 +50,7 @@ def prepare(
     row, argument = find_row(data)
     if not row.photos:
         photos = ", ".join(each.spelling for each in DATASETS.values() if each.photos)
-        message = f"{data} cannot be prepared, because it is not a set of photos"
+        message = f"{data} cannot be prepared, because it does not consist of image files"
         raise DataError(f"{message}: use one of {photos}", wrong_use=True)
     source = open_data(data, root, val_share=val_share)
     assert isinstance(source, ImageFolder), "rows of photos open as files"

@@ -202,7 +202,7 @@ ROWS: tuple[DataSet, ...] = (
     _photos(
         "eurosat",
         "EuroSAT",
-        "satellite images, a share held out (Helber et al., 2019)",
+        "satellite images, of which a share is held out (Helber et al., 2019)",
         (10, 3, 21_600, 5_400),
     ),
     DataSet(
@@ -224,7 +224,7 @@ ROWS: tuple[DataSet, ...] = (
     ),
     DataSet(
         "folder",
-        "photos in `PATH/train/CLASS/` and `PATH/val/CLASS/`; or in `PATH/CLASS/`, a share held out",
+        "images in `PATH/train/CLASS/` and `PATH/val/CLASS/`; or in `PATH/CLASS/`, with a share held out",
         f"{_HERE}.image_folder:open_folder",
         ":PATH",
         counter=f"{_HERE}.info:count_folder",

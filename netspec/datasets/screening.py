@@ -71,7 +71,7 @@ def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
     key = key_of("readable", photos.identity())
     if (cached := recall("readable", key)) is None:
         if len(photos) >= LARGE:
-            logger.info("looking for unreadable photos in %s: this happens once", name)
+            logger.info("looking for unreadable images in %s: this happens once", name)
         checked = ((index, _check(photos, index)) for index in range(len(photos)))
         cached = {"bad": [(index, bad.path, bad.reason) for index, bad in checked if bad]}
         keep("readable", key, cached)

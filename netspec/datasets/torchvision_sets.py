@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request, TorchvisionSet
 
 VALIDATE_EVERY = 5
-"""One in this many of scikit-learn's digits of each class is held out for validation."""
+"""The interval at which scikit-learn's digits of a class are held out for validation: every fifth one."""
 IMAGE_DIMENSIONS, LABEL_DIMENSIONS = 3, 1
 """The numbers of dimensions of the two kinds of IDX file, as in the last byte of their magic number."""
 

@@ -168,7 +168,7 @@ def _sample(
     for entry in entries:
         ending = _split(entry)[1]
         if (place and ending.lower() in EXTENSIONS) or (labelled and ending == LABEL):
-            raise DataError(f"{path} has two images or two class numbers for {key}: give each its own name")
+            raise DataError(f"{path} has two images or two class indices for {key}: give each its own name")
         if ending.lower() in EXTENSIONS:
             place = entry.offset_data, entry.offset_data + entry.size
         elif ending == LABEL:
@@ -176,7 +176,7 @@ def _sample(
     if place is not None and label is not None:
         yield *place, label
     elif place is not None or labelled:
-        lacks = "image" if place is None else f"class number in a {LABEL} file"
+        lacks = "image" if place is None else f"class index in a {LABEL} file"
         message = f"{path} has no {lacks} for {key}"
         raise DataError(f"{message}: a sample is an image and its {LABEL} file, one after the other")
 

@@ -11,7 +11,7 @@ from netspec.shape import Cost, Shape
 
 @dataclass(frozen=True)
 class Row:
-    """A layer; or a block or group (`scope` is True), with the sums over its layers."""
+    """A row for a layer; or, if `scope` is True, for a block or group with the sums over its layers."""
 
     name: str
     op: str
@@ -28,7 +28,7 @@ class Row:
 
 
 def rows(net: Net, depth: int | None = None) -> list[Row]:
-    """Return a row for each layer, block and group, in order; nothing below `depth` levels gets a row."""
+    """Return the rows of a network in order, without those nested `depth` or more levels deep."""
     return [row for row in below(net, net.root, 0) if depth is None or row.depth < depth]
 
 

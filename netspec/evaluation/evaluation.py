@@ -110,9 +110,9 @@ def evaluate(
     """Evaluate trained models on labelled images, in float32.
 
     By default, each model is evaluated on the images on which it was validated; `data` and `root` choose
-    others. `crops`, 1 or 10, and `batch` default to the recipe. `weights` names published weights, for
-    networks of the zoo; `ema=True` uses the averaged weights of a checkpoint. Several models must have the
-    same classes; they are also scored as an ensemble.
+    others. `crops`, 1 or 10, and `batch` default to those of the recipe. `weights` names published weights,
+    for networks of the zoo; `ema=True` uses the averaged weights of a checkpoint. Several models must have
+    the same classes; they are also scored as an ensemble.
 
     Raises:
         TrainError: a model cannot be opened, or there is no such device.
@@ -195,7 +195,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
 
 
 def _same_folder(one: str, other: str) -> bool:
-    """Return True if two names of data sets, such as `folder:PATH`, mean the same folder."""
+    """Return True if two data sets, such as `folder:PATH`, are the same folder."""
     (_, _, path), (kind, _, other_path) = one.partition(":"), other.partition(":")
     return kind == "folder" and os.path.realpath(path) == os.path.realpath(other_path)
 

@@ -66,7 +66,7 @@ class LoadedModel:
 
     @property
     def crops_photos(self) -> bool:
-        """Whether images are resized by their short side and then cropped, or resized to the input."""
+        """Whether images are resized by their short side and then cropped; else they are resized whole."""
         return isinstance(self.preprocessing.resize, int)
 
 
@@ -168,7 +168,7 @@ def _read(path: Path, ema: bool) -> tuple[Checkpoint, Mapping[str, Any], str]:
 
 
 def _bare_weights(path: Path, state: dict[str, Any], ema: bool) -> tuple[Checkpoint, dict[str, Any], str]:
-    """Return the same for a file of weights; the checkpoint in its folder describes the network."""
+    """Return what `_read` returns, for a file of weights; the checkpoint beside it describes the network."""
     if ema:
         message = f"{path} holds a single set of weights"
         raise TrainError(f"{message}: open the checkpoint or the run's folder to use `ema`", wrong_use=True)

@@ -145,7 +145,7 @@ class Meter:
         return {"images": images, "sums": sums.cpu(), "waited": self.waited, "seconds": self.seconds}
 
     def load_state_dict(self, state: Mapping[str, Any], first: bool = True) -> None:
-        """Restore the state of a checkpoint; only the first process gets the sums, which are those of all."""
+        """Restore the state of a checkpoint; the first process gets the sums of all processes."""
         self.waited, self.before = state["waited"], state["seconds"]
         if first:
             self.sums.copy_(state["sums"])

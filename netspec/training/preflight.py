@@ -130,7 +130,7 @@ def preflight_warnings(state: RunState) -> Iterator[str]:
         resized = f"images of {data.name} are resized to the network's input"
         yield f"{resized}: {' and '.join(unused)} ha{'s' if len(unused) == 1 else 've'} no effect"
     if recipe.val_share != Recipe().val_share and not _holds_out(data.name):
-        yield f"val_share applies to folders of photos without val/: it has no effect on {data.name}"
+        yield f"val_share applies to folders of images without val/: it has no effect on {data.name}"
 
 
 def _holds_out(data: str) -> bool:

@@ -110,7 +110,7 @@ def _load_average(average: WeightAverage, content: Checkpoint) -> None:
 
 
 def _warn_of_changes(state: RunState, content: Checkpoint) -> None:
-    """Warn if the device, the precision or the number of processes has changed, as rounding then differs."""
+    """Warn if the device, the precision or the number of processes has changed: rounding then differs."""
     then, now = (
         f"{execution}, {count} process{'es' * (count != 1)}"
         for execution, count in (
@@ -237,7 +237,7 @@ def check_optimizer_state(
         if parameter is None:
             raise ValueError("the optimizer's state is for a parameter that does not exist")
         if values.keys() != expected.keys():
-            raise ValueError(f"the optimizer's state of a parameter is not {', '.join(expected) or 'empty'}")
+            raise ValueError(f"the entries of the optimizer's state must be {', '.join(expected) or 'empty'}")
         for name, value in values.items():
             _check_value(name, value, expected[name], parameter)
 

@@ -208,7 +208,7 @@ def _report(network: Trainable) -> tuple[Report, str]:
 
 
 def with_classes(report: Report, classes: int) -> Report:
-    """Return a report with the parameter `classes` set to this number, unless it was given another value."""
+    """Return a report with `classes` set to this number, unless it has another value than its default."""
     arguments = dict(report.arguments)
     if arguments.pop("classes", classes) == classes:
         return report

@@ -43,7 +43,7 @@ class PhotoView(Protocol):
 
     @property
     def crops(self) -> int:
-        """The number of crops of each photo."""
+        """The number of crops of each image."""
 
     def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
         """Return the crops, uint8 H x W x 3, and their positions; random choices depend only on `seed`."""
@@ -230,7 +230,7 @@ class FixedView:
 
     @property
     def crops(self) -> int:
-        """The number of crops of each photo."""
+        """The number of crops of each image."""
         return 10 if self.kind == "ten_crop" else 1
 
     def __call__(self, photo: Pixels, seed: int = 0) -> tuple[list[Tensor], list[Place]]:

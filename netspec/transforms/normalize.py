@@ -62,7 +62,7 @@ IMAGENET = Statistics(
 def needs(recipe: Recipe, published: bool) -> tuple[bool, bool]:
     """Return whether a recipe needs measurements of the training set, and whether of its mean image.
 
-    `published` tells that the mean and the colours of the data set are published.
+    `published` is true if the mean and the colours of the data set are published.
     """
     image = recipe.normalize.measures == "mean image"
     colours = recipe.normalize.measures == "colours" or any(step.uses_colours for step in recipe.augment)

@@ -76,7 +76,7 @@ def _jpeg(content: bytes) -> Pixels | None:
     """Return an image decoded by libjpeg-turbo, or None for files that Pillow has to decode.
 
     Those are CMYK files, files with more than MAX_PIXELS, and damaged files: this decoder rejects every file
-    that libjpeg warns about, while Pillow accepts those that lack no pixels.
+    that libjpeg warns about, while Pillow accepts those in which no pixels are missing.
     """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)

@@ -73,7 +73,7 @@ class Normalizer:
         return torch.zeros_like(self.mean) if self.mean_image is not None else -self.mean * self.scale
 
     def padded(self, padding: int) -> Normalizer:
-        """Return a normalizer for crops up to `padding` pixels outside the image; black becomes zero there."""
+        """Return a normalizer for crops up to `padding` pixels outside the image; black becomes zero."""
         if self.mean_image is None or not padding:
             return self
         return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)

@@ -111,7 +111,7 @@ def beside_named(wiring: Wiring, names: Mapping[int, str], output: int) -> bool:
 
 
 def fresh_name(label: str, taken: set[str]) -> str:
-    """Return a variable for a tensor: its label, or the first unused name in PLAIN if that is a number."""
+    """Return a variable for a tensor: its label, or a name in PLAIN if the label is a number."""
     if label and not label.isdigit():
         return unique(label, taken)
     return next((n for n in PLAIN if n not in taken), None) or unique("x", taken)

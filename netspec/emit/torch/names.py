@@ -62,7 +62,7 @@ def member(name: str, kind: str = "submodule") -> str:
 
 
 def own_child(name: str) -> str:
-    """Return the source that accesses a child of `self`, if needed by `getattr`, which is fast."""
+    """Return the source that accesses a child of `self`; a name that is no identifier needs `getattr`."""
     return f"self.{name}" if plain(name) else f"getattr(self, {python(name)})"
 
 

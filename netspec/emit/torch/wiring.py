@@ -59,9 +59,9 @@ class Wiring:
                 self.export(self.scopes[path], sharer)
 
     def export(self, origin: Scope, sharer: Scope) -> None:
-        """Add to the outputs of `origin` those that only `sharer`, which uses the same modules, needs.
+        """Make nodes of `origin` outputs if the same layers of `sharer` are outputs.
 
-        Both contain the same layers in the same order.
+        `sharer` reuses the modules of `origin`: both contain the same layers in the same order.
         """
         theirs = set(sharer.ids())
         for own, other in zip(origin.ids(), sharer.ids(), strict=True):

@@ -72,7 +72,7 @@ class Formatter:
         return lines
 
     def comment_on(self, line: int, before: int | None = None) -> str:
-        """Return the comment at the end of a source line; an empty string if it is outside the braces."""
+        """Return the comment at the end of a source line, or nothing if it is outside the current braces."""
         limit = self.limits[-1] if before is None else before
         if self.comments and self.comments[0][0] < limit and self.line_of(self.comments[0][0]) == line:
             return self.comments.pop(0)[1].rstrip()

@@ -37,7 +37,7 @@ def one_line(s: t.Statement) -> str | None:
 
 
 def chained(s: t.If) -> t.If | None:
-    """Return the `if` that is written as `else if`, or None: it is the only statement after `else`."""
+    """Return the `if` that is the only statement of an `else`, and is written as `else if`; or None."""
     inner = s.no.statements[0] if s.no and len(s.no.statements) == 1 else None
     return inner if isinstance(inner, t.If) else None
 

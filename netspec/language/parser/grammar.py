@@ -56,7 +56,7 @@ def cache_file(text: str) -> str | None:
 
 
 def lex(text: str) -> tuple[list[Token], list[Token]]:
-    """Return the tokens of a text, without separators that follow another, and its comments."""
+    """Return the tokens of a text, with one separator for several in a row, and its comments."""
     tokens: list[Token] = []
     comments: list[Token] = []
     for token in load_grammar().lex(text):
