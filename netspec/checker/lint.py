@@ -43,8 +43,8 @@ def channels_last(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic
 
 
 SCORES = {
-    "softmax": "cross_entropy applies softmax itself, and after a second softmax it hardly learns",
-    "log_softmax": "cross_entropy applies log_softmax itself",
+    "softmax": "this loss applies softmax itself, and after a second softmax the network hardly learns",
+    "log_softmax": "this loss applies log_softmax itself",
     "sigmoid": "the logits are limited to [0, 1], so the softmax cannot become confident",
     "hardsigmoid": "the logits are limited to [0, 1], so the softmax cannot become confident",
     "tanh": "the logits are limited to [-1, 1], so the softmax cannot become confident",

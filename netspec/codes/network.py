@@ -68,7 +68,7 @@ add(
     ),
     Explanation(
         "unknown-count",
-        "`expect` names a total that does not exist",
+        "There is no total with this name",
         "The totals are params, buffers, macs, layers, activations, receptive_field, comparisons, additions, "
         "multiplications, divisions and exponentials.",
         "relu\nexpect weights = 0",
