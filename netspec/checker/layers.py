@@ -28,7 +28,7 @@ class Layers:
     sites: dict[int, Calls] = field(default_factory=dict)
     """The block calls that led to each node, outermost first, by the node's id."""
     unsure: set[int] = field(default_factory=set)
-    """The ids of nodes added in place of failed layers, or whose inferred shape contradicts the `->`."""
+    """The ids of nodes added in place of failed layers, or whose inferred shape is not the claimed one."""
     claimed: set[int] = field(default_factory=set)
     """The ids of nodes with a shape written after `->`; the search for the cause of an error stops there."""
 
@@ -143,7 +143,7 @@ class Layers:
         return ", ".join(f"{short} gives {n.shape}" for short, n in zip(names, nodes, strict=True))
 
     def chain(self, value: int) -> list[Node]:
-        """Return the layers that lead to a node, from the nearest join, input or claimed shape on."""
+        """Return the layers that lead to a node, back to the nearest join, input or claimed shape."""
         chain = [self.nodes[value]]
         while (before := self.before(chain[0])) and chain[0].id not in self.unsure:
             if before.id in self.claimed or before.op.kind == "input":

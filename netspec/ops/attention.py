@@ -90,9 +90,9 @@ class Attention(Attends, keyword="attention"):
 
 
 class WindowAttention(Attends, keyword="window_attention"):
-    """Self-attention inside shifted windows, with a bias per relative position (Liu et al., 2021, 3.2).
+    """Self-attention in shifted windows (Liu et al., 2021, section 3.2).
 
-    The input is height x width x features.
+    The input is height x width x features. Each relative position of two tokens has a learned bias.
     """
 
     example = "3x56x56; channels_last; window_attention(3, window=7, shift=3) -> 56x56x3"
@@ -129,7 +129,10 @@ class WindowAttention(Attends, keyword="window_attention"):
 
 
 class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
-    """Window attention by cosine similarity, with biases computed from positions (Liu et al., 2022)."""
+    """Window attention by cosine similarity (Liu et al., 2022).
+
+    A small network computes the biases from the relative positions.
+    """
 
     example = "3x64x64; channels_last; cosine_window_attention(3, window=8) -> 64x64x3"
 
@@ -160,7 +163,10 @@ class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
 
 
 class RelativeAttention(Attends, keyword="relative_attention"):
-    """Self-attention in the windows of `partition`, with a bias per relative position (Tu et al., 2022)."""
+    """Self-attention in the windows of `partition` (Tu et al., 2022).
+
+    Each relative position of two tokens has a learned bias.
+    """
 
     example = "64x56x56; partition(7); relative_attention(2) -> 64x49x64"
 

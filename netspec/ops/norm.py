@@ -191,7 +191,10 @@ class Dropout2d(Op, keyword="dropout2d"):
 
 
 class StochasticDepth(Op, keyword="stochastic_depth"):
-    """Set a residual branch to zero for random images in training; scale up the rest (Huang et al., 2016)."""
+    """Set a residual branch to zero for random images in training (Huang et al., 2016).
+
+    For the other images, the branch is scaled up.
+    """
 
     example = "64x56x56; add { identity; { conv(64, 3, padding=1); stochastic_depth(0.2) } } -> 64x56x56"
 

@@ -111,7 +111,10 @@ class Slice(Op, keyword="slice"):
 
 
 class ChannelShuffle(Op, keyword="channel_shuffle"):
-    """Interleave the channels of all groups, so that the next layer can mix them (Zhang et al., 2017)."""
+    """Interleave the channels of all groups (Zhang et al., 2017).
+
+    The next grouped convolution can then mix them.
+    """
 
     example = "116x28x28; channel_shuffle(2) -> 116x28x28"
 

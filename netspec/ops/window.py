@@ -262,7 +262,7 @@ class Adaptive(Op):
 
 
 class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
-    """The average of each window; the windows are chosen for an output of a given height and width."""
+    """Average pooling to a given height and width."""
 
     example = "512x7x7; adaptive_avgpool(1) -> 512x1x1"
 
@@ -274,7 +274,7 @@ class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
 
 
 class AdaptiveMaxPool(Adaptive, keyword="adaptive_maxpool"):
-    """The maximum of each window; the windows are chosen for an output of a given height and width."""
+    """Maximum pooling to a given height and width."""
 
     example = "512x14x14; adaptive_maxpool(7) -> 512x7x7"
 

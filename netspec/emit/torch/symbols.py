@@ -152,7 +152,7 @@ class Symbols:
         self.owners: dict[str, Scope] = {}
         self.values: dict[str, dict[str, object]] = {}
         self.arguments: dict[str, dict[str, ast.expr]] = {}
-        """The expressions of a block's parameters, in its enclosing owner's names, by the block's path."""
+        """The expressions of a block's parameters in the names of the block around it, by its path."""
         self.bindings: dict[str, dict[str, ast.expr]] = {}
         """The names that a block defines, with their expressions, by the path of the block."""
         self._shapes: dict[tuple[str, int], Shape] = {}
@@ -171,11 +171,11 @@ class Symbols:
         return self._ops.get(node.id, node.op)
 
     def shape(self, owner: Scope, value: int) -> Shape:
-        """Return the output shape of node `value`, in the names of the owner."""
+        """Return the output shape of node `value`; its sizes are expressions in the names of `owner`."""
         return self._shapes.get((owner.path, value), self.net.nodes[value].shape)
 
     def shapes(self, owner: Scope, node: Node) -> tuple[Shape, ...]:
-        """Return the shapes of a layer's inputs, in the names of the owner."""
+        """Return the shapes of a layer's inputs; their sizes are expressions in the names of `owner`."""
         return tuple(self.shape(owner, i) for i in node.inputs)
 
     def _visit(self, scope: Scope, owner: Scope) -> None:
@@ -216,7 +216,7 @@ class Symbols:
         return symbol(value, ast.Name(name))
 
     def _block(self, scope: Scope, owner: Scope) -> None:
-        """Visit a block, and express the shapes of its outputs in the names of the enclosing owner."""
+        """Visit a block, and express the shapes of its outputs in the names of the block around it."""
         self.owners[scope.path] = scope
         inside = set(scope.ids())
         inputs = list(
@@ -272,5 +272,5 @@ def parsed(text: str) -> ast.expr:
 
 
 def literal(value: object) -> ast.expr:
-    """Return the expression of a plain value."""
+    """Return a plain value, such as 3, as a syntax tree."""
     return ast.parse(repr(value), mode="eval").body
