@@ -51,7 +51,7 @@ def build(net: Net) -> nn.Module:
 
 
 def _execute(text: str, name: str) -> types.ModuleType:
-    """Return `text` executed as the Python module `name`; each name is executed only once per process."""
+    """Return `text` executed as the Python module `name`. Each name is executed only once per process."""
     if name not in sys.modules:
         file = f"<{name}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
@@ -89,9 +89,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Return the device with a name such as `cpu` or `cuda:1`; `auto` is the first available of DEVICES.
+    """Return the device with a name such as `cpu` or `cuda:1`. `auto` is the first available of DEVICES.
 
-    `local_rank` is the index of this process on its machine; `cuda` means the GPU with the same index.
+    `local_rank` is the index of this process on its machine. `cuda` means the GPU with the same index.
 
     Raises:
         TrainError: there is no such device.
@@ -157,7 +157,7 @@ def choose_execution(
     """Replace a recipe's `auto` choices for a network of `macs` MACs per image trained for `steps` steps.
 
     On CPUs with bfloat16 instructions, AlexNet trains twice as fast in bfloat16 and channels_last as in
-    float32, and ResNet-18 2.3 times as fast; compiling makes neither faster there, so `auto` compiles on
+    float32, and ResNet-18 2.3 times as fast. Compiling makes neither faster there, so `auto` compiles on
     CUDA only.
 
     Raises:
@@ -192,7 +192,7 @@ def _short_precision(device: torch.device) -> str:
 def place(module: nn.Module, device: torch.device, *, channels_last: bool | None = None) -> None:
     """Move a module to a device.
 
-    `channels_last` chooses the memory format of its kernels; the default is True on CPUs, where it is faster.
+    `channels_last` chooses the memory format of its kernels. The default is True on CPUs, where it is faster.
     """
     module.to(device)
     if channels_last is None:
@@ -221,7 +221,7 @@ def keep_memory() -> bool:
 
 @contextlib.contextmanager
 def memory_errors(what: str, way: str = "use a smaller `batch`") -> Iterator[None]:
-    """Raise a TrainError if the code inside runs out of memory; its message says that `what` does not fit.
+    """Raise a TrainError if the code inside runs out of memory. Its message says that `what` does not fit.
 
     GPUs, CPUs and Python each raise a different error.
     """

@@ -27,7 +27,7 @@ class Source:
         return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Return the line and column of an offset, both counted from 1; the column is in characters."""
+        """Return the line and column of an offset, both counted from 1. The column is in characters."""
         line = bisect_right(self.starts, offset)
         return line, offset - self.starts[line - 1] + 1
 
@@ -105,7 +105,7 @@ class Diagnostic:
 
 
 class SpecError(NetspecError):
-    """A spec has errors; `diagnostics` contains all of them, and the message shows them."""
+    """A spec has errors. `diagnostics` contains all of them, and the message shows them."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__("\n\n".join(render(d) for d in diagnostics))
@@ -194,6 +194,6 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
 
 
 def printable(text: str, colour: bool = False) -> str:
-    """Replace control characters, which could disturb a terminal; `colour` keeps colour sequences."""
+    """Replace control characters, which could disturb a terminal. `colour` keeps colour sequences."""
     allowed = "\n\t\x1b" if colour else "\n\t"
     return "".join(c if c in allowed or c.isprintable() else "\ufffd" for c in text)

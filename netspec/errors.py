@@ -1,4 +1,4 @@
-"""The errors of netspec that a user can fix; each message is one sentence.
+"""The errors of netspec that a user can fix. Each message is one sentence.
 
 Messages name parameters of the Python API in backticks, such as `root` or `epochs=30`; the command line
 shows the corresponding flags instead.

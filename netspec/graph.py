@@ -97,7 +97,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Output:
-    """An output of the network; the output of an auxiliary head is returned only in training.
+    """An output of the network. The output of an auxiliary head is returned only in training.
 
     `weight` is the factor by which its loss is multiplied.
     """
@@ -118,7 +118,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over a network, for one image; `activations` is the number of elements of all layers' outputs.
+    """Sums over a network, for one image. `activations` is the number of elements of all layers' outputs.
 
     `macs` and `cost` leave out layers that run only in training, such as auxiliary heads; the other sums
     include them.
@@ -201,7 +201,7 @@ class Net:
     def digraph(self) -> networkx.DiGraph[int]:
         """Return the network as a networkx graph, for graph algorithms of your own.
 
-        The graph's nodes are the ids of `nodes`; the attribute `node` holds the `Node`. An edge leads from a
+        The graph's nodes are the ids of `nodes`. The attribute `node` holds the `Node`. An edge leads from a
         layer to each layer that takes its output.
 
         Raises:

@@ -19,7 +19,7 @@ LARGEST = 2 * 2**20
 
 @dataclass(frozen=True)
 class Found:
-    """The path of a spec; `card` is its card in the zoo if it was found by a zoo name."""
+    """The path of a spec. `card` is its card in the zoo if it was found by a zoo name."""
 
     path: Path
     card: Card | None = None

@@ -40,7 +40,7 @@ def recipe_of(net: Net) -> Recipe:
 
 
 def estimate(net: Net, batch: int | None = None) -> Memory:
-    """Estimate the memory for training in float32; the batch size is by default that of the recipe.
+    """Estimate the memory for training in float32. The batch size is by default that of the recipe.
 
     In-place activations, views and identities need no memory. Averaged weights (`ema`) are a second copy of
     the weights. Gradient accumulation keeps only the activations of one part of the batch.

@@ -88,7 +88,7 @@ class Network:
     def table(self, *, depth: int | None = None, ops: bool = False) -> str:
         """Return the table of layers and totals that `netspec check` prints.
 
-        Each block or group nested deeper than `depth` levels is one row; `ops` adds the counts of
+        Each block or group nested deeper than `depth` levels is one row. `ops` adds the counts of
         comparisons, additions, multiplications, divisions and exponentials.
         """
         from netspec.emit.formats import Options
@@ -128,7 +128,7 @@ class Network:
 
 
 def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:
-    """Check a spec; `spec` is a path, a name in the zoo, the name of a built-in spec, or the spec's text.
+    """Check a spec. `spec` is a path, a name in the zoo, the name of a built-in spec, or the spec's text.
 
     Keyword arguments set the network's parameters. `input` replaces the declared shape of the input, without
     the batch; for several inputs, it maps their names to shapes. A string with a line break is the text of a
@@ -144,7 +144,7 @@ def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) 
 
 
 def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Network:
-    """Load a spec that has no errors; the arguments are those of `check`.
+    """Load a spec that has no errors. The arguments are those of `check`.
 
     Raises:
         SpecError: the file cannot be read or the spec has errors; the exception contains every diagnostic.

@@ -1,4 +1,4 @@
-"""Registries: named members of one kind, such as layer types; plug-ins can add members."""
+"""Registries: named members of one kind, such as layer types. Plug-ins can add members."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Registry(Mapping[str, T], Generic[T]):
     """A read-only mapping from names to members, in the order in which they were added.
 
     `noun` is the word for a member in messages. `group` is the entry-point group of plug-ins that provide
-    more members; they are imported by `load_plugins`, or when `find` gets an unknown name.
+    more members. They are imported by `load_plugins`, or when `find` gets an unknown name.
 
     >>> pools: Registry[type] = Registry("pool")
     >>> pools.add("max", int), "max" in pools, pools.suggest("maxx")
@@ -40,7 +40,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return member
 
     def find(self, name: str) -> T | None:
-        """Return the member with this name, or None; plug-ins are imported if no built-in member has it."""
+        """Return the member with this name, or None. Plug-ins are imported if no built-in member has it."""
         if name not in self._members:
             self.load_plugins()
         return self._members.get(name)

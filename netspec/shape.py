@@ -11,7 +11,7 @@ from netspec.errors import NetspecError
 
 
 class ShapeError(NetspecError):
-    """A layer cannot take its input; the message says why, but not where in the spec."""
+    """A layer cannot take its input. The message says why, but not where in the spec."""
 
     def __init__(
         self, message: str, code: str = "shape-mismatch", note: str | None = None, help: str | None = None
@@ -124,7 +124,7 @@ ATTRIBUTES = {
 
 
 class Cost(NamedTuple):
-    """Counts of operations for one image; `macs` counts only convolutions and matrix products."""
+    """Counts of operations for one image. `macs` counts only convolutions and matrix products."""
 
     macs: int = 0
     comparisons: int = 0

@@ -10,7 +10,7 @@ from netspec.diagnostics import printable
 
 
 def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """Return rows aligned under a head; the first `words` columns are aligned left, the others right.
+    """Return rows aligned under a head. The first `words` columns are aligned left, the others right.
 
     >>> print(align(["name", "error"], [["a", "1.50 %"], ["other", "12.00 %"]]))
     name     error
@@ -31,7 +31,7 @@ def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """Return a Markdown table; the first `words` columns are aligned left, the others right.
+    """Return a Markdown table. The first `words` columns are aligned left, the others right.
 
     >>> print(markdown(["name", "n"], [["a|b", "1"]]))
     | name | n |

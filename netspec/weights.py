@@ -61,7 +61,7 @@ def load_weights(module: nn.Module, card: Card | None, name: str) -> None:
 
 
 def find(card: Card, name: str) -> Any:
-    """Return torchvision's entry for the weights `name`; it holds their URL and hash.
+    """Return torchvision's entry for the weights `name`. It holds their URL and hash.
 
     Raises:
         WeightsError: there are no such weights.
@@ -107,7 +107,7 @@ def download_error(error: BaseException) -> str:
 
 
 def rename_old_keys(state: dict[str, torch.Tensor]) -> None:
-    """Rename tensors of older files; this changes `state` in place, which keeps its metadata."""
+    """Rename tensors of older files. This changes `state` in place, which keeps its metadata."""
     for key in list(state):
         if match := OLD_DENSENET.fullmatch(key):
             state[match[1] + match[2]] = state.pop(key)

@@ -74,7 +74,7 @@ class Evaluation(Part):
     crop: PositiveInt
     """The side of the square crop, in pixels."""
     crops: Literal["centre crop", "ten crops"] = "centre crop"
-    """The crops of each image; the predictions for ten crops are averaged."""
+    """The crops of each image. The predictions for ten crops are averaged."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """The interpolation used for resizing."""
     mean: Three | None = (0.485, 0.456, 0.406)
@@ -150,7 +150,7 @@ def names() -> list[str]:
 
 
 def card(name: str) -> Card:
-    """Return the card of a network; the name can be in upper or lower case.
+    """Return the card of a network. The name can be in upper or lower case.
 
     >>> card("alexnet_paper").arguments
     {'towers': 2}
@@ -166,7 +166,7 @@ def card(name: str) -> Card:
 
 
 def read(path: Path) -> Card:
-    """Return the card in a YAML file; it is validated as JSON, so that lists can become tuples."""
+    """Return the card in a YAML file. It is validated as JSON, so that lists can become tuples."""
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -21,7 +21,7 @@ from netspec.shape import is_image
 
 @dataclass
 class Actions:
-    """Adds nodes and scopes for layer statements; `run_body` runs the statements inside a pair of braces."""
+    """Adds nodes and scopes for layer statements. `run_body` runs the statements inside a pair of braces."""
 
     layers: Layers
     scopes: Scopes
@@ -217,7 +217,7 @@ def refuse_recursion(name: str, site: Site) -> None:
 def call_arguments(
     definition: BlockDefinition, action: t.Apply, ctx: Context
 ) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the values of a block's parameters, and those that are symbolic as Python expressions.
+    """Return the values of a block's parameters, and Python expressions for those that have one.
 
     The default of a parameter can use the parameters before it.
     """

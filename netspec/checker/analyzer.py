@@ -28,7 +28,7 @@ MOST_SHOWN = 100
 
 
 class Analyzer:
-    """Checks one syntax tree; `syntax` contains the frontend's diagnostics."""
+    """Checks one syntax tree. `syntax` contains the frontend's diagnostics."""
 
     def __init__(
         self,

@@ -168,15 +168,15 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
 
 
 FARTHEST = 24
-"""The number of preceding layers among whose arguments a change is searched for."""
+"""Changes are searched for only in the arguments of this many preceding layers."""
 MOST_LABELS = 12
-"""The maximum number of preceding layers that are shown because they changed the size."""
+"""At most this many of the preceding layers that changed the size are shown."""
 
 
 def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]]) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each expected total that differs from the computed one.
 
-    A number written in full must be equal; a rounded one, such as 36.2k, must agree to its precision.
+    A number written in full must be equal. A rounded one, such as 36.2k, must agree to its precision.
     """
     for name, value, claim in expectations:
         count = COUNTS[name](net)

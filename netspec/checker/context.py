@@ -45,7 +45,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Site:
-    """A layer statement: its context, label, span and inputs; `named` is true if `<-` names the inputs."""
+    """A layer statement: its context, label, span and inputs. `named` is true if `<-` names the inputs."""
 
     ctx: Context
     label: str | None

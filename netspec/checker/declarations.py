@@ -69,7 +69,7 @@ class Declarations:
         ctx.blocks.update(blocks)
 
     def block(self, s: t.Block, ctx: Context) -> BlockDefinition:
-        """Return the definition of a block; its body can use whatever is in scope here."""
+        """Return the definition of a block. Its body can use whatever is in scope here."""
         place = s.span.first_line()
         if is_builtin(s.name) or s.name == "share":
             raise Fault(
@@ -107,7 +107,7 @@ class Declarations:
         ctx.defaults[s.op] = {**ctx.defaults.get(s.op, {}), **given}
 
     def expect(self, s: t.Expect, ctx: Context) -> None:
-        """Store expected totals; they are compared once the network is complete."""
+        """Store expected totals. They are compared once the network is complete."""
         for claim in s.claims:
             if claim.name not in claims.COUNTS:
                 message = f"there is no total named `{claim.name}`: the totals are {', '.join(claims.COUNTS)}"
@@ -143,7 +143,7 @@ class Declarations:
         self.outputs.append((replace(s, paths=paths), ctx))
 
     def set_train(self, s: t.Train, ctx: Context) -> None:
-        """Store the `train` section; it is evaluated once the network is complete."""
+        """Store the `train` section. It is evaluated once the network is complete."""
         if self.train:
             raise Fault("duplicate-train", "a network can have only one `train` section", s.span)
         self.train = s, ctx.names

@@ -92,7 +92,7 @@ class Layers:
         return node.id
 
     def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
-        """Return True if a layer's output has a batch axis; a join has one if any of its inputs has."""
+        """Return True if a layer's output has a batch axis. A join has one if any of its inputs has."""
         if op.kind == "tensor" or all(n.batched for n in sources):
             return op.kind != "tensor"
         if op.kind == "merge" and any(n.batched for n in sources):
@@ -292,7 +292,7 @@ def inside(naming: Naming) -> list[int]:
 
 
 def mirror(scope: Naming, target: Naming, new: Mapping[int, int], span: Span) -> None:
-    """Register the labels of a copied scope as in the original; `new` maps old ids to new ones."""
+    """Register the labels of a copied scope as in the original. `new` maps old ids to new ones."""
     for name, entry in scope.entries.items():
         inner = entry.inside and Naming(name, target.full(name), parent=target)
         if entry.inside and inner:

@@ -54,7 +54,7 @@ class Naming:
     parent: Naming | None = None
     depth: int = 0
     unread: list[str] = field(default_factory=list)
-    """The texts of failed statements; a name missing from this scope may have been defined by them."""
+    """The texts of failed statements. A name missing from this scope may have been defined by them."""
     entries: dict[str, Entry] = field(default_factory=dict)
     children: list[Naming | int] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)

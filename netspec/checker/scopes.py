@@ -22,7 +22,7 @@ class Scopes:
     layers: Layers
 
     def resolve(self, path: t.Path, ctx: Context) -> Value:
-        """Return the id of the node that `path` names; `in` is the input of the block or network.
+        """Return the id of the node that `path` names. `in` is the input of the block or network.
 
         Raises:
             Fault: no earlier layer has this name.

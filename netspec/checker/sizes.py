@@ -16,7 +16,7 @@ LARGEST = 2048
 
 
 class Search:
-    """Tries input sizes; `works` checks the network with another shape of its image."""
+    """Tries input sizes. `works` checks the network with another shape of its image."""
 
     def __init__(self, shape: Shape, steps: int, works: Callable[[Shape], bool]) -> None:
         self.shape, self.works = shape, works

@@ -62,7 +62,7 @@ ADVICE = {
     **dict.fromkeys(("pixelshuffle", "depthtospace"), "there is no pixel shuffle; `deconv` enlarges images"),
     **dict.fromkeys(("mean", "reducemean"), "the mean of each channel is `adaptive_avgpool(1)`"),
 }
-"""What to write instead of a layer type that netspec lacks; the keys are written as in SYNONYMS."""
+"""What to write instead of a layer type that netspec lacks. The keys are written as in SYNONYMS."""
 
 
 def plain_name(word: str) -> str:

@@ -105,7 +105,7 @@ Sums = Annotated[Tensor, AfterValidator(_two_sums)]
 
 
 class Part(BaseModel):
-    """A section of a checkpoint: its values must have the declared types; unknown entries are ignored."""
+    """A section of a checkpoint: its values must have the declared types. Unknown entries are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, arbitrary_types_allowed=True)
 
@@ -128,7 +128,7 @@ class About(Part):
 
 
 class SavedPreprocessing(Part):
-    """The preprocessing of images; the oldest checkpoints store only a mean and a scale."""
+    """The preprocessing of images. The oldest checkpoints store only a mean and a scale."""
 
     mean: Numbers
     scale: Numbers
@@ -139,7 +139,7 @@ class SavedPreprocessing(Part):
 
 
 class SavedScore(Part):
-    """Validation scores; `loss` may be infinite or NaN, as after training has diverged."""
+    """Validation scores. `loss` may be infinite or NaN, as after training has diverged."""
 
     images: Count
     loss: float
@@ -154,14 +154,14 @@ class BestScore(SavedScore):
 
 
 class SavedOptimizer(Part):
-    """The state_dict of an optimizer; `state` has an entry for each parameter, by its index or name."""
+    """The state_dict of an optimizer. `state` has an entry for each parameter, by its index or name."""
 
     state: dict[int | str, dict[str, Any]]
     param_groups: list[dict[str, Any]]
 
 
 class SavedSchedule(Part):
-    """The progress of a schedule that depends on the validation error; `best` is infinite at first."""
+    """The progress of a schedule that depends on the validation error. `best` is infinite at first."""
 
     best: Annotated[float, Field(ge=0)]
     waited: Count
@@ -202,7 +202,7 @@ class SavedSeconds(Part):
 
 
 class Checkpoint(Part):
-    """The content of a checkpoint; its tensors are later checked against the network and the optimizer."""
+    """The content of a checkpoint. Its tensors are later checked against the network and the optimizer."""
 
     model: Weights
     optimizer: SavedOptimizer

@@ -15,7 +15,7 @@ from netspec.language.values import kind_of
 from netspec.shape import Shape
 
 MAX_SPEC = 2 * 2**20
-"""The maximum number of characters in a spec; the same limit holds for spec files."""
+"""The maximum number of characters in a spec. The same limit holds for spec files."""
 MAX_MESSAGE = 300
 """The maximum number of characters that an error quotes from a diagnostic."""
 

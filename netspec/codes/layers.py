@@ -24,7 +24,7 @@ add(
     Explanation(
         "empty-output",
         "The output of a layer would be empty",
-        "The kernel is larger than the padded image. Use a larger input, fewer strides, or padding.",
+        "The kernel is larger than the padded image. Use a larger input, smaller strides, or padding.",
         "conv(8, 64)",
         "conv(8, 32)",
     ),

@@ -106,7 +106,7 @@ def _stacked(images: list[Pixels]) -> Tensor:
 
 
 def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
-    """Decode the images of an archive in a single pass; they may be stored in any order."""
+    """Decode the images of an archive in a single pass. They may be stored in any order."""
     found: dict[tuple[str, str, str], Pixels] = {}
     try:
         with tarfile.open(archive) as file:

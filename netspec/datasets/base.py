@@ -57,7 +57,7 @@ class LoaderConfig:
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def val_share(self, images: int) -> slice:
-        """Return this process's part of `images` validation images; parts of processes do not overlap."""
+        """Return this process's part of `images` validation images. Parts of processes do not overlap."""
         return slice(images * self.rank // self.world, images * (self.rank + 1) // self.world)
 
     @property
@@ -93,7 +93,7 @@ class Batches(Protocol):
         """How each image is resized, cropped and normalised; prediction must use the same preprocessing."""
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield shuffled and augmented batches of an epoch, from step `start`; earlier images are not read.
+        """Yield shuffled and augmented batches of an epoch, from step `start`. Earlier images are not read.
 
         A batch depends only on the recipe's seed, the epoch and the step.
         """
@@ -103,7 +103,7 @@ class Batches(Protocol):
 
 
 class Data(Protocol):
-    """An opened data set; its counts are known before its images are read."""
+    """An opened data set. Its counts are known before its images are read."""
 
     @property
     def name(self) -> str:
@@ -180,7 +180,7 @@ def recall(folder: str, key: str) -> dict[str, Any] | None:
 
 
 def keep(folder: str, key: str, content: dict[str, Any]) -> None:
-    """Cache tensors and plain values under a key; a failed write is ignored."""
+    """Cache tensors and plain values under a key. A failed write is ignored."""
     target = cache_folder(folder) / f"{key}.pt"
     with contextlib.suppress(OSError, FileError):
         target.parent.mkdir(parents=True, exist_ok=True)

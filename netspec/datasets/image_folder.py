@@ -62,7 +62,7 @@ class Files:
         return read_photo(self[index][0])
 
     def ends(self, index: int) -> tuple[bytes, bytes]:
-        """Return the first and last bytes of an image file; both are empty if it cannot be read."""
+        """Return the first and last bytes of an image file. Both are empty if it cannot be read."""
         try:
             with open_regular(self[index][0]) as file:
                 return read_ends(file, 0, os.fstat(file.fileno()).st_size)

@@ -116,7 +116,7 @@ class InMemoryBatches:
             yield ready, self.labels.index_select(0, chosen).to(device)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """Yield this process's validation images, resized but not cropped; `view` makes no difference."""
+        """Yield this process's validation images, resized but not cropped. `view` makes no difference."""
         size, share = max(self.recipe.batch, 256), self.config.val_share(len(self.val_part.labels))
         if share.start == share.stop:
             return  # torch.split of an empty tensor would yield one empty batch
@@ -199,7 +199,7 @@ class Synthetic:
 
 
 def open_synthetic(row: DataSet, request: Request) -> Synthetic:
-    """Open synthetic images; the number of classes follows the colon in the name, and is 1000 by default.
+    """Open synthetic images. The number of classes follows the colon in the name, and is 1000 by default.
 
     Raises:
         DataError: the number of classes is invalid.

@@ -12,12 +12,12 @@ from netspec.errors import DataError
 from netspec.files import open_regular, reason
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-"""Files with these extensions are taken for images; their content is not examined."""
+"""Files with these extensions are taken for images. Their content is not examined."""
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"P5", b"P6", b"RIFF")
 """The first bytes of files in the supported image formats."""
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "test", "testing")
-"""Usual names of training and validation folders, in any letter case; the first that exists is used."""
+"""Usual names of training and validation folders, in any letter case. The first that exists is used."""
 NOT_CLASSES = ("__macosx", "$recycle.bin", "system volume information")
 """Names, in lower case, of folders that operating systems and archivers create."""
 SHOWN = 5
@@ -26,7 +26,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files below a folder, and its other files; both are sorted."""
+    """The image files below a folder, and its other files. Both are sorted."""
 
     images: list[bytes]
     skipped: list[str]

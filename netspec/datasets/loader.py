@@ -1,4 +1,4 @@
-"""Reading image files batch by batch in worker processes; the batches do not depend on their number."""
+"""Reading image files batch by batch in worker processes. The batches do not depend on their number."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Loaded: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class Photos(Protocol):
-    """Image files with class indices; each worker process gets a pickled copy."""
+    """Image files with class indices. Each worker process gets a pickled copy."""
 
     @property
     def labels(self) -> Tensor:
@@ -48,7 +48,7 @@ class Relabelled:
 
 
 class Reader(Dataset[Loaded | BadImage]):
-    """Reads the images of a batch; a crop depends only on the seed, the epoch and the image's index."""
+    """Reads the images of a batch. A crop depends only on the seed, the epoch and the image's index."""
 
     def __init__(self, photos: Photos, view: PhotoView, size: tuple[int, int], seed: int) -> None:
         self.photos, self.view, self.size, self.seed = photos, view, size, seed
@@ -94,7 +94,7 @@ class EpochSampler(Sampler[list[Key]]):
 
 
 class EpochLoader:
-    """Batches of crops, their positions and class indices on the device; `share` is as in EpochSampler."""
+    """Batches of crops, their positions and class indices on the device. `share` is as in EpochSampler."""
 
     def __init__(self, reader: Reader, batch: int, config: LoaderConfig, share: slice | None = None) -> None:
         self.device = config.device

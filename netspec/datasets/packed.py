@@ -71,7 +71,7 @@ class Writer:
     """Writes a prepared copy as a safetensors file, image by image.
 
     The file has two tensors: a table with a row for each image, and the bytes of all images. The header and
-    the table come first in the file; they are written last, into space reserved for them.
+    the table come first in the file. They are written last, into space reserved for them.
     """
 
     def __init__(self, file: IO[bytes], contents: Contents) -> None:
@@ -153,7 +153,7 @@ def check_rows(rows: Rows, length: int, contents: Contents) -> None:
 
 
 class Packed:
-    """The images of one split of a prepared copy; the file is memory-mapped when the first one is read."""
+    """The images of one split of a prepared copy. The file is memory-mapped when the first one is read."""
 
     def __init__(self, path: Path, contents: Contents, rows: Rows, offset: int) -> None:
         self.path, self.contents, self.rows, self.offset = path, contents, rows, offset
@@ -226,7 +226,7 @@ class Prepared(PhotoSet[Packed]):
 
 
 def open_prepared(row: DataSet, request: Request) -> Prepared:
-    """Open a prepared copy; only its table of contents is read now."""
+    """Open a prepared copy. Only its table of contents is read now."""
     path = Path(request.argument)
     contents, offset = read_contents(path)
     train, val = (Packed(path, contents, contents.rows[part], offset) for part in PARTS)

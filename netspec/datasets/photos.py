@@ -25,14 +25,14 @@ logger = logging.getLogger(__name__)
 SAMPLE = 1000
 """The number of images from which the mean and the colours of a data set are measured."""
 IMAGE_SAMPLE = 10_000
-"""The number of images from which a mean image is measured; each of its pixels is a mean of its own."""
+"""The number of images from which a mean image is measured. Each of its pixels is a mean of its own."""
 
 
 P = TypeVar("P", bound="PhotoFiles")
 
 
 class PhotoFiles(Photos, Protocol):
-    """Image files that can be filtered and screened; `identity` gives a key for caches."""
+    """Image files that can be filtered and screened. `identity` gives a key for caches."""
 
     def chosen(self: P, mask: Tensor) -> P:
         """Return the images for which the mask is true, in the same order."""

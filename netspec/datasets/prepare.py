@@ -40,7 +40,7 @@ def prepare(
 ) -> None:
     """Write a prepared copy of a data set to `out`, a file or an existing folder.
 
-    The file gets its name only when it is complete. `size` is the short side in pixels; `quality` is the
+    The file gets its name only when it is complete. `size` is the short side in pixels. `quality` is the
     JPEG quality, or None for uncompressed pixels.
 
     Raises:

@@ -103,7 +103,7 @@ Counts: TypeAlias = tuple[int, int, int, int]
 
 
 def _idx(name: str, torchvision: str, contents: str, *counts: int, **parts: Any) -> DataSet:
-    """Return an entry for MNIST's format; `counts` are classes, training images and validation images."""
+    """Return an entry for MNIST's format. `counts` are classes, training images and validation images."""
     classes, train, val = counts
     parts |= {"torchvision": torchvision, "size": 28}
     return TorchvisionSet(
@@ -266,7 +266,7 @@ def find_row(name: str) -> tuple[DataSet, str]:
 def open_data(
     name: str, root: Path | None = None, *, val_share: float = 0.2, seed: int = 0, download: bool = True
 ) -> Data:
-    """Open a data set by name. Its classes and counts are known at once; images are read during training.
+    """Open a data set by name. Its classes and counts are known at once. Images are read during training.
 
     `root` is the folder of a named data set. If its files are missing, they are downloaded to this folder,
     unless `download` is false. `val_share` is the fraction of a folder without `val/` that is held out for

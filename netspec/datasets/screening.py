@@ -79,7 +79,7 @@ def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
 
 
 def _check(photos: PhotoFiles, index: int) -> BadImage | None:
-    """Return why an image cannot be read, or None; the image is decoded only if its file looks incomplete."""
+    """Return why an image cannot be read, or None. The image is decoded only if its file looks incomplete."""
     ends = photos.ends(index)
     if ends is None or _is_complete(*ends):
         return None

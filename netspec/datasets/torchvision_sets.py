@@ -82,7 +82,7 @@ def _files(part: Any) -> Files:
 
 
 def _load(row: TorchvisionSet, root: Path, way: str, options: Mapping[str, object], download: bool) -> Any:
-    """Open the files under `root` with torchvision; they are downloaded only if they are missing.
+    """Open the files under `root` with torchvision. They are downloaded only if they are missing.
 
     If that fails, the error says what to put under `root`, as described by `way`.
     """
@@ -216,7 +216,7 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
 
 
 def open_digits(row: DataSet, request: Request) -> InMemorySet:
-    """Load scikit-learn's 1,797 grey images of 8 x 8 pixels; a fifth of each class is for validation."""
+    """Load scikit-learn's 1,797 grey images of 8 x 8 pixels. A fifth of each class is for validation."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

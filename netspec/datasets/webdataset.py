@@ -39,7 +39,7 @@ Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Shards:
-    """Images in archives; each is read at its offset, in any order."""
+    """Images in archives. Each is read at its offset, in any order."""
 
     paths: tuple[Path, ...]
     rows: Rows
@@ -64,7 +64,7 @@ class Shards:
             return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
 
     def ends(self, index: int) -> tuple[bytes, bytes]:
-        """Return the first and last bytes of an image; both are empty if its archive cannot be read."""
+        """Return the first and last bytes of an image. Both are empty if its archive cannot be read."""
         shard, begin, end, _ = self.rows[index].tolist()
         try:
             with open_regular(self.paths[shard]) as file:
@@ -86,7 +86,7 @@ class Shards:
 
 
 def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
-    """Open a folder of archives that have the word train or val in their names; their samples are listed.
+    """Open a folder of archives that have the word train or val in their names. Their samples are listed.
 
     The list is cached.
 

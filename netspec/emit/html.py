@@ -13,7 +13,7 @@ from netspec.graph import Net
 from netspec.memory import estimate
 
 LARGEST = 400
-"""The maximum number of rows; a larger network shows only its outermost blocks, groups and layers."""
+"""The maximum number of rows. A larger network shows only its outermost blocks, groups and layers."""
 
 
 def table(net: Net) -> str:

@@ -24,7 +24,7 @@ COLUMNS = (
     "share",
     "field",
 )
-"""The columns. `bytes` counts parameters and buffers in float32; `share` is the fraction of all parameters.
+"""The columns. `bytes` counts parameters and buffers in float32. `share` is the fraction of all parameters.
 
 `MACs` counts layers that run in prediction, `training MACs` layers that run only in training.
 """
@@ -36,7 +36,7 @@ def columns(*, ops: bool = False) -> list[str]:
 
 
 def leaf_cells(net: Net, depth: int | None = None, *, ops: bool = False) -> Iterator[list[str | int | float]]:
-    """Yield the cells of each row; the counts in each column add up to the network's total."""
+    """Yield the cells of each row. The counts in each column add up to the network's total."""
     total = net.totals.params
     for row in rows(net, depth):
         folded = row.scope and row.depth + 1 == depth

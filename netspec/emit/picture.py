@@ -22,7 +22,7 @@ PICTURES: Registry[Callable[[str], bytes]] = Registry("picture format")
 
 
 def dot_text(text: str) -> bytes:
-    """Return DOT text as bytes; this needs no Graphviz."""
+    """Return DOT text as bytes. This needs no Graphviz."""
     return text.encode()
 
 

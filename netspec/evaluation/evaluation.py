@@ -42,7 +42,7 @@ OnBatch: TypeAlias = Callable[[str, int, int], object]
 
 @dataclass(frozen=True)
 class ModelScore:
-    """The score of one model; `path` and `weights` say which."""
+    """The score of one model. `path` and `weights` say which."""
 
     path: Path
     weights: str
@@ -109,10 +109,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate trained models on labelled images, in float32.
 
-    By default, each model is evaluated on the images on which it was validated; `data` and `root` choose
+    By default, each model is evaluated on the images on which it was validated. `data` and `root` choose
     others. `crops`, 1 or 10, and `batch` default to those of the recipe. `weights` names published weights,
-    for networks of the zoo; `ema=True` uses the averaged weights of a checkpoint. Several models must have
-    the same classes; they are also scored as an ensemble.
+    for networks of the zoo. `ema=True` uses the averaged weights of a checkpoint. Several models must have
+    the same classes. They are also scored as an ensemble.
 
     Raises:
         TrainError: a model cannot be opened, or there is no such device.
@@ -158,7 +158,7 @@ def _describe_view(model: LoadedModel, crops: int) -> str:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """A data set to evaluate on; `subset` says which of its images are used."""
+    """A data set to evaluate on. `subset` says which of its images are used."""
 
     data: Data
     subset: str
@@ -209,7 +209,7 @@ def predict_images(
     batch: int | None = None,
     on_batch: OnBatch | None = None,
 ) -> Predictions:
-    """Return predictions for labelled images; their labels are the model's class indices.
+    """Return predictions for labelled images. Their labels are the model's class indices.
 
     Raises:
         DataError: the images or their classes do not fit the model, or an image cannot be read.

@@ -75,7 +75,7 @@ Model: TypeAlias = str | Path | Run | LoadedModel
 
 
 def as_model(model: Model, weights: str | None, *, ema: bool = False) -> LoadedModel:
-    """Return a loaded model; a model that is not loaded yet is opened by `open_model`."""
+    """Return a loaded model. A model that is not loaded yet is opened by `open_model`."""
     if isinstance(model, LoadedModel):
         return model
     return open_model(model.folder if isinstance(model, Run) else model, weights, ema=ema)

@@ -130,7 +130,7 @@ def _without_normalisation(model: LoadedModel, image: Path) -> Tensor:
 def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """Return N x C x H x W tiles, C of 1 or 3, arranged in rows on white, `gap` pixels apart.
 
-    The values of each tile are scaled to 0 to 1; a constant tile becomes 0.5.
+    The values of each tile are scaled to 0 to 1. A constant tile becomes 0.5.
     """
     low, high = tiles.amin((1, 2, 3), keepdim=True), tiles.amax((1, 2, 3), keepdim=True)
     scaled = torch.where(high > low, (tiles - low) / (high - low).clamp(min=1e-30), 0.5)

@@ -41,7 +41,7 @@ def has_top5(classes: int) -> bool:
 class Predictions:
     """A model's outputs on N labelled images.
 
-    `log_probs` are log-probabilities, N x classes; `labels` are the N true classes; `crops` is the number of
+    `log_probs` are log-probabilities, N x classes. `labels` are the N true classes. `crops` is the number of
     crops averaged for each image.
     """
 
@@ -68,7 +68,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """The `count` images of class `true` predicted as `predicted`; `share` is their fraction of the class."""
+    """The `count` images of class `true` predicted as `predicted`. `share` is their fraction of the class."""
 
     true: int
     predicted: int

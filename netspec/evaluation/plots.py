@@ -107,7 +107,7 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
 
 
 def curves_svg(rows: History) -> str:
-    """Return the curves of one run as SVG; `rows` are the rows of its log, flattened."""
+    """Return the curves of one run as SVG. `rows` are the rows of its log, flattened."""
     content = io.BytesIO()
     with figure_in(content, "svg", WIDTH, HEIGHT) as figure:
         _draw(figure, {"": rows})

@@ -22,7 +22,7 @@ class Run:
     """A training run and its folder.
 
     `history` has a row for each epoch, as in `log.csv`. `final` is the score after the last epoch, on the
-    crops that `final_view` names; `best` is the score of the epoch with the lowest top-1 error, on the centre
+    crops that `final_view` names. `best` is the score of the epoch with the lowest top-1 error, on the centre
     crop. Both are None before the first epoch ends. `seconds` is the time spent. `interrupted` is the number
     of the signal that ended the run early, or 0.
     """

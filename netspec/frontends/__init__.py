@@ -21,5 +21,5 @@ FRONTENDS.add(".net", parse)
 
 
 def frontend_for(path: str) -> Frontend:
-    """Return the frontend for a path's extension; unknown extensions get the parser of netspec's language."""
+    """Return the frontend for a path's extension. Unknown extensions get the parser of netspec's language."""
     return FRONTENDS.get(PurePath(path).suffix.lower(), parse)

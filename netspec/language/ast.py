@@ -17,7 +17,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Literal(Tree):
-    """A number, string, `true`, `false` or `none`; `text` is its spelling in the source."""
+    """A number, string, `true`, `false` or `none`. `text` is its spelling in the source."""
 
     value: object
     text: str = field(compare=False)
@@ -200,7 +200,7 @@ class Label(Tree):
 
 @dataclass(frozen=True)
 class Path(Tree):
-    """The dotted name of a layer or group; a part of it that contains expressions is a `Label`."""
+    """The dotted name of a layer or group. A part of it that contains expressions is a `Label`."""
 
     parts: tuple[str | Label, ...]
 
@@ -281,7 +281,7 @@ Statement: TypeAlias = (
 
 @dataclass(frozen=True)
 class File(Tree):
-    """A whole file; `comments` are pairs of an offset and a text, kept for the formatter."""
+    """A whole file. `comments` are pairs of an offset and a text, kept for the formatter."""
 
     body: Body
     comments: tuple[tuple[int, str], ...] = field(compare=False, repr=False)

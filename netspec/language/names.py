@@ -11,7 +11,7 @@ from netspec.shape import Shape
 
 
 class Fault(Exception):
-    """An error in a spec; the checker collects its `diagnostic`."""
+    """An error in a spec. The checker collects its `diagnostic`."""
 
     def __init__(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.diagnostic = Diagnostic(code, message, span, help=help)
@@ -23,11 +23,11 @@ class Exhausted(Fault):
 
 
 class Unknown(Exception):
-    """A value depends on a statement that has failed; the failure has already been reported."""
+    """A value depends on a statement that has failed. The failure has already been reported."""
 
 
 class Refused(Exception):
-    """The condition of an `assert` is false; this has already been reported, and the check stops."""
+    """The condition of an `assert` is false. This has already been reported, and the check stops."""
 
 
 MOST_WORK = 5_000_000
@@ -48,7 +48,7 @@ class Budget:
 
 @dataclass
 class Names:
-    """The names that an expression can use; `shape_of` looks up the shapes of layers."""
+    """The names that an expression can use. `shape_of` looks up the shapes of layers."""
 
     values: dict[str, object] = field(default_factory=dict)
     parent: Names | None = None

@@ -14,7 +14,7 @@ from netspec.shape import Shape
 
 
 def read_setting(text: str) -> tuple[str, object]:
-    """Return the name and value of a setting such as `depth=50`; a bare name as value becomes a string.
+    """Return the name and value of a setting such as `depth=50`. A bare name as value becomes a string.
 
     A name that begins with `train.` means an entry of the recipe, or an argument of such an entry.
 
@@ -40,7 +40,7 @@ def read_setting(text: str) -> tuple[str, object]:
 
 
 def read_count(text: str) -> float:
-    """Return the number in a count such as `30M`; the suffixes k, M, G and T are powers of 1000.
+    """Return the number in a count such as `30M`. The suffixes k, M, G and T are powers of 1000.
 
     >>> read_count("30M"), read_count("61_100_840")
     (30000000.0, 61100840.0)
@@ -51,7 +51,7 @@ def read_count(text: str) -> float:
 
 
 def read_shape(text: str) -> tuple[str, Shape]:
-    """Return the input's name and shape from `image=3x224x224`; the name is empty for `3x224x224`.
+    """Return the input's name and shape from `image=3x224x224`. The name is empty for `3x224x224`.
 
     >>> name, shape = read_shape("image=3x224x224")
     >>> print(name, shape)

@@ -24,7 +24,7 @@ class Call:
 
 
 class Rounded(float):
-    """A number with a unit, such as `724.4M`; it stands for every number that rounds to these digits.
+    """A number with a unit, such as `724.4M`. It stands for every number that rounds to these digits.
 
     >>> Rounded.read("724.4M").agrees(724_406_816)
     True

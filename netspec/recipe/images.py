@@ -25,7 +25,7 @@ class Augmentation(Part):
     """A random change to training images. Defining a subclass with a `kind` registers it.
 
     A subclass names a function for each stage in which it can be applied. Image files use the first stage
-    that it names of `window`, `photo` and `batch`; images in memory use `batch` if it is named, since that is
+    that it names of `window`, `photo` and `batch`. Images in memory use `batch` if it is named, since that is
     the fastest.
 
     Args:
@@ -125,7 +125,7 @@ class Crop(Augmentation):
 class RandomResizedCrop(Augmentation):
     """Crop a random window of the image and resize it to the network's input (Szegedy et al., 2015).
 
-    `scale` is the range of the window's area, as a fraction of the image's area; `ratio` is the range of its
+    `scale` is the range of the window's area, as a fraction of the image's area. `ratio` is the range of its
     width divided by its height.
     """
 
@@ -163,7 +163,7 @@ class AutoAugment(Augmentation):
 class RandomErasing(Augmentation):
     """Set a random box of the normalised image to zero, with probability `p` (Zhong et al., 2020).
 
-    The box covers 2 to 33 per cent of the image; its height divided by its width is from 0.3 to 3.3.
+    The box covers 2 to 33 per cent of the image. Its height divided by its width is from 0.3 to 3.3.
     """
 
     kind: Literal["random_erasing"] = "random_erasing"
@@ -236,7 +236,7 @@ class MeanImage(Normalization):
 class MeanFile(Normalization):
     """Subtract the mean stored in a .npy file, of shape C x H x W or C, from pixel values of 0 to 255.
 
-    `order` is the order of the file's channels; the default is that of Caffe's `ilsvrc_2012_mean.npy`.
+    `order` is the order of the file's channels. The default is that of Caffe's `ilsvrc_2012_mean.npy`.
     """
 
     kind: Literal["mean_file"] = "mean_file"

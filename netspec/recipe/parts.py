@@ -26,7 +26,7 @@ Factor: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Part(BaseModel):
-    """One named choice in a recipe, such as `sgd(lr=0.01)`; its fields are the arguments, in order."""
+    """One named choice in a recipe, such as `sgd(lr=0.01)`. Its fields are the arguments, in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 

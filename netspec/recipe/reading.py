@@ -41,7 +41,7 @@ class Fault:
 
 
 class RecipeError(NetspecError):
-    """An invalid recipe; `faults` contains every error in it.
+    """An invalid recipe. `faults` contains every error in it.
 
     `wrong_use` is True if the fault is in arguments of a call or command, and False if it is in a recipe's
     text.

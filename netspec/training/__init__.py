@@ -1,4 +1,4 @@
-"""Training a checked network according to its recipe; each run has a folder for its files."""
+"""Training a checked network according to its recipe. Each run has a folder for its files."""
 
 from netspec.evaluation.run import Run
 from netspec.training.callbacks import Callback

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress within an epoch; `loss` and `accuracy` are means over the epoch's steps so far.
+    """The progress within an epoch. `loss` and `accuracy` are means over the epoch's steps so far.
 
     Epochs and steps are counted from 1. `accuracy` is a fraction from 0 to 1, and so is `waiting`, the part
     of the time that is spent waiting for images.
@@ -53,7 +53,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch, counted from 1; `loss` and `accuracy` are of training, `val` is of validation.
+    """One finished epoch, counted from 1. `loss` and `accuracy` are of training, `val` is of validation.
 
     `improved` is true if the top-1 error is the lowest so far. `seconds` includes validation;
     `images_per_second` does not.
@@ -71,7 +71,7 @@ class EpochReport:
 
 
 class Callback:
-    """The base class of callbacks; its methods do nothing, and a subclass overrides any of them.
+    """The base class of callbacks. Its methods do nothing, and a subclass overrides any of them.
 
     Only the first process calls them, in this order: `on_start`; in each epoch `on_progress` several times,
     then `on_epoch_end` and `on_epoch_saved`; finally `on_end`. `close` is always called, even after an error.
@@ -186,7 +186,7 @@ class TensorBoard(Callback):
 
 @contextmanager
 def stop_signals(on_signal: Callable[[int], object]) -> Iterator[None]:
-    """Call `on_signal` on Ctrl-C or SIGTERM instead of ending the process; a second Ctrl-C ends it.
+    """Call `on_signal` on Ctrl-C or SIGTERM instead of ending the process. A second Ctrl-C ends it.
 
     This has no effect outside the main thread, where Python delivers no signals.
     """

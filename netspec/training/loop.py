@@ -145,7 +145,7 @@ def in_lockstep(state: RunState, batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def finish_epoch(state: RunState, score: Score) -> None:
-    """Record a finished epoch; its checkpoint is written last, so that a killed run repeats the epoch."""
+    """Record a finished epoch. Its checkpoint is written last, so that a killed run repeats the epoch."""
     state.epoch += 1
     state.final = score
     rate = state.schedule.current

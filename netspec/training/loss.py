@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Objective:
-    """A weighted sum of losses, one for each output; `main` is the index of the evaluated output."""
+    """A weighted sum of losses, one for each output. `main` is the index of the evaluated output."""
 
     weights: tuple[float, ...] = (1.0,)
     main: int = 0
@@ -145,7 +145,7 @@ class Meter:
         return {"images": images, "sums": sums.cpu(), "waited": self.waited, "seconds": self.seconds}
 
     def load_state_dict(self, state: Mapping[str, Any], first: bool = True) -> None:
-        """Restore the state of a checkpoint; the first process gets the sums of all processes."""
+        """Restore the state of a checkpoint. The first process gets the sums of all processes."""
         self.waited, self.before = state["waited"], state["seconds"]
         if first:
             self.sums.copy_(state["sums"])

@@ -24,7 +24,7 @@ class Momentum(torch.optim.SGD):
     """The update of Krizhevsky et al. (2012, section 5): v := m v - d e w - e g; w := w + v.
 
     `torch.optim.SGD` stores the velocity without the learning rate e, so a change of e also rescales the
-    steps accumulated so far; in the paper and in Caffe, they keep their size. At a constant rate, both agree.
+    steps accumulated so far. In the paper and in Caffe, they keep their size. At a constant rate, both agree.
     This class stores the velocity as torch does, divided by -e, and rescales it when e changes.
     """
 
@@ -116,7 +116,7 @@ class LearningRate:
             group["lr"] = base * scale
 
     def after_epoch(self, error: float) -> None:
-        """Record an epoch's validation error; the schedule `plateau` depends on it."""
+        """Record an epoch's validation error. The schedule `plateau` depends on it."""
         plateau = self.recipe.schedule
         if not isinstance(plateau, Plateau):
             return

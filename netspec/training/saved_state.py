@@ -30,7 +30,7 @@ def checkpoint_content(state: RunState) -> dict[str, object]:
     """Return the content of a checkpoint: tensors and plain values only, so that loading it runs no code.
 
     States of random generators are not needed, because every draw depends only on the seed, the epoch and the
-    step. All processes must call this; only the first one gets the complete content.
+    step. All processes must call this. Only the first one gets the complete content.
     """
     model, optimizer = _states(state.module, state.optimizer)
     average = state.average
@@ -123,7 +123,7 @@ def _warn_of_changes(state: RunState, content: Checkpoint) -> None:
 
 
 def evaluated_weights(state: RunState) -> dict[str, Tensor]:
-    """Return the weights of the evaluated module; sharded ones are gathered on the CPU.
+    """Return the weights of the evaluated module. Sharded ones are gathered on the CPU.
 
     Every process must call this.
     """
@@ -137,14 +137,14 @@ def contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _states(module: nn.Module, optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return weights and optimizer state; sharded ones are gathered on the CPU."""
+    """Return weights and optimizer state. Sharded ones are gathered on the CPU."""
     if is_sharded(module):
         return gather_states(module, optimizer)
     return contiguous(module.state_dict()), optimizer.state_dict()
 
 
 def _load_states(state: RunState, content: Checkpoint) -> None:
-    """Load weights and optimizer state; each tensor gets the memory format of its parameter."""
+    """Load weights and optimizer state. Each tensor gets the memory format of its parameter."""
     module, optimizer = state.module, state.optimizer
     check_state(module, content.model, "its weights")
     saved = content.optimizer

@@ -110,6 +110,6 @@ class RunState:
                 return
 
     def warn(self, message: str) -> None:
-        """Log a warning; only the first process does."""
+        """Log a warning. Only the first process does."""
         if self.processes.is_first:
             logger.warning(message)

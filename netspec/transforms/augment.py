@@ -21,7 +21,7 @@ from netspec.transforms.preprocessing import Normalizer
 TRIES = 10
 """The number of random boxes that torchvision tries before it leaves an image unchanged."""
 ERASED, RATIO = (0.02, 0.33), (0.3, 3.3)
-"""The ranges of an erased box's fraction of the area, and of its height divided by its width."""
+"""The ranges of an erased box's area as a fraction, and of its height divided by its width."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Draw:
     """Draws random numbers, on the CPU, for the images of a batch that one process has.
 
     Numbers are drawn for the `batch` images of all processes, so that an image gets the same numbers in any
-    process; `share` is the part of this process.
+    process. `share` is the part of this process.
     """
 
     stream: torch.Generator

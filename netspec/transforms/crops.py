@@ -221,7 +221,7 @@ def by_torchvision(transform: Callable[[Image.Image], Image.Image], crop: Cut, r
 
 @dataclass(frozen=True)
 class FixedView:
-    """Resizes the short side, then cuts the centre; for `ten_crop` also the corners, and mirrors all five."""
+    """Resizes the short side and cuts the centre. `ten_crop` also cuts the corners, and mirrors all five."""
 
     kind: View
     resize: int

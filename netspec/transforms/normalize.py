@@ -163,7 +163,7 @@ ARRAY_ERRORS = (Exception,)
 
 
 def _read_array(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
-    """Return the array of numbers in a .npy file; `np.load` would allocate as much as the header claims.
+    """Return the array of numbers in a .npy file. `np.load` would allocate as much as the header claims.
 
     Raises:
         OSError: the file cannot be opened.

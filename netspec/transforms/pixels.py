@@ -23,7 +23,7 @@ Pixels: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 WIDE_MODES = ("I", "F")
 """Pillow's modes with 32 bits for each pixel."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-"""The only formats that Pillow may open; some others start programs, as EPS starts Ghostscript."""
+"""The only formats that Pillow may open. Some others start programs, as EPS starts Ghostscript."""
 
 MAX_PIXELS = 89_478_485
 """The maximum number of pixels of an image, 268 MB in RGB; Pillow warns beyond the same number."""
@@ -36,7 +36,7 @@ DECODE_ERRORS = (Exception,)
 
 @dataclass(frozen=True)
 class BadImage:
-    """An unreadable image; it is returned, not raised, because exceptions in workers are hard to read."""
+    """An unreadable image. It is returned, not raised, because exceptions in workers are hard to read."""
 
     path: str
     reason: str
@@ -89,7 +89,7 @@ def _jpeg(content: bytes) -> Pixels | None:
 
 
 def read_rgb(content: bytes) -> Pixels:
-    """Return an image in any of FORMATS, decoded by Pillow; the file's extension does not matter."""
+    """Return an image in any of FORMATS, decoded by Pillow. The file's extension does not matter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings about metadata and sizes; errors are raised
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
@@ -155,7 +155,7 @@ class Box:
 
 
 def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
-    """Return height and width for a short side of `short`; the other is rounded as in torchvision.
+    """Return height and width for a short side of `short`. The other is rounded as in torchvision.
 
     >>> resized_shape((375, 500), 256)
     (256, 341)
@@ -167,7 +167,7 @@ def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
 
 
 def centred(shape: tuple[int, int], size: tuple[int, int]) -> Box:
-    """Return the centred window of this size; its position is rounded as in torchvision."""
+    """Return the centred window of this size. Its position is rounded as in torchvision."""
     return Box(round((shape[0] - size[0]) / 2), round((shape[1] - size[1]) / 2), *size)
 
 
@@ -199,7 +199,7 @@ def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _resized(pixels: Pixels, shape: tuple[int, int], end: tuple[int, int], by: Filter) -> Tensor:
-    """Return pixels resized to a shape; only the part above and left of `end` is computed."""
+    """Return pixels resized to a shape. Only the part above and left of `end` is computed."""
     down, across = pixels.shape[0] / shape[0], pixels.shape[1] / shape[1]
     rows = min(pixels.shape[0], int((end[0] + by.radius) * down) + 2)
     # torch's fast kernel needs channels_last; torch detects it by the stride of the batch axis.

@@ -1,4 +1,4 @@
-"""The preprocessing of images; it is the same in training, validation and prediction."""
+"""The preprocessing of images. It is the same in training, validation and prediction."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Normalizer:
-    """Computes (pixel - mean) * scale for images, N x C x H x W; `mean_image` is C x H x W or larger."""
+    """Computes (pixel - mean) * scale for images, N x C x H x W. `mean_image` is C x H x W or larger."""
 
     mean: Tensor
     scale: Tensor
@@ -79,7 +79,7 @@ class Normalizer:
         return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)
 
     def __call__(self, images: Tensor, places: Tensor | None = None) -> Tensor:
-        """Return uint8 images normalised; `places`, N x 3, are the positions of crops in the mean image."""
+        """Return uint8 images normalised. `places`, N x 3, are the positions of crops in the mean image."""
         mean = self.mean
         if self.mean_image is not None:
             mean = self.mean_image if places is None else self._windows(places, images.shape[-2:])

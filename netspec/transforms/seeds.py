@@ -9,7 +9,7 @@ import torch
 
 
 def generator(*parts: int) -> torch.Generator:
-    """Return a generator on the CPU; each tuple of numbers, such as (seed, epoch), has its own stream.
+    """Return a generator on the CPU. Each tuple of numbers, such as (seed, epoch), has its own stream.
 
     >>> torch.rand(1, generator=generator(7, 1)) == torch.rand(1, generator=generator(7, 1))
     tensor([True])

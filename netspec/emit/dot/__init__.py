@@ -75,7 +75,7 @@ def statement(net: Net, box: Box, around: str) -> str:
 
 
 def terminal(net: Net, output: Output) -> str:
-    """Return the DOT node of an output; it is dashed if the output is used only in training."""
+    """Return the DOT node of an output. It is dashed if the output is used only in training."""
     rows = [(output.name if len(net.outputs) > 1 else "", style.TITLE, "b"), ("output", style.BODY, "")]
     if output.training:
         rows.append((f"in training, weight {output.weight:g}", style.SMALL, "i"))
@@ -86,7 +86,7 @@ def terminal(net: Net, output: Output) -> str:
 
 
 def end(output: Output) -> str:
-    """Return the name of an output's node; its parentheses keep it distinct from every layer's name."""
+    """Return the name of an output's node. Its parentheses keep it distinct from every layer's name."""
     return quote(f"output({output.name})")
 
 

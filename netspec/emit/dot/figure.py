@@ -54,7 +54,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow from a layer to a box or an output; `aside` is true if it is used only in training."""
+    """An arrow from a layer to a box or an output. `aside` is true if it is used only in training."""
 
     value: Node
     source: Box
@@ -75,7 +75,7 @@ class Figure:
         return {node.id: box for box in self.root.boxes() for node in box.nodes}
 
     def arrows(self) -> Iterator[Arrow]:
-        """Yield all arrows, ordered by target; a folded box gets one arrow per input."""
+        """Yield all arrows, ordered by target. A folded box gets one arrow per input."""
         extra = self.net.training_only
         for box in self.root.boxes():
             taken = [origin(self.net, i) for node in box.nodes for i in node.inputs]
@@ -88,7 +88,7 @@ class Figure:
 
 
 def lay_out(net: Net, depth: int | None = None) -> Figure:
-    """Return a network laid out in boxes; a block or group nested deeper than `depth` becomes one box."""
+    """Return a network laid out in boxes. A block or group nested deeper than `depth` becomes one box."""
     boxes = {box.head.id: box for box in gather(net)}
     return Figure(net, Cluster(net.root, tuple(inside(net, net.root, boxes, depth))))
 
@@ -173,7 +173,7 @@ def continues(net: Net, row: Box, box: Box) -> bool:
 
 
 def pattern(nodes: tuple[Node, ...], scope: Scope) -> tuple[object, ...]:
-    """Return a description of a scope that is equal for identical scopes: without path and input."""
+    """Return a value that is equal for identical scopes; their paths and inputs may differ."""
     first, path = nodes[0].id, len(scope.path)
     inputs = [tuple(max(i - first, -1) for i in n.inputs) for n in nodes]
     layers = [(n.name[path:], n.op, n.shape, n.shares, n.tensors) for n in nodes]

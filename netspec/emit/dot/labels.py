@@ -49,7 +49,7 @@ def say(value: object) -> str:
 
 
 def title(name: str, around: str) -> str:
-    """Return a name relative to its group; numbers keep the group's last name, as in `features.0`."""
+    """Return a name relative to its group. Numbers keep the group's last name, as in `features.0`."""
     short_name = name.removeprefix(f"{around}.") if around else name
     if short_name[:1].isdigit() and around:
         short_name = f"{around.rpartition('.')[2]}.{short_name}"
@@ -76,7 +76,7 @@ def label(net: Net, box: Box, around: str) -> str:
 
 
 def doing(box: Box, around: str) -> list[str]:
-    """Return the texts for the first layer of a box; its op is left out if it equals the layer's name."""
+    """Return the texts for the first layer of a box. Its op is left out if it equals the layer's name."""
     op = box.head.op
     if op.kind == "input":
         return ["input"]
@@ -162,7 +162,7 @@ def names(net: Net) -> list[Row]:
 
 
 def caption(scope: Scope, around: str) -> str:
-    """Return the caption of a group; it is aligned left, so that incoming arrows do not cross it."""
+    """Return the caption of a group. It is aligned left, so that incoming arrows do not cross it."""
     shares = f"weights of {shorten(scope.shares, LONG)}" if scope.shares else ""
     rows = [(title(scope.path, around), 11, "b"), (call(scope), BODY, ""), (shares, SMALL, "i")]
     return "<" + "".join(f'{row(*r)}<br align="left"/>' for r in rows if r[0].strip()) + ">"

@@ -19,7 +19,7 @@ from netspec.registry import Registry
 
 @dataclass(frozen=True)
 class Options:
-    """Options for writing reports; a format ignores options that it does not support."""
+    """Options for writing reports. A format ignores options that it does not support."""
 
     batch: int | None = None
     """The batch size for the estimate of training memory; by default that of the recipe."""
@@ -43,7 +43,7 @@ class Format:
 
 
 PLUGINS: Registry[Format] = Registry("output format", "netspec.formats")
-"""The formats of plug-ins; the built-in formats are the modules of this package."""
+"""The formats of plug-ins. The built-in formats are the modules of this package."""
 
 
 def builtin() -> list[str]:

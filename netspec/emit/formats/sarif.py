@@ -46,7 +46,7 @@ def rule(code: str) -> dict[str, object]:
 
 
 def result(d: Diagnostic) -> dict[str, object]:
-    """Return the SARIF result of a diagnostic; its labels become related locations."""
+    """Return the SARIF result of a diagnostic. Its labels become related locations."""
     text = ". ".join([d.message, *d.notes, *([d.help] if d.help else [])])
     labels = [{**place(x.span), "message": {"text": x.text}} for x in d.labels]
     made: dict[str, object] = {

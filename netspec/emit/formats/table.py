@@ -18,7 +18,7 @@ WIDEST_CELL = 48
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """Return the table of each network, and then the result of the check of each spec in a line."""
+    """Return the table of each network, then a line for each spec with the result of its check."""
     parts = [network_table(r.net, options) for r in reports if r.net]
     return "\n\n".join([*parts, "\n".join(map(verdict, reports))])
 

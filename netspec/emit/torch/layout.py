@@ -12,7 +12,7 @@ from netspec.language.values import python
 
 @dataclass(frozen=True)
 class Number:
-    """A placeholder for a number, such as a channel count; `place` is its index in the class's numbers."""
+    """A placeholder for a number, such as a channel count. `place` is its index in the class's numbers."""
 
     place: int
 
@@ -26,7 +26,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Inner:
-    """A placeholder for a call of another generated class; `place` is its index in the class's calls."""
+    """A placeholder for a call of another generated class. `place` is its index in the class's calls."""
 
     place: int
 

@@ -35,7 +35,7 @@ def identifier(text: str) -> str:
 
 
 def unique(text: str, used: Iterable[str]) -> str:
-    """Return an identifier for `text` that is not in `used`; a number is appended if necessary."""
+    """Return an identifier for `text` that is not in `used`. A number is appended if necessary."""
     used, name, count = set(used), identifier(text), 1
     while name in used:
         count += 1
@@ -57,12 +57,12 @@ def plain(name: str) -> bool:
 
 
 def member(name: str, kind: str = "submodule") -> str:
-    """Return the source that accesses a module's child; `kind` is submodule, parameter or buffer."""
+    """Return the source that accesses a module's child. `kind` is submodule, parameter or buffer."""
     return f".{name}" if plain(name) else f".get_{kind}({python(name)})"
 
 
 def own_child(name: str) -> str:
-    """Return the source that accesses a child of `self`; a name that is no identifier needs `getattr`."""
+    """Return the source that accesses a child of `self`. A name that is no identifier needs `getattr`."""
     return f"self.{name}" if plain(name) else f"getattr(self, {python(name)})"
 
 

@@ -16,7 +16,7 @@ from netspec.shape import Grid, Shape, ShapeError
 IN_CHANNELS = "in_channels"
 """The parameter of a generated class that gives the channels of its input."""
 FREE = "free__"
-"""The prefix of free names; a free name stands for a number that depends on no parameter."""
+"""The prefix of free names. A free name stands for a number that depends on no parameter."""
 
 
 MARK = "\x01"
@@ -60,7 +60,7 @@ class Real(Number, float):
 
 
 def symbol(value: object, expression: ast.expr) -> Any:
-    """Return a number, or a tuple of numbers, with its expression; other values are returned unchanged."""
+    """Return a number, or a tuple of numbers, with its expression. Other values are returned unchanged."""
     if isinstance(value, tuple):
         sides = expression.elts if isinstance(expression, ast.Tuple) else [expression] * len(value)
         if len(sides) != len(value) or (len(set(value)) > 1 and not isinstance(expression, ast.Tuple)):
@@ -171,11 +171,11 @@ class Symbols:
         return self._ops.get(node.id, node.op)
 
     def shape(self, owner: Scope, value: int) -> Shape:
-        """Return the output shape of node `value`; its sizes are expressions in the names of `owner`."""
+        """Return the output shape of node `value`. Its sizes are expressions in the names of `owner`."""
         return self._shapes.get((owner.path, value), self.net.nodes[value].shape)
 
     def shapes(self, owner: Scope, node: Node) -> tuple[Shape, ...]:
-        """Return the shapes of a layer's inputs; their sizes are expressions in the names of `owner`."""
+        """Return the shapes of a layer's inputs. Their sizes are expressions in the names of `owner`."""
         return tuple(self.shape(owner, i) for i in node.inputs)
 
     def _visit(self, scope: Scope, owner: Scope) -> None:

@@ -213,7 +213,7 @@ class Solver:
             self.template.bindings[name] = text
 
     def parameter(self, name: str, column: Column, hint: str) -> str:
-        """Return the parameter for a name; it is added if the class does not have it yet."""
+        """Return the parameter for a name. It is added if the class does not have it yet."""
         if name not in self.parameters:
             own = name if name.isidentifier() and not name.startswith(FREE) else None
             taken = [*self.columns, *(n for n in self.instances[0].values if not n.startswith(FREE))]

@@ -12,7 +12,7 @@ from netspec.ops import Op
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a `forward`; its `text` has a `{}` for each input."""
+    """One step of a `forward`. Its `text` has a `{}` for each input."""
 
     text: str
     inputs: tuple[int, ...]
@@ -92,7 +92,7 @@ class Wiring:
         return all(self.alias[i] != i for i in scope.ids())
 
     def shared_interface(self, scope: Scope, ids: list[int]) -> Interface:
-        """Return the inputs and outputs of a scope that reuses modules; its outputs match the original's."""
+        """Return the inputs and outputs of a scope that reuses modules. Its outputs match the original's."""
         origin = self.scopes[str(scope.shares)]
         copies = dict(zip(origin.ids(), ids, strict=True))
         taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)

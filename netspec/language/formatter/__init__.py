@@ -28,7 +28,7 @@ def format_source(source: Source) -> str:
 
 
 def format_tree(tree: t.File) -> str:
-    """Return the text of a tree, which parses to an equal tree; it must contain no `Broken` nodes."""
+    """Return the text of a tree, which parses to an equal tree. It must contain no `Broken` nodes."""
     return Formatter(tree).text()
 
 

@@ -147,7 +147,7 @@ class Formatter:
         return [*lines, self.finished(Line(STEP * depth + "}" + layer_tail(s)), s)]
 
     def opened(self, opening: str, body: t.Body, depth: int, start: int) -> list[Line]:
-        """Return the line that opens braces and the lines inside; `start` is the offset of the statement."""
+        """Return the line that opens braces and the lines inside. `start` is the offset of the statement."""
         end = self.closing(body.statements[-1].span.end if body.statements else start)
         first = Line(f"{STEP * depth}{opening} {{" if opening else f"{STEP * depth}{{")
         inner = body.statements[0].span.start if body.statements else end

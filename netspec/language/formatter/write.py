@@ -9,7 +9,7 @@ from netspec.language.parser.grammar import words
 
 STEP = "  "
 LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
-"""The precedence of binary operators; `not` has 3, comparisons 4, signs 7, and `**` 8."""
+"""The precedence of binary operators. `not` has 3, comparisons 4, signs 7, and `**` 8."""
 
 
 def one_line(s: t.Statement) -> str | None:
@@ -108,7 +108,7 @@ def label(x: t.Label) -> str:
 
 
 def path(x: t.Path) -> str:
-    """Return the text of a path; a number or keyword at its start is quoted, except `in`."""
+    """Return the text of a path. A number or keyword at its start is quoted, except `in`."""
     head, *rest = (part(p) for p in x.parts)
     if head.isdigit() or (head in words() and head != "in"):
         head = f'"{head}"'

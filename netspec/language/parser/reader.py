@@ -30,7 +30,7 @@ BEGINNINGS = {
 
 
 DEEPEST_MARK = 5000
-"""A state of the parser with a longer stack is not saved; only absurd nesting makes one."""
+"""A state of the parser with a longer stack is not saved. Only absurd nesting makes one."""
 
 KEPT = 4
 """The maximum number of marks that are kept for each depth of brackets."""
