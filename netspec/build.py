@@ -154,7 +154,9 @@ class Execution:
 def choose_execution(
     recipe: Recipe, device: torch.device, macs: int = 0, steps: int = 0, *, shard: bool = False
 ) -> Execution:
-    """Replace a recipe's `auto` choices for a network of `macs` MACs per image trained for `steps` steps.
+    """Return how a device runs a recipe: its choices, with a definite value in place of each `auto`.
+
+    `macs` is the number of MACs per image, and `steps` the length of the run.
 
     On CPUs with bfloat16 instructions, AlexNet trains twice as fast in bfloat16 and channels_last as in
     float32, and ResNet-18 2.3 times as fast. Compiling makes neither faster there, so `auto` compiles on

@@ -113,7 +113,7 @@ class SpecError(NetspecError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Suggest the known words most similar to `word`, or return None if none is similar.
+    """Return a text that suggests the known words most similar to `word`, or None if none is similar.
 
     >>> did_you_mean("strde", ["stride", "padding"])
     'did you mean `stride`?'
@@ -126,7 +126,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort diagnostics by location, and drop repetitions: the same code at the same location.
+    """Return diagnostics sorted by location, without repetitions: the same code at the same location.
 
     An error inside a loop or block is found once for each repetition.
     """
@@ -143,7 +143,7 @@ COLOURS = {"error": "1;31", "warning": "1;33", "frame": "34", "note": "36", "hel
 
 
 def render(diagnostic: Diagnostic, colour: bool = False) -> str:
-    """Render a diagnostic with its source lines, in the style of a compiler."""
+    """Return a diagnostic as text with its source lines, in the style of a compiler."""
 
     def paint(name: str, text: str) -> str:
         return f"\x1b[{COLOURS[name]}m{text}\x1b[0m" if colour and text else text
@@ -194,6 +194,9 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
 
 
 def printable(text: str, colour: bool = False) -> str:
-    """Replace control characters, which could disturb a terminal. `colour` keeps colour sequences."""
+    """Return a text without control characters, which could disturb a terminal.
+
+    `colour` keeps colour sequences.
+    """
     allowed = "\n\t\x1b" if colour else "\n\t"
     return "".join(c if c in allowed or c.isprintable() else "\ufffd" for c in text)

@@ -28,7 +28,7 @@ class Actions:
     run_body: Callable[[t.Body, Context, Value], Value]
 
     def apply(self, action: t.Apply | t.Join | t.Group, site: Site) -> Made:
-        """Add the layers of one statement."""
+        """Add the layers of one statement, and return its result."""
         match action:
             case t.Group():
                 return self.group(action, site)
@@ -43,7 +43,7 @@ class Actions:
     # Groups and joins
 
     def group(self, action: t.Group, site: Site) -> Made:
-        """Run the statements of a group one after another."""
+        """Run the statements of a group one after another, and return the group's result."""
         naming = self.scopes.open(site)
         value = self.run_body(action.body, self.scopes.enter(site.ctx, naming), site.input)
         self.scopes.set_value(site.label, value, site.ctx.naming)
@@ -74,7 +74,7 @@ class Actions:
     # Blocks
 
     def block(self, action: t.Apply, site: Site) -> Made:
-        """Run the body of a block in its own scope, with its parameters bound to the arguments."""
+        """Run the body of a block in its own scope, with its parameters bound to the call's arguments."""
         ctx, flow = site.ctx, site.input
         definition = ctx.blocks[action.name]
         refuse_recursion(action.name, site)
@@ -100,7 +100,7 @@ class Actions:
     # Ops
 
     def op(self, action: t.Apply, site: Site) -> Made:
-        """Add one layer."""
+        """Add one layer, and return the result."""
         ctx = site.ctx
         op_type = OPS.find(action.name)
         if op_type is None:

@@ -105,7 +105,7 @@ class Analyzer:
         self.extra.append(Diagnostic(code, message, span, help=help))
 
     def header(self, statements: tuple[t.Statement, ...], names: Names) -> t.Network | None:
-        """Read the `network` statement, and bind its parameters to their values."""
+        """Return the `network` statement, with its parameters bound to values; None if it is missing."""
         first = next(iter(statements), None)
         if not isinstance(first, t.Network):
             if not isinstance(first, t.Broken):
@@ -181,7 +181,7 @@ class Analyzer:
                     continue
 
     def output(self, statement: t.Output, path: t.Path, ctx: Context) -> Output:
-        """Look up the layer of one output."""
+        """Return one output with the layer that computes it."""
         try:
             entry = find(path, ctx.naming, ctx.names)
         except Fault as fault:

@@ -44,7 +44,7 @@ class Given:
 def match_op(
     op: type[Op], arguments: Sequence[t.Argument], span: Span, arriving: int | None = None
 ) -> dict[str, t.Argument]:
-    """Match arguments to the fields of an op.
+    """Return the arguments of an op by the names of its fields.
 
     Only the op's sizes can be given by position. `arriving` is the number of channels or features of the
     input: a user of PyTorch may write it first, and then the fault's help says that specs leave it out.
@@ -68,7 +68,7 @@ def match_op(
 def match(
     what: str, names: Sequence[str], arguments: Sequence[t.Argument], span: Span
 ) -> dict[str, t.Argument]:
-    """Match arguments to parameters by position or name, as Python does."""
+    """Return arguments by parameter name, matched by position or name as in Python."""
     matched: dict[str, t.Argument] = {}
     faults: list[Fault] = []
     named = False
@@ -125,7 +125,7 @@ def word_fields(op: type[Op]) -> frozenset[str]:
 
 
 def build(op: type[Op], given: Mapping[str, Given], span: Span) -> Op:
-    """Create an op from its arguments.
+    """Return an op with these arguments.
 
     Raises:
         Fault: a required argument is missing.

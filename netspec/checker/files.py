@@ -43,7 +43,7 @@ class Files:
         return (self.main, *self.loaded.values())
 
     def load(self, use: t.Use) -> t.File:
-        """Parse the file named by a `use` statement, relative to the file that contains the statement.
+        """Return the parsed file that a `use` statement names, relative to the file with the statement.
 
         Raises:
             Fault: the file lies outside the folder of the spec, uses itself, or cannot be read.

@@ -160,7 +160,7 @@ class Statements:
         return value
 
     def repeat(self, s: t.Repeat, ctx: Context, flow: Value) -> Value:
-        """Run a body a number of times."""
+        """Run a body a number of times, and return the id of the last node."""
         count = evaluate(s.count, ctx.names)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             message = f"the count of `repeat` must be a whole number of at least 0, not {described(count)}"
@@ -174,7 +174,7 @@ class Statements:
         return flow
 
     def loop(self, s: t.For, ctx: Context, flow: Value) -> Value:
-        """Run a body for each item of a list."""
+        """Run a body for each item of a list, and return the id of the last node."""
         items = evaluate(s.values, ctx.names)
         if not isinstance(items, list):
             message = f"`for` needs a list, not {described(items)}"

@@ -148,7 +148,7 @@ def read_log(folder: Path, *, strict: bool = True) -> list[dict[str, Any]]:
 
 
 def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten nested mappings into one, joining keys with an underscore.
+    """Return a nested mapping as a flat one, with keys joined by underscores.
 
     >>> flatten({"loss": 1.5, "val": {"loss": 2.0}})
     {'loss': 1.5, 'val_loss': 2.0}

@@ -94,7 +94,7 @@ def flags_of(command: click.Command) -> Mapping[str, str]:
 
 
 def with_flags(text: str, flags: Mapping[str, str]) -> str:
-    """Replace the parameters named in a message by the command's flags.
+    """Return a message with the command's flags in place of the parameters that it names.
 
     >>> with_flags("lower `lr`, or set `classes=10`", {"lr": "--lr", "set": "--set"})
     'lower --lr, or use --set classes=10'

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
-    """Read a data set from `train/CLASS/` and `test/CLASS/` under `root`, or from an archive of such folders.
+    """Return the data set in `train/CLASS/` and `test/CLASS/` under `root`, or in an archive of such folders.
 
     The archive is a .tar or .tar.gz file: `root` itself, or a file in `root`. Decoded images are cached.
 
@@ -106,7 +106,7 @@ def _stacked(images: list[Pixels]) -> Tensor:
 
 
 def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
-    """Decode the images of an archive in a single pass. They may be stored in any order."""
+    """Return the decoded images of an archive, read in a single pass. They may be stored in any order."""
     found: dict[tuple[str, str, str], Pixels] = {}
     try:
         with tarfile.open(archive) as file:

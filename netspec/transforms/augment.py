@@ -66,13 +66,13 @@ def augment_batch(steps: Sequence[Augmentation], images: Tensor, context: Contex
 
 
 def flip(step: Flip, images: Tensor, context: Context) -> Tensor:
-    """Mirror each image with probability `p`."""
+    """Return images, each mirrored with probability `p`."""
     chosen = context.draw.uniform() < step.p
     return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
 
 
 def shift(step: Crop, images: Tensor, context: Context) -> Tensor:
-    """Shift each image by up to `padding` pixels in each direction, with black at the edges."""
+    """Return images, each shifted by up to `padding` pixels in each direction, with black at the edges."""
     padding, (count, channels, height, width) = step.padding, images.shape
     black = context.normalizer.black
     padded = black.expand(count, channels, height + 2 * padding, width + 2 * padding).contiguous()
@@ -83,7 +83,7 @@ def shift(step: Crop, images: Tensor, context: Context) -> Tensor:
 
 
 def lighting(step: Lighting, images: Tensor, context: Context) -> Tensor:
-    """Add a random multiple of each principal component of the training set's colours to RGB images."""
+    """Return RGB images plus random multiples of the principal components of the training set's colours."""
     found = context.statistics
     alphas = context.draw.normal(3) * step.sigma * found.eigenvalues
     # A matrix product could round the rows of one process differently from the same rows in a whole batch.
@@ -92,7 +92,7 @@ def lighting(step: Lighting, images: Tensor, context: Context) -> Tensor:
 
 
 def erase(step: RandomErasing, images: Tensor, context: Context) -> Tensor:
-    """Set a random box in some images to zero, with the distribution of torchvision's RandomErasing."""
+    """Return images, some with a random box set to zero, distributed as in torchvision's RandomErasing."""
     height, width = images.shape[-2:]
     numbers = context.draw.uniform(TRIES, 4)
     chosen = context.draw.uniform() < step.p

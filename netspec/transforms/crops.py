@@ -175,17 +175,17 @@ def mirror(step: Flip, crop: Cut, random: Random) -> Cut:
 
 
 def rand_augment(step: RandAugment, crop: Cut, random: Random) -> Cut:
-    """Apply torchvision's RandAugment."""
+    """Return a crop after torchvision's RandAugment."""
     return by_torchvision(_rand_augment(step), crop, random)
 
 
 def trivial_augment(step: TrivialAugment, crop: Cut, random: Random) -> Cut:
-    """Apply torchvision's TrivialAugmentWide."""
+    """Return a crop after torchvision's TrivialAugmentWide."""
     return by_torchvision(_trivial_augment(step), crop, random)
 
 
 def auto_augment(step: AutoAugment, crop: Cut, random: Random) -> Cut:
-    """Apply torchvision's AutoAugment."""
+    """Return a crop after torchvision's AutoAugment."""
     return by_torchvision(_auto_augment(step), crop, random)
 
 

@@ -116,7 +116,7 @@ class Formatter:
         return [x for s in statements for x in self.spread(s, depth)]
 
     def finished(self, line: Line, last: t.Statement) -> Line:
-        """Add to a line the claimed shape of its last layer, and the comment that ends the source line."""
+        """Return a line with the claimed shape of its last layer, and the comment after the source line."""
         if isinstance(last, t.Layer) and last.claim:
             line.claim = f"-> {shape(last.claim)}"
             line.text = line.text.removesuffix(f" {line.claim}")
