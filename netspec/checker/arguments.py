@@ -57,9 +57,9 @@ def match_op(
     takes = f"only {listed} by position" if positional else "no arguments by position"
     message = f"`{op.keyword}` takes {takes}"
     optional = [name for name in names if name not in positional]
-    help = "sizes of the input are not written in a spec"
+    help = "the sizes of the input are inferred"
     if op.kind != "pool" and arguments[0].value.span.text == str(arriving):
-        help += f": leave out the {arriving}, which arrive here"
+        help += f": leave out the {arriving}"
     elif optional:
         help += f", and other arguments are written by name, as in `{op.keyword}({optional[0]}=...)`"
     raise Fault("too-many-arguments", message, surplus[0].span, help)

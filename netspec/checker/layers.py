@@ -99,7 +99,7 @@ class Layers:
             return True
         bare = next(n for n in sources if not n.batched)
         message = f"`{op.keyword}` needs a batch, but `{bare.label}` is a raw tensor without one"
-        raise Fault("no-batch", message, span, "join it with other values by `add`, `mul` or `concat`")
+        raise Fault("no-batch", message, span, "combine it with other inputs by `add`, `mul` or `concat`")
 
     def receptive_field(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
         """Return the receptive field of a layer, computed from those of its inputs."""
@@ -279,7 +279,7 @@ def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
             name = (
                 f"the {tensor.name or op.keyword} of `{op.keyword}`" if tensor.name else f"a `{op.keyword}`"
             )
-            message = f"{name} has one axis, and `{start.name}` needs two to count inputs and outputs"
+            message = f"{name} has one axis, but `{start.name}` needs two, for fan-in and fan-out"
             raise Fault("argument-range", message, span, "initialize it with normal(0.01), zeros or a number")
 
 
