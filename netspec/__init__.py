@@ -80,7 +80,12 @@ _NEED_TORCH = {
 
 
 def __getattr__(name: str) -> object:
-    """Import names that need torch on first use; raises MissingPackageError if torch is not installed."""
+    """Import a name that needs torch when it is first used.
+
+    Raises:
+        AttributeError: netspec has no such name.
+        MissingPackageError: torch is not installed.
+    """
     if name not in _NEED_TORCH:
         raise AttributeError(f"module 'netspec' has no attribute {name!r}")
     with needed_for(f"netspec.{name}"):

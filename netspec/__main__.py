@@ -9,7 +9,7 @@ import sys
 def run() -> None:
     """Run the command line and exit with its status, which is 130 after Ctrl-C."""
     try:
-        gc.disable()  # imported objects stay, so that looking for garbage among them is a waste
+        gc.disable()  # imported objects are never freed, so collecting garbage now would waste time
         from click import Abort, ClickException
 
         from netspec.cli import main

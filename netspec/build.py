@@ -1,4 +1,4 @@
-"""Building networks as PyTorch modules from their generated source, and choosing how a device runs them."""
+"""Building PyTorch modules from generated source, and choosing how a device runs them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def build(net: Net) -> nn.Module:
     """Compile a network to a module with freshly initialised weights.
 
     The source is registered with `linecache` and as a Python module, so that tracebacks, debuggers and
-    `inspect.getsource` work as for handwritten code. Pickling stores the source too, so that another process
-    with netspec installed can load the module.
+    `inspect.getsource` work as for handwritten code. A pickle of the module contains the source, so that
+    another process with netspec installed can load it.
 
     Raises:
         TrainError: the weights do not fit into the memory.
@@ -51,7 +51,7 @@ def build(net: Net) -> nn.Module:
 
 
 def _execute(text: str, name: str) -> types.ModuleType:
-    """Execute a source as the Python module `name`, only once in a process."""
+    """Return `text` executed as the Python module `name`. Each name is executed only once per process."""
     if name not in sys.modules:
         file = f"<{name}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
@@ -66,7 +66,7 @@ def _execute(text: str, name: str) -> types.ModuleType:
 
 
 class _Reducer:
-    """Pickles an instance of a generated class as its source, the name of the class, and the state."""
+    """Pickles an instance of a generated class: stores the source, the name of the class, and the state."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text, self.name = text, name
@@ -76,22 +76,22 @@ class _Reducer:
 
 
 def _new(text: str, name: str, kind: str) -> object:
-    """Create an uninitialised instance of a generated class, whose state pickle sets next."""
+    """Return an instance of the generated class `kind` without `__init__`; pickle then sets its state."""
     made = getattr(_execute(text, name), kind)
     return made.__new__(made)
 
 
 MIN_MACS = 1_000_000
-"""The number of MACs per image below which casting to 16 bits takes more time than it saves."""
+"""Networks with fewer MACs per image stay in float32: casting to 16 bits takes more time than it saves."""
 MIN_STEPS = 5_000
-"""The number of training steps below which compiling costs more time, about a minute, than it saves."""
+"""Runs with fewer training steps are not compiled: compiling takes about a minute, more than it saves."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device with a name such as `cpu` or `cuda:1`; `auto` is the first of DEVICES that is available.
+    """Return the device with a name such as `cpu` or `cuda:1`. `auto` is the first available of DEVICES.
 
-    `local_rank` is the index of this process on its machine; it uses the GPU with that index.
+    `local_rank` is the index of this process on its machine. `cuda` means the GPU with the same index.
 
     Raises:
         TrainError: there is no such device.
@@ -112,7 +112,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run uses its device: the recipe's choices, with every `auto` resolved."""
+    """How a run uses its device: the choices of the recipe, with each `auto` replaced by a definite value."""
 
     device: torch.device
     precision: str = "float32"
@@ -124,16 +124,16 @@ class Execution:
         return ", ".join([str(self.device), self.precision, self.memory_format, *compiled])
 
     def resolve(self, recipe: Recipe) -> Recipe:
-        """Return a recipe with these choices in place of `auto`, so that it reproduces the run."""
+        """Return a copy of a recipe with these choices in place of `auto`, so that it reproduces the run."""
         choices = {name: getattr(self, name) for name in ("precision", "memory_format", "compile")}
         return recipe.model_copy(update=choices)
 
     def place(self, module: nn.Module) -> None:
-        """Move a module to the device, in the memory format."""
+        """Move a module to the device, in the memory format of this execution."""
         place(module, self.device, channels_last=self.memory_format == "channels_last")
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return a context in which torch uses 16 bits where that is safe; weights remain float32."""
+        """Return a context in which torch computes in 16 bits where that is safe; weights remain float32."""
         if self.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, DTYPES[self.precision])
@@ -143,7 +143,7 @@ class Execution:
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
 
     def seed(self, seed: int) -> None:
-        """Seed the random generators of the CPU and this device, which dropout uses."""
+        """Seed torch's random generators of the CPU and of this device, as used by dropout."""
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
@@ -154,15 +154,16 @@ class Execution:
 def choose_execution(
     recipe: Recipe, device: torch.device, macs: int = 0, steps: int = 0, *, shard: bool = False
 ) -> Execution:
-    """Resolve a recipe's `auto` choices for a network of `macs` MACs per image trained for `steps` steps.
+    """Return how a device runs a recipe: its choices, with a definite value in place of each `auto`.
+
+    `macs` is the number of MACs per image, and `steps` the length of the run.
 
     On CPUs with bfloat16 instructions, AlexNet trains twice as fast in bfloat16 and channels_last as in
-    float32, and ResNet-18 2.3 times as fast; compiling makes neither faster there, so `auto` compiles on
+    float32, and ResNet-18 2.3 times as fast. Compiling makes neither faster there, so `auto` compiles on
     CUDA only.
 
     Raises:
-        TrainError: the recipe's choices are incompatible, or the C++ compiler that compiling needs is
-        missing.
+        TrainError: the recipe's choices are incompatible, or compiling for the CPU finds no C++ compiler.
     """
     precision, layout, compiled = str(recipe.precision), str(recipe.memory_format), recipe.compile
     if precision == "auto":
@@ -181,7 +182,7 @@ def choose_execution(
 
 
 def _short_precision(device: torch.device) -> str:
-    """The 16-bit precision in which a device multiplies fast, or float32 if there is none."""
+    """Return the 16-bit precision in which a device multiplies fast, or float32 if there is none."""
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     fast = device.type == "cpu" and (
@@ -191,7 +192,10 @@ def _short_precision(device: torch.device) -> str:
 
 
 def place(module: nn.Module, device: torch.device, *, channels_last: bool | None = None) -> None:
-    """Move a module to a device; on a CPU, its kernels become channels_last by default, which is faster."""
+    """Move a module to a device.
+
+    `channels_last` chooses the memory format of its kernels. The default is True on CPUs, where it is faster.
+    """
     module.to(device)
     if channels_last is None:
         channels_last = device.type == "cpu"
@@ -203,9 +207,9 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # parameters of glibc's ma
 
 
 def keep_memory() -> bool:
-    """Make glibc keep freed memory for reuse, since returning it after every step costs a fifth of the speed.
+    """Make glibc keep freed memory for reuse; returning it after every step would cost a fifth of the speed.
 
-    Returns whether glibc accepted the settings; on other systems nothing changes.
+    Return True if glibc accepted the settings. On other systems, nothing changes.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -219,9 +223,9 @@ def keep_memory() -> bool:
 
 @contextlib.contextmanager
 def memory_errors(what: str, way: str = "use a smaller `batch`") -> Iterator[None]:
-    """Turn running out of memory into a TrainError, which says that `what` does not fit.
+    """Raise a TrainError if the code inside runs out of memory. Its message says that `what` does not fit.
 
-    Devices, the CPU and Python each raise an error of another kind.
+    GPUs, CPUs and Python each raise a different error.
     """
     try:
         yield

@@ -27,7 +27,7 @@ class Source:
         return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Return the line and column of an offset, both counted from 1; the column is in characters."""
+        """Return the line and column of an offset, both counted from 1. The column is in characters."""
         line = bisect_right(self.starts, offset)
         return line, offset - self.starts[line - 1] + 1
 
@@ -67,7 +67,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Label:
-    """A remark at another place in the source."""
+    """A remark at another place in the source than the error itself."""
 
     span: Span
     text: str
@@ -105,7 +105,7 @@ class Diagnostic:
 
 
 class SpecError(NetspecError):
-    """A spec has errors; `diagnostics` contains all of them, and the message shows them."""
+    """A spec has errors. `diagnostics` contains all of them, and the message shows them."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__("\n\n".join(render(d) for d in diagnostics))
@@ -113,7 +113,7 @@ class SpecError(NetspecError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Suggest the known words most similar to `word`, or return None if none is similar.
+    """Return a text that suggests the known words most similar to `word`, or None if none is similar.
 
     >>> did_you_mean("strde", ["stride", "padding"])
     'did you mean `stride`?'
@@ -126,9 +126,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort diagnostics by location; of those with the same code and location, keep the first.
+    """Return diagnostics sorted by location, without repetitions: the same code at the same location.
 
-    A loop or a block repeats its errors for each repetition.
+    An error inside a loop or block is found once for each repetition.
     """
     kept: dict[tuple[str, int, int, str], Diagnostic] = {}
     for d in diagnostics:
@@ -143,7 +143,7 @@ COLOURS = {"error": "1;31", "warning": "1;33", "frame": "34", "note": "36", "hel
 
 
 def render(diagnostic: Diagnostic, colour: bool = False) -> str:
-    """Render a diagnostic with its source lines, in the style of a compiler."""
+    """Return a diagnostic as text with its source lines, in the style of a compiler."""
 
     def paint(name: str, text: str) -> str:
         return f"\x1b[{COLOURS[name]}m{text}\x1b[0m" if colour and text else text
@@ -194,6 +194,9 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
 
 
 def printable(text: str, colour: bool = False) -> str:
-    """Replace control characters, which must not reach a terminal; `colour` permits escape sequences."""
+    """Return a text without control characters, which could disturb a terminal.
+
+    `colour` keeps colour sequences.
+    """
     allowed = "\n\t\x1b" if colour else "\n\t"
     return "".join(c if c in allowed or c.isprintable() else "\ufffd" for c in text)

@@ -1,7 +1,7 @@
-"""The errors that netspec raises when its user can solve the problem; each message is one sentence.
+"""The errors of netspec that a user can fix. Each message is one sentence.
 
-Messages name parameters of the Python API between backticks, such as `root` or `epochs=30`; the command line
-shows the corresponding flag instead.
+Messages name parameters of the Python API in backticks, such as `root` or `epochs=30`; the command line
+shows the corresponding flags instead.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 class NetspecError(Exception):
     """The base class of all errors of netspec.
 
-    `wrong_use` marks invalid requests, such as unknown names; the command line then exits with status 2.
+    `wrong_use` is true for invalid requests, such as unknown names; the command line then exits with 2.
     """
 
     def __init__(self, message: str, *, wrong_use: bool = False) -> None:
@@ -23,7 +23,7 @@ class DataError(NetspecError):
 
 
 class TrainError(NetspecError):
-    """A training run cannot start, continue, or be read."""
+    """A training run cannot start or continue, or its files cannot be read."""
 
 
 class WeightsError(NetspecError):
@@ -35,7 +35,7 @@ class FileError(NetspecError):
 
 
 class PictureError(NetspecError):
-    """A picture cannot be drawn or written."""
+    """A drawing cannot be made or written."""
 
 
 class SettingError(NetspecError):

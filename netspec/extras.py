@@ -35,9 +35,10 @@ class MissingPackageError(NetspecError):
 
 @contextmanager
 def needed_for(task: str) -> Iterator[None]:
-    """Turn a failed import of an optional package into an error that states how to install it.
+    """Turn a failed import of an optional package into an error that says how to install the package.
 
-    `task` is the subject of the message. Other import errors pass unchanged. Also works as a decorator.
+    `task` is the subject of the message, such as `training`. Other import errors are not changed. This also
+    works as a decorator.
 
     Raises:
         MissingPackageError: the code inside imports a package that is not installed.

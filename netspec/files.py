@@ -15,7 +15,7 @@ from netspec.errors import FileError
 
 
 def open_regular(path: str | Path) -> IO[bytes]:
-    """Open a regular file for reading, without a buffer; links are followed.
+    """Open a regular file for unbuffered reading; symbolic links are followed.
 
     Pipes and devices are refused, since reading them may never end.
 
@@ -38,7 +38,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Call `write` with a temporary file beside `path`, and rename it to `path` once it is on the disk.
+    """Call `write` with a temporary file beside `path`, and rename that file to `path` when it is complete.
 
     If `path` is a symbolic link, its target is replaced. The new file has the permissions of the old one.
     Pipes and devices are written to directly.
@@ -72,7 +72,7 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def _target(link: Path) -> Path:
-    """The target of a symbolic link, which need not exist; raises OSError for a loop of links."""
+    """Return the target of a symbolic link, which may not exist; raises OSError for a cycle of links."""
     try:
         return Path(os.path.realpath(link, strict=True))
     except FileNotFoundError:
@@ -80,7 +80,7 @@ def _target(link: Path) -> Path:
 
 
 def reason(error: BaseException) -> str:
-    """Return the system's reason for an error, to be inserted into a message.
+    """Return why an error occurred, in words for the end of a message.
 
     >>> reason(FileNotFoundError(2, "No such file or directory"))
     'no such file or directory'
@@ -99,7 +99,7 @@ def current_umask() -> int:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Flush a folder to the disk, so that a renamed file survives a crash; POSIX systems only."""
+    """Flush a folder to the disk, so that renaming a file in it survives a crash; does nothing on Windows."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

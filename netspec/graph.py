@@ -1,4 +1,4 @@
-"""The typed graph of a checked spec, with every shape and count."""
+"""The graph of a checked spec, with the shapes and counts of every layer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """The receptive field along one axis: its size, and the step between neighbours, in input pixels."""
+    """The receptive field along one axis, in input pixels: its size, and the step between neighbours."""
 
     size: int = 1
     step: int = 1
@@ -28,10 +28,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Node:
-    """A layer or input: its dotted name as in the state_dict, its op, its inputs and its output shape.
+    """A layer or input, with its name in the state_dict, its op, its inputs and its output shape.
 
     `inputs` are ids of earlier nodes. `receptive_field` is vertical, then horizontal. `shares` is the id of
-    the node whose weights this one reuses. `batched` is False for raw tensors, which have no batch.
+    the node whose weights this one reuses. `batched` is False for raw tensors, since they have no batch.
     """
 
     id: int
@@ -46,9 +46,9 @@ class Node:
     shares: int | None = None
     batched: bool = True
     expressions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Arguments that depend on parameters of the block around the layer, as Python expressions.
+    """The arguments that depend on parameters of the block around the layer, as Python expressions.
 
-    A parameter's name is written with `_` before it.
+    Names of parameters have a leading `_`.
     """
 
     within: str | None = field(default=None, repr=False)
@@ -67,7 +67,7 @@ class Node:
 
     @cached_property
     def params(self) -> int:
-        """The number of trainable parameters; 0 if the layer reuses another's."""
+        """The number of trainable parameters; 0 if the layer reuses the weights of another."""
         return 0 if self.shares is not None else sum(t.count for t in self.tensors if t.trainable)
 
     @cached_property
@@ -77,7 +77,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Scope:
-    """A naming scope, which becomes a module: the network, a block, or a labelled group.
+    """A scope of names, which becomes a module: the network, a block, or a labelled group.
 
     `children` are scopes and ids of nodes, in order of execution. `shares` is the path of the scope whose
     modules this one reuses.
@@ -90,11 +90,11 @@ class Scope:
     arguments: Mapping[str, object] = field(default_factory=dict)
     shares: str | None = None
     expressions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Arguments of a block that depend on parameters of the block around it, as in `Node.expressions`."""
+    """The arguments of a block that depend on parameters of the block around it, as in `Node.expressions`."""
     bindings: Mapping[str, tuple[str, object]] = field(default_factory=dict, compare=False, repr=False)
-    """The names that a block binds to such expressions, in order, with their values."""
+    """The names that a block defines by such expressions: for each, the expression and its value."""
     defaults: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
-    """The defaults of a block's parameters that are plain numbers, strings or booleans."""
+    """The default values of a block's parameters, if they are plain numbers, strings or booleans."""
 
     def ids(self) -> Iterator[int]:
         """Yield the ids of all nodes in this scope and the scopes inside it."""
@@ -107,9 +107,9 @@ class Scope:
 
 @dataclass(frozen=True)
 class Output:
-    """An output of the network; the output of an auxiliary head is returned only in training.
+    """An output of the network. The output of an auxiliary head is returned only in training.
 
-    `weight` is the factor of its loss.
+    `weight` is the factor by which its loss is multiplied.
     """
 
     name: str
@@ -128,7 +128,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over a network, for one image; `activations` is the number of elements of all layers' outputs.
+    """Sums over a network, for one image. `activations` is the number of elements of all layers' outputs.
 
     `macs` and `cost` leave out layers that run only in training, such as auxiliary heads; the other sums
     include them.
@@ -155,7 +155,7 @@ class Net:
     recipe: Mapping[str, Setting] = field(default_factory=dict)
     recipe_citation: str | None = None
     training: Recipe | None = None
-    """The recipe with the entries of `recipe`."""
+    """The recipe, validated, with defaults for entries that are not in `recipe`."""
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -177,7 +177,7 @@ class Net:
 
     @cached_property
     def training_only(self) -> frozenset[int]:
-        """The ids of nodes needed only for outputs that are returned only in training."""
+        """The ids of nodes that are needed only for outputs marked `when training`."""
         always = self.needed({o.node for o in self.outputs if not o.training})
         return frozenset(self.needed({o.node for o in self.outputs if o.training}) - always)
 
@@ -198,7 +198,7 @@ class Net:
         return Totals(len(layers), params, buffers, total.macs, activations, total)
 
     def computing(self, node: int) -> Node:
-        """Return the layer whose values a node passes on: itself, unless it only reshapes or drops them."""
+        """Return the layer that computes a node's values: flatten, identity and dropout are skipped."""
         found = self.nodes[node]
         while found.op.keyword in ("flatten", "identity", "dropout") and len(found.inputs) == 1:
             found = self.nodes[found.inputs[0]]
@@ -211,7 +211,7 @@ class Net:
     def digraph(self) -> networkx.DiGraph[int]:
         """Return the network as a networkx graph, for graph algorithms of your own.
 
-        The ids in `nodes` are its nodes, each with its `Node` as the attribute `node`; an edge leads from a
+        The graph's nodes are the ids of `nodes`. The attribute `node` holds the `Node`. An edge leads from a
         layer to each layer that takes its output.
 
         Raises:

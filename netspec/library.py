@@ -19,19 +19,19 @@ LARGEST = 2 * 2**20
 
 @dataclass(frozen=True)
 class Found:
-    """The path of a spec, and the card of the zoo if it was found by a zoo name."""
+    """The path of a spec. `card` is its card in the zoo if it was found by a zoo name."""
 
     path: Path
     card: Card | None = None
 
     @property
     def arguments(self) -> Mapping[str, object]:
-        """The parameters that the card sets, which those given by the user override."""
+        """The parameters that the card sets; arguments given by the user override them."""
         return self.card.arguments if self.card else {}
 
 
 def builtin_folder() -> Path:
-    """Return the folder of the built-in specs: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the built-in specs: in the installed package, or beside it in a git checkout."""
     inside = Path(str(files("netspec"))) / "specs"
     return inside if inside.is_dir() else Path(str(files("netspec"))).parent / "specs"
 
@@ -47,7 +47,7 @@ def builtin_names() -> list[str]:
 
 
 def locate(spec: str | Path) -> Found:
-    """Find a spec: an existing file, else a network of the zoo, else a built-in spec by its stem."""
+    """Find a spec: an existing file, else a network of the zoo, else a built-in spec by its name."""
     path, name = Path(spec), str(spec)
     if file_exists(path) or path.name != name or path.suffix:
         return Found(path)
@@ -61,7 +61,7 @@ def locate(spec: str | Path) -> Found:
 
 
 def locate_recipe(recipe: str) -> Path:
-    """Find a recipe: an existing file, else a built-in recipe by its stem.
+    """Return the path of a recipe: an existing file, otherwise a built-in recipe by its name.
 
     Raises:
         SpecError: neither exists.
@@ -77,7 +77,7 @@ def locate_recipe(recipe: str) -> Path:
 
 
 def near(name: str) -> str:
-    """Return a help line that suggests names similar to an unknown one, or lists the built-in specs."""
+    """Return a help line with names similar to an unknown one, or with the built-in specs."""
     from netspec import zoo
 
     known = did_you_mean(name, sorted({*builtin_names(), *zoo.names()}))
@@ -85,7 +85,7 @@ def near(name: str) -> str:
 
 
 def file_exists(path: Path) -> bool:
-    """Whether a path is a file, a pipe or a device; False if it cannot be accessed."""
+    """Return True if a path exists and is not a folder; False also if it cannot be accessed."""
     try:
         return path.exists() and not path.is_dir()
     except (OSError, ValueError):
@@ -93,7 +93,7 @@ def file_exists(path: Path) -> bool:
 
 
 def read(path: Path, shown: str | None = None, *, regular_only: bool = False) -> Source:
-    """Read a spec; messages call it `shown`, by default its path.
+    """Read a spec file; messages show the name `shown`, by default the path.
 
     With `regular_only`, pipes and devices are refused, since reading from them may never end.
 
@@ -131,7 +131,7 @@ def refusal(name: str, message: str, help: str | None) -> SpecError:
 
 
 def inside(root: Path, path: Path) -> bool:
-    """Whether a path lies in the folder `root` after resolving symbolic links."""
+    """Return True if a path lies in the folder `root` after resolving symbolic links."""
     try:
         return path.resolve().is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError):  # names too long, zero bytes, cyclic links
@@ -139,7 +139,7 @@ def inside(root: Path, path: Path) -> bool:
 
 
 def regular(path: Path) -> bool:
-    """Whether a path is neither a pipe nor a device; reading from these may never end."""
+    """Return True unless a path is a pipe or a device, since reading from those may never end."""
     try:
         return path.is_file() or not path.exists() or path.is_dir()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Estimating the memory that a network needs, and comparing it with what this process can get."""
+"""Estimating the memory that training needs, and comparing it with the memory that is available."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ class Memory:
 
     @property
     def conditions(self) -> str:
-        """The conditions of the estimate: its batch size, its optimizer and the parts that it includes."""
+        """The conditions of the estimate: batch size, optimizer, and what is included."""
         parts = "weights, gradients, optimizer state and stored activations, without workspace"
         return f"batch {self.batch} and {self.rule}: {parts}"
 
 
 def recipe_of(net: Net) -> Recipe:
-    """Return the network's recipe, with defaults for entries missing from its spec."""
+    """Return the network's recipe; entries missing from its spec have their defaults."""
     return net.training or read({name: setting.value for name, setting in net.recipe.items()})
 
 
 def estimate(net: Net, batch: int | None = None) -> Memory:
-    """Estimate the training memory in float32 for a batch size, by default the recipe's.
+    """Estimate the memory for training in float32. The batch size is by default that of the recipe.
 
-    In-place activations, views and identities need no memory. Averaged weights (`ema`) are a second copy,
-    and gradient accumulation stores only the activations of one part of the batch.
+    In-place activations, views and identities need no memory. Averaged weights (`ema`) are a second copy of
+    the weights. Gradient accumulation keeps only the activations of one part of the batch.
     """
     recipe = recipe_of(net)
     size = batch or recipe.batch
@@ -65,10 +65,10 @@ def estimate(net: Net, batch: int | None = None) -> Memory:
 
 
 def require_memory(needed: int, what: str, way: str) -> None:
-    """Check that an estimated number of bytes of main memory is available.
+    """Check that `needed` bytes of main memory are available.
 
     Raises:
-        TrainError: it is not; the message says that `what` needs it, and suggests the `way` out.
+        TrainError: they are not; the message says that `what` needs them, and suggests the `way` out.
     """
     available = available_memory()
     if available is not None and needed > available:
@@ -77,15 +77,15 @@ def require_memory(needed: int, what: str, way: str) -> None:
 
 
 def training_bytes(net: Net, recipe: Recipe, batch: int) -> int:
-    """A cautious estimate of the bytes for training, which counts activations in 16 bits."""
+    """Return a low estimate of the bytes that training needs: activations are counted in 16 bits."""
     found = estimate(replace(net, training=recipe), batch)
     return found.total - found.activations // 2
 
 
 def available_memory() -> int | None:
-    """The bytes that this process can still allocate; None where the system does not say.
+    """Return the bytes that this process can still allocate; None if the system does not tell.
 
-    It is the smallest of the machine's free memory, the limit of the control group, and `ulimit -v`.
+    This is the smallest of the machine's free memory, the limit of the control group, and `ulimit -v`.
     """
     limits = [_free_memory(), _group_limit(), _address_space()]
     return min((limit for limit in limits if limit is not None), default=None)

@@ -1,4 +1,4 @@
-"""The Python API for a checked network: counting, drawing and compiling it, and showing it in notebooks."""
+"""The Python API for a checked network: counting, drawing, compiling, and showing it in notebooks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ Sizes: TypeAlias = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 class Network:
     """A checked spec, ready to be counted, drawn, compiled and trained.
 
-    `net` is its typed graph. `card` is its card in the zoo, if it was loaded by a zoo name. `report` is the
-    result of its check, and `spec` is the name or path that was loaded.
+    `net` is its graph. `card` is its card in the zoo, if it was loaded by a zoo name. `report` is the result
+    of its check, and `spec` is the name or path that was loaded.
     """
 
     net: Net
@@ -45,7 +45,7 @@ class Network:
         return source(self.net)
 
     def module(self, *, weights: str | None = None) -> nn.Module:
-        """Build the network as an `nn.Module`, with newly initialized or published weights; imports torch.
+        """Return the network as an `nn.Module`, with newly initialized or published weights.
 
         `weights` is a name from the network's card, such as `IMAGENET1K_V2`, or `DEFAULT` for torchvision's
         default. torchvision downloads and caches them.
@@ -65,10 +65,10 @@ class Network:
         return module
 
     def dot(self, *, direction: Direction = "TB", depth: int | None = None) -> str:
-        """Draw the network as DOT text, the language of Graphviz.
+        """Return the network drawn in DOT, the language of Graphviz.
 
         `direction` is the direction of the data flow: TB (top to bottom), LR, BT or RL. Each block or group
-        nested deeper than `depth` is drawn as a single box.
+        nested deeper than `depth` levels is drawn as a single box.
         """
         from netspec.emit.dot import dot
 
@@ -88,7 +88,7 @@ class Network:
     def table(self, *, depth: int | None = None, ops: bool = False) -> str:
         """Return the table of layers and totals that `netspec check` prints.
 
-        Each block or group nested deeper than `depth` is folded into a single row; `ops` adds the counts of
+        Each block or group nested deeper than `depth` levels is one row. `ops` adds the counts of
         comparisons, additions, multiplications, divisions and exponentials.
         """
         from netspec.emit.formats import Options
@@ -116,7 +116,7 @@ class Network:
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> dict[str, str]:
-        """Return the table and, if Graphviz is installed, the drawing, for notebooks."""
+        """Return the network as text, as a table and, if Graphviz is installed, as a drawing."""
         from netspec.emit.html import media_types
         from netspec.emit.picture import render
         from netspec.errors import PictureError
@@ -128,11 +128,11 @@ class Network:
 
 
 def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:
-    """Check a spec, given by its path, its name in the zoo, the name of a built-in spec, or its text.
+    """Check a spec. `spec` is a path, a name in the zoo, the name of a built-in spec, or the spec's text.
 
-    Keywords set the network's parameters. `input` replaces the declared shape of the input, without the
-    batch; for several inputs, it maps their names to shapes. A string with a line break is the text of a
-    spec, whose `use` statements refer to files below the current folder.
+    Keyword arguments set the network's parameters. `input` replaces the declared shape of the input, without
+    the batch; for several inputs, it maps their names to shapes. A string with a line break is the text of a
+    spec; its `use` statements name files in the current folder or below it.
 
     >>> check("network Tiny\\ninput image: 1x8x8\\nconv(2, 3)").net.totals.params
     20
@@ -144,7 +144,7 @@ def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) 
 
 
 def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Network:
-    """Load a spec that has no errors; the arguments are those of `check`.
+    """Load a spec that has no errors. The arguments are those of `check`.
 
     Raises:
         SpecError: the file cannot be read or the spec has errors; the exception contains every diagnostic.
@@ -156,7 +156,7 @@ def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -
 def load_report(
     spec: str | Path, input: Sizes | None, arguments: Mapping[str, object]
 ) -> tuple[Report, Card | None]:
-    """Check a spec; return the report, and the zoo's card if the spec was given by a zoo name."""
+    """Return the report of a spec, and its card if the spec was given by a zoo name."""
     if isinstance(input, str):
         raise TypeError(f"`input` must be a tuple of sizes, such as (3, 224, 224), not the string {input!r}")
     given = input if isinstance(input, Mapping) else {"": input} if input else {}

@@ -1,4 +1,4 @@
-"""Plug-ins: installed packages that add layer types, data sets and output formats by entry points."""
+"""Plug-ins: layer types, data sets and output formats from other installed packages, by entry points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUPS = ("netspec.ops", "netspec.datasets", "netspec.formats")
-"""The entry-point groups in which a package can provide members."""
+"""The entry-point groups in which a package can provide plug-ins."""
 
 
 class PluginError(NetspecError):
@@ -25,7 +25,7 @@ class PluginError(NetspecError):
 
 @dataclass(frozen=True)
 class Plugin:
-    """A member provided by an installed package."""
+    """A layer type, data set or output format that an installed package provides."""
 
     group: str
     name: str
@@ -56,7 +56,7 @@ def disabled() -> Iterator[None]:
 
 
 def provider(member: type) -> Plugin | None:
-    """Return the plug-in that provides `member`, or None if it is built in."""
+    """Return the plug-in that provides `member`; None if netspec itself does."""
     for plugin, found in _loaded.items():
         if found is member or getattr(found, "__name__", None) == member.__module__:
             return plugin
@@ -77,7 +77,7 @@ def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 
 
 def load(group: str) -> Iterator[tuple[str, Any]]:
-    """Import the members of a group, and yield each with its name.
+    """Import the plug-ins of a group, and yield each with its name.
 
     Raises:
         PluginError: a plug-in fails to import.

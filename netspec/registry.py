@@ -1,4 +1,4 @@
-"""Registries: named members of one kind, such as layer types, to which plug-ins can add."""
+"""Registries: named members of one kind, such as layer types. Plug-ins can add members."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Registry(Mapping[str, T], Generic[T]):
     """A read-only mapping from names to members, in the order in which they were added.
 
-    `noun` is the word for a member in messages. `group` is the entry-point group in which installed packages
-    provide more members; they are imported by `load_plugins`, or when `find` gets an unknown name.
+    `noun` is the word for a member in messages. `group` is the entry-point group of plug-ins that provide
+    more members. They are imported by `load_plugins`, or when `find` gets an unknown name.
 
     >>> pools: Registry[type] = Registry("pool")
     >>> pools.add("max", int), "max" in pools, pools.suggest("maxx")
@@ -40,7 +40,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return member
 
     def find(self, name: str) -> T | None:
-        """Return the member with this name, or None; imports plug-ins if it is not built in."""
+        """Return the member with this name, or None. Plug-ins are imported if no built-in member has it."""
         if name not in self._members:
             self.load_plugins()
         return self._members.get(name)
@@ -48,7 +48,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def load_plugins(self) -> None:
         """Import the plug-ins of this kind and add their members.
 
-        An entry point refers to a member, or to a module that adds its members when it is imported.
+        An entry point names either a member, or a module that adds its members when it is imported.
         """
         if self.group is not None:
             for entry, member in plugins.load(self.group):
@@ -56,7 +56,7 @@ class Registry(Mapping[str, T], Generic[T]):
                     self._members[entry] = member
 
     def suggest(self, name: str) -> str:
-        """Suggest the names most similar to `name`, or list all names."""
+        """Return a text that suggests the names most similar to `name`, or lists all names."""
         return did_you_mean(name, self._members) or f"expected one of {', '.join(self._members)}"
 
     def __getitem__(self, name: str) -> T:
@@ -72,8 +72,8 @@ class Registry(Mapping[str, T], Generic[T]):
 def class_attributes(model: Any, **defaults: object) -> None:
     """Set attributes of a pydantic class that its subclasses may override without annotations.
 
-    Annotated as `ClassVar`, each would be evaluated again for every subclass, which took a tenth of the time
-    of `netspec check`.
+    With a `ClassVar` annotation, each would be evaluated again for every subclass; that took a tenth of the
+    time of `netspec check`.
     """
     for name, value in defaults.items():
         setattr(model, name, value)
@@ -81,7 +81,7 @@ def class_attributes(model: Any, **defaults: object) -> None:
 
 
 def resolve(spelling: str) -> Any:
-    """Import the object that "module:name" refers to.
+    """Return the object that "module:name" refers to, importing the module.
 
     >>> resolve("math:sqrt")(4)
     2.0

@@ -11,7 +11,7 @@ from netspec.errors import NetspecError
 
 
 class ShapeError(NetspecError):
-    """A layer cannot take its input; the message states why, without the location in the spec."""
+    """A layer cannot take its input. The message says why, but not where in the spec."""
 
     def __init__(
         self, message: str, code: str = "shape-mismatch", note: str | None = None, help: str | None = None
@@ -21,7 +21,7 @@ class ShapeError(NetspecError):
 
 
 def require(condition: bool, message: str, code: str = "shape-mismatch", help: str | None = None) -> None:
-    """Raise `ShapeError` unless the condition holds."""
+    """Raise `ShapeError` unless the condition is true."""
     if not condition:
         raise ShapeError(message, code, help=help)
 
@@ -31,7 +31,7 @@ MOST_AXES = 5
 
 
 class Shape(tuple[int, ...]):
-    """The shape of a value for one image, without the batch: `96x55x55`, `4096` or `197x768`.
+    """The shape of a tensor for one image, without the batch, such as `96x55x55`, `4096` or `197x768`.
 
     >>> x = Shape((96, 55, 55))
     >>> print(x, x.channels, x.hw, x.numbers)
@@ -45,7 +45,7 @@ class Shape(tuple[int, ...]):
 
     @property
     def numbers(self) -> int:
-        """The number of elements of a value of this shape."""
+        """The number of elements of a tensor of this shape."""
         return prod(self)
 
     @property
@@ -130,7 +130,7 @@ ATTRIBUTES = {
     "tokens": (2,),
     "numbers": (1, 2, 3),
 }
-"""The attributes of a shape that a spec can use, and the ranks for which each is defined."""
+"""The attributes of a shape that a spec can use, with the numbers of axes that have each."""
 
 
 def axis_of(axis: int, x: Shape) -> int:
@@ -148,7 +148,7 @@ def torch_axis(axis: int) -> int:
 
 
 class Cost(NamedTuple):
-    """Operations for one image; `macs` counts only convolutions and matrix products."""
+    """Counts of operations for one image. `macs` counts only convolutions and matrix products."""
 
     macs: int = 0
     comparisons: int = 0
@@ -159,7 +159,7 @@ class Cost(NamedTuple):
 
     @classmethod
     def sum(cls, costs: Iterable[Cost]) -> Cost:
-        """Add up costs, separately for each kind of operation."""
+        """Return the sum of costs, separately for each kind of operation."""
         return cls(*map(sum, zip(*costs, strict=True)))
 
 
@@ -171,7 +171,7 @@ CONVENTION = (
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A window sliding along one axis.
+    """A window that slides along one axis.
 
     >>> Axis(227, 11, stride=4).explain()
     '(227 + 2*0 - 11)/4 + 1 = 55'
@@ -188,7 +188,7 @@ class Axis:
 
     @property
     def reach(self) -> int:
-        """The extent of the window, including dilation."""
+        """The extent of the window in pixels, including dilation."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
@@ -206,7 +206,7 @@ class Axis:
         return count - 1 if (count - 1) * self.stride >= self.size + self.padding else count
 
     def explain(self) -> str:
-        """Write out the arithmetic, with the fraction that rounding drops, if any."""
+        """Return the arithmetic of the number of positions, and what rounding drops."""
         reach = f"{self.reach}" if self.dilation == 1 else f"({self.dilation}*{self.kernel - 1} + 1)"
         sum_ = f"({self.size} + 2*{self.padding} - {reach})/{self.stride} + 1 = "
         count, left = self.positions(), self.span % self.stride

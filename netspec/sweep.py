@@ -1,4 +1,4 @@
-"""Sweeps: a training run for every combination of settings and seeds."""
+"""Sweeps: training runs for every combination of settings and seeds."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from netspec.training.callbacks import stop_signals
 
 BRACKETS = {"(": ")", "[": "]", "{": "}"}
 MAX_FOLDER = 100
-"""The most characters in the name of a folder."""
+"""The maximum number of characters in the name of a folder."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One combination: all settings as `name=value`, those that vary in the sweep, and the seed, if any."""
+    """One combination of a sweep: all settings as `name=value`, those with several values, and the seed."""
 
     settings: tuple[str, ...]
     varying: tuple[str, ...]
@@ -43,12 +43,12 @@ class Point:
 
     @property
     def label(self) -> str:
-        """The settings that distinguish it from the other points of its sweep."""
+        """The settings that distinguish this point from the other points of its sweep."""
         return ", ".join(self.varying) or "default"
 
     @property
     def folder(self) -> str:
-        """The name of its folder, unique in its sweep.
+        """The name of the run's folder, unique in its sweep.
 
         >>> Point(("pool=2", "lrn=true"), ("pool=2",), 1).folder
         'pool=2,seed=1'
@@ -67,7 +67,7 @@ def grid(settings: Sequence[str], seeds: Sequence[int | None]) -> list[Point]:
     The seed varies fastest, then the last setting.
 
     Raises:
-        TrainError: a setting is not of the form `name=first,second`, or is given twice.
+        TrainError: a setting does not have the form `name=first,second`, or is given twice.
     """
     axes = []
     for setting in settings:
@@ -97,7 +97,7 @@ def _points(axes: Sequence[tuple[str, list[str]]], seeds: Sequence[int | None]) 
 
 
 def split(text: str) -> list[str]:
-    """Split a text at the commas outside brackets and quotes.
+    """Return a text split at the commas that are outside brackets and quotes.
 
     >>> split('sgd(0.1, momentum=0.9), adam(1e-3)'), split('[3, 5],"a,b"')
     (['sgd(0.1, momentum=0.9)', ' adam(1e-3)'], ['[3, 5]', '"a,b"'])
@@ -118,13 +118,13 @@ def split(text: str) -> list[str]:
 
 STATE, OUTPUT = "sweep.json", "output.txt"
 SIGNAL_STATUS = {128 + number: number for number in (signal.SIGINT, signal.SIGTERM)}
-"""The signal for each exit status of a run that was ended by one."""
+"""The signals that end runs, by the exit status of a run that they ended."""
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one run: parameters, last and best top-1 error (0 to 1), and seconds; or an error."""
+    """The result of one run: parameters, last and best top-1 error (0 to 1) and seconds, or an error."""
 
     point: Point
     params: int = 0
@@ -136,7 +136,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """The results of one combination of settings, one per seed, and the number of failed runs."""
+    """The results of one combination of settings, one for each seed, and the number of failed runs."""
 
     settings: tuple[str, ...]
     label: str
@@ -159,14 +159,14 @@ def run_sweep(
     out: Path,
     check: Callable[[Point], Report],
 ) -> list[Row]:
-    """Train every point of a grid with `netspec train`, and group the results by settings.
+    """Train every point of a sweep with `netspec train`, and return the results by settings.
 
-    `options` are further arguments of the command, and `check` checks the spec of a point. Finished runs are
-    not repeated, and an interrupted one is resumed. A failed run does not stop the sweep.
+    `options` are further arguments of the command, and `check` returns the report of a point's spec. Finished
+    runs are not repeated, and interrupted ones are resumed. If a run fails, the sweep goes on.
 
     Raises:
         TrainError: a folder belongs to a run with other options or another spec, or cannot be written.
-        SweepInterrupted: Ctrl-C or SIGTERM; the current run has saved a checkpoint.
+        SweepInterrupted: Ctrl-C or SIGTERM ended the sweep; the current run has saved a checkpoint.
     """
     results: dict[tuple[str, ...], list[Result]] = {}
     for number, point in enumerate(points, 1):
@@ -187,14 +187,14 @@ def run_sweep(
 
 
 def combine(results: Sequence[Result]) -> Row:
-    """Combine the results of one combination of settings."""
+    """Return the results of one combination of settings as a row."""
     finished = tuple(r for r in results if not r.error)
     point = results[0].point
     return Row(point.settings, point.label, finished, len(results) - len(finished))
 
 
 def _arguments(spec: str, point: Point, options: Sequence[str]) -> list[str]:
-    """Return the arguments of `netspec train`, without the folder."""
+    """Return the arguments of `netspec train` for a point, without the folder."""
     seed = [] if point.seed is None else ["--seed", str(point.seed)]
     return [spec, *(word for setting in point.settings for word in ("--set", setting)), *seed, *options]
 
@@ -206,7 +206,11 @@ def _hash(report: Report) -> str:
 
 
 def _read_state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """The recorded state of a run, empty for a new run; raises TrainError if the folder is not this run's."""
+    """Return the recorded state of a run; empty if the run is new.
+
+    Raises:
+        TrainError: the folder holds something else, or a run with other options or another spec.
+    """
     if not folder.exists():
         return {}
     try:
@@ -243,7 +247,7 @@ def _train(point: Point, folder: Path, arguments: Sequence[str], state: dict[str
 
 
 def _wait(process: subprocess.Popen[bytes], out: Path) -> int:
-    """Wait for a run and return its status; a signal is passed on to it and raises SweepInterrupted."""
+    """Wait for a run and return its exit status; pass signals on to it, and then raise SweepInterrupted."""
     received: list[int] = []
 
     def pass_on(number: int) -> None:
@@ -266,7 +270,7 @@ def _last_error(path: Path) -> str:
 
 
 def _read_result(point: Point, folder: Path, state: dict[str, Any]) -> Result:
-    """Read the result of a finished run from its files."""
+    """Return the result of a finished run, read from its files."""
     try:
         errors = [float(flatten(row)["val_top1_error"]) for row in read_log(folder)]
         path = folder / CHECKPOINT

@@ -1,4 +1,4 @@
-"""Writing tables for a terminal, in Markdown or as CSV, with cells escaped accordingly."""
+"""Formatting tables for a terminal, as Markdown or as CSV; cells are escaped as each requires."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.diagnostics import printable
 
 
 def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """Align rows under a head; the first `words` columns are aligned left, the others right.
+    """Return rows aligned under a head. The first `words` columns are aligned left, the others right.
 
     >>> print(align(["name", "error"], [["a", "1.50 %"], ["other", "12.00 %"]]))
     name     error
@@ -31,7 +31,7 @@ def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """Write a Markdown table; the first `words` columns are aligned left, the others right.
+    """Return a Markdown table. The first `words` columns are aligned left, the others right.
 
     >>> print(markdown(["name", "n"], [["a|b", "1"]]))
     | name | n |
@@ -44,7 +44,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int =
 
 
 def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write CSV; text that a spreadsheet could interpret as a formula is prefixed with `'`.
+    """Return rows as CSV; text that a spreadsheet could take for a formula is prefixed with `'`.
 
     >>> comma_separated(["name", "n"], [["=1+1", -1]])
     "name,n\\n'=1+1,-1"
@@ -57,7 +57,7 @@ def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> st
 
 
 def percent(share: float) -> str:
-    """Write a fraction as a percentage.
+    """Return a fraction as a percentage.
 
     >>> percent(0.0975)
     '9.75 %'
@@ -66,7 +66,7 @@ def percent(share: float) -> str:
 
 
 def escape(cell: str) -> str:
-    """Escape a text for a cell of a Markdown table."""
+    """Return a text escaped for a cell of a Markdown table."""
     text = printable(cell).replace("\n", " ").replace("\\", "\\\\").replace("|", "\\|")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

@@ -27,19 +27,19 @@ from netspec.transforms.normalize import IMAGENET_MEAN
 from netspec.zoo import Card
 
 DOWNLOAD_ERRORS = (OSError, HTTPException, RuntimeError, UnpicklingError, EOFError)
-"""The exceptions of downloading and reading a file; a wrong hash is a RuntimeError."""
+"""The exceptions of downloading and reading a file; a wrong hash raises RuntimeError."""
 
 OLD_DENSENET = re.compile(
     r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))"
 )
-"""Old keys in DenseNet's files: `norm.1` is now `norm1`; torchvision's own builder renames them too."""
+"""Old names in DenseNet's files: `norm.1` is now `norm1`. torchvision's own builder renames them too."""
 
 OLD_MLP = re.compile(r"(.*\.mlp)\.linear_([12])\.(weight|bias)")
-"""Old keys in files of vision transformers: `mlp.linear_1` is now `mlp.0`, and `linear_2` is `mlp.3`."""
+"""Old names in files of vision transformers: `mlp.linear_1` is now `mlp.0`, `linear_2` is `mlp.3`."""
 
 
 def load_weights(module: nn.Module, card: Card | None, name: str) -> None:
-    """Load the published weights `name`, or `DEFAULT`, into a module built from the card's spec.
+    """Load the published weights `name` (or `DEFAULT`) into a module built from the card's spec.
 
     Raises:
         WeightsError: there are no such weights, they cannot be downloaded, or their shapes do not fit.
@@ -61,7 +61,7 @@ def load_weights(module: nn.Module, card: Card | None, name: str) -> None:
 
 
 def find(card: Card, name: str) -> Any:
-    """Return torchvision's entry for the weights `name`, with their URL and hash.
+    """Return torchvision's entry for the weights `name`. It holds their URL and hash.
 
     Raises:
         WeightsError: there are no such weights.
@@ -82,7 +82,7 @@ def find(card: Card, name: str) -> Any:
 
 
 def fetch(card: Card, entry: Any) -> dict[str, torch.Tensor]:
-    """Load a state_dict from torchvision's cache, downloading it on first use; raises WeightsError."""
+    """Return a state_dict from torchvision's cache, downloaded on first use; raises WeightsError."""
     try:
         state: dict[str, torch.Tensor] = entry.get_state_dict(
             progress=sys.stderr.isatty(), check_hash=True, map_location="cpu"
@@ -107,7 +107,7 @@ def download_error(error: BaseException) -> str:
 
 
 def rename_old_keys(state: dict[str, torch.Tensor]) -> None:
-    """Rename the keys of older files in place, which keeps the metadata of the state_dict."""
+    """Rename tensors of older files. This changes `state` in place, which keeps its metadata."""
     for key in list(state):
         if match := OLD_DENSENET.fullmatch(key):
             state[match[1] + match[2]] = state.pop(key)
@@ -116,13 +116,13 @@ def rename_old_keys(state: dict[str, torch.Tensor]) -> None:
 
 
 def check_state(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, hint: str = "") -> None:
-    """Check that weights match a module in every name, shape and number type.
+    """Check that weights match a module in names, shapes and number types.
 
-    `what` names the weights in errors, and `hint` is appended to an error about shapes. `num_batches_tracked`
-    may be missing, as in old files: batch norm then starts it at 0.
+    `what` names the weights in errors, and `hint` is appended to errors about shapes. `num_batches_tracked`
+    may be missing, as in old files; batch norm then starts to count from 0.
 
     Raises:
-        WeightsError: they do not match; the message names the first mismatch.
+        WeightsError: the weights do not match; the message names the first mismatch.
     """
     own = module.state_dict()
     for key, value in state.items():
@@ -140,20 +140,20 @@ def check_state(module: nn.Module, state: Mapping[str, torch.Tensor], what: str,
 
 
 def copy_version(module: nn.Module, state: object) -> None:
-    """Copy the version in a file's metadata, which determines the stem of torchvision's MNASNet."""
+    """Copy the version stored in a state_dict; in MNASNet, it decides the number of channels of the stem."""
     version = getattr(state, "_metadata", {}).get("", {}).get("version")
     if version not in (None, module._version):
         module._version = version
 
 
 def _image_size(card: Card, name: str) -> str:
-    """A note on the image size for which weights were trained, if it is not the card's own."""
+    """Return a note with the image size of the weights if it differs from the card's, else an empty text."""
     sides = [r.evaluation.crop for r in card.results if r.weights == name]
     return f"; they are for images of {sides[0]}x{sides[0]}" if sides and sides != [card.side] else ""
 
 
 def _is_complete(tensor: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether a tensor is dense, of the expected number type, and stored in full."""
+    """Return True if a tensor is dense, has the expected number type, and its storage holds all elements."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
         return False
     same_type = tensor.is_floating_point() == expected.is_floating_point() and not tensor.is_complex()
@@ -169,11 +169,11 @@ logger = logging.getLogger(__name__)
 
 
 def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, recipe: Recipe) -> list[str]:
-    """Load the weights from which a module is to be trained, and return warnings.
+    """Load the weights with which training starts into a module, and return warnings.
 
-    `weights` is a name on the card of `spec`, the folder of a run, or a file with a state_dict. Tensors of
-    the last layers for another number of classes are not loaded, and keep their new initialisation; all
-    others must match by name and shape.
+    `weights` is a name on the card of `spec`, the folder of a run, or a file with a state_dict. If the last
+    layers were trained for another number of classes, they keep their new initialisation; all other tensors
+    must match by name and shape.
 
     Raises:
         TrainError: there are no such weights, they cannot be read or downloaded, or they do not match.
@@ -203,14 +203,14 @@ def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, r
 
 
 def _differs_in_classes(own: Tensor, other: Tensor, outputs: set[int]) -> bool:
-    """Whether two tensors differ only in the number of classes, their first dimension."""
+    """Return True if two tensors differ only in their first dimension, the number of classes."""
     if own.shape == other.shape or own.dim() != other.dim() or not own.dim():
         return False
     return own.shape[1:] == other.shape[1:] and own.shape[0] in outputs
 
 
 def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tensor], list[str]]:
-    """Published weights, and a warning if the recipe normalises images differently."""
+    """Return published weights, and a list with a warning if the recipe normalises images differently."""
     card = locate(spec).card
     if card is None:
         message = f"{spec} is not a network of the zoo, and only those have published weights"
@@ -226,7 +226,7 @@ def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tenso
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Return the state_dict in a file, or the best one in the folder of a run."""
+    """Return the state_dict in a file; in the folder of a run, that of the best weights."""
     if path.is_dir():
         path = best_weights(path) or path / CHECKPOINT
     content = load(path)
@@ -238,13 +238,13 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 STATE_KEYS = ("model", "state_dict", "model_state_dict", "net", "network", "weights")
-"""Entries under which training scripts save a state_dict."""
+"""The keys under which training scripts save a state_dict."""
 WRAPPERS = ("module.", "model.", "_orig_mod.", "net.")
 """The prefixes that DataParallel, Lightning, `torch.compile` and training scripts put before every name."""
 
 
 def wrapper_prefix(names: Iterable[str]) -> str:
-    """Return the prefix of wrappers that all names share, or an empty string.
+    """Return the prefixes of wrappers that all names share, joined; an empty string if there is none.
 
     >>> wrapper_prefix(["module._orig_mod.fc.weight", "module._orig_mod.fc.bias"])
     'module._orig_mod.'

@@ -24,11 +24,11 @@ Order: TypeAlias = Literal["name", "params", "macs", "top1", "year"]
 
 IMAGENET = "ImageNet-1K validation"
 MACS = "one multiply-accumulate of a convolution or matrix product, for one image"
-"""The definition of a MAC in the zoo; torchvision rounds its counts to millions."""
+"""The definition of a MAC in the zoo; torchvision rounds its counts to millions of MACs."""
 
 
 class Part(BaseModel):
-    """The base class of cards and their parts; the string below each field documents it."""
+    """The base class of cards and their sections; the text below each field documents it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -45,7 +45,7 @@ class Paper(Part):
     url: Url
     """The web page of the paper."""
     figures: Line | None = None
-    """The counts given in the paper: rounded, counted by other rules, or for another input size."""
+    """The counts in the paper, if they differ: rounded, by other rules, or for another input size."""
 
     @property
     def short(self) -> str:
@@ -54,7 +54,7 @@ class Paper(Part):
 
 
 class Published(Part):
-    """The counts of a network, with which those of its spec must agree."""
+    """The published counts of a network; those of its spec must agree with them."""
 
     source: Line
     """Where the counts come from."""
@@ -74,7 +74,7 @@ class Evaluation(Part):
     crop: PositiveInt
     """The side of the square crop, in pixels."""
     crops: Literal["centre crop", "ten crops"] = "centre crop"
-    """The crops of each image; the predictions on ten crops are averaged."""
+    """The crops of each image. The predictions for ten crops are averaged."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """The interpolation used for resizing."""
     mean: Three | None = (0.485, 0.456, 0.406)
@@ -82,7 +82,7 @@ class Evaluation(Part):
     std: Three | None = (0.229, 0.224, 0.225)
     """The standard deviation to divide each channel by; none if it is not published."""
     data: Line = IMAGENET
-    """The data set and its part."""
+    """The data set and its split."""
 
 
 class Result(Part):
@@ -91,19 +91,19 @@ class Result(Part):
     weights: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
     """The name of the weights in torchvision, as taken by `module(weights=...)`."""
     top1: Percent | None = None
-    """Top-1 accuracy in per cent; none if the weights do not classify."""
+    """Top-1 accuracy in per cent; none if the weights are not for classification."""
     top5: Percent | None = None
     """Top-5 accuracy in per cent."""
     evaluation: Evaluation
     """The preprocessing that the weights expect, and with which the accuracies were measured."""
     origin: Line
-    """Who trained the weights and how, or the source of the accuracies."""
+    """Who trained the weights and how; without weights, the source of the accuracies."""
     license: Url | None = None
-    """The licence of the weights, if they have one of their own."""
+    """The licence of the weights, if it is not that of torchvision."""
     recipe: Url | None = None
-    """The description of their training."""
+    """A web page that describes how the weights were trained."""
     url: Url | None = None
-    """The file of the weights."""
+    """The web address of the file of weights."""
 
 
 class Card(Part):
@@ -112,15 +112,15 @@ class Card(Part):
     name: Word
     """The network's name on the command line and in `load`."""
     family: Word
-    """The family of networks it belongs to."""
+    """The family of networks that it belongs to, such as resnet."""
     spec: Word
-    """The stem of its spec in `specs/`."""
+    """The name of its spec in `specs/`, without `.net`."""
     arguments: dict[str, bool | int | float | str]
     """The parameters of the spec that select this network."""
     torchvision: Word | None = None
     """The builder in `torchvision.models`, if one exists."""
     paper: Paper
-    """The paper that published it."""
+    """The paper that published the network."""
     published: Published
     """The published counts."""
     results: tuple[Result, ...] = ()
@@ -134,12 +134,12 @@ class Card(Part):
 
     @property
     def side(self) -> int:
-        """The side of the square images for which the published counts hold, in pixels."""
+        """The side, in pixels, of the square images for which the published counts hold."""
         return self.published.input[1]
 
 
 def folder() -> Path:
-    """Return the folder of the cards: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the cards: in the installed package, or beside it in a git checkout."""
     inside = Path(str(files("netspec"))) / "cards"
     return inside if inside.is_dir() else Path(str(files("netspec"))).parent / "zoo"
 
@@ -150,7 +150,7 @@ def names() -> list[str]:
 
 
 def card(name: str) -> Card:
-    """Read the card of a network; its name may be in any case.
+    """Return the card of a network. The name can be in upper or lower case.
 
     >>> card("alexnet_paper").arguments
     {'towers': 2}
@@ -166,7 +166,7 @@ def card(name: str) -> Card:
 
 
 def read(path: Path) -> Card:
-    """Read a card from a YAML file; its values are validated as JSON, so that lists can become tuples."""
+    """Return the card in a YAML file. It is validated as JSON, so that lists can become tuples."""
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -212,7 +212,7 @@ def require_family(family: str) -> None:
 
 
 def in_order(cards: Iterable[Card], sort: Order) -> list[Card]:
-    """Sort cards, with the smallest, oldest or most accurate network first; ties are sorted by name."""
+    """Return cards sorted by `sort`, the smallest, oldest or most accurate first, and then by name."""
 
     def key(c: Card) -> float:
         return {

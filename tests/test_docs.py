@@ -92,7 +92,7 @@ def test_every_name_in_the_documentation_of_images_is_known():
         checked(f"  augment: [{entry}]")
     for entry in entries("Normalisation"):
         checked(f"  normalize: {entry}")
-    for entry in entries("Sets"):
+    for entry in entries("Data sets"):
         name = entry.replace("[:CLASSES]", ":10")
         checked(f'  data: "{name}"')
     checked(blocks(ROOT / "docs" / "data.md")[0].split("{", 1)[1].rsplit("}", 1)[0].replace("227", "8"))

@@ -133,9 +133,9 @@ def test_a_join_states_its_operands(body, text):
 
 TRAIN = "train { epochs: 1 }"
 SCORES = {
-    "softmax": "cross_entropy applies the softmax itself",
-    "log_softmax": "cross_entropy applies the log_softmax itself",
-    "sigmoid": "between 0 and 1",
+    "softmax": "this loss applies softmax itself",
+    "log_softmax": "this loss applies log_softmax itself",
+    "sigmoid": "limited to [0, 1]",
     "relu": "cannot be negative",
     "relu; dropout": "cannot be negative",
 }

@@ -28,8 +28,8 @@ def check_file(
 ) -> Report:
     """Check a spec file.
 
-    `arguments` set parameters of the network; names such as `train.batch` set entries of its recipe.
-    `inputs` replace declared shapes. `recipe` is a file whose `train` section replaces that of the spec.
+    `arguments` set parameters of the network. Names such as `train.batch` set entries of its recipe.
+    `inputs` replace declared shapes. The `train` section in the file `recipe` replaces that of the spec.
     Messages show the path `shown`, by default `path`.
 
     Raises:
@@ -46,7 +46,7 @@ def check_source(
     inputs: Inputs | None = None,
     recipe: Source | None = None,
 ) -> Report:
-    """Check the text of a spec; the frontend for the extension of its path parses it.
+    """Check the text of a spec. The extension of its path selects the frontend that parses it.
 
     `root` is the folder for files named by `use`, or a mapping from their paths to their texts.
     """
@@ -64,7 +64,7 @@ def check_tree(
     *,
     syntax: Sequence[Diagnostic] = (),
 ) -> Report:
-    """Check a syntax tree from any frontend; `syntax` contains the diagnostics of that frontend."""
+    """Check a syntax tree from any frontend. `syntax` contains the diagnostics of that frontend."""
     with deep_recursion():
         analyzer_for = partial(Analyzer, tree, syntax, root, arguments or {}, recipe=recipe)
         analyzer = analyzer_for(inputs=inputs or {})

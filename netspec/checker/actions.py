@@ -1,4 +1,4 @@
-"""Building layer statements: ops, groups, joins, blocks and shared layers."""
+"""Running layer statements: ops, groups, joins, calls of blocks, and `share`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from netspec.shape import is_image
 
 @dataclass
 class Actions:
-    """Adds the nodes and scopes of layer statements; `run_body` runs the statements inside braces."""
+    """Adds nodes and scopes for layer statements. `run_body` runs the statements inside a pair of braces."""
 
     layers: Layers
     scopes: Scopes
     run_body: Callable[[t.Body, Context, Value], Value]
 
     def apply(self, action: t.Apply | t.Join | t.Group, site: Site) -> Made:
-        """Add the layers of one statement."""
+        """Add the layers of one statement, and return its result."""
         match action:
             case t.Group():
                 return self.group(action, site)
@@ -43,14 +43,14 @@ class Actions:
     # Groups and joins
 
     def group(self, action: t.Group, site: Site) -> Made:
-        """Run the statements inside braces one after another."""
+        """Run the statements of a group one after another, and return the group's result."""
         naming = self.scopes.open(site)
         value = self.run_body(action.body, self.scopes.enter(site.ctx, naming), site.input)
         self.scopes.set_value(site.label, value, site.ctx.naming)
         return Made(value, naming)
 
     def join(self, action: t.Join, site: Site) -> Made:
-        """Apply every branch to the same input, and merge their outputs."""
+        """Run a join such as `add { ... }`: apply every branch to the same input, and merge their outputs."""
         place = action.span.first_line()
         op_type = OPS.find(action.name)
         if op_type is None or op_type.kind != "merge":
@@ -74,7 +74,7 @@ class Actions:
     # Blocks
 
     def block(self, action: t.Apply, site: Site) -> Made:
-        """Run the body of a block in its own scope, with its parameters bound to the arguments."""
+        """Run the body of a block in its own scope, with its parameters bound to the call's arguments."""
         ctx, flow = site.ctx, site.input
         definition = ctx.blocks[action.name]
         refuse_recursion(action.name, site)
@@ -100,7 +100,7 @@ class Actions:
     # Ops
 
     def op(self, action: t.Apply, site: Site) -> Made:
-        """Add one layer."""
+        """Add one layer, and return the result."""
         ctx = site.ctx
         op_type = OPS.find(action.name)
         if op_type is None:
@@ -126,7 +126,11 @@ class Actions:
         return Made(value)
 
     def check_arity(self, op: Op, inputs: tuple[Value, ...], span: Span) -> list[int]:
-        """Return the ids of the inputs; raises a fault if the op takes a different number."""
+        """Return the ids of the nodes that compute an op's inputs.
+
+        Raises:
+            Fault: the op takes a different number of inputs, or the network has no input yet.
+        """
         least, most = op.arity()
         if len(inputs) < least or (most is not None and len(inputs) > most):
             takes = {0: "no input", 1: "one input"}.get(least, "two or more inputs")
@@ -138,7 +142,7 @@ class Actions:
         return [UNKNOWN if i is None else i for i in inputs]
 
     def arriving(self, inputs: tuple[Value, ...]) -> int | None:
-        """Return the channels or features of the only input, if they are known."""
+        """Return the channels or features of an op's only input, or None if they are unknown."""
         if len(inputs) != 1 or inputs[0] in (None, UNKNOWN):
             return None
         shape = self.layers.nodes[inputs[0]].shape
@@ -147,7 +151,10 @@ class Actions:
     def make(
         self, op: type[Op], action: t.Apply | t.Join, ctx: Context, arriving: int | None = None
     ) -> tuple[Op, dict[str, str]]:
-        """Create an op from its arguments and the defaults in scope; also return its symbolic arguments."""
+        """Return an op made from its arguments and the defaults in scope, and its symbolic arguments.
+
+        The symbolic arguments are Python expressions in the parameters of the enclosing block.
+        """
         matched = match_op(op, action.arguments, action.span, arriving)
         given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names, word_fields(op))}
         symbols = {name: g.symbol for name, g in given.items() if g.symbol} if ctx.calls else {}
@@ -179,13 +186,21 @@ class Actions:
         return Made(value, naming)
 
     def refuse_unsharable(self, path: t.Path, entry: Entry, ctx: Context) -> None:
-        """Raise a fault for a layer outside the enclosing module, or without exactly one input."""
+        """Check that `share` can name `path`.
+
+        Raises:
+            Fault: `path` is outside the enclosing block or group, or names a single layer that does not have
+                exactly one input.
+        """
         node = self.layers.nodes[entry.value]
         owner, scope = entry.inside.path if entry.inside else node.name, ctx.naming.path
         if scope and not owner.startswith(f"{scope}."):
             message = f"`{path}` is outside `{scope}`: `share` can only name layers in its own block or group"
             raise Fault(
-                "unknown-layer", message, path.span, "use `share` in the block or group that defines it"
+                "unknown-layer",
+                message,
+                path.span,
+                "use `share` in the block or group that defines the layer",
             )
         if entry.inside is None and node.op.arity() != (1, 1):
             message = f"`{path}` cannot be shared: it must have exactly one input"
@@ -204,7 +219,10 @@ def refuse_recursion(name: str, site: Site) -> None:
 def call_arguments(
     definition: BlockDefinition, action: t.Apply, ctx: Context
 ) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the values and symbols of a block's parameters; a default can use earlier parameters."""
+    """Return the values of a block's parameters, and Python expressions for those that have one.
+
+    The default of a parameter can use the parameters before it.
+    """
     parameters = definition.tree.parameters
     matched = match(action.name, [p.name for p in parameters], action.arguments, action.span)
     given = {**ctx.defaults.get(action.name, {}), **values(matched, ctx.names)}

@@ -28,7 +28,7 @@ MOST_SHOWN = 100
 
 
 class Analyzer:
-    """Checks one syntax tree; `syntax` contains the frontend's diagnostics."""
+    """Checks one syntax tree. `syntax` contains the frontend's diagnostics."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Analyzer:
         return given
 
     def place(self) -> Span:
-        """Return the span for diagnostics about the whole file: its first line that is not empty."""
+        """Return the span for diagnostics about the whole file: its first line that is not blank."""
         start = len(self.source.text) - len(self.source.text.lstrip())
         return Span(self.source, start, max(start + 1, len(self.source.text))).first_line()
 
@@ -105,7 +105,7 @@ class Analyzer:
         self.extra.append(Diagnostic(code, message, span, help=help))
 
     def header(self, statements: tuple[t.Statement, ...], names: Names) -> t.Network | None:
-        """Read the `network` statement, and bind its parameters to their values."""
+        """Return the `network` statement, with its parameters bound to values; None if it is missing."""
         first = next(iter(statements), None)
         if not isinstance(first, t.Network):
             if not isinstance(first, t.Broken):
@@ -157,7 +157,7 @@ class Analyzer:
     def build(
         self, header: t.Network | None, naming: Naming, run: Statements, flow: int | None
     ) -> Net | None:
-        """Assemble the network; returns None if there are errors."""
+        """Return the finished network, or None if there are errors."""
         faulty = self.syntax or self.files.faults or self.extra or run.collector.diagnostics
         if not faulty and all(n.op.kind == "input" for n in run.layers.nodes):
             self.error("no-layers", "the network has no layers", self.place())
@@ -170,7 +170,7 @@ class Analyzer:
         return Net(header.name, header.citation, dict(self.values), nodes, naming.scope(), outputs)
 
     def outputs(self, run: Statements) -> Iterator[Output]:
-        """Yield the outputs with their layers; an output can name any layer."""
+        """Yield the network's outputs with the layers that compute them."""
         for statement, ctx in run.declarations.outputs:
             for path in statement.paths:
                 try:
@@ -181,7 +181,7 @@ class Analyzer:
                     continue
 
     def output(self, statement: t.Output, path: t.Path, ctx: Context) -> Output:
-        """Look up the layer of one output."""
+        """Return one output with the layer that computes it."""
         try:
             entry = find(path, ctx.naming, ctx.names)
         except Fault as fault:
@@ -193,7 +193,7 @@ class Analyzer:
             if argument.name != "weight":
                 raise Fault(
                     "unknown-argument",
-                    "the only argument of an output in training is `weight`",
+                    "an output marked `when training` takes only the argument `weight`",
                     argument.span,
                 )
             weight = evaluate(argument.value, ctx.names)
@@ -203,7 +203,10 @@ class Analyzer:
         return Output(str(path), entry.value, statement.when is not None, float(weight))
 
     def with_recipe(self, net: Net | None, run: Statements) -> Net | None:
-        """Add the recipe, with its crop adapted to a given input shape, and apply its initializers."""
+        """Return the network with its recipe and the recipe's initializers, or None if there are errors.
+
+        If the shape of the first input was given, the recipe's crop is adapted to it.
+        """
         reading = section_of(run.declarations.train, self.recipe_source, self.overrides)
         first = run.layers.first_input()
         if self.inputs and first is not None:
@@ -230,7 +233,7 @@ class Analyzer:
             else:
                 found += claims.check_totals(net, run.declarations.expectations)
             if self.inputs and any(isinstance(n, t.Layer) and n.claim for n in walk(self.file)):
-                compared = "of claimed shapes, only channels and computed sizes were compared"
+                compared = "of the shapes after `->`, only channels and computed sizes were compared"
                 remarks.append(
                     f"{compared}: the others assume the declared input, but {' and '.join(shapes)}"
                 )

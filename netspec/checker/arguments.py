@@ -44,9 +44,10 @@ class Given:
 def match_op(
     op: type[Op], arguments: Sequence[t.Argument], span: Span, arriving: int | None = None
 ) -> dict[str, t.Argument]:
-    """Match arguments to those of an op; only its sizes can be given by position.
+    """Return the arguments of an op by the names of its fields.
 
-    `arriving` is the number of channels or features of its input, which PyTorch's layers take first.
+    Only the op's sizes can be given by position. `arriving` is the number of channels or features of the
+    input: a user of PyTorch may write it first, and then the fault's help says that specs leave it out.
     """
     names, positional = list(op.model_fields), op.by_position()
     surplus = [a for a in arguments if a.name is None][len(positional) :]
@@ -56,9 +57,9 @@ def match_op(
     takes = f"only {listed} by position" if positional else "no arguments by position"
     message = f"`{op.keyword}` takes {takes}"
     optional = [name for name in names if name not in positional]
-    help = "sizes of the input are not written in a spec"
+    help = "the sizes of the input are inferred"
     if op.kind != "pool" and arguments[0].value.span.text == str(arriving):
-        help += f": leave out the {arriving}, which arrive here"
+        help += f": leave out the {arriving}"
     elif optional:
         help += f", and other arguments are written by name, as in `{op.keyword}({optional[0]}=...)`"
     raise Fault("too-many-arguments", message, surplus[0].span, help)
@@ -67,7 +68,7 @@ def match_op(
 def match(
     what: str, names: Sequence[str], arguments: Sequence[t.Argument], span: Span
 ) -> dict[str, t.Argument]:
-    """Match arguments to parameters by position or name, as Python does."""
+    """Return arguments by parameter name, matched by position or name as in Python."""
     matched: dict[str, t.Argument] = {}
     faults: list[Fault] = []
     named = False
@@ -98,7 +99,7 @@ def match(
 
 
 def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str] = ()) -> dict[str, Given]:
-    """Evaluate matched arguments; those in `words` can be bare names, such as `relu`."""
+    """Return the values of matched arguments; those in `words` can be bare names, such as `relu`."""
     given, faults, unknown = {}, [], False
     for key, argument in matched.items():
         try:
@@ -120,11 +121,11 @@ def word_fields(op: type[Op]) -> frozenset[str]:
     """Return the fields of an op that take bare names: initializers such as `normal(0.01)`, and modes."""
     fields = op.model_fields.items()
     words = {n for n, f in fields if n.endswith("init") or get_origin(f.annotation) is Literal}
-    return frozenset(words | ({"padding"} & op.model_fields.keys()))  # to explain PyTorch's padding=same
+    return frozenset(words | ({"padding"} & op.model_fields.keys()))  # padding=same gets its own message
 
 
 def build(op: type[Op], given: Mapping[str, Given], span: Span) -> Op:
-    """Create an op from its arguments.
+    """Return an op with these arguments.
 
     Raises:
         Fault: a required argument is missing.
@@ -150,7 +151,7 @@ BOUNDS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less t
 
 
 def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], span: Span) -> Fault:
-    """Convert one of pydantic's errors to a fault in the spec."""
+    """Return the fault for one of pydantic's errors, at the argument that caused it."""
     field = str(error["loc"][0])
     place = given[field].span if field in given else span
     value = given[field].value if field in given else None
@@ -195,10 +196,10 @@ def duplicates(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
 
 
 def fitting(given: object, default: object, parameter: t.Parameter) -> object:
-    """Check a setting against the type of the parameter's default, and return its value.
+    """Return the value given for a network parameter, after checking its type against the default.
 
     Raises:
-        Fault: the value has another type.
+        Fault: the types differ.
     """
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if isinstance(default, str) and number:

@@ -1,4 +1,4 @@
-"""Comparing claimed shapes and expected totals with the computed ones."""
+"""Comparing the shapes and totals that a spec claims, with `->` and `expect`, with the computed ones."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ COUNTS: Mapping[str, Callable[[Net], int]] = {
 def compare_shape(
     layers: Layers, value: int, sizes: tuple[int | None, ...], span: Span, calls: Calls
 ) -> Diagnostic | None:
-    """Compare a claimed shape with the inferred one; None in `sizes` matches any size.
+    """Compare a claimed shape with the inferred one, and return a diagnostic if they differ.
 
-    If they differ, the node is given the claimed shape, so that later layers are checked as the author
-    intended them.
+    None in `sizes` matches any size. If the shapes differ, the node gets the claimed one, so that later
+    layers are checked as the author intended.
     """
     node = layers.nodes[value]
     layers.claimed.add(value)
@@ -54,9 +54,9 @@ def compare_shape(
 
 
 def independent(claim: t.Size, sizes: tuple[int | None, ...], shape: Shape) -> tuple[int | None, ...]:
-    """Return the sizes of a claim that hold for any input, and None for the others.
+    """Return the claimed sizes that hold for any input, and None in place of the others.
 
-    These are the channels of an image, and sizes that are computed from other shapes, as in `{in.height}`.
+    Such sizes are the channels of an image, and sizes computed from other shapes, as in `{in.height}`.
     """
     if len(sizes) != len(shape):
         return (None,) * len(sizes)
@@ -68,19 +68,19 @@ def independent(claim: t.Size, sizes: tuple[int | None, ...], shape: Shape) -> t
 
 
 def computed_from_shapes(expr: t.Expr) -> bool:
-    """Whether an expression uses a size of another layer or of the input."""
+    """Return True if an expression uses a size of another layer or of the input."""
     return any(isinstance(node, t.Attribute) for node in walk(expr))
 
 
 def meets(shape: Shape, parts: tuple[int | None, ...]) -> bool:
-    """Whether a shape equals the claimed one; None matches any size."""
+    """Return True if a shape equals the claimed one; None matches any size."""
     return len(shape) == len(parts) and all(p in (None, n) for p, n in zip(parts, shape, strict=True))
 
 
 def mismatch(
     layers: Layers, node: Node, parts: tuple[int | None, ...], span: Span, calls: Calls
 ) -> Diagnostic:
-    """Return the diagnostic for a wrong claim, with the layers before it and a change that fixes it."""
+    """Return the diagnostic for a wrong claimed shape, with the layers before it and a correction."""
     message = f"the output of {node.label} is {node.shape}, but {spell(parts)} is claimed"
     labels = layers.origin(node.id, MOST_LABELS, calls)
     help = mended(layers, node, parts)
@@ -93,7 +93,7 @@ def mismatch(
 
 
 def mended(layers: Layers, node: Node, parts: tuple[int | None, ...]) -> str | None:
-    """Describe a change of the layers before a node that makes its claim right, or None."""
+    """Describe a change to earlier layers that gives the claimed shape; return None if there is none."""
     chain = layers.chain(node.id)[-FARTHEST:]
     source = layers.before(chain[0])
     if source is None or any(len(n.inputs) != 1 for n in chain):
@@ -111,7 +111,7 @@ def mended(layers: Layers, node: Node, parts: tuple[int | None, ...]) -> str | N
 
 
 def padded_run(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) -> str | None:
-    """Describe the padding with which several convolutions keep their sizes, if the claim is then right."""
+    """Describe paddings with which several convolutions keep their sizes, if that gives the claimed shape."""
     shape, padded = start, list[tuple[str, str]]()
     for node in chain:
         op = node.op
@@ -131,7 +131,7 @@ def padded_run(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names as in a sentence.
+    """Return names as a list in a sentence.
 
     >>> listed(["a", "b", "c"])
     'a, b and c'
@@ -148,7 +148,7 @@ Fix = tuple[Node, str, Shape]
 
 
 def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) -> Iterator[Fix]:
-    """Yield changes to a single argument that would make the claim right, the most likely first."""
+    """Yield changes to a single argument that give the claimed shape, the most likely first."""
     shapes = [start, *(n.shape for n in chain)]
     found = []
     for place, node in enumerate(chain):
@@ -168,13 +168,16 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
 
 
 FARTHEST = 24
-"""The number of preceding layers in which a change is searched."""
+"""Changes are searched for only in the arguments of this many preceding layers."""
 MOST_LABELS = 12
-"""The most preceding layers that changed the size and are shown."""
+"""At most this many of the preceding layers that changed the size are shown."""
 
 
 def check_totals(net: Net, expectations: Sequence[tuple[str, object, t.Argument]]) -> Iterator[Diagnostic]:
-    """Compare expected totals with the counts: exactly, or to the precision of a rounded number."""
+    """Yield a diagnostic for each expected total that differs from the computed one.
+
+    A number written in full must be equal. A rounded one, such as 36.2k, must agree to its precision.
+    """
     for name, value, claim in expectations:
         count = COUNTS[name](net)
         agrees = value.agrees(count) if isinstance(value, Rounded) else value == count

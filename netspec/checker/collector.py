@@ -15,7 +15,7 @@ MOST_STATEMENTS = 200_000
 MOST_LAYERS = 50_000
 MOST_FAULTS = 100
 FAULT_STEPS = 20
-"""The number of steps that a diagnostic counts as, so that a loop full of errors stops early."""
+"""Each diagnostic counts as this many steps, so that the check of a loop full of errors ends early."""
 
 
 @dataclass
@@ -39,13 +39,13 @@ class Collector:
             raise Exhausted("too-large", message, span, "the count of a loop may be too large")
 
     def report(self, error: Fault | Faults | Unknown, ctx: Context) -> None:
-        """Add the diagnostics that an exception carries."""
+        """Add the diagnostics of an exception."""
         faults = [error] if isinstance(error, Fault) else error.faults if isinstance(error, Faults) else ()
         for fault in faults:
             self.add(fault.diagnostic, ctx)
 
     def add(self, diagnostic: Diagnostic, ctx: Context) -> None:
-        """Add a diagnostic, labelled with the block calls that led to it; duplicates are ignored.
+        """Add a diagnostic, with a label at each block call that led to it; duplicates are ignored.
 
         Raises:
             Exhausted: there are too many diagnostics to continue.

@@ -14,12 +14,12 @@ from netspec.language import ast as t
 from netspec.language.names import Fault, Names
 
 Value = int | None
-"""The id of the node that computes a value; UNKNOWN after an error, None before the first input."""
+"""The id of the node that computes a tensor; UNKNOWN after an error, None before the first input."""
 
 
 @dataclass(frozen=True)
 class BlockDefinition:
-    """A block, with the scope in which it is defined."""
+    """A block, with the names, blocks and defaults in scope where it is defined."""
 
     tree: t.Block
     names: Names
@@ -31,7 +31,7 @@ class BlockDefinition:
 class Context:
     """The names, blocks, defaults and labels in scope at a statement, and the block calls around it.
 
-    Inside the braces of a join, `branches` collects the value of each layer.
+    Inside the braces of a join such as `add { ... }`, `branches` collects the output of each branch.
     """
 
     names: Names
@@ -45,7 +45,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Site:
-    """A layer statement: its context, label, span and inputs, including those named with `<-`."""
+    """A layer statement: its context, label, span and inputs. `named` is true if `<-` names the inputs."""
 
     ctx: Context
     label: str | None
@@ -68,7 +68,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Made:
-    """The result of a layer statement: its value, and its inner scope if it has one."""
+    """The result of a layer statement: its output, and its inner scope if it has one."""
 
     value: Value
     inside: Naming | None = None

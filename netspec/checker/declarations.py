@@ -30,7 +30,7 @@ class Declarations:
     expectations: list[tuple[str, object, t.Argument]] = field(default_factory=list)
     train: tuple[t.Train, Names] | None = None
     used: dict[int, dict[str, BlockDefinition]] = field(default_factory=dict)
-    """The blocks of each used file."""
+    """The blocks of each file named by `use`, by the `id` of its syntax tree."""
 
     def declare(self, s: t.Bind | t.Default | t.Block | t.Use, ctx: Context) -> None:
         """Run a declaration: a statement that a file named by `use` can also contain."""
@@ -69,7 +69,7 @@ class Declarations:
         ctx.blocks.update(blocks)
 
     def block(self, s: t.Block, ctx: Context) -> BlockDefinition:
-        """Define a block; its body can use whatever is in scope at its definition."""
+        """Return the definition of a block. Its body can use whatever is in scope here."""
         place = s.span.first_line()
         if is_builtin(s.name) or s.name == "share":
             raise Fault(
@@ -86,7 +86,7 @@ class Declarations:
         defaults = {
             op: {name: replace(given, symbol=None) for name, given in arguments.items()}
             for op, arguments in ctx.defaults.items()
-        }  # a generated class cannot use the parameters of the class around it
+        }  # the generated class of a block cannot use the parameters of the class around it
         return BlockDefinition(s, ctx.names, ctx.blocks, defaults)
 
     def default(self, s: t.Default, ctx: Context) -> None:
@@ -107,7 +107,7 @@ class Declarations:
         ctx.defaults[s.op] = {**ctx.defaults.get(s.op, {}), **given}
 
     def expect(self, s: t.Expect, ctx: Context) -> None:
-        """Store expected totals, which are compared once the network is complete."""
+        """Store expected totals. They are compared once the network is complete."""
         for claim in s.claims:
             if claim.name not in claims.COUNTS:
                 message = f"there is no total named `{claim.name}`: the totals are {', '.join(claims.COUNTS)}"
@@ -119,11 +119,11 @@ class Declarations:
             self.expectations.append((str(claim.name), value, claim))
 
     def refuse(self, s: t.Assert, ctx: Context) -> None:
-        """Report an assertion that does not hold, with the values of its names.
+        """Evaluate an assertion; if it is false, report it with the values of the names in it.
 
         Raises:
-            Refused: it does not hold.
-            Fault: its condition is not true or false.
+            Refused: it is false.
+            Fault: its condition is not a boolean.
         """
         holds = evaluate(s.condition, ctx.names)
         if not isinstance(holds, bool):
@@ -143,7 +143,7 @@ class Declarations:
         self.outputs.append((replace(s, paths=paths), ctx))
 
     def set_train(self, s: t.Train, ctx: Context) -> None:
-        """Store the `train` section, which is evaluated once the network is complete."""
+        """Store the `train` section. It is evaluated once the network is complete."""
         if self.train:
             raise Fault("duplicate-train", "a network can have only one `train` section", s.span)
         self.train = s, ctx.names

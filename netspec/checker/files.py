@@ -1,4 +1,4 @@
-"""The files that a spec names with `use`: each must lie in its folder or below, and is read once."""
+"""Files named by `use`: each must lie in the folder of the spec or below it, and is read only once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Root: TypeAlias = Path | Mapping[str, str]
 
 @dataclass
 class Files:
-    """The used files below the folder `root`, by their paths in messages; `main` is the spec itself."""
+    """The files named by `use`, by their paths as shown in messages.
+
+    `root` is the folder of the spec, and `main` the spec itself.
+    """
 
     root: Path
     main: t.File
@@ -40,10 +43,10 @@ class Files:
         return (self.main, *self.loaded.values())
 
     def load(self, use: t.Use) -> t.File:
-        """Parse the file named by a `use` statement, relative to the file that contains the statement.
+        """Return the parsed file that a `use` statement names, relative to the file with the statement.
 
         Raises:
-            Fault: it lies outside the folder of the spec, uses itself, or cannot be read.
+            Fault: the file lies outside the folder of the spec, uses itself, or cannot be read.
         """
         user = use.span.source.path
         path = self.real[user].parent / use.path
@@ -65,14 +68,14 @@ class Files:
             source = self.source(path, shown)
         except SpecError as error:
             fault = error.diagnostics[0]
-            help = fault.help if file_exists(path) else None  # suggestions of built-in specs are no help here
+            help = fault.help if file_exists(path) else None  # else it suggests built-in specs: no help here
             raise Fault("bad-use", fault.message, use.span, help) from None
         self.real[shown], self.used_by[shown] = self.resolved(path), user
         self.loaded[shown], faults = parse(source)
         self.faults += faults
 
     def holds(self, path: Path) -> bool:
-        """Whether a path lies in the folder of the spec or below."""
+        """Return True if a path lies in the folder of the spec or below it."""
         return inside(self.root, path)
 
     def resolved(self, path: Path) -> Path:
@@ -84,7 +87,7 @@ class Files:
         return read(path, shown, regular_only=True)
 
     def chain(self, user: str | None) -> list[Path]:
-        """Return the chain of files whose `use` statements lead to this one, the nearest first."""
+        """Return the file `user`, the file that uses it, and so on up to the spec."""
         found = []
         while user is not None:
             found.append(self.real[user])
@@ -94,7 +97,7 @@ class Files:
 
 @dataclass
 class Remembered(Files):
-    """Used files given as a mapping from paths to texts; no file is read."""
+    """Files named by `use` that are given as a mapping from paths to texts; nothing is read from the disk."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
 
@@ -112,5 +115,5 @@ class Remembered(Files):
 
 
 def files_of(root: Root, main: t.File) -> Files:
-    """Return the files below a folder, or those of a mapping."""
+    """Return the files that `use` can name: those below a folder, or those of a mapping."""
     return Files(root, main) if isinstance(root, Path) else Remembered(Path(), main, texts=root)

@@ -1,4 +1,4 @@
-"""The layers of a network under construction, with inferred shapes, tensors, costs and receptive fields."""
+"""The layers added so far, with their shapes, tensors, costs and receptive fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.shape import Shape, ShapeError
 
 Calls = tuple[tuple[str, Span], ...]
 MOST_REPEATED = 4
-"""How many repetitions of a layer by a loop are described."""
+"""The maximum number of shapes that a diagnostic shows for a layer repeated by a loop."""
 
 
 @dataclass
@@ -24,13 +24,13 @@ class Layers:
 
     nodes: list[Node] = field(default_factory=list)
     extent: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """For each node: the height and width of the largest input that it depends on."""
+    """The height and width of the largest network input that a node depends on, by the node's id."""
     sites: dict[int, Calls] = field(default_factory=dict)
-    """The block calls around each node, outermost first."""
+    """The block calls that led to each node, outermost first, by the node's id."""
     unsure: set[int] = field(default_factory=set)
-    """Nodes that stand in for failed layers, or whose inferred shape was replaced by a claimed one."""
+    """The ids of nodes added in place of failed layers, or whose inferred shape is not the claimed one."""
     claimed: set[int] = field(default_factory=set)
-    """Nodes with a claimed shape; the search for the cause of a wrong shape stops at them."""
+    """The ids of nodes with a shape written after `->`; the search for the cause of an error stops there."""
 
     def input(self, name: str, shape: Shape, span: Span) -> int:
         """Append an input and return its id."""
@@ -43,7 +43,7 @@ class Layers:
         return next((n.id for n in self.nodes if n.op.kind == "input"), None)
 
     def stand_in(self, shape: Shape | None, span: Span) -> int:
-        """Return a value with the claimed shape of a failed layer, or UNKNOWN if it claims none."""
+        """Add a node with the claimed shape of a failed layer; return its id, or UNKNOWN for no shape."""
         if shape is None:
             return UNKNOWN
         value = self.input("?", shape, span)
@@ -91,7 +91,7 @@ class Layers:
         return node.id
 
     def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
-        """Whether a layer's output has a batch; joins broadcast raw tensors over the batch."""
+        """Return True if a layer's output has a batch axis. A join has one if any of its inputs has."""
         mixed = any(n.batched for n in sources)
         if op.kind == "tensor" or all(n.batched for n in sources):
             return op.kind != "tensor"
@@ -99,7 +99,7 @@ class Layers:
             return mixed
         bare = next(n.label for n in sources if not n.batched)
         message = f"`{op.keyword}` needs a batch, but `{bare}` is a raw tensor without one"
-        raise Fault("no-batch", message, span, "join it with other values by `add`, `mul` or `concat`")
+        raise Fault("no-batch", message, span, "combine it with other inputs by `add`, `mul` or `concat`")
 
     def receptive_field(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
         """Return the receptive field of a layer, computed from those of its inputs."""
@@ -123,7 +123,7 @@ class Layers:
     def fault(
         self, error: ShapeError, name: str, op: Op, inputs: Sequence[int], span: Span, calls: Calls
     ) -> Fault:
-        """Convert an op's error to a fault, with its span and the layers that led to its inputs."""
+        """Return an op's error as a fault at `span`, labelled with the layers that led to its inputs."""
         label = name.rpartition(".")[2]
         shown = f"{label}: {error.message}" if label != op.keyword else error.message
         fault = Fault(error.code, shown, span, error.help)
@@ -135,7 +135,7 @@ class Layers:
         return fault
 
     def operands(self, name: str, inputs: Sequence[int]) -> str:
-        """Describe the inputs of a join by their names in its scope, such as `a gives 64x29x29`."""
+        """Describe the inputs of the layer `name` by their names in its scope, as in `a gives 64x29x29`."""
         scope = name.rpartition(".")[0]
         inside = f"{scope}." if scope else ""
         nodes = [self.nodes[i] for i in inputs]
@@ -143,7 +143,7 @@ class Layers:
         return ", ".join(f"{short} gives {n.shape}" for short, n in zip(names, nodes, strict=True))
 
     def chain(self, value: int) -> list[Node]:
-        """Return the layers that lead to a value, starting at an input, a join or a claimed shape."""
+        """Return the layers that lead to a node, back to the nearest join, input or claimed shape."""
         chain = [self.nodes[value]]
         while (before := self.before(chain[0])) and chain[0].id not in self.unsure:
             if before.id in self.claimed or before.op.kind == "input":
@@ -152,16 +152,16 @@ class Layers:
         return chain
 
     def before(self, node: Node) -> Node | None:
-        """Return the layer before a node, ignoring raw tensors; None if there are several."""
+        """Return the node whose output a node takes, ignoring raw tensors; None if it takes several."""
         flows = [self.nodes[i] for i in node.inputs if self.nodes[i].batched]
         return flows[0] if len(flows) == 1 else None
 
     def origin(
         self, value: int, most: int, calls: Calls, since: int = -1, axes: slice = slice(None)
     ) -> list[Label]:
-        """Return labels, with arithmetic, for the last layers after `since` that changed sizes in `axes`.
+        """Return labels for the last layers, at most `most`, that changed the sizes in `axes`.
 
-        Layers inside a block are labelled at its call, unless the block is among `calls`.
+        Layers with ids up to `since` are skipped. A block not among `calls` is labelled at its call.
         """
         if value == UNKNOWN:
             return []
@@ -181,7 +181,7 @@ class Layers:
         return labels
 
     def resized(self, node: Node, axes: slice) -> bool:
-        """Whether a layer changed sizes rather than just permuting them."""
+        """Return True if a layer changed a size in `axes`, and did more than permute the axes."""
         source = self.before(node)
         before, after = (source or self.nodes[node.inputs[0]]).shape, node.shape
         return before[axes] != after[axes] and (len(after) < 3 or sorted(before) != sorted(after))
@@ -192,7 +192,7 @@ class Layers:
         return own[len(calls)][1] if len(own) > len(calls) and own[: len(calls)] == calls else node.span
 
     def summarize(self, nodes: Sequence[Node]) -> str:
-        """Describe the layers labelled at one place: the arithmetic of one, or the shapes around several."""
+        """Describe the layers of one label: a single layer by its arithmetic, several by their shapes."""
         if len(nodes) == 1:
             return self.describe(nodes[0])
         if len({n.span for n in nodes}) == 1:  # the same statement, repeated by a loop
@@ -201,7 +201,7 @@ class Layers:
         return f"{self.nodes[nodes[0].inputs[0]].shape} -> {nodes[-1].shape}"
 
     def describe(self, node: Node) -> str:
-        """Describe the shapes before and after a layer, with the arithmetic."""
+        """Describe a layer by its input and output shapes, and the arithmetic between them."""
         shapes = [self.nodes[i].shape for i in node.inputs]
         sums = node.op.explain(*shapes, y=node.shape)
         before = " and ".join(map(str, shapes))
@@ -230,13 +230,13 @@ class Layers:
             raise
 
     def differing_axes(self, values: Sequence[int]) -> slice:
-        """Return the axes in which the values differ: height and width if those differ, otherwise all."""
+        """Return the axes to compare: height and width if images differ in those, otherwise all axes."""
         images = len(values) > 1 and all(len(self.nodes[v].shape) == 3 for v in values)
         spatial = images and len({self.nodes[v].shape[1:] for v in values}) > 1
         return slice(1, None) if spatial else slice(None)
 
     def again(self, value: int, name: str, inputs: Sequence[int], span: Span, calls: Calls) -> int:
-        """Append a copy of an earlier layer, with other inputs and the same weights."""
+        """Append a layer with the op and weights of an earlier one but other inputs, and return its id."""
         node = self.nodes[value]
         origin = node.id if node.shares is None else node.shares
         added = self.add(node.op, name, inputs, span, calls, shares=origin)
@@ -253,7 +253,7 @@ class Layers:
         return added
 
     def replay(self, scope: Naming, result: int, target: Naming, flow: int, span: Span, calls: Calls) -> int:
-        """Append a copy of all layers of an earlier scope, with another input and the same weights."""
+        """Append the layers of a scope again with the input `flow`; return the id that replaces `result`."""
         ids = sorted(inside(scope))
         outer = {i for n in ids for i in self.nodes[n].inputs if i not in ids}
         if len(outer) > 1 or not ids:
@@ -271,7 +271,7 @@ class Layers:
 
 
 def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
-    """Raise a fault for an initializer that needs fan-in or fan-out on a tensor with only one axis."""
+    """Raise a fault if an initializer needs fan-in or fan-out, but its tensor has only one axis."""
     starts = op.starts() if isinstance(op, Weighted) else {}
     for tensor in tensors:
         start = starts.get(tensor.name)
@@ -279,12 +279,12 @@ def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
             name = (
                 f"the {tensor.name or op.keyword} of `{op.keyword}`" if tensor.name else f"a `{op.keyword}`"
             )
-            message = f"{name} has one axis, and `{start.name}` needs two to count inputs and outputs"
-            raise Fault("argument-range", message, span, "normal(0.01), zeros or a number can start it")
+            message = f"{name} has one axis, but `{start.name}` needs two, for fan-in and fan-out"
+            raise Fault("argument-range", message, span, "initialize it with normal(0.01), zeros or a number")
 
 
 def inside(naming: Naming) -> list[int]:
-    """Return the nodes of a scope under construction and of its inner scopes."""
+    """Return the ids of the nodes in a scope and in its inner scopes."""
     found: list[int] = []
     for child in naming.children:
         found += inside(child) if isinstance(child, Naming) else [child]
@@ -292,7 +292,7 @@ def inside(naming: Naming) -> list[int]:
 
 
 def mirror(scope: Naming, target: Naming, new: Mapping[int, int], span: Span) -> None:
-    """Name the layers of a copied scope as in the original."""
+    """Register the labels of a copied scope as in the original. `new` maps old ids to new ones."""
     for name, entry in scope.entries.items():
         inner = entry.inside and Naming(name, target.full(name), parent=target)
         if entry.inside and inner:

@@ -43,15 +43,15 @@ def channels_last(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic
 
 
 SCORES = {
-    "softmax": "cross_entropy applies the softmax itself, and a second one all but stops learning",
-    "log_softmax": "cross_entropy applies the log_softmax itself",
-    "sigmoid": "the scores are between 0 and 1, so that no class can become likely",
-    "hardsigmoid": "the scores are between 0 and 1, so that no class can become likely",
-    "tanh": "the scores are between -1 and 1, so that no class can become likely",
-    "relu": "the scores cannot be negative, and those at 0 do not learn",
-    "relu6": "the scores cannot be negative, and those at 0 do not learn",
+    "softmax": "this loss applies softmax itself, and after a second softmax the network hardly learns",
+    "log_softmax": "this loss applies log_softmax itself",
+    "sigmoid": "the logits are limited to [0, 1], so the softmax cannot become confident",
+    "hardsigmoid": "the logits are limited to [0, 1], so the softmax cannot become confident",
+    "tanh": "the logits are limited to [-1, 1], so the softmax cannot become confident",
+    "relu": "the logits cannot be negative, and where they are 0 the gradient is zero",
+    "relu6": "the logits cannot be negative, and where they are 0 the gradient is zero",
 }
-"""Why the output of a layer is unfit as the scores of classes, by the layer's type."""
+"""Why a layer should not compute the logits of the classes, by the layer's type."""
 
 
 def unfit_scores(net: Net) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""Layer names: the labels of each scope, the names of unlabelled layers, and references."""
+"""Names of layers: labels, the names chosen for layers without one, and references to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.language.expressions import evaluate
 from netspec.language.names import Fault, Names, Unknown
 
 UNKNOWN = -1
-"""The id of a value that is unknown because of an error that was already reported."""
+"""The id of a node that is unknown because of an error that has already been reported."""
 
 MODULE_WORDS = frozenset(
     """
@@ -34,7 +34,7 @@ MODULE_WORDS = frozenset(
 
 @dataclass
 class Entry:
-    """The value that a label refers to, and its inner scope if it has one."""
+    """What a label refers to: the id of a node, and the inner scope of a group or block."""
 
     value: int
     span: Span
@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass
 class Naming:
-    """A scope under construction; `numbered` scopes count unlabelled children as nn.Sequential does."""
+    """A scope under construction; if `numbered`, layers without labels get numbers, as in nn.Sequential."""
 
     name: str = ""
     path: str = ""
@@ -54,7 +54,7 @@ class Naming:
     parent: Naming | None = None
     depth: int = 0
     unread: list[str] = field(default_factory=list)
-    """The texts of failed statements, which may have defined a missing name."""
+    """The texts of failed statements. A name missing from this scope may have been defined by them."""
     entries: dict[str, Entry] = field(default_factory=dict)
     children: list[Naming | int] = field(default_factory=list)
     containers: set[str] = field(default_factory=set)
@@ -71,7 +71,7 @@ class Naming:
         return f"{self.path}.{name}" if self.path else name
 
     def pick(self, word: str, counted: bool = True) -> str:
-        """Return a name for an unlabelled layer: its number in a numbered scope, else its op's name."""
+        """Return a name for a layer without a label: a number in a numbered scope, else its op's name."""
         if self.numbered and counted:
             return str(self.position)
         while True:
@@ -133,11 +133,11 @@ class Naming:
         return Scope(self.name, self.path, children, *inside)
 
     def visible(self) -> Naming | None:
-        """Return the outer scope whose labels references can also use; None for a block."""
+        """Return the outer scope whose labels can be used here too; None if this is the scope of a block."""
         return None if self.block else self.parent
 
     def may_have(self, name: str) -> bool:
-        """Whether a failed statement may have defined a missing name."""
+        """Return True if a failed statement in this scope or an outer one may have defined `name`."""
         word, outer = re.sub(r"_?\d+$", "", name), self.visible()
         return any(word in text for text in self.unread) or bool(outer and outer.may_have(name))
 
@@ -155,16 +155,16 @@ class Naming:
 
 
 def parts_of(path: t.Path, names: Names) -> tuple[str, ...]:
-    """Return the parts of a path, with the expressions in them evaluated."""
+    """Return the parts of a path, with expressions such as `{i + 1}` replaced by their values."""
     return tuple(p if isinstance(p, str) else filled(p, names) for p in path.parts)
 
 
 def find(path: t.Path, naming: Naming, names: Names) -> Entry:
-    """Look up the entry for a path, from the innermost scope outward.
+    """Return the entry for a path, looked up from the innermost scope outward.
 
     Raises:
         Fault: no layer above has this name.
-        Unknown: a failed statement may have defined it.
+        Unknown: a failed statement may have defined the name.
     """
     parts = ".".join(parts_of(path, names)).split(".")
     scope: Naming | None = naming
@@ -198,24 +198,24 @@ def find(path: t.Path, naming: Naming, names: Names) -> Entry:
 
 
 def reserved(name: str) -> bool:
-    """Whether a name is reserved: a Python keyword or an attribute of PyTorch's modules."""
+    """Return True for names that no layer can have: Python keywords and attributes of PyTorch's modules."""
     return name in MODULE_WORDS or keyword.iskeyword(name) or name.startswith("_") or name == "self"
 
 
 def filled(label: t.Label, names: Names) -> str:
-    """Return the text of a label, with the expressions in it evaluated."""
+    """Return the text of a label, with expressions such as `{i + 1}` replaced by their values."""
     return "".join(p if isinstance(p, str) else str(evaluate(p, names)) for p in label.parts)
 
 
 def label_text(label: t.Label, names: Names) -> str:
-    """Evaluate a label and check that it is valid.
+    """Return the text of a label after checking that it is valid.
 
     Raises:
         Fault: the label cannot name a submodule in PyTorch.
     """
     text = filled(label, names)
     if not re.fullmatch(r"[\w+\-/: ]{1,100}(\.[\w+\-/: ]{1,100}){0,4}", text):
-        help = "a label has letters and digits, and in quotes also - + / : spaces and dots between names"
+        help = "a label can have letters and digits, in quotes also - + / : spaces and dots between names"
         raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)
     if wrong := next(filter(reserved, text.split(".")), None):
         text = wrong

@@ -23,7 +23,7 @@ class Report:
     net: Net | None
     diagnostics: tuple[Diagnostic, ...]
     remarks: tuple[str, ...] = ()
-    """Sentences about values that this check changed and comparisons that it skipped."""
+    """Sentences about values that the check adapted and comparisons that it skipped."""
     network: str | None = None
     """The name of the network, if it could be read."""
     arguments: Mapping[str, object] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Report:
     plugins: tuple[Plugin, ...] = ()
     """The plug-ins whose layer types the network uses."""
     title: str = ""
-    """The name by which the spec was asked for, such as `vgg16`; empty for its path."""
+    """The name that was given for the spec, such as `vgg16`; empty if a path was given."""
 
     @property
     def ok(self) -> bool:

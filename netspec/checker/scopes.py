@@ -22,13 +22,20 @@ class Scopes:
     layers: Layers
 
     def resolve(self, path: t.Path, ctx: Context) -> Value:
-        """Return the value of a layer named after `<-`, or of `in`."""
+        """Return the id of the node that `path` names. `in` is the input of the block or network.
+
+        Raises:
+            Fault: no earlier layer has this name.
+        """
         if path.parts == ("in",):
             return ctx.input if ctx.calls else self.layers.first_input()
         return find(path, ctx.naming, ctx.names).value
 
     def shape_of(self, expr: t.Expr, naming: Naming, names: Names, block_input: Value) -> Shape | None:
-        """Return the shape of the layer in `in.channels` or `conv1.height`, or None if it is not a layer."""
+        """Return the shape that an expression such as `conv1` in `conv1.height` refers to.
+
+        Returns None if the expression does not name a layer or `in`.
+        """
         path = layer_path(expr)
         if path is None or isinstance(expr, t.Literal):
             return None
@@ -46,7 +53,7 @@ class Scopes:
         return self.layers.nodes[value].shape
 
     def names_for(self, parent: Names, naming: Naming, block_input: Value) -> Names:
-        """Return the names inside a scope, which also give expressions the shapes of its layers."""
+        """Return the names visible inside a scope; expressions can also use the shapes of its layers."""
         names = parent.child()
         names.shape_of = lambda expr: self.shape_of(expr, naming, names, block_input)
         return names
@@ -68,7 +75,7 @@ class Scopes:
         return naming
 
     def set_value(self, label: str | None, value: Value, naming: Naming) -> None:
-        """Set the value of a scope's label once its last layer is known."""
+        """Set the node that a label refers to, once the last layer of its group or block is known."""
         if label:
             naming.entries[label].value = UNKNOWN if value is None else value
 

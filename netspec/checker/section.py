@@ -45,7 +45,7 @@ class Section:
             ]
 
     def unknown_data(self, name: str | None) -> list[Diagnostic]:
-        """Return a diagnostic if no data set has this name."""
+        """Return a list with a diagnostic if no data set has this name; otherwise, an empty list."""
         if name is None:
             return []
         from netspec.datasets.registry import find_row
@@ -71,7 +71,7 @@ class Section:
         self.settings[key], self.spans[key] = Setting(value, span), span
 
     def follow(self, shape: Shape) -> list[str]:
-        """Adapt `crop` and `resize` to a given input shape, and return a remark if they change."""
+        """Adapt `crop` and `resize` to a given input shape; return a list with a remark if they change."""
         crop, resize = self.settings.get("crop"), self.settings.get("resize")
         if not crop or len(shape) != 3 or shape.height != shape.width or crop.value == shape.height:
             return []
@@ -87,18 +87,18 @@ class Section:
 
 
 OUTSIDE = "<settings>"
-"""The path shown for the source of a setting, which comes from no file."""
+"""The path shown in diagnostics about settings, which come from no file."""
 
 
 def code(span: Span) -> str:
-    """Return the diagnostic code for an invalid entry, which depends on its origin."""
+    """Return the code for an invalid entry: `wrong-setting` if a setting gave it, `recipe` if a file did."""
     return "wrong-setting" if span.source.path == OUTSIDE else "recipe"
 
 
 def section_of(
     train: tuple[t.Train, Names] | None, other: Source | None, overrides: Mapping[str, object]
 ) -> Section:
-    """Read the spec's recipe or that of the file `other`, and apply overrides such as `train.batch`."""
+    """Return the recipe section of the spec, or of the file `other`, with overrides such as `train.batch`."""
     faults: list[Diagnostic] = []
     if other is not None:
         train, faults = train_of(other)
@@ -110,7 +110,7 @@ def section_of(
 
 
 def train_of(source: Source) -> tuple[tuple[t.Train, Names] | None, list[Diagnostic]]:
-    """Return the `train` section of a recipe file, which must contain nothing else, and diagnostics."""
+    """Return the `train` section of a recipe file, if it has one, and diagnostics for anything else in it."""
     file, found = parse(source)
     faults = list(found)
     sections = [s for s in file.body.statements if isinstance(s, t.Train)]
@@ -135,7 +135,7 @@ def train_of(source: Source) -> tuple[tuple[t.Train, Names] | None, list[Diagnos
 
 
 def read_section(train: t.Train, names: Names) -> Section:
-    """Evaluate the entries of a `train` section."""
+    """Return the evaluated entries of a `train` section."""
     section = Section(train.span.first_line(), train.citation)
     if len(train.settings) > MOST_ENTRIES:
         message = f"a recipe can have at most {MOST_ENTRIES} entries"

@@ -1,4 +1,4 @@
-"""Searching for input sizes that work, for a network whose only fault is that its input's size does not."""
+"""Searching for input sizes that work, when a network's only error may be the size of its input."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from netspec.checker.report import Report
 from netspec.shape import Shape
 
 MOST_STEPS = 3000
-"""The number of steps of the check, over all sizes tried; more would take too long."""
+"""The maximum number of checker steps in one search, over all sizes tried."""
 MULTIPLES = (64, 32, 16, 8)
 NEAR = 16
 LARGEST = 2048
 
 
 class Search:
-    """Tries input sizes with a function that checks the network with another shape of its image."""
+    """Tries input sizes. `works` checks the network with another shape of its image."""
 
     def __init__(self, shape: Shape, steps: int, works: Callable[[Shape], bool]) -> None:
         self.shape, self.works = shape, works
         self.left = MOST_STEPS // max(steps, 1)
 
     def tries(self, height: int, width: int) -> bool | None:
-        """Whether a size works; None if the search has to end."""
+        """Return True if a size works, and None once the search has used its steps."""
         self.left -= 1
         if self.left < 0:
             return None
         return self.works(Shape((self.shape.channels, height, width)))
 
     def nearest(self) -> str | None:
-        """Describe the nearest sizes that work, one smaller and one larger."""
+        """Describe the nearest sizes that work, one smaller and one larger; None if none was found."""
         height, width = self.shape.hw
         working = []
         for size in candidates(height, width):
@@ -45,7 +45,7 @@ class Search:
         return f"an input of {' or '.join(named)} works" if named else None
 
     def smallest(self) -> str | None:
-        """Describe the smallest square size that works, for a network whose input is too small."""
+        """Describe the smallest square size above the current one that works; None if none was found."""
         low = max(self.shape.hw)
         high = 2 * low
         while (found := self.tries(high, high)) is False and high < LARGEST:
@@ -62,7 +62,7 @@ class Search:
 
 
 def candidates(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Yield sizes near a size: those with sides that are multiples of powers of 2, and the nearest others."""
+    """Yield sizes to try near a given size: sides rounded to multiples of powers of 2, then close ones."""
     seen = {(height, width)}
     aligned = [
         (height // m * m + m * up, width // m * m + m * up) for m in reversed(MULTIPLES) for up in (0, 1)
@@ -78,16 +78,16 @@ SEARCHES: Mapping[str, Callable[[Search], str | None]] = {
     "branches-disagree": Search.nearest,
     "empty-output": Search.smallest,
 }
-"""How sizes are searched for, by the code of the only fault."""
+"""The kind of search, by the diagnostic code of the network's only error."""
 
 
 def with_working_sizes(
     report: Report, inputs: Mapping[str, Shape], steps: int, again: Callable[[Mapping[str, Shape]], Report]
 ) -> Report:
-    """Add input sizes that work to the help of a report's only error, if the input's size may be its cause.
+    """Return the report; if its only error may come from the input's size, its help names sizes that work.
 
-    `inputs` are the shapes of the network's inputs, `steps` the work of a check, and `again` repeats it with
-    another shape.
+    `inputs` are the shapes of the network's inputs, and `steps` the number of steps that one check takes.
+    `again` repeats the check with other shapes.
     """
     errors = [d for d in report.diagnostics if d.severity == "error"]
     if len(errors) != 1 or errors[0].code not in SEARCHES or len(inputs) != 1:

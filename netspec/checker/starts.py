@@ -1,4 +1,4 @@
-"""Initializers from the recipe, which replace those of the layers."""
+"""Initializers from the recipe's `init` entry, which replace those of the layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.recipe import bind
 
 
 def apply_init(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[Node, ...], list[Diagnostic]]:
-    """Apply the recipe's `init` entry; return the nodes with its initializers, and its diagnostics."""
+    """Return the nodes with the initializers from the recipe's `init` entry, and its diagnostics."""
     if setting is None:
         return nodes, []
     faults: list[Diagnostic] = []
@@ -26,7 +26,10 @@ def apply_init(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[
 def apply_start(
     nodes: tuple[Node, ...], given: dict[str, object], span: Span, faults: list[Diagnostic]
 ) -> tuple[Node, ...]:
-    """Return the nodes, with new initializers for those whose names match a pattern."""
+    """Return the nodes; those whose names match a `start` pattern have its initializers.
+
+    Diagnostics are appended to `faults`.
+    """
     pattern = str(given.get("layers"))
     starts: dict[str, Call] = {}
     for field, value in (("init", given.get("weight")), ("bias_init", given.get("bias"))):
@@ -48,5 +51,5 @@ def apply_start(
 
 
 def applicable(node: Node, starts: dict[str, Call]) -> dict[str, Call]:
-    """Return the initializers for tensors that the layer has."""
+    """Return those initializers whose tensors the layer has."""
     return {field: call for field, call in starts.items() if field in type(node.op).model_fields}

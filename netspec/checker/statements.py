@@ -1,4 +1,4 @@
-"""Running statements: loops and conditions are expanded, and layer statements add nodes to the graph."""
+"""Running the statements of a spec: expanding loops and conditions, and adding layers to the graph."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from netspec.language.values import described
 from netspec.shape import MOST_AXES, Shape
 
 BLOCK_STEPS = 4
-"""The number of steps that a block call counts as, in addition to its statements."""
+"""The number of steps that the call of a block counts as, in addition to those of its statements."""
 
 
 @dataclass
@@ -43,7 +43,10 @@ class Statements:
     # Bodies
 
     def body(self, body: t.Body, ctx: Context, flow: Value) -> Value:
-        """Run the statements inside braces, which also limit the scope of defaults; return the last value."""
+        """Run the statements inside braces, and return the id of the last node.
+
+        `flow` is the input of the first statement. Defaults set inside the braces end with them.
+        """
         ctx = replace(ctx, defaults=dict(ctx.defaults))
         for statement in body.statements:
             self.collector.count_step(statement.span)
@@ -57,7 +60,10 @@ class Statements:
         return flow
 
     def recover(self, statement: t.Statement, ctx: Context, flow: Value) -> Value:
-        """Continue after a fault: names that the statement would have defined become unknown."""
+        """Continue after a fault: names that the statement would define become unknown.
+
+        Returns the input of the next statement.
+        """
         match statement:
             case t.Bind():
                 ctx.names.values[statement.name] = Unknown
@@ -77,7 +83,7 @@ class Statements:
         return value
 
     def name_failed_layer(self, layer: t.Layer, value: int, ctx: Context) -> None:
-        """Bind the label of a failed layer to the value that stands in for it."""
+        """Register the label of a failed layer for the node that was added in its place."""
         if layer.label is None:
             ctx.naming.unread.append("" if isinstance(layer.action, t.Group) else layer.action.name)
             return
@@ -87,7 +93,7 @@ class Statements:
             ctx.naming.unread.append(layer.label.span.text)
 
     def claimed_shape(self, layer: t.Layer, ctx: Context) -> Shape | None:
-        """Return the shape that a layer claims, if it is complete and valid."""
+        """Return the shape written after a layer's `->`, or None if it is incomplete or invalid."""
         try:
             claim = evaluate(layer.claim, ctx.names) if layer.claim else None
         except (Fault, Unknown):
@@ -99,7 +105,7 @@ class Statements:
     # Statements
 
     def statement(self, s: t.Statement, ctx: Context, flow: Value) -> Value:
-        """Run one statement, and return the value that is the input of the next."""
+        """Run one statement, and return the input of the next one."""
         match s:
             case t.Layer():
                 return self.layer(s, ctx, flow)
@@ -141,7 +147,7 @@ class Statements:
         return flow
 
     def input(self, s: t.Input, ctx: Context) -> int:
-        """Add an input, with its declared shape or the one given in its place."""
+        """Add an input with its declared shape, or with the shape given in its place; return its id."""
         shape = self.given_shapes.get(s.name) or evaluate(s.shape, ctx.names)
         if not isinstance(shape, tuple) or None in shape or min(shape) < 1 or len(shape) > 3:
             message = "an input is 1 to 3 sizes of at least 1, such as 3x224x224 (channels x height x width)"
@@ -154,7 +160,7 @@ class Statements:
         return value
 
     def repeat(self, s: t.Repeat, ctx: Context, flow: Value) -> Value:
-        """Run a body a number of times."""
+        """Run a body a number of times, and return the id of the last node."""
         count = evaluate(s.count, ctx.names)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             message = f"the count of `repeat` must be a whole number of at least 0, not {described(count)}"
@@ -168,7 +174,7 @@ class Statements:
         return flow
 
     def loop(self, s: t.For, ctx: Context, flow: Value) -> Value:
-        """Run a body for each item of a list."""
+        """Run a body for each item of a list, and return the id of the last node."""
         items = evaluate(s.values, ctx.names)
         if not isinstance(items, list):
             message = f"`for` needs a list, not {described(items)}"
@@ -185,7 +191,7 @@ class Statements:
         return flow
 
     def layer(self, s: t.Layer, ctx: Context, flow: Value) -> Value:
-        """Run a layer, group, join or block; register its label, and compare its shape with the claim."""
+        """Run a layer, group, join or block: register its label, and check the shape after its `->`."""
         label = label_text(s.label, ctx.names) if s.label else None
         span = (s.label or s.action).span.to(s.action.span)
         inputs = tuple(self.scopes.resolve(p, ctx) for p in s.sources) if s.sources else (flow,)
@@ -205,7 +211,10 @@ class Statements:
         return made.value
 
     def compare(self, claim: t.Size, value: int, ctx: Context) -> None:
-        """Compare a claimed shape with the inferred one; after `inputs`, only what holds for any input."""
+        """Compare the shape written after `->` with the inferred one.
+
+        If input shapes were given, only sizes that hold for any input are compared.
+        """
         sizes = evaluate(claim, ctx.names)
         assert isinstance(sizes, tuple)
         if self.given_shapes and value != UNKNOWN:

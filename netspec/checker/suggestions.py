@@ -1,4 +1,4 @@
-"""Suggestions for names that netspec does not have: those of other frameworks, and what to write instead."""
+"""Suggestions for names from other frameworks, and advice for layer types that netspec does not have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SYNONYMS = {
     **{"filters": "channels", "outchannels": "channels", "units": "features", "outfeatures": "features"},
     **{"negativeslope": "slope", "rate": "p", "kernelsize": "kernel", "strides": "stride"},
 }
-"""Names of other frameworks, in lower case without underscores, and netspec's name for the same thing."""
+"""netspec's names for those of other frameworks, which are in lower case without underscores."""
 
 ADVICE = {
     **dict.fromkeys(
@@ -64,7 +64,7 @@ ADVICE = {
     **dict.fromkeys(("sequential", "module"), "layers follow each other in `{ ... }`; `block` names them"),
     **dict.fromkeys(("reducemean",), "the mean of each channel is `adaptive_avgpool(1)`"),
 }
-"""What to write for a layer type that netspec does not have, by the same kind of name."""
+"""What to write instead of a layer type that netspec lacks. The keys are written as in SYNONYMS."""
 
 
 def plain_name(word: str) -> str:
@@ -80,5 +80,5 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
 
 
 def advice(word: str) -> str | None:
-    """Return a help line that says what to write for a layer type that is absent, or None."""
+    """Return a help line that says what to write instead of a missing layer type, or None."""
     return ADVICE.get(plain_name(word))

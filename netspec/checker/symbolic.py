@@ -1,4 +1,4 @@
-"""Writing arguments as Python expressions in terms of their block's parameters, for generated source."""
+"""Translating arguments to Python expressions in the parameters of a block, for the generated source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARAMETER = re.compile(r"\b(?:_[A-Za-z_]\w*|in_channels)\b")
 
 
 def symbolic(expr: t.Expr, names: Names) -> str | None:
-    """Write an expression in Python, or return None unless it depends on parameters of the block alone.
+    """Return an expression in Python, or None unless it depends only on parameters of the block.
 
     Parameters are written with a leading `_`, and the channels of the block's input as `in_channels`.
     """
@@ -26,7 +26,7 @@ def symbolic(expr: t.Expr, names: Names) -> str | None:
 
 
 def _text(expr: t.Expr, names: Names) -> str | None:
-    """Write an expression in Python, with parentheses around every operation."""
+    """Return an expression in Python with parentheses around every operation, or None if impossible."""
     match expr:
         case t.Literal(value=bool() | str() | None):
             return repr(expr.value)

@@ -1,6 +1,6 @@
 """The content of a checkpoint, checked as a whole before anything in it is used.
 
-Checkpoints come from strangers, and fused kernels do not check the tensors that they are given.
+Checkpoints may come from untrusted sources, and torch's fused kernels do not check their tensors.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from netspec.errors import TrainError
 from netspec.recipe import Recipe
 
 FORMAT = 2
-"""The version of the format that this version of netspec writes and reads."""
+"""The version of the checkpoint format that this version of netspec writes and reads."""
 MAX_COUNT = 2**53
 MAX_SIDE = 2**16
 M = TypeVar("M", bound=BaseModel)
 
 
 def is_complete(tensor: Tensor) -> bool:
-    """Whether a tensor is dense, on the CPU, and stored in full."""
+    """Return True if a tensor is dense, on the CPU, and its storage holds all of its elements."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
         return False
     return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
@@ -105,15 +105,15 @@ Sums = Annotated[Tensor, AfterValidator(_two_sums)]
 
 
 class Part(BaseModel):
-    """A part of a checkpoint: its values must have the declared types; unknown entries are ignored."""
+    """A section of a checkpoint: its values must have the declared types. Unknown entries are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
 class About(Part):
-    """The network: its spec, the files that it uses, and its arguments; and where the images were.
+    """How the network was built: its spec, the texts of the files that the spec uses, and its arguments.
 
-    A module that was trained without a spec has an empty one.
+    `root` is the folder of the images. If a module was trained without a spec, `spec` is empty.
     """
 
     spec: str = ""
@@ -128,7 +128,7 @@ class About(Part):
 
 
 class SavedPreprocessing(Part):
-    """The preprocessing of images; the oldest checkpoints have only a mean and a scale."""
+    """The preprocessing of images. The oldest checkpoints store only a mean and a scale."""
 
     mean: Numbers
     scale: Numbers
@@ -139,7 +139,7 @@ class SavedPreprocessing(Part):
 
 
 class SavedScore(Part):
-    """Validation scores; the loss of a diverged network is not finite."""
+    """Validation scores. `loss` may be infinite or NaN, as after training has diverged."""
 
     images: Count
     loss: float
@@ -154,14 +154,14 @@ class BestScore(SavedScore):
 
 
 class SavedOptimizer(Part):
-    """The state_dict of an optimizer: the state of each parameter, by its number or name."""
+    """The state_dict of an optimizer. `state` has an entry for each parameter, by its index or name."""
 
     state: dict[int | str, dict[str, Any]]
     param_groups: list[dict[str, Any]]
 
 
 class SavedSchedule(Part):
-    """The progress of a schedule that follows the validation error; `best` is infinite at first."""
+    """The progress of a schedule that depends on the validation error. `best` is infinite at first."""
 
     best: Annotated[float, Field(ge=0)]
     waited: Count
@@ -169,7 +169,7 @@ class SavedSchedule(Part):
 
 
 class SavedScaler(Part):
-    """The state of the loss scaling of float16."""
+    """The state of the gradient scaler used for float16."""
 
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     growth_factor: Annotated[float, Field(gt=1, allow_inf_nan=False)]
@@ -179,7 +179,7 @@ class SavedScaler(Part):
 
 
 class SavedMeter(Part):
-    """The sums of an unfinished epoch: of losses and of correct images."""
+    """The sums over an unfinished epoch: its losses, and its correctly classified images."""
 
     images: Count
     sums: Sums
@@ -188,7 +188,7 @@ class SavedMeter(Part):
 
 
 class SavedDeadLoss(Part):
-    """The state of the check for a loss that stays that of guessing."""
+    """The state of the check for a loss that never improves on random guessing."""
 
     window: float
     done: bool
@@ -202,7 +202,7 @@ class SavedSeconds(Part):
 
 
 class Checkpoint(Part):
-    """The content of a checkpoint. Tensors of the network and the optimizer are compared with it later."""
+    """The content of a checkpoint. Its tensors are later checked against the network and the optimizer."""
 
     model: Weights
     optimizer: SavedOptimizer
@@ -229,7 +229,7 @@ class Checkpoint(Part):
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Load a checkpoint and check its content, without running code from the file.
+    """Load a checkpoint and check its content; no code from the file is run.
 
     Raises:
         TrainError: the file cannot be read, or is not a complete checkpoint of this format.
@@ -238,21 +238,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_content(content: Mapping[str, Any], path: Path) -> Checkpoint:
-    """Check the content of a checkpoint; `path` names it in errors.
+    """Return the content of a checkpoint after checking it; `path` names the file in errors.
 
     Raises:
-        TrainError: an entry is missing or damaged, or the format is of another version.
+        TrainError: an entry is missing or damaged, or the checkpoint has another version of the format.
     """
     if "model" not in content or "about" not in content:
         raise TrainError(f"{path} is not a checkpoint of netspec: it contains no spec")
     if (found := content.get("format")) != FORMAT:
         number = f"format {found}" if type(found) is int else "an unknown format"
-        raise TrainError(f"{path} has {number}, and this version of netspec reads {FORMAT}")
+        raise TrainError(f"{path} has {number}, and this version of netspec reads format {FORMAT}")
     return _validate(Checkpoint, content, path)
 
 
 def read_about(content: Mapping[str, Any], path: Path) -> About:
-    """Check the description of a network; raises TrainError if an entry is missing or damaged."""
+    """Return the description of a network; raises TrainError if an entry is missing or damaged."""
     return _validate(About, content, path, "about.")
 
 
@@ -273,7 +273,7 @@ def _validate(model: type[M], content: Mapping[str, Any], path: Path, prefix: st
 
 
 def _place(location: Iterable[int | str]) -> str:
-    """The path of an entry, without the names that a stranger chose."""
+    """Return the path of an entry for a message, cut before any name that could disturb a terminal."""
     names: list[str] = []
     for part in location:
         if not isinstance(part, str) or not part.isidentifier() or not part.isascii():

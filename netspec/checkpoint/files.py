@@ -1,4 +1,4 @@
-"""The files of a training run: checkpoints, which include the spec, logs, and the lock of the folder."""
+"""The files of a training run: checkpoints, weights, logs, and the lock on its folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from netspec.files import reason, write_file
 CHECKPOINT, RECIPE = "checkpoint.pt", "recipe.net"
 WEIGHTS, BEST = "weights.safetensors", "best.safetensors"
 OLD_BEST = "best.pt"
-"""The name of the best weights in runs of netspec 0.1, which were written by `torch.save`."""
+"""The file name of the best weights in runs of netspec 0.1, which wrote them with `torch.save`."""
 LOG, LOG_TABLE, SKIPPED, EVENTS = "log.jsonl", "log.csv", "skipped.csv", "tensorboard"
 LOCK = ".lock"
 
@@ -35,9 +35,9 @@ def save(path: Path, content: object) -> None:
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a state_dict as a safetensors file; raises TrainError if the write fails.
+    """Write a state_dict to a safetensors file; raises TrainError if the write fails.
 
-    Tensors that share their memory, such as tied weights, are written once for each name.
+    Tensors that share memory, such as tied weights, are written in full under each of their names.
     """
     own: dict[str, Tensor] = {}
     written: set[int] = set()
@@ -66,10 +66,10 @@ def append_line(path: Path, content: object) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Load a dictionary written by `save` or `save_weights` onto the CPU, without running code from the file.
+    """Load a dictionary written by `save` or `save_weights` onto the CPU; no code from the file is run.
 
     Raises:
-        TrainError: the file is missing, unreadable, damaged, or not a dictionary.
+        TrainError: the file is missing, unreadable or damaged, or does not hold a dictionary.
     """
     try:
         if path.exists() and not path.is_file():
@@ -101,14 +101,14 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
 
 
 def best_weights(folder: Path) -> Path | None:
-    """The file of the best weights in the folder of a run; None before the first epoch ends."""
+    """Return the file of the best weights in a run's folder, or None before the first epoch ends."""
     return next((path for name in (BEST, OLD_BEST) if (path := folder / name).is_file()), None)
 
 
 def _check_records(file: IO[bytes], path: Path) -> None:
-    """Raise TrainError if the records of a zip file would take more memory than the file has bytes.
+    """Raise TrainError if loading a zip file would take more memory than the file has bytes.
 
-    torch writes its records uncompressed, and would expand compressed ones without a limit.
+    torch writes its records uncompressed, but would also expand compressed ones without a limit.
     """
     file.seek(0)
     if file.read(4) != b"PK\x03\x04":
@@ -148,7 +148,7 @@ def read_log(folder: Path, *, strict: bool = True) -> list[dict[str, Any]]:
 
 
 def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten nested mappings into one, joining keys with an underscore.
+    """Return a nested mapping as a flat one, with keys joined by underscores.
 
     >>> flatten({"loss": 1.5, "val": {"loss": 2.0}})
     {'loss': 1.5, 'val_loss': 2.0}
@@ -178,8 +178,8 @@ def lock_run(folder: Path, *, resume: bool = False) -> Iterator[None]:
     `resume=True` reopens the folder of an existing run. A folder that is still empty at the end is removed.
 
     Raises:
-        TrainError: the folder already holds a run, or has none to resume; another process has locked it;
-            or it cannot be written.
+        TrainError: the folder already holds a run, holds none to resume, is locked by another process, or
+            cannot be written.
     """
     checkpoint = folder / CHECKPOINT
     if resume and not checkpoint.exists():
@@ -188,8 +188,8 @@ def lock_run(folder: Path, *, resume: bool = False) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         is_file = isinstance(error, FileExistsError)
-        problem = "is a file" if is_file else f"cannot be created ({error.strerror})"
-        raise TrainError(f"the folder {folder} {problem}: choose another `out`") from error
+        problem = "is a file, not a folder" if is_file else f"cannot be created ({error.strerror})"
+        raise TrainError(f"`out` {folder} {problem}: choose another `out`") from error
     path = folder / LOCK
     lock = FileLock(path)
     try:
@@ -223,10 +223,10 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 @contextlib.contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Turn a failed write into a TrainError; torch's writer raises RuntimeError if the disk is full."""
+    """Raise a TrainError if writing to `path` fails inside this context."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
         raise TrainError(f"{path} cannot be written: {reason(error)}") from error
 
 

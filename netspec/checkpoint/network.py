@@ -1,4 +1,4 @@
-"""Describing networks in checkpoints, and rebuilding them without the spec's files."""
+"""Storing the description of a network in a checkpoint, and rebuilding the network from it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from netspec.language.values import kind_of
 from netspec.shape import Shape
 
 MAX_SPEC = 2 * 2**20
-"""The maximum number of characters in a spec, as for files."""
+"""The maximum number of characters in a spec. The same limit holds for spec files."""
 MAX_MESSAGE = 300
-"""The most characters of a diagnostic that an error quotes."""
+"""The maximum number of characters that an error quotes from a diagnostic."""
 
 
 def describe(
     report: Report, spec: str, *, root: Path | None = None, val_share: float | None = None
 ) -> dict[str, object]:
-    """Return everything that `restore` needs to rebuild a network without its files, as plain values.
+    """Return plain values from which `restore` can rebuild a network without the spec's files.
 
-    `spec` is the path or name that the user gave. `root` and `val_share`, the folder of the images and the
-    share held out, let evaluation use the same images.
+    `spec` is the path or name that the user gave. `root` is the folder of the images, and `val_share` the
+    fraction held out for validation; with these, evaluation uses the same images.
 
     Raises:
         TrainError: a parameter has a value that a checkpoint cannot store.
@@ -44,7 +44,7 @@ def describe(
 
 
 def restore(about: About | Mapping[str, Any], path: Path) -> Net:
-    """Rebuild a network from its description, reading no file; `path` is the checkpoint named in errors.
+    """Rebuild a network from its description without reading files; `path` names the checkpoint in errors.
 
     Raises:
         TrainError: an entry is missing or of the wrong type, or the spec has errors.
@@ -69,7 +69,7 @@ def restore(about: About | Mapping[str, Any], path: Path) -> Net:
 
 
 def plain(name: str, value: object) -> object:
-    """Copy a value into built-in types, which torch loads without running code.
+    """Return a value converted to built-in types, which torch loads without running code.
 
     Raises:
         TrainError: the value, or one inside it, is not of a built-in type.

@@ -1,4 +1,4 @@
-"""The command line; each command imports what it needs when it runs, so that others start fast."""
+"""The command line; each command imports its modules only when it runs, so that all start fast."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from netspec.cli.zoo import zoo_group
 
 @click.group(context_settings=HELP)
 @click.version_option(__version__, prog_name="netspec")
-@click.option("--no-plugins", is_flag=True, help="Do not import plug-ins of other packages.")
+@click.option("--no-plugins", is_flag=True, help="Ignore the plug-ins of installed packages.")
 @click.option("--traceback", "traces", is_flag=True, help="Show the traceback of an unexpected error.")
 @click.pass_context
 def main(ctx: click.Context, no_plugins: bool, traces: bool) -> None:

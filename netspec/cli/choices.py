@@ -1,4 +1,4 @@
-"""Options whose choices are the members of a registry, which is imported only when needed."""
+"""Options whose choices are the names in a registry, which is imported only when needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Named(click.ParamType[str]):
-    """A parameter type: the name of a registry member, searched in plug-ins only if not in `builtin`."""
+    """A click type for the names in a registry; plug-ins are searched only for names not in `builtin`."""
 
     name = "name"
 

@@ -36,7 +36,10 @@ spec = click.argument("spec", shell_complete=completion.specs)
 def examine(
     spec: str, settings: Sequence[str], inputs: Sequence[str], recipe: str | None = None, **more: object
 ) -> Report:
-    """Check a spec with its own recipe or another; an unreadable file becomes a failed report."""
+    """Return the report of checking a spec, with its own recipe or another one.
+
+    If a file cannot be read, the report contains the error.
+    """
     from netspec.checker import Report, check_file
     from netspec.diagnostics import SpecError
     from netspec.library import locate, locate_recipe
@@ -51,7 +54,7 @@ def examine(
 
 
 def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Report:
-    """Check a spec, show its diagnostics, and exit if it has errors."""
+    """Check a spec and show its diagnostics; exit if it has errors, otherwise return the report."""
     from netspec.cli.reports import show_diagnostics
 
     report = examine(spec, settings, inputs)
@@ -62,7 +65,7 @@ def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Repor
 
 
 def assigned(settings: Sequence[str]) -> dict[str, object]:
-    """Parse `name=value` pairs; values are expressions of the language, or else plain text."""
+    """Return the values of `name=value` pairs; a value that is not an expression is taken as text."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_setting
 
@@ -73,7 +76,7 @@ def assigned(settings: Sequence[str]) -> dict[str, object]:
 
 
 def sized(shapes: Sequence[str]) -> dict[str, Shape]:
-    """Parse shapes such as `3x256x256` or `image=3x256x256`."""
+    """Return the shapes in texts such as `3x256x256` or `image=3x256x256`, by the input's name."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_shape
 
@@ -84,7 +87,7 @@ def sized(shapes: Sequence[str]) -> dict[str, Shape]:
 
 
 def counted(text: str | None) -> float | None:
-    """Parse a count such as `30M`."""
+    """Return the number in a count such as `30M`; None if no count was given."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_count
 

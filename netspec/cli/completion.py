@@ -20,7 +20,7 @@ def specs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 
 def data(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete a data set, up to the colon after which its path begins."""
+    """Complete the name of a data set, including the colon if a path must follow."""
     from click.shell_completion import CompletionItem
 
     from netspec.datasets.registry import DATASETS
@@ -58,7 +58,7 @@ def codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 
 def _named(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    """Names that begin as typed, followed by what the shell knows of files."""
+    """Return the names that begin with the typed text, and an item that makes the shell add files."""
     from click.shell_completion import CompletionItem
 
     found = [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete.lower())]

@@ -1,4 +1,4 @@
-"""The output formats of `eval`, `predict` and `sweep`: for each command a mapping from names to functions."""
+"""The output formats of `eval`, `predict` and `sweep`: functions that return text, by their names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def evaluation_table(evaluation: Evaluation, per_class: bool, confusions: bool) -> str:
-    """Write aligned tables of the models and, if requested, of the classes and the worst confusions."""
+    """Return aligned tables of the models and, on request, of the classes and the worst confusions."""
     from netspec.evaluation.metrics import has_top5
     from netspec.tables import align
 
@@ -38,7 +38,7 @@ def evaluation_table(evaluation: Evaluation, per_class: bool, confusions: bool) 
 
 
 def evaluation_json(evaluation: Evaluation, per_class: bool, confusions: bool) -> str:
-    """Write the results as JSON; errors are fractions from 0 to 1."""
+    """Return the results as JSON; errors are fractions from 0 to 1."""
     names = evaluation.class_names
     content: dict[str, Any] = {
         "data": evaluation.data,
@@ -123,7 +123,7 @@ EVALUATION_FORMATS: Mapping[str, Callable[[Evaluation, bool, bool], str]] = {
 
 
 def predictions_table(predictions: Sequence[Prediction]) -> str:
-    """Write an aligned table with a row for each image and class."""
+    """Return an aligned table with a row for each image and class."""
     from netspec.tables import align, percent
 
     rows = [
@@ -135,7 +135,7 @@ def predictions_table(predictions: Sequence[Prediction]) -> str:
 
 
 def predictions_json(predictions: Sequence[Prediction]) -> str:
-    """Write a JSON list with an object for each image; an unreadable one has `error` instead of `classes`."""
+    """Return a JSON list with an object for each image; unreadable ones have `error` instead of `classes`."""
     content = [
         {"image": str(p.path), "error": p.error}
         if p.error
@@ -146,7 +146,7 @@ def predictions_json(predictions: Sequence[Prediction]) -> str:
 
 
 def predictions_csv(predictions: Sequence[Prediction]) -> str:
-    """Write CSV with a row for each image and class."""
+    """Return CSV with a row for each image and class."""
     from netspec.tables import comma_separated
 
     rows = [
@@ -168,7 +168,7 @@ PREDICTION_FORMATS: Mapping[str, Callable[[Sequence[Prediction]], str]] = {
 
 
 def sweep_table(rows: Sequence[Row]) -> str:
-    """Write an aligned table of means, with standard deviations over seeds."""
+    """Return an aligned table of means, with standard deviations over seeds."""
     from statistics import mean
 
     from netspec.tables import align
@@ -188,7 +188,7 @@ def sweep_table(rows: Sequence[Row]) -> str:
 
 
 def sweep_json(rows: Sequence[Row]) -> str:
-    """Write the result of every run as JSON; errors are fractions from 0 to 1."""
+    """Return the result of every run as JSON; errors are fractions from 0 to 1."""
     content = [
         {
             "settings": dict(s.split("=", 1) for s in row.settings),
@@ -213,7 +213,7 @@ def sweep_json(rows: Sequence[Row]) -> str:
 
 
 def sweep_csv(rows: Sequence[Row]) -> str:
-    """Write CSV with a row for each finished run."""
+    """Return CSV with a row for each finished run."""
     from netspec.tables import comma_separated
 
     names = [s.partition("=")[0] for s in rows[0].settings]

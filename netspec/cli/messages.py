@@ -1,4 +1,4 @@
-"""Showing errors and log records of commands: one sentence each, with flags instead of parameters."""
+"""Showing errors and log records as single sentences, with flags in place of parameters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any, TypeGuard
 import click
 
 PARAMETER = re.compile(r"`([a-z_]+(?:\.[a-z_]+)*)(?:=([^`\n]*))?`")
-"""A parameter of the Python API in a message, with or without a value."""
+"""A parameter of the Python API in a message, such as `root` or `epochs=30`."""
 TRACEBACK = "NETSPEC_TRACEBACK"
-"""The environment variable that shows tracebacks of unexpected errors if set to 1, like --traceback."""
+"""The environment variable that shows tracebacks of unexpected errors if it is 1, as --traceback does."""
 
 
 class Command(click.Command):
@@ -61,7 +61,7 @@ def show_error(error: Exception, flags: Mapping[str, str]) -> int:
 
 
 def raise_unexpected(error: Exception) -> None:
-    """Raise an error that no command foresees, so that its traceback is shown."""
+    """Raise an unexpected error again, so that its traceback is shown; return if the error is expected."""
     from netspec.errors import NetspecError
 
     if not isinstance(error, NetspecError) and not names_file(error):
@@ -69,12 +69,12 @@ def raise_unexpected(error: Exception) -> None:
 
 
 def names_file(error: Exception) -> TypeGuard[OSError]:
-    """Whether an error is the system's, about a file that it names: such a message needs no traceback."""
+    """Return True for an OSError that names a file: its message needs no traceback."""
     return isinstance(error, OSError) and error.filename is not None
 
 
 def unexpected(error: Exception) -> str:
-    """Describe an error that is not a `NetspecError`, with its place in the code."""
+    """Describe an error that is not a `NetspecError`, with the line of netspec's code that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if "netspec" in f.filename), "")
     summary = " ".join(f"{type(error).__name__}: {error}".split())[:300]
@@ -84,7 +84,7 @@ def unexpected(error: Exception) -> str:
 
 
 def flags_of(command: click.Command) -> Mapping[str, str]:
-    """Return the longest flag of each option of a command, by the parameter that it sets."""
+    """Return the longest flag of each option of a command; the keys are parameters of the Python API."""
     flags = {}
     for option in command.params:
         if isinstance(option, click.Option):
@@ -94,7 +94,7 @@ def flags_of(command: click.Command) -> Mapping[str, str]:
 
 
 def with_flags(text: str, flags: Mapping[str, str]) -> str:
-    """Replace the parameters named in a message by the command's flags.
+    """Return a message with the command's flags in place of the parameters that it names.
 
     >>> with_flags("lower `lr`, or set `classes=10`", {"lr": "--lr", "set": "--set"})
     'lower --lr, or use --set classes=10'
@@ -112,7 +112,7 @@ def with_flags(text: str, flags: Mapping[str, str]) -> str:
 
 
 def process() -> str:
-    """Return a prefix that names this process of a torchrun launch; empty for the first."""
+    """Return a prefix for messages that names this process of a torchrun launch; empty for the first."""
     rank = os.environ.get("RANK", "0")
     return "" if rank == "0" else f"process {rank}: "
 

@@ -1,4 +1,4 @@
-"""`netspec prepare`."""
+"""The command `netspec prepare`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netspec.cli.common import command
     metavar="NAME",
     required=True,
     shell_complete=completion.data,
-    help="A set of photos, such as imagenet or folder:PATH.",
+    help="A data set of image files, such as imagenet or folder:PATH.",
 )
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of a named data set.")
 @click.option(
@@ -31,9 +31,9 @@ from netspec.cli.common import command
     type=click.IntRange(1),
     default=256,
     show_default=True,
-    help="The length of the shorter side in pixels.",
+    help="The length of the shorter side of each image in pixels.",
 )
-@click.option("--quality", type=click.IntRange(1, 100), help="Store JPEGs of this quality instead of pixels.")
+@click.option("--quality", type=click.IntRange(1, 100), help="Store JPEGs of this quality, not raw pixels.")
 @click.option(
     "--val-share",
     type=click.FloatRange(0, 1, True, True),
@@ -42,7 +42,7 @@ from netspec.cli.common import command
     help="The fraction of a folder without val/ that is held out for validation.",
 )
 def prepare_command(data: str, root: Path | None, out: Path, **options: Any) -> None:
-    """Resize the photos of a data set and write them to one file, from which training reads much faster."""
+    """Resize the images of a data set and write them to one file, from which training reads much faster."""
     from netspec.datasets.prepare import prepare
 
     prepare(data, root, out, **options)

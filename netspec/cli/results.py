@@ -22,17 +22,17 @@ device = click.option("--device", default="auto", show_default=True, help="auto,
 workers = click.option(
     "--workers", type=click.IntRange(0), help="The number of processes that read image files."
 )
-batch = click.option("--batch", type=click.IntRange(1), help="The batch size; by default the recipe's.")
+batch = click.option("--batch", type=click.IntRange(1), help="The batch size; by default that of the recipe.")
 crops = click.option(
     "--crops",
     type=click.Choice(["1", "10"]),
     callback=lambda context, option, value: value and int(value),
-    help="One centre crop or ten crops of each image; by default the recipe's.",
+    help="One centre crop or ten crops of each image; by default as in the recipe.",
 )
 
 
 def format_option(formats: Iterable[str]) -> Callable[[Any], Any]:
-    """Return the option --format, whose choices are the keys of `formats`."""
+    """Return a decorator that adds the option --format; its choices are the keys of `formats`."""
     choice = click.Choice(list(formats))
     return click.option("--format", "form", type=choice, default="table", show_default=True)
 
@@ -78,7 +78,7 @@ def eval_command(
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], object]]:
-    """Show a progress bar for the images of each network, if standard error is a terminal."""
+    """Show a progress bar for each network, if standard error is a terminal; yields the callback to call."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress, TaskID
@@ -122,7 +122,7 @@ def predict_command(network: str, images: Sequence[str], form: str, **options: A
     changed = [p for p in predictions if p.change]
     if changed:
         first = printable(f"{changed[0].path} was {changed[0].change}")
-        others = f", and so were {len(changed) - 1} more" if len(changed) > 1 else ""
+        others = f"; {len(changed) - 1} more were changed too" if len(changed) > 1 else ""
         click.echo(f"note: {first}, to match the training images{others}", err=True)
     failed = [p for p in predictions if p.error]
     for prediction in failed:

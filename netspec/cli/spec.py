@@ -23,7 +23,7 @@ from netspec.cli.common import command, examine, examined, settings, shape, spec
     "--data",
     shell_complete=completion.data,
     metavar="NAME",
-    help="Compare the network with a data set: parameters per image, channels, classes.",
+    help="Compare the network with a data set: its channels, its classes, and parameters per image.",
 )
 @click.option(
     "--format", "form", type=Named(check_formats, builtin_check_formats), default="table", show_default=True
@@ -37,7 +37,7 @@ from netspec.cli.common import command, examine, examined, settings, shape, spec
 @click.option(
     "--depth",
     type=click.IntRange(1),
-    help="Fold blocks and groups below this level.",
+    help="Fold blocks and groups nested deeper than this level.",
 )
 @click.option("--strict", is_flag=True, help="Also fail on warnings.")
 def check_command(
@@ -49,7 +49,7 @@ def check_command(
     form: str,
     **options: Any,
 ) -> None:
-    """Check the shapes, claims and totals of specs, and report every error with its location."""
+    """Check the shapes and expected totals of specs, and report every error with its location."""
     from netspec.cli.reports import show_diagnostics
     from netspec.datasets.info import dataset_info, with_data_warnings
     from netspec.diagnostics import printable
@@ -78,7 +78,7 @@ def check_command(
 @click.option(
     "--depth",
     type=click.IntRange(0),
-    help="Fold blocks and groups below this level.",
+    help="Fold blocks and groups nested deeper than this level.",
 )
 @settings
 @shape
@@ -108,7 +108,7 @@ def draw_command(
 def export_command(
     spec: str, target: str, output: Path | None, settings: Sequence[str], inputs: Sequence[str]
 ) -> None:
-    """Compile a spec to source code; PyTorch source imports only torch."""
+    """Compile a spec to source code, which imports only torch."""
     from netspec.emit.targets import TARGETS
     from netspec.files import write_text
 
@@ -158,7 +158,7 @@ def ops_command(name: str | None) -> None:
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; fail if a file is not formatted.")
 def fmt_command(specs: Sequence[str], only_check: bool) -> None:
-    """Format specs in place, or `-` from standard input to standard output."""
+    """Format specs in place; `-` formats standard input to standard output."""
     from netspec.language.formatter import format_files
 
     sys.exit(format_files(specs, only_check, click.echo))

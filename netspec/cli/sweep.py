@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 CURVES = "curves.svg"
-"""The file of the learning curves in a sweep's folder."""
+"""The name of the file in a sweep's folder that shows the learning curves."""
 
 
 @command("sweep", context_settings={"ignore_unknown_options": True})
@@ -33,12 +33,14 @@ CURVES = "curves.svg"
     "settings",
     multiple=True,
     metavar="NAME=VALUE,VALUE...",
-    help="A setting and its values; every combination of settings is trained.",
+    help="A setting and the values to try; every combination of settings is trained.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(1), help="The number of seeds with which each combination is trained."
+    "--seeds",
+    type=click.IntRange(1),
+    help="The number of seeds; each combination is trained with each of them.",
 )
-@click.option("--seed", type=click.IntRange(0), help="The first seed, or the only one.")
+@click.option("--seed", type=click.IntRange(0), help="The first seed; without --seeds, the only one.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The folder of the runs; by default runs/NAME-sweep."
 )
@@ -80,15 +82,15 @@ def sweep_command(
 
 
 def check_point(spec: str, inputs: Sequence[str], point: Point) -> Report:
-    """Check the spec with the settings of a combination."""
+    """Return the report of the spec with the settings of one combination."""
     return examine(spec, point.settings, inputs)
 
 
 def refuse_common_faults(reports: Sequence[Report], options: Mapping[str, Any]) -> None:
-    """End the command if a setting is invalid, or if no run could start.
+    """Show the errors and exit if a setting is invalid, or if no combination could be trained.
 
     Raises:
-        DataError: there is no such data set, or its folder cannot be read.
+        DataError: the data set does not exist, or its folder cannot be read.
     """
     faulty = [report for report in reports if not report.ok]
     wrong = [report for report in faulty if report.status == 2]
@@ -107,7 +109,7 @@ def refuse_common_faults(reports: Sequence[Report], options: Mapping[str, Any]) 
 
 
 def options_of_train(spec: str, options: Sequence[str]) -> Mapping[str, Any]:
-    """Parse the options of `netspec train` before the first run."""
+    """Return the parsed options of `netspec train`, so that errors appear before the first run."""
     if spec.startswith("-"):
         raise click.UsageError("the spec must come before the options of train")
     try:

@@ -14,9 +14,9 @@ from netspec.cli import completion
 from netspec.cli.common import command, examine, settings, shape
 
 RECIPE_OPTIONS = ("data", "epochs", "batch", "lr", "seed", "val_share")
-"""The options that replace an entry of the recipe."""
+"""The options that each replace one entry of the recipe."""
 RECIPE_ENTRIES = {name: f"train.{name}" for name in RECIPE_OPTIONS} | {"lr": "train.optimizer.lr"}
-"""The entry that each of these options replaces, as named in `--set`."""
+"""The recipe entry that each of these options replaces, as written after `--set`."""
 FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", "weights", "skip_bad")
 """The options that cannot change when a run is resumed."""
 
@@ -27,7 +27,7 @@ FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", 
     "--data",
     metavar="NAME",
     shell_complete=completion.data,
-    help="The data set, or folder:PATH; by default the recipe's.",
+    help="The data set, or folder:PATH; by default that of the recipe.",
 )
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of the data set.")
 @click.option(
@@ -42,7 +42,7 @@ FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", 
 @click.option(
     "--val-share",
     type=click.FloatRange(0, 1, True, True),
-    help="The fraction held out of a folder without val/; by default 0.2.",
+    help="The fraction of a folder without val/ that is held out for validation; by default 0.2.",
 )
 @click.option(
     "--recipe",
@@ -59,7 +59,7 @@ FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", 
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="RUN",
-    help="Resume the run in a folder, or train it for more --epochs, instead of giving a SPEC.",
+    help="Resume the run in this folder, or train it for more --epochs; replaces SPEC.",
 )
 @click.option(
     "--save-every",
@@ -67,9 +67,9 @@ FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", 
     default=10.0,
     show_default=True,
     metavar="MINUTES",
-    help="The time between checkpoints within an epoch; with 0, only after epochs.",
+    help="The time between checkpoints within an epoch; 0 writes them only at the end of epochs.",
 )
-@click.option("--skip-bad", is_flag=True, help="Leave out photos that cannot be read; the run lists them.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and list them.")
 @click.option("--shard", is_flag=True, help="Split the weights over torchrun's processes (FSDP).")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard event files.")
 @settings
@@ -112,7 +112,7 @@ def train_command(
 
 
 def check_options(spec: str | None, resume: Path | None, given: Mapping[str, object]) -> None:
-    """Require either SPEC or --resume, and with --resume no option that cannot change."""
+    """Raise a UsageError unless SPEC or --resume is given, and for options that --resume cannot change."""
     if (spec is None) == (resume is None):
         raise click.UsageError("give either a SPEC to train, or the run to resume with --resume")
     context = click.get_current_context()

@@ -46,7 +46,7 @@ def zoo_group() -> None:
 def zoo_list_command(
     patterns: Sequence[str], max_params: str | None, max_macs: str | None, form: str, **filters: Any
 ) -> None:
-    """List the networks of these names or of a PATTERN, such as 'resnet*', side by side."""
+    """List the networks whose names match a PATTERN, such as 'resnet*'; by default all networks."""
     from netspec.emit.cards import LISTINGS
     from netspec.zoo import select
 
@@ -58,7 +58,7 @@ def zoo_list_command(
 @click.argument("name", shell_complete=completion.cards)
 @click.option("--format", "form", type=Named(card_formats), default="text", show_default=True)
 def zoo_show_command(name: str, form: str) -> None:
-    """Show one card in full: its paper, its counts, and its weights with their preprocessing."""
+    """Show a network's card: its paper, its counts, and its weights with their preprocessing."""
     from netspec.emit.cards import CARD_FORMATS
     from netspec.zoo import card
 

@@ -1,4 +1,4 @@
-"""The explanation of a diagnostic code, and the registry of all codes."""
+"""Explanations of diagnostic codes, and the registry of all codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.registry import Registry
 
 DOCUMENT = "https://github.com/netspec/netspec/blob/main/docs/diagnostics.md"
 PREAMBLE = "network Net\ninput image: 3x32x32\n"
-"""The first lines of an example that does not begin with its own."""
+"""The lines put before an example that has no `network` or `input` statement of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Explanation:
 
 
 def complete(text: str) -> str:
-    """Prepend the lines that every spec begins with, unless the example has its own."""
+    """Return an example as a complete spec, beginning with PREAMBLE if it has no such lines itself."""
     whole = text.startswith(("network", "input")) or not text
     return f"{text if whole else PREAMBLE + text}\n"
 

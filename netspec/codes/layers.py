@@ -15,8 +15,8 @@ add(
     ),
     Explanation(
         "shape-mismatch",
-        "A layer cannot take its input, or its output does not have the claimed shape",
-        "The labels show which layers led to the shape, with the arithmetic, and the help line suggests a "
+        "A layer cannot take its input, or its output does not have the shape written after `->`",
+        "The labels show the layers that led to this shape, with the arithmetic. The help line suggests a "
         "change if one is found.",
         "conv(8, 3) -> 8x32x32",
         "conv(8, 3, padding=1) -> 8x32x32",
@@ -24,7 +24,7 @@ add(
     Explanation(
         "empty-output",
         "The output of a layer would be empty",
-        "The kernel is larger than the padded image. Use a larger input, fewer strides, or padding.",
+        "The kernel is larger than the padded image. Use a larger input, smaller strides, or padding.",
         "conv(8, 64)",
         "conv(8, 32)",
     ),
@@ -59,7 +59,7 @@ add(
     Explanation(
         "branches-disagree",
         "The inputs of a join have different shapes",
-        "`concat` takes values that differ only in their channels; `add` and `mul` take values of the "
+        "`concat` takes inputs that differ only in their channels; `add` and `mul` take inputs of the "
         "same shape. The labels show the output shape of each branch.",
         "add { conv(3, 3); identity }",
         "add { conv(3, 3, padding=1); identity }",
@@ -67,23 +67,23 @@ add(
     Explanation(
         "wrong-arity",
         "A layer has the wrong number of inputs",
-        "Most layers take one value; `concat`, `add` and `mul` take two or more.",
+        "Most layers take one input; `concat`, `add` and `mul` take two or more.",
         "a: relu\nadd(a)",
         "a: relu\nadd(a, a)",
     ),
     Explanation(
         "no-batch",
         "A layer's input is a raw tensor without a batch",
-        "`param` and `buffer` define tensors that are the same for every image. They can only be joined "
-        "with values that have a batch.",
+        "`param` and `buffer` define raw tensors, which are the same for every image. They can only be "
+        "combined with tensors that have a batch, by `add`, `mul` or `concat`.",
         "scale: param(3x1x1)\nrelu\nimage_: mul(image, scale)\nbad: conv(8, 3) <- scale\nadd(bad, image_)",
         "scale: param(3x1x1)\nmul(image, scale)",
     ),
     Explanation(
         "unknown-layer",
-        "No layer above this line has this name",
-        "A reference must name an earlier layer of the same scope or of a scope around it; a block can "
-        "use only its own layers and `in`.",
+        "No earlier layer with this name is in scope",
+        "A reference must name an earlier layer in the same scope or in one that encloses it. Inside a "
+        "block, only the block's own layers and `in` are in scope.",
         "conv1: conv(8, 3)\nadd(conv1, conv2)",
         "conv1: conv(8, 3)\nconv2: relu\nadd(conv1, conv2)",
     ),

@@ -61,16 +61,16 @@ add(
     Explanation(
         "expectation",
         "A total differs from the expected one",
-        "The total of an `expect` statement is not what the layers add up to. The labels show the lines "
+        "The layers do not add up to the total in an `expect` statement. The labels show the lines "
         "that contribute most to the total.",
         "conv(8, 3)\nexpect params = 216",
         "conv(8, 3)\nexpect params = 224",
     ),
     Explanation(
         "unknown-count",
-        "No total has this name",
-        "`expect` can name params, buffers, macs, layers, activations, receptive_field, and the other "
-        "operations: comparisons, additions, multiplications, divisions and exponentials.",
+        "There is no total with this name",
+        "The totals are params, buffers, macs, layers, activations, receptive_field, comparisons, additions, "
+        "multiplications, divisions and exponentials.",
         "relu\nexpect weights = 0",
         "relu\nexpect params = 0",
     ),

@@ -68,7 +68,7 @@ add(
     Explanation(
         "wrong-type",
         "A value has the wrong type",
-        "The expression has a different type from the one required here. `/` always gives a fraction: use "
+        "The expression does not have the type that is needed here. `/` always gives a fraction: use "
         "`//` to divide whole numbers.",
         "conv(in.channels / 3, 3)",
         "conv(in.channels // 3, 3)",
@@ -107,15 +107,15 @@ add(
     Explanation(
         "block-recursion",
         "A block contains itself",
-        "A block is expanded at each call, so the expansion of a block that calls itself would never end.",
+        "A block is expanded at each call, so expanding a block that calls itself would never end.",
         "block A { B }\nblock B { A }\nA",
         "block A { B }\nblock B { relu }\nA",
     ),
     Explanation(
         "assertion",
-        "An `assert` of the spec does not hold",
-        "The author of a network or block has stated which values of its parameters make sense. The check "
-        "stops at the first assertion that does not hold.",
+        "The condition of an `assert` statement is false",
+        "With `assert`, the author of a network or block states which values its parameters can have. The "
+        "check stops at the first condition that is false.",
         'block Two(n) {\n  assert n % 2 == 0 "n must be even"\n  repeat n // 2 { relu; relu }\n}\nTwo(3)',
         'block Two(n) {\n  assert n % 2 == 0 "n must be even"\n  repeat n // 2 { relu; relu }\n}\nTwo(4)',
     ),

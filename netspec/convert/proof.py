@@ -33,7 +33,7 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether both networks are the same."""
+        """Return True if both networks are the same."""
         same = self.params[0] == self.params[1] and not self.missing and not self.unexpected
         return same and self.relative <= TOLERANCE
 

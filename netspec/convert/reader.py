@@ -158,12 +158,12 @@ class Reader:
         return found
 
     def is_plain(self, path: str) -> bool:
-        """Whether a module has neither weights nor inner modules, so that its call can have its name."""
+        """Return True if a module has neither weights nor inner modules, so that its call can have its name."""
         found = self.graph.modules.get(path)
         return found is not None and not [*found.children(), *found.parameters(), *found.buffers()]
 
     def named(self, module: str, name: str) -> bool:
-        """Whether a step of this module already has a name."""
+        """Return True if a step of this module already has a name."""
         return any(s.module == module and s.name == name for s in self.steps)
 
     def append(self, step: Step) -> int:
@@ -210,11 +210,11 @@ class Reader:
         return self.raw[name]
 
     def is_raw(self, value: int) -> bool:
-        """Whether a value has no batch: it is computed from raw tensors alone."""
+        """Return True if a value has no batch: it is computed from raw tensors alone."""
         return value in self.bare
 
     def is_bare(self, value: int) -> bool:
-        """Whether a value is a raw tensor that is stored without a first axis of 1."""
+        """Return True if a value is a raw tensor that is stored without a first axis of 1."""
         step = self.steps[value]
         return step.op in ("param", "buffer") and not step.arguments["batch"]
 

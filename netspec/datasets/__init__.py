@@ -1,1 +1,1 @@
-"""Data sets of labelled images: the registry of their names, and the readers of each kind."""
+"""Data sets of labelled images: a registry of their names, and a reader for each kind."""

@@ -1,4 +1,4 @@
-"""Small images in class folders, or in a tar archive of class folders: decoded once and held in memory."""
+"""Small images in class folders, or in a tar archive of class folders, decoded once and kept in memory."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ logger = logging.getLogger(__name__)
 
 
 def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
-    """Read a set from `train/CLASS/` and `test/CLASS/` under `root`, or from an archive of such folders.
+    """Return the data set in `train/CLASS/` and `test/CLASS/` under `root`, or in an archive of such folders.
 
-    The archive is a .tar or .tar.gz, either `root` itself or in it. Decoded images are cached.
+    The archive is a .tar or .tar.gz file: `root` itself, or a file in `root`. Decoded images are cached.
 
     Returns:
-        The set, or None where there are neither such folders nor an archive.
+        The data set, or None if `root` has neither such folders nor such an archive.
 
     Raises:
-        DataError: a file cannot be read, or the size of an image or the number of classes is not the set's.
+        DataError: a file cannot be read, or the size of the images or the number of classes is wrong.
     """
     if all((root / part).is_dir() for part in PARTS):
         classes, *files = scan_parts(*(root / part for part in PARTS))
@@ -58,7 +58,7 @@ def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
 
 
 def _archive(root: Path) -> Path | None:
-    """The archive of images: `root` itself if it is a file, or the only archive in it but torchvision's."""
+    """Return `root` if it is a file, otherwise the only archive in it; torchvision's own are ignored."""
     if root.is_file():
         return root
     found = [p for p in sorted(root.glob("*.tar*")) if p.is_file() and "-python" not in p.name]
@@ -93,7 +93,7 @@ def _read(files: Files, index: int) -> Pixels:
 
 
 def _sized(row: TorchvisionSet, path: str, pixels: Pixels) -> Pixels:
-    """Return the image; raises DataError if its size is not the set's."""
+    """Return the image; raises DataError if it does not have the size of the data set's images."""
     height, width = pixels.shape[:2]
     if (height, width) != (row.size, row.size):
         message = f"{path} is {width}x{height}, not {row.size}x{row.size}"
@@ -106,7 +106,7 @@ def _stacked(images: list[Pixels]) -> Tensor:
 
 
 def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
-    """Decode the images of an archive in a single pass; they may be stored in any order."""
+    """Return the decoded images of an archive, read in a single pass. They may be stored in any order."""
     found: dict[tuple[str, str, str], Pixels] = {}
     try:
         with tarfile.open(archive) as file:
@@ -126,7 +126,7 @@ def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
 
 
 def _entries(file: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str, str, str]]:
-    """The images of an archive, each with its part, class and file name."""
+    """Yield each image of an archive with its split (train or test), its class and its file name."""
     for entry in file:
         path = PurePosixPath(entry.name)
         if entry.isfile() and len(path.parts) >= 3 and path.suffix.lower() in EXTENSIONS:
@@ -136,7 +136,7 @@ def _entries(file: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str, str,
 
 
 def _sorted(archive: Path, found: dict[tuple[str, str, str], Pixels]) -> dict[str, Any]:
-    """The images of each part, sorted by class and file name, with their class numbers."""
+    """Return the images and class indices of each split, sorted by class and file name."""
     classes = sorted({label for part, label, _ in found if part == "train"})
     content: dict[str, Any] = {"classes": classes}
     for part in PARTS:

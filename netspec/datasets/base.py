@@ -1,4 +1,4 @@
-"""The interface of data sets: counts before training, batches during training, and the cache on disk."""
+"""The interface of data sets: counts, batches for training and validation, and the cache on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netspec.transforms.preprocessing import Preprocessing
 from netspec.transforms.seeds import generator
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
-"""Images, float N x C x H x W, and their class numbers, int64 N."""
+"""Images, float N x C x H x W, and their class indices, int64 N."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class LoaderConfig:
     Args:
         input_shape: Channels, height and width of the network's input.
         recipe: Augmentation, normalisation, batch size and seed.
-        device: Where the batches go.
-        workers: The number of processes that read files; None chooses it for the machine.
-        rank, world: The number of this process, from 0, and of the processes that train the network together.
-        preprocessing: The preprocessing of a trained network, which replaces the recipe's.
+        device: The device on which the batches are returned.
+        workers: The number of processes that read files; None chooses a number for the machine.
+        rank, world: The index of this process, and the number of processes that train the network together.
+        preprocessing: The preprocessing of a trained network, used instead of the recipe's.
     """
 
     input_shape: tuple[int, int, int]
@@ -46,7 +46,7 @@ class LoaderConfig:
     preprocessing: Preprocessing | None = None
 
     def share(self, batch: int) -> slice:
-        """This process's rows of a batch; raises DataError if the batch cannot be divided evenly."""
+        """Return this process's part of a batch; raises DataError if the batch cannot be divided evenly."""
         if batch % self.world:
             message = f"a batch of {batch} images cannot be divided evenly among {self.world} processes"
             down = batch - batch % self.world
@@ -57,7 +57,7 @@ class LoaderConfig:
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def val_share(self, images: int) -> slice:
-        """This process's share of a validation set with this number of images; the shares do not overlap."""
+        """Return this process's part of `images` validation images. Parts of processes do not overlap."""
         return slice(images * self.rank // self.world, images * (self.rank + 1) // self.world)
 
     @property
@@ -67,7 +67,7 @@ class LoaderConfig:
 
     @property
     def worker_count(self) -> int:
-        """The number of worker processes: none by default on a CPU, where training needs the cores."""
+        """The number of worker processes; by default none on a CPU, where training needs all cores."""
         if self.workers is not None:
             return self.workers
         return 0 if self.device.type == "cpu" else max(min(8, cores() // self.world), 1)
@@ -76,8 +76,8 @@ class LoaderConfig:
 class Batches(Protocol):
     """Batches on the device, for training and validation.
 
-    When several processes train together, each gets its own rows of every batch. Put together, these rows are
-    bit-identical to the batch of a single process.
+    When several processes train together, each gets its own part of every batch. Put together, these parts
+    are bit-identical to the batch of a single process.
     """
 
     @property
@@ -86,24 +86,24 @@ class Batches(Protocol):
 
     @property
     def batch(self) -> int:
-        """The size of a training batch over all processes: the recipe's, or all images if there are fewer."""
+        """The training batch size over all processes: the recipe's, or all images if there are fewer."""
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How every image is resized, cropped and normalised; prediction must do the same."""
+        """How each image is resized, cropped and normalised; prediction must use the same preprocessing."""
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Shuffled and augmented batches of an epoch, from step `start`; earlier ones are not read.
+        """Yield shuffled and augmented batches of an epoch, from step `start`. Earlier images are not read.
 
         A batch depends only on the recipe's seed, the epoch and the step.
         """
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """This process's validation images, each once; with `ten_crop`, images are N x 10 x C x H x W."""
+        """Yield this process's validation images once; for `ten_crop`, they are N x 10 x C x H x W."""
 
 
 class Data(Protocol):
-    """An opened data set, whose counts are available before its images are read."""
+    """An opened data set. Its counts are known before its images are read."""
 
     @property
     def name(self) -> str:
@@ -111,11 +111,11 @@ class Data(Protocol):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of their numbers."""
+        """The names of the classes, in the order of their indices."""
 
     @property
     def channels(self) -> int:
-        """Channels of every image: 1 for grey, 3 for RGB, 0 if they adapt to the network's input."""
+        """The channels of each image: 1 for grey, 3 for RGB, 0 if they adapt to the network's input."""
 
     @property
     def train_images(self) -> int:
@@ -126,16 +126,16 @@ class Data(Protocol):
         """The number of validation images."""
 
     def open(self, config: LoaderConfig) -> Batches:
-        """Prepare the batches; raises DataError if the images do not fit the network or cannot be read."""
+        """Return batches for a network; raises DataError if images do not fit it or cannot be read."""
 
 
 def cores() -> int:
-    """The number of processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return the channels, height and width of the input; raises DataError if images do not fit it."""
+    """Return channels, height and width of the network's input; raises DataError if images do not fit."""
     shape = "x".join(map(str, input_shape))
     if len(input_shape) != 3:
         raise DataError(f"{data.name} has images, but the network takes {shape}, which is not CxHxW")
@@ -148,7 +148,7 @@ def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
-    """The labels for training: the true ones, or random ones drawn once if the recipe has `random_labels`."""
+    """Return the true labels, or random ones, drawn once, if the recipe has `random_labels`."""
     if not recipe.random_labels:
         return labels
     drawn = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator(recipe.seed, 3))
@@ -156,13 +156,13 @@ def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
 
 
 def cache_folder(name: str) -> Path:
-    """A subfolder of netspec's cache, under XDG_CACHE_HOME, which defaults to `~/.cache`."""
+    """Return the folder `name` in netspec's cache, which is in XDG_CACHE_HOME or else in `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "netspec" / name
 
 
 def key_of(*parts: object) -> str:
-    """A cache key: a hash of all values, each as bytes or as its text."""
+    """Return a cache key: a hash of all values, taken as bytes or as text."""
     digest = hashlib.sha256()
     for part in parts:
         content = part if isinstance(part, bytes) else str(part).encode()
@@ -171,7 +171,7 @@ def key_of(*parts: object) -> str:
 
 
 def recall(folder: str, key: str) -> dict[str, Any] | None:
-    """Read what is cached under a key; None if there is nothing or the file is damaged."""
+    """Return the content that is cached under a key, or None if it is missing or damaged."""
     try:
         content = torch.load(cache_folder(folder) / f"{key}.pt", weights_only=True)
     except Exception:  # a damaged file raises RuntimeError, UnpicklingError, EOFError, KeyError and others
@@ -180,7 +180,7 @@ def recall(folder: str, key: str) -> dict[str, Any] | None:
 
 
 def keep(folder: str, key: str, content: dict[str, Any]) -> None:
-    """Cache tensors and plain values under a key; a failed write is ignored."""
+    """Cache tensors and plain values under a key. A failed write is ignored."""
     target = cache_folder(folder) / f"{key}.pt"
     with contextlib.suppress(OSError, FileError):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Photos in class folders, such as ImageNet's."""
+"""Image files in class folders, such as ImageNet's."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Files:
-    """Image files and their class numbers.
+    """Image files and their class indices.
 
-    The paths are one array of bytes, which worker processes share. Each worker would end up with its own copy
-    of a list of strings, because updating their reference counts writes to their memory.
+    The paths are a numpy array, so that worker processes share its memory. A list of strings would end up as
+    a copy in each worker, because counting references to the strings writes to their memory.
     """
 
     paths: np.ndarray[tuple[int], np.dtype[np.bytes_]]
@@ -47,7 +47,7 @@ class Files:
 
     @classmethod
     def of(cls, paths: list[str], labels: list[int]) -> Files:
-        """Create from lists of paths and class numbers."""
+        """Return the Files with these paths and class indices."""
         names = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         return cls(names, torch.tensor(labels, dtype=torch.int64))
 
@@ -58,11 +58,11 @@ class Files:
         return os.fsdecode(self.paths[index]), int(self.labels[index])
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Read and decode one image."""
+        """Return the decoded pixels of one image, or why it cannot be read."""
         return read_photo(self[index][0])
 
     def ends(self, index: int) -> tuple[bytes, bytes]:
-        """The first and last bytes of an image file; both are empty if it cannot be read."""
+        """Return the first and last bytes of an image file. Both are empty if it cannot be read."""
         try:
             with open_regular(self[index][0]) as file:
                 return read_ends(file, 0, os.fstat(file.fileno()).st_size)
@@ -70,21 +70,21 @@ class Files:
             return b"", b""
 
     def identity(self) -> bytes:
-        """Bytes that change with the paths, sizes and modification times of the files."""
+        """Return bytes that change with the paths, sizes and modification times of the files."""
         found = [Path(os.fsdecode(path)).stat() for path in self.paths.tolist()]
         return self.paths.tobytes() + repr([(each.st_size, each.st_mtime_ns) for each in found]).encode()
 
     def chosen(self, mask: Tensor) -> Files:
-        """Select the files where the mask is true, in the same order."""
+        """Return the files for which the mask is true, in the same order."""
         return Files(self.paths[mask.numpy()], self.labels[mask])
 
     def between(self, rows: slice) -> Files:
-        """Select a range of the files."""
+        """Return a range of the files."""
         return Files(self.paths[rows], self.labels[rows])
 
 
 def scan(folder: Path, classes: tuple[str, ...], required: bool = True) -> Files:
-    """List the images below each class folder, and log the files that are skipped.
+    """Return the images below each class folder, and log which files are skipped.
 
     Raises:
         DataError: a class has no images and `required` is true.
@@ -113,12 +113,13 @@ def _left_out(skipped: list[str]) -> str:
 
 
 def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
-    """List the images of both parts, with the classes of `train`.
+    """Return the classes of the folder `train`, and the images of both folders.
 
-    A class without validation images is logged.
+    Classes without validation images are logged.
 
     Raises:
-        DataError: a class has no training images, or `val` has no images or a class that `train` lacks.
+        DataError: a class has no training images, `val` has no images, or `val` has a class that `train`
+        lacks.
     """
     classes = class_folders(train)
     refuse_single(train, classes)
@@ -136,7 +137,13 @@ def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
 
 
 def split(files: Files, val_share: float, seed: int) -> tuple[Files, Files]:
-    """Hold out a random share of every class for validation; a class with one image keeps it for training."""
+    """Return the files split into training and validation: a random `val_share` of each class is held out.
+
+    A class with only one image keeps it for training.
+
+    Raises:
+        DataError: no class has more than one image.
+    """
     held = torch.zeros(len(files), dtype=torch.bool)
     for label, count in enumerate(torch.bincount(files.labels).tolist()):
         where = (files.labels == label).nonzero().squeeze(1)
@@ -150,11 +157,11 @@ def split(files: Files, val_share: float, seed: int) -> tuple[Files, Files]:
 
 
 class ImageFolder(PhotoSet[Files]):
-    """Images in files, each with the number of its class."""
+    """A data set of image files in class folders."""
 
 
 def open_folder(row: DataSet, request: Request) -> ImageFolder:
-    """List the images of `train/` and `val/`, or of class folders, holding out a share for validation."""
+    """Open a folder with `train/` and `val/`, or one with class folders, of which a share is held out."""
     root = Path(request.argument)
     if parts := find_parts(root):
         return ImageFolder(request.name, *scan_parts(*parts))
@@ -166,9 +173,9 @@ def open_folder(row: DataSet, request: Request) -> ImageFolder:
 
 
 def open_imagenet(row: DataSet, request: Request) -> ImageFolder:
-    """List the images of ILSVRC's `train/` and `val/`, each with a folder for every class.
+    """Open ImageNet: `train/` and `val/`, each with a folder for every class.
 
-    A missing folder is unpacked from its ILSVRC 2012 archive first, if the archive is there.
+    If one of them is missing, it is first unpacked from its ILSVRC 2012 archive in the same folder.
     """
     root = request.root
     assert root is not None, "the row requires it"
@@ -179,9 +186,9 @@ def open_imagenet(row: DataSet, request: Request) -> ImageFolder:
 
 
 def _unpack(root: Path, part: str) -> None:
-    """Unpack an archive with torchvision, which verifies its checksum.
+    """Unpack the archive of `part`, train or val, with torchvision, which verifies its checksum.
 
-    The folder appears under its name once it is complete.
+    The unpacked folder gets its final name only when it is complete.
     """
     from torchvision.datasets import imagenet
 

@@ -1,4 +1,4 @@
-"""Small data sets held in memory as tensors, and synthetic images for measuring speed."""
+"""Small data sets kept in memory as tensors, and synthetic images for measuring speed."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from netspec.transforms.preprocessing import Normalizer, Preprocessing
 from netspec.transforms.seeds import generator, stream_seed
 
 MEMORY = 2**30
-"""The most bytes that a part may take once it is resized, or normalised to floats, ahead of training."""
+"""The maximum number of bytes of a split (train or val) that is resized or normalised before training."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images, uint8 N x C x H x W, and their N class numbers, int64."""
+    """Images, uint8 N x C x H x W, and their class indices, int64 N."""
 
     images: Tensor
     labels: Tensor
 
     def to(self, device: torch.device) -> Labelled:
-        """Move both to a device."""
+        """Return a copy on a device."""
         return Labelled(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class InMemorySet:
-    """A set of labelled images in memory."""
+    """A data set in memory."""
 
     name: str
     class_names: tuple[str, ...]
@@ -47,7 +47,7 @@ class InMemorySet:
 
     @property
     def channels(self) -> int:
-        """Channels of every image."""
+        """The number of channels of each image."""
         return self.train_part.images.shape[1]
 
     @property
@@ -61,17 +61,20 @@ class InMemorySet:
         return len(self.val_part.labels)
 
     def open(self, config: LoaderConfig) -> InMemoryBatches:
-        """Resize the images to the network's input, and measure what the recipe needs."""
+        """Return batches of the images resized to the network's input, and measure what the recipe needs."""
         return InMemoryBatches(self.train_part, self.val_part, config)
 
 
 class InMemoryBatches:
-    """Batches of images in memory, kept on the device unless an augmentation changes images one by one."""
+    """Batches of images in memory.
+
+    The images are kept on the device, unless an augmentation changes them one by one on the CPU.
+    """
 
     def __init__(self, train: Labelled, val: Labelled, config: LoaderConfig) -> None:
         self.recipe, self.config, self.size = config.recipe, config, config.size
         check_augment(self.recipe, config.input_shape[0])
-        self.images = train.images  # in their original size, from which random windows are cut
+        self.images = train.images  # at their original size, for cutting random windows
         parts = [_resized(part, config.size).to(config.device) for part in (train, val)]
         self.statistics = _statistics(parts[0].images, config)
         self.preprocessing: Preprocessing = config.preprocessing or replace(
@@ -97,7 +100,7 @@ class InMemoryBatches:
         return len(self.train_part.labels) // self.batch
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Shuffled and augmented batches of one epoch, from step `start`."""
+        """Yield shuffled and augmented batches of one epoch, from step `start`."""
         part, seed, device = self.train_part, self.recipe.seed, self.config.device
         order = torch.randperm(len(part.labels), generator=generator(seed, epoch)).to(part.labels.device)
         batches = order.split(self.batch)
@@ -113,17 +116,17 @@ class InMemoryBatches:
             yield ready, self.labels.index_select(0, chosen).to(device)
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """This process's validation images, resized whole, so that every view is the same single crop."""
+        """Yield this process's validation images, resized but not cropped. `view` makes no difference."""
         size, share = max(self.recipe.batch, 256), self.config.val_share(len(self.val_part.labels))
         if share.start == share.stop:
-            return  # split yields one empty batch of an empty tensor
+            return  # torch.split of an empty tensor would yield one empty batch
         for images, labels in zip(
             self.val_part.images[share].split(size), self.val_part.labels[share].split(size), strict=True
         ):
             yield self._ready(images), labels
 
     def _changed(self, index: int, epoch: int) -> Tensor:
-        """One training image, uint8 C x H x W, after its random window and per-image augmentations."""
+        """Return one training image, uint8 C x H x W, after random cropping and per-image augmentation."""
         random, step = Random(stream_seed(self.recipe.seed, epoch, index)), self.stages.window
         if step:
             pixels = self.images[index].permute(1, 2, 0).numpy()
@@ -134,7 +137,7 @@ class InMemoryBatches:
         return change(self.stages, crop, random).pixels.permute(2, 0, 1)
 
     def _ahead(self, part: Labelled) -> Labelled:
-        """Normalise a whole part once, ahead of training, if the floats fit in memory."""
+        """Return a split with all images normalised now, if the floats fit in memory; otherwise as it is."""
         ready = part.images.shape[-2:] == self.size and part.images.numel() * 4 <= MEMORY
         return replace(part, images=self.normalizer(part.images)) if ready else part
 
@@ -145,7 +148,7 @@ class InMemoryBatches:
 
 
 def check_labels(part: Labelled, classes: int, where: str) -> None:
-    """Raise DataError if the numbers of images and labels differ, or a label is not a class."""
+    """Raise DataError if there are not as many images as labels, or if a label is not a class index."""
     if len(part.images) != len(part.labels):
         message = f"{where} has {len(part.images)} images but {len(part.labels)} labels"
         raise DataError(message + ": download its files again")
@@ -154,7 +157,7 @@ def check_labels(part: Labelled, classes: int, where: str) -> None:
 
 
 def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
-    """Resize a whole part ahead of training if it fits in memory; otherwise batches are resized."""
+    """Return a split with all images resized now, if they fit in memory; otherwise as it is."""
     count, channels = part.images.shape[:2]
     if part.images.shape[-2:] == size or count * channels * size[0] * size[1] > MEMORY:
         return part
@@ -162,7 +165,7 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
 
 
 def _statistics(images: Tensor, config: LoaderConfig) -> Statistics:
-    """The mean and standard deviation of a set, and its other statistics if the recipe needs them."""
+    """Return a data set's mean and standard deviation, and other statistics that the recipe needs."""
     recipe = config.recipe
     if recipe.normalize.measures == "mean image":
         return measure(resize_whole(batch, config.size) for batch in images.split(1024))
@@ -182,7 +185,7 @@ TRAIN_IMAGES, VAL_IMAGES = 12_800, 1_280
 
 @dataclass(frozen=True)
 class Synthetic:
-    """Images of the network's own input shape with random labels."""
+    """Random images of the network's input shape, with random labels."""
 
     name: str
     class_names: tuple[str, ...]
@@ -191,12 +194,16 @@ class Synthetic:
     val_images: int = VAL_IMAGES
 
     def open(self, config: LoaderConfig) -> SyntheticBatches:
-        """Draw the batch."""
+        """Return batches that repeat one random batch."""
         return SyntheticBatches(config, self)
 
 
 def open_synthetic(row: DataSet, request: Request) -> Synthetic:
-    """Take the number of classes from the name, 1000 by default; raises DataError for an invalid number."""
+    """Open synthetic images. The number of classes follows the colon in the name, and is 1000 by default.
+
+    Raises:
+        DataError: the number of classes is invalid.
+    """
     classes = request.argument or str(CLASSES)
     if not (classes.isdecimal() and 0 < int(classes[:8]) <= MAX_CLASSES):
         message = f"{request.name} needs a number of classes from 1 to {MAX_CLASSES:,} after the colon"
@@ -229,12 +236,12 @@ class SyntheticBatches:
         return self.data.train_images // self.batch
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The same batch for every step from `start` on, in every epoch."""
+        """Yield the same batch for every step from `start` on, in every epoch."""
         for _ in range(start, self.steps):
             yield self.images, self.labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """The batch, repeated until it makes up this process's share of the validation images."""
+        """Yield the same batch until this process's number of validation images is reached."""
         images = self.images.unsqueeze(1).expand(-1, 10, -1, -1, -1) if view == "ten_crop" else self.images
         share = self.config.val_share(self.data.val_images)
         left = share.stop - share.start

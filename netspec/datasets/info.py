@@ -1,4 +1,4 @@
-"""The size of a data set, and whether a network fits it, for `netspec check --data`."""
+"""The counts of a data set, and whether a network fits it, for `netspec check --data`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.shape import is_image
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """The number of training images, of classes and of channels of a data set."""
+    """The counts of a data set: training images, classes, and channels of each image."""
 
     name: str
     train_images: int
@@ -26,11 +26,11 @@ class DatasetInfo:
     channels: int
 
     def params_per_image(self, net: Net) -> float:
-        """A network's number of parameters divided by the number of training images."""
+        """Return a network's number of parameters divided by the number of training images."""
         return net.totals.params / self.train_images
 
     def to_dict(self, net: Net) -> dict[str, object]:
-        """These numbers and the network's parameters per image, as plain values."""
+        """Return these counts and the network's parameters per image as plain values."""
         return {
             "name": self.name,
             "train_images": self.train_images,
@@ -41,13 +41,14 @@ class DatasetInfo:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """The size of a data set: published for a named one, counted for `folder:PATH`.
+    """Return the counts of a data set: published ones for a named set, counted ones for `folder:PATH`.
 
     >>> dataset_info("imagenet").train_images
     1281167
 
     Raises:
-        DataError: there is no set of that name, it cannot be counted, or the folder holds no class folders.
+        DataError: no data set has this name, its images cannot be counted, or the folder has no class
+        folders.
     """
     row, argument = find_row(name)
     if row.counter:
@@ -60,7 +61,7 @@ def dataset_info(name: str) -> DatasetInfo:
 
 
 def count_folder(request: Request) -> DatasetInfo:
-    """Count the training images in class folders: those in `train/`, or those that are not held out."""
+    """Count the images in `train/`, or those in class folders that are not held out for validation."""
     root = Path(request.argument)
     parts = find_parts(root)
     place = parts[0] if parts else root
@@ -75,7 +76,7 @@ def count_folder(request: Request) -> DatasetInfo:
 
 
 def with_data_warnings(report: Report, data: DatasetInfo) -> Report:
-    """Add the warnings of `data_warnings` to a report."""
+    """Return a report with the warnings of `data_warnings` added."""
     if report.net is None:
         return report
     found = (*report.diagnostics, *data_warnings(report.net, data))
@@ -83,7 +84,7 @@ def with_data_warnings(report: Report, data: DatasetInfo) -> Report:
 
 
 def data_warnings(net: Net, data: DatasetInfo) -> Iterator[Diagnostic]:
-    """Warn about inputs with other channels than the images, and outputs without one number per class."""
+    """Yield warnings for inputs whose channels, and outputs whose classes, differ from the data set's."""
     for node in net.inputs:
         if not is_image(node.shape) or node.shape.channels != data.channels:
             size = "x".join(map(str, node.shape[1:])) if is_image(node.shape) else "HxW"
@@ -104,7 +105,7 @@ def data_warnings(net: Net, data: DatasetInfo) -> Iterator[Diagnostic]:
 
 
 def plural(count: int, word: str) -> str:
-    """A count with its noun.
+    """Return a count with its noun.
 
     >>> plural(1, "channel"), plural(10, "class")
     ('1 channel', '10 classes')
@@ -114,7 +115,7 @@ def plural(count: int, word: str) -> str:
 
 
 def params_sentence(net: Net, data: DatasetInfo) -> str:
-    """A sentence with the parameters per image, and how they are computed."""
+    """Return a sentence that states a network's parameters per training image, and how they are computed."""
     images, classes = plural(data.train_images, "training image"), plural(data.classes, "class")
     terms, ratio = f"{net.totals.params:,} / {data.train_images:,}", data.params_per_image(net)
     number = f"{ratio:,.1f}" if ratio >= 1 else f"{ratio:.3g}"
@@ -122,7 +123,7 @@ def params_sentence(net: Net, data: DatasetInfo) -> str:
 
 
 def markdown_table() -> str:
-    """Every data set as a row of a table in Markdown, for docs/data.md."""
+    """Return a Markdown table of all data sets, for docs/data.md."""
     head = ["`--data`", "contents", "classes", "training images", "validation images", "`--root`"]
     lines = [head, ["---", "---", "---:", "---:", "---:", "---"]]
     for row in DATASETS.values():

@@ -1,4 +1,4 @@
-"""The layout of folders of photos: which folders are parts or classes, and which files are images."""
+"""The layout of image folders: which hold training or validation images, and which hold a class."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from netspec.errors import DataError
 from netspec.files import open_regular, reason
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-"""Extensions of files that are taken for images without reading their content."""
+"""Files with these extensions are taken for images. Their content is not examined."""
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"P5", b"P6", b"RIFF")
 """The first bytes of files in the supported image formats."""
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "test", "testing")
-"""Usual names of the training and validation folders, in any case; the first one present is used."""
+"""Usual names of training and validation folders, in any letter case. The first that exists is used."""
 NOT_CLASSES = ("__macosx", "$recycle.bin", "system volume information")
-"""Folders that operating systems and archivers leave behind, in lower case."""
+"""Names, in lower case, of folders that operating systems and archivers create."""
 SHOWN = 5
-"""How many skipped files a note names."""
+"""The maximum number of skipped files that a message names."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files below a folder, sorted, and the other files there."""
+    """The image files below a folder, and its other files. Both are sorted."""
 
     images: list[bytes]
     skipped: list[str]
 
 
 def find_parts(root: Path) -> tuple[Path, Path] | None:
-    """Find the training and validation folders by their usual names; None if `root` holds the classes.
+    """Return the training and validation folders in `root`, or None if `root` holds class folders.
 
     Raises:
-        DataError: there is a training folder with class folders in it, and no validation folder.
+        DataError: a training folder with class folders exists, but no validation folder.
     """
     try:
         folders = {p.name.lower(): p for p in sorted(root.iterdir(), reverse=True) if p.is_dir()}
@@ -52,14 +52,14 @@ def find_parts(root: Path) -> tuple[Path, Path] | None:
     if subfolders(train):
         message = f"{root} has {train.name}/ but no validation folder, such as val/"
         raise DataError(f"{message}: add one, or use folder:{train}, which holds out a share for validation")
-    return None  # `train` holds images: it is a class of that name
+    return None  # `train` holds images, so it is a class named train
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
-    """The names of the class folders, sorted.
+    """Return the names of the class folders, sorted.
 
     Raises:
-        DataError: there are none, or they hold class folders themselves.
+        DataError: there are none, or they contain the class folders one level deeper.
     """
     names = subfolders(folder)
     if not names:
@@ -71,7 +71,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
 
 
 def refuse_single(folder: Path, classes: tuple[str, ...]) -> None:
-    """Raise DataError for a single class, which leaves nothing to learn."""
+    """Raise DataError if there is only one class, so that there is nothing to learn."""
     if len(classes) == 1:
         inside = subfolders(folder / classes[0])
         deeper = f"folder:{folder / classes[0]}"
@@ -80,7 +80,7 @@ def refuse_single(folder: Path, classes: tuple[str, ...]) -> None:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """The names of a folder's subfolders, sorted, without hidden folders and those in NOT_CLASSES.
+    """Return the names of a folder's subfolders, sorted, without hidden folders and those in NOT_CLASSES.
 
     Raises:
         DataError: the folder does not exist or cannot be read.
@@ -102,7 +102,7 @@ def _refuse_loop(folder: Path) -> None:
 
 
 def _refuse_nested(folder: Path, names: list[str]) -> None:
-    """Raise DataError if the subfolders hold the class folders, so that `folder` is one level too high."""
+    """Raise DataError if the class folders are one level deeper, inside the folders `names`."""
     inside = {name: subfolders(folder / name) for name in names if not _has_images(folder / name)}
     shared = Counter(sub for subs in inside.values() for sub in subs)
     nested = [name for name, subs in inside.items() if sum(shared[sub] > 1 for sub in subs) > 1]
@@ -117,13 +117,13 @@ def _refuse_nested(folder: Path, names: list[str]) -> None:
 
 
 def _has_images(folder: Path) -> bool:
-    """Whether a folder directly holds an image, by the extensions of its files."""
+    """Return True if a folder itself contains an image, judging by the extensions of its files."""
     with os.scandir(folder) as entries:
         return any(e.name.lower().endswith(EXTENSIONS) and not e.is_dir() for e in entries)
 
 
 def list_images(folder: Path) -> Listing:
-    """List the files below a folder: images by their name or their content, and those skipped."""
+    """Return the files below a folder: images, recognised by extension or content, and the others."""
     images, skipped = [], []
     for path in _files(folder):
         if path.lower().endswith(EXTENSIONS) or _begins_as_image(path):
@@ -134,9 +134,9 @@ def list_images(folder: Path) -> Listing:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The regular files below a folder, without hidden ones.
+    """Yield the regular files below a folder, without hidden ones.
 
-    Links are followed, except to folders that contain this one. No folder is read twice.
+    Links are followed, except to folders that contain `folder`. No folder is read twice.
     """
     waiting = [str(folder)]
     visited = {(status.st_dev, status.st_ino) for status in (p.stat() for p in folder.absolute().parents)}
@@ -170,7 +170,7 @@ def _begins_as_image(path: str) -> bool:
 
 
 def skipped_note(folder: Path, skipped: list[str]) -> str:
-    """A sentence that names files below a folder that are not images.
+    """Return a sentence that names the skipped files below a folder.
 
     >>> skipped_note(Path("set"), ["set/a/notes.txt"])
     'set: skipped 1 file that is not a supported image: a/notes.txt'

@@ -1,4 +1,4 @@
-"""Reading photos batch by batch in worker processes; the batches do not depend on their number."""
+"""Reading image files batch by batch in worker processes. The batches do not depend on their number."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from netspec.transforms.pixels import BadImage, Pixels
 from netspec.transforms.seeds import generator, stream_seed
 
 Key: TypeAlias = tuple[int, int]
-"""An epoch, and the number of a photo."""
+"""An epoch, and the index of an image."""
 Loaded: TypeAlias = tuple[Tensor, Tensor, Tensor]
-"""Crops, uint8 N x crops x C x H x W with the channels last in memory; N x crops x 3 places; N labels."""
+"""Crops, uint8 N x crops x C x H x W in channels_last; their positions, N x crops x 3; N class indices."""
 
 
 class Photos(Protocol):
-    """Numbered photos with class numbers; every worker process gets a pickled copy."""
+    """Image files with class indices. Each worker process gets a pickled copy."""
 
     @property
     def labels(self) -> Tensor:
-        """The class number of each photo, int64 N."""
+        """The class index of each image, int64 N."""
 
     def __len__(self) -> int: ...
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Read and decode one photo."""
+        """Return the decoded pixels of one image, or why it cannot be read."""
 
 
 class Relabelled:
-    """Photos whose class numbers are replaced."""
+    """Images with other labels than those of their files, such as random ones."""
 
     def __init__(self, photos: Photos, labels: Tensor) -> None:
         self.photos, self.labels = photos, labels
@@ -48,7 +48,7 @@ class Relabelled:
 
 
 class Reader(Dataset[Loaded | BadImage]):
-    """Reads the photos of a batch. A crop depends only on the seed, the epoch and the photo's number."""
+    """Reads the images of a batch. A crop depends only on the seed, the epoch and the image's index."""
 
     def __init__(self, photos: Photos, view: PhotoView, size: tuple[int, int], seed: int) -> None:
         self.photos, self.view, self.size, self.seed = photos, view, size, seed
@@ -71,10 +71,10 @@ class Reader(Dataset[Loaded | BadImage]):
 
 
 class EpochSampler(Sampler[list[Key]]):
-    """The keys of each batch of the epoch set by `epoch`, from step `start`.
+    """Yields the keys of each batch of an epoch; set `epoch` and the first step, `start`, before iterating.
 
-    With `share`, as in training, photos are shuffled, an incomplete last batch is left out, and only the
-    share's rows of each batch are read. Without it, as in validation, all photos are read in order.
+    With `share`, as in training, images are shuffled, an incomplete last batch is left out, and only the
+    part `share` of each batch is read. Without it, as in validation, all images are read in order.
     """
 
     def __init__(self, count: int, batch: int, seed: int, share: slice | None) -> None:
@@ -94,7 +94,7 @@ class EpochSampler(Sampler[list[Key]]):
 
 
 class EpochLoader:
-    """Batches of crops, their places and class numbers on the device; `share` is as in EpochSampler."""
+    """Batches of crops, their positions and class indices on the device. `share` is as in EpochSampler."""
 
     def __init__(self, reader: Reader, batch: int, config: LoaderConfig, share: slice | None = None) -> None:
         self.device = config.device
@@ -115,7 +115,11 @@ class EpochLoader:
         )
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Loaded]:
-        """Read an epoch from step `start`; raises DataError for an unreadable file or a worker that died."""
+        """Yield the batches of an epoch from step `start`.
+
+        Raises:
+            DataError: a file cannot be read, or a worker process died.
+        """
         self.sampler.epoch, self.sampler.start = epoch, start
         try:
             for item in self.loader:
@@ -134,7 +138,7 @@ class EpochLoader:
 
 
 def unchanged(item: Any) -> Any:
-    """Return a batch as it is: the reader has already collated it."""
+    """Return a batch unchanged, since the reader has already collated it."""
     return item
 
 

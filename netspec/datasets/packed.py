@@ -1,4 +1,4 @@
-"""Prepared copies: the resized photos of a set in one safetensors file, which is memory-mapped."""
+"""Prepared copies: the resized images of a data set in one safetensors file, which is memory-mapped."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ logger = logging.getLogger(__name__)
 OLD_MAGIC = b"netspec1"
 """The first bytes of prepared copies in the old format, before safetensors."""
 ABOUT, ROWS, PHOTOS = "netspec", "rows", "photos"
-"""The names of the metadata and the two tensors in a file."""
+"""The names in the file of the metadata and of the two tensors: the table of rows, and all image bytes."""
 PAGE = 4096
 MAX_SIDE = 2**16
-"""The most pixels on a side of a photo."""
+"""The maximum number of pixels on a side of an image."""
 PARTS = ("train", "val")
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
-"""A row for each photo: the start and end of its bytes in the tensor of photos, height, width and class."""
+"""A row for each image: start and end of its bytes, height, width and class index."""
 
 
 class About(BaseModel):
-    """The metadata of a file: Contents, with the number of photos of each part instead of the rows."""
+    """The metadata of a file: the fields of Contents, with the number of images per split instead of rows."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -56,8 +56,8 @@ class About(BaseModel):
 class Contents:
     """The table of contents of a prepared copy.
 
-    `source` is the name of the set that was copied, `size` the short side in pixels, and `quality` the JPEG
-    quality, or None for uncompressed pixels.
+    `source` is the name of the data set that was copied, `size` the short side in pixels, and `quality` the
+    JPEG quality, or None for uncompressed pixels.
     """
 
     source: str
@@ -68,10 +68,10 @@ class Contents:
 
 
 class Writer:
-    """Writes a prepared copy as a safetensors file, photo by photo.
+    """Writes a prepared copy as a safetensors file, image by image.
 
-    The file has two tensors: a row for each photo, and the bytes of all photos. The header and the rows come
-    before the photos in the file, but are written last, into space that is reserved for them.
+    The file has two tensors: a table with a row for each image, and the bytes of all images. The header and
+    the table come first in the file. They are written last, into space reserved for them.
     """
 
     def __init__(self, file: IO[bytes], contents: Contents) -> None:
@@ -82,13 +82,13 @@ class Writer:
         self.length = 0
 
     def add(self, content: bytes) -> tuple[int, int]:
-        """Append the bytes of a photo; returns where they begin and end."""
+        """Append the bytes of an image; return the positions at which they begin and end."""
         self.file.write(content)
         begin, self.length = self.length, self.length + len(content)
         return begin, self.length
 
     def close(self) -> None:
-        """Write the header and the rows."""
+        """Write the header and the table of rows."""
         rows = np.concatenate([self.contents.rows[part] for part in PARTS]).astype("<i8")
         header = self._header(len(rows), self.length).ljust(self.head - 8)
         self.file.seek(0)
@@ -112,7 +112,7 @@ class Writer:
 
 
 def read_contents(path: Path) -> tuple[Contents, int]:
-    """Read the table of contents of a prepared copy, and the offset of its photos in the file.
+    """Return the table of contents of a prepared copy, and the offset of its image bytes in the file.
 
     Raises:
         DataError: the file is missing, incomplete, or not a prepared copy.
@@ -140,7 +140,7 @@ def read_contents(path: Path) -> tuple[Contents, int]:
 
 
 def check_rows(rows: Rows, length: int, contents: Contents) -> None:
-    """Raise ValueError for rows that do not describe photos within `length` bytes."""
+    """Raise ValueError if a row does not describe an image within `length` bytes."""
     if rows.ndim != 2 or rows.shape[1] != 5 or rows.dtype != np.int64:
         raise ValueError("the rows have the wrong shape or type")
     begin, end, height, width, label = rows.T
@@ -149,11 +149,11 @@ def check_rows(rows: Rows, length: int, contents: Contents) -> None:
     if contents.quality is None:
         inside &= end - begin == height * width * 3
     if not inside.all() or not all(len(part) for part in contents.rows.values()):
-        raise ValueError("a row does not describe a photo")
+        raise ValueError("a row does not describe an image")
 
 
 class Packed:
-    """The photos of one part of a prepared copy, memory-mapped when the first is read."""
+    """The images of one split of a prepared copy. The file is memory-mapped when the first one is read."""
 
     def __init__(self, path: Path, contents: Contents, rows: Rows, offset: int) -> None:
         self.path, self.contents, self.rows, self.offset = path, contents, rows, offset
@@ -167,7 +167,7 @@ class Packed:
         return self.__dict__ | {"_bytes": None}  # otherwise each worker would get a copy of the file
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """A photo's pixels, which are a view of the file unless it stores JPEGs."""
+        """Return an image's pixels: a view of the file, unless the file stores JPEGs."""
         if self._bytes is None:
             with self.path.open("rb") as file:
                 # torch warns about read-only arrays; writing to this mapping does not change the file.
@@ -182,32 +182,32 @@ class Packed:
             return BadImage(f"photo {index} of {self.path}", reason(error))
 
     def ends(self, index: int) -> None:
-        """Always None: the photos are known to be good, since they were decoded when the copy was made."""
+        """Return None: the images are known to be readable, since they were decoded for this copy."""
 
     def chosen(self, mask: Tensor) -> Packed:
-        """Select the photos where the mask is true, in the same order."""
+        """Return the images for which the mask is true, in the same order."""
         return Packed(self.path, self.contents, self.rows[mask.numpy()], self.offset)
 
     def between(self, rows: slice) -> Packed:
-        """Select a range of the photos."""
+        """Return a range of the images."""
         return Packed(self.path, self.contents, self.rows[rows], self.offset)
 
     def identity(self) -> bytes:
-        """Bytes that change with the file's path, size or modification time, and with the selected photos."""
+        """Return bytes that change with the file's path, size or time, or with the selected images."""
         status = self.path.stat()
         return f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns} ".encode() + self.rows.tobytes()
 
 
 class Prepared(PhotoSet[Packed]):
-    """Photos of a prepared copy."""
+    """A data set that is read from a prepared copy."""
 
     @property
     def is_imagenet(self) -> bool:
-        """Whether the photos are ImageNet's, whose mean and colours are published."""
+        """Whether the images are ImageNet's: their mean and colours are published and not measured."""
         return self.train.contents.source == "imagenet"
 
     def open(self, config: LoaderConfig) -> PhotoBatches[Packed]:
-        """Prepare the readers; raises DataError if the recipe needs larger photos than the copy has."""
+        """Return batches; raises DataError if the recipe needs larger images than the copy has."""
         contents = self.train.contents
         short = short_side(config.recipe, config.size)
         if short > contents.size:
@@ -219,14 +219,14 @@ class Prepared(PhotoSet[Packed]):
             config = replace(config, recipe=recipe)
         elif short < contents.size:
             message = (
-                f"the photos in {self.train.path} are resized a second time, from {contents.size} to {short}"
+                f"the images in {self.train.path} are resized a second time, from {contents.size} to {short}"
             )
             logger.info("%s: prepare a copy of size %d to avoid this", message, short)
         return super().open(config)
 
 
 def open_prepared(row: DataSet, request: Request) -> Prepared:
-    """Open a prepared copy; only its table of contents is read now."""
+    """Open a prepared copy. Only its table of contents is read now."""
     path = Path(request.argument)
     contents, offset = read_contents(path)
     train, val = (Packed(path, contents, contents.rows[part], offset) for part in PARTS)

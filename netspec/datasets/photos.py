@@ -1,4 +1,4 @@
-"""Batches of photos from files: worker processes read and crop them, the device normalises them."""
+"""Batches of image files: worker processes read and crop them, and the device normalises them."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from netspec.transforms.seeds import generator
 logger = logging.getLogger(__name__)
 
 SAMPLE = 1000
-"""The number of photos on which a set's mean and colours are measured."""
+"""The number of images from which the mean and the colours of a data set are measured."""
 IMAGE_SAMPLE = 10_000
-"""The number of photos for a mean image, which needs more because every pixel has its own mean."""
+"""The number of images from which a mean image is measured. Each of its pixels is a mean of its own."""
 
 
 P = TypeVar("P", bound="PhotoFiles")
 
 
 class PhotoFiles(Photos, Protocol):
-    """Photos of which some can be selected, with an identity for cache keys."""
+    """Image files that can be filtered and screened. `identity` gives a key for caches."""
 
     def chosen(self: P, mask: Tensor) -> P:
-        """Select the photos where the mask is true, in the same order."""
+        """Return the images for which the mask is true, in the same order."""
 
     def between(self: P, rows: slice) -> P:
-        """Select a range of the photos."""
+        """Return a range of the images."""
 
     def identity(self) -> bytes:
-        """Bytes that change when a photo is added, removed or modified."""
+        """Return bytes that change when an image is added, removed or modified."""
 
     def ends(self, index: int) -> tuple[bytes, bytes] | None:
-        """The first and last bytes of a photo's file, for screening; None if it is known to be good."""
+        """Return the first and last bytes of an image file; None if the image is known to be readable."""
 
 
 @dataclass(frozen=True)
 class PhotoSet(Generic[P]):
-    """Labelled photos for training and validation."""
+    """A data set of image files for training and validation."""
 
     name: str
     class_names: tuple[str, ...]
@@ -69,16 +69,16 @@ class PhotoSet(Generic[P]):
 
     @property
     def is_imagenet(self) -> bool:
-        """Whether the photos are ImageNet's, whose mean and colours are published."""
+        """Whether the images are ImageNet's: their mean and colours are published and not measured."""
         return self.name == "imagenet"
 
     def open(self, config: LoaderConfig) -> PhotoBatches[P]:
-        """Measure what the recipe needs, and prepare the readers."""
+        """Return batches for a network; statistics that the recipe needs are measured now."""
         return PhotoBatches(self, config)
 
 
 class PhotoBatches(Generic[P]):
-    """Batches of photos, augmented and normalised as the recipe says."""
+    """Batches of image files, augmented and normalised according to the recipe."""
 
     def __init__(self, photos: PhotoSet[P], config: LoaderConfig) -> None:
         recipe = config.recipe
@@ -110,7 +110,7 @@ class PhotoBatches(Generic[P]):
         return len(self.loader.sampler)
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Shuffled and augmented batches of one epoch, from step `start`."""
+        """Yield shuffled and augmented batches of one epoch, from step `start`."""
         seed = self.config.recipe.seed
         for step, (images, places, labels) in enumerate(self.loader.batches(epoch, start), start):
             draw = Draw(generator(seed, epoch, 1, step), self.batch, self.share)
@@ -119,7 +119,7 @@ class PhotoBatches(Generic[P]):
             yield augment_batch(self.stages.batch, ready, context), labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """This process's validation images, each once."""
+        """Yield this process's validation images once."""
         if view not in self.val_loaders:
             transform = FixedView(view, self.resize, self.config.size, self.preprocessing.interpolation)
             batch = max(self.config.recipe.batch // transform.crops, 1)
@@ -135,7 +135,9 @@ class PhotoBatches(Generic[P]):
 
 
 def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
-    """The length to which short sides are resized: the recipe's, or 256 / 224 of the network's input.
+    """Return the length to which an image's short side is resized.
+
+    This is the recipe's `resize`, by default 256 / 224 of the longer side of the network's input.
 
     Raises:
         DataError: the recipe's `resize` or `crop` does not fit the network's input.
@@ -152,7 +154,7 @@ def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
 
 
 def measured(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statistics:
-    """The statistics of a training set that the recipe needs: published, cached, or measured now."""
+    """Return the training set's statistics that a recipe needs: published, cached, or measured now."""
     wanted, image = needs(config.recipe, photos.is_imagenet)
     if not wanted:
         return IMAGENET
@@ -162,7 +164,7 @@ def measured(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statisti
     if (cached := recall("statistics", key)) is not None:
         found = Statistics(**cached)
     else:
-        logger.info("measuring the mean of %s photos: this happens once", f"{len(chosen):,}")
+        logger.info("measuring the mean of %s images: this happens once", f"{len(chosen):,}")
         square = (resize, resize)
         reader = Reader(chosen, FixedView("center_crop", resize, square), square, 0)
         loader = EpochLoader(

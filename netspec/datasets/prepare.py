@@ -1,4 +1,4 @@
-"""`netspec prepare`: resize the photos of a set once, and write them into one file that is fast to read."""
+"""`netspec prepare`: resize a data set's images once, and write them to one file that is fast to read."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from netspec.transforms.pixels import LONG, BadImage, Box, resized_shape, window
 logger = logging.getLogger(__name__)
 
 SAMPLE = 64
-"""The number of photos from which the size of the copy is estimated."""
+"""The number of images from which the size of the copy is estimated."""
 MARGIN = 1.05
-"""The free disk space that is required, as a multiple of the estimated size."""
+"""The required free disk space, as a multiple of the estimated size of the copy."""
 
 Item: TypeAlias = tuple[bytes, int, int] | BadImage
 
@@ -38,19 +38,19 @@ Item: TypeAlias = tuple[bytes, int, int] | BadImage
 def prepare(
     data: str, root: Path | None, out: Path, *, size: int, quality: int | None, val_share: float
 ) -> None:
-    """Write a prepared copy of a set of photos to `out`, a file or an existing folder.
+    """Write a prepared copy of a data set to `out`, a file or an existing folder.
 
-    The file appears under its name once it is complete. `size` is the short side in pixels; `quality` is the
+    The file gets its name only when it is complete. `size` is the short side in pixels. `quality` is the
     JPEG quality, or None for uncompressed pixels.
 
     Raises:
-        DataError: the set does not consist of photos, an image cannot be read, or disk space is short.
+        DataError: the data set has no image files, an image cannot be read, or disk space is short.
         FileError: the copy cannot be written.
     """
     row, argument = find_row(data)
     if not row.photos:
         photos = ", ".join(each.spelling for each in DATASETS.values() if each.photos)
-        message = f"{data} cannot be prepared, because it is not a set of photos"
+        message = f"{data} cannot be prepared, because it does not consist of image files"
         raise DataError(f"{message}: use one of {photos}", wrong_use=True)
     source = open_data(data, root, val_share=val_share)
     assert isinstance(source, ImageFolder), "rows of photos open as files"
@@ -68,7 +68,7 @@ def prepare(
 
 
 class Packer(Dataset[Item]):
-    """Resizes photos, training photos first, and returns each as bytes, height and width."""
+    """Resizes images, training images first, and returns the bytes, height and width of each."""
 
     def __init__(self, source: ImageFolder, size: int, quality: int | None) -> None:
         self.source, self.size, self.quality = source, size, quality
@@ -77,7 +77,7 @@ class Packer(Dataset[Item]):
         return self.source.train_images + self.source.val_images
 
     def file(self, index: int) -> tuple[Files, int]:
-        """The part that a photo belongs to, and its number in that part."""
+        """Return the files of the split that contains an image, and the image's index among them."""
         first = self.source.train_images
         return (self.source.train, index) if index < first else (self.source.val, index - first)
 
@@ -87,8 +87,8 @@ class Packer(Dataset[Item]):
         if isinstance(pixels, BadImage):
             return pixels
         shape = resized_shape(pixels.shape[:2], self.size)
-        # The ends of a very long photo could take gigabytes, and training reads the centre square only. An
-        # even number of pixels is cut off, since the offset of the square is rounded to an even number.
+        # The ends of a very long image could take gigabytes, so they are cut off: training reads only the
+        # centre square. The number of pixels is even, since the offset of that square is even too.
         top, left = (max(side - LONG * self.size, 0) // 4 * 2 for side in shape)
         height, width = shape[0] - 2 * top, shape[1] - 2 * left
         resized = window(pixels, self.size, Box(top, left, height, width)).contiguous().numpy()
@@ -101,7 +101,7 @@ class Packer(Dataset[Item]):
 
 
 def _write(packer: Packer, file: IO[bytes]) -> None:
-    """Write a whole copy; raises DataError with the names of all images that cannot be read."""
+    """Write a complete copy; raises DataError with the names of all images that cannot be read."""
     source, first = packer.source, packer.source.train_images
     rows, bad = np.zeros((len(packer), 5), np.int64), list[BadImage]()
     parts = dict(zip(PARTS, (rows[:first], rows[first:]), strict=True))

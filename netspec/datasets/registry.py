@@ -1,4 +1,4 @@
-"""The registry of data sets, and opening one by its name, which alone imports torch."""
+"""The registry of data sets. torch is imported only when a data set is opened."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Request:
     """What an opener needs to open a data set.
 
-    `name` is what the user wrote, and `argument` what follows its colon. `root` is the folder of the files. A
-    set without validation images of its own holds out a share `val_share` of every class, drawn with `seed`.
+    `name` is the full name that the user wrote, and `argument` the text after its colon. `root` is the folder
+    of the files. If a data set has no validation images, the fraction `val_share` of each class is held out
+    for validation, drawn at random with `seed`. `download` allows downloading missing files.
     """
 
     name: str
@@ -39,15 +40,16 @@ class DataSet:
 
     Args:
         name: The name that users write.
-        contents: What is read, in one line of Markdown.
-        opener: A function that takes this row and a Request and returns a `netspec.datasets.base.Data`; as
-            "module:function", it is imported when the set is opened.
+        contents: A description of the data set, in one line of Markdown.
+        opener: A function that takes this entry and a Request and returns a `netspec.datasets.base.Data`; if
+        it
+            is given as "module:function", it is imported when the data set is opened.
         form: What follows the name: ":PATH", or "[:CLASSES]" if it is optional.
         root: Whether the parameter `root`, the folder of the files, is optional, required or not accepted.
         classes, channels, train_images, val_images: Counts, if they are known without opening the set.
-        counter: "module:function" of a function that takes a Request and returns a
-            `netspec.datasets.info.DatasetInfo` without opening the set, if that is possible.
-        photos: Whether the set consists of image files of any size, which `netspec prepare` can copy.
+        counter: "module:function", naming a function that takes a Request and returns a
+            `netspec.datasets.info.DatasetInfo` without opening the data set; empty if there is none.
+        photos: Whether the data set consists of image files of any size, which `netspec prepare` can copy.
     """
 
     name: str
@@ -68,7 +70,7 @@ class DataSet:
         return self.name + self.form
 
     def open(self, request: Request) -> Data:
-        """Open the set; raises DataError if it is missing or cannot be read."""
+        """Open the data set; raises DataError if it is missing or cannot be read."""
         opener = self.opener if callable(self.opener) else resolve(self.opener)
         data: Data = opener(self, request)
         return data
@@ -80,10 +82,11 @@ class TorchvisionSet(DataSet):
 
     Args:
         torchvision: The name of torchvision's class.
-        train, val: Its arguments for the training and the validation images. Without `val`, a share of the
+        train, val: Arguments of that class for the training and the validation images. Without `val`, a share
+        of the
             training images is held out.
-        prefixes: The prefixes of the two parts' file names, for sets in MNIST's file format.
-        size: Height and width of every image in pixels, if they are all the same.
+        prefixes: For MNIST's file format: how the names of the training and the validation files begin.
+        size: The height and width of each image in pixels, if it is the same for all.
     """
 
     torchvision: str = ""
@@ -96,11 +99,11 @@ class TorchvisionSet(DataSet):
 _HERE = "netspec.datasets"
 _SETS = f"{_HERE}.torchvision_sets"
 Counts: TypeAlias = tuple[int, int, int, int]
-"""Classes, channels, training images, validation images."""
+"""The numbers of classes, channels, training images and validation images."""
 
 
 def _idx(name: str, torchvision: str, contents: str, *counts: int, **parts: Any) -> DataSet:
-    """A set in MNIST's file format: grey images of 28 x 28; `counts` are those of the row."""
+    """Return an entry for MNIST's format. `counts` are classes, training images and validation images."""
     classes, train, val = counts
     parts |= {"torchvision": torchvision, "size": 28}
     return TorchvisionSet(
@@ -111,7 +114,7 @@ def _idx(name: str, torchvision: str, contents: str, *counts: int, **parts: Any)
 def _arrays(
     name: str, torchvision: str, contents: str, size: int, counts: Counts, train: object, val: object
 ) -> DataSet:
-    """A set of images of one size, which torchvision reads into an array."""
+    """Return an entry for images of one size, which torchvision reads into an array."""
     parts: dict[str, Any] = {"torchvision": torchvision, "size": size, **_parts(train, val)}
     return TorchvisionSet(name, contents, f"{_SETS}:open_arrays", "", "optional", *counts, **parts)
 
@@ -119,13 +122,13 @@ def _arrays(
 def _photos(
     name: str, torchvision: str, contents: str, counts: Counts, train: object = None, val: object = None
 ) -> DataSet:
-    """A set of RGB photos, which are read from their files during training."""
+    """Return an entry for RGB image files of any size, which are read during training."""
     parts: dict[str, Any] = {"torchvision": torchvision, "photos": True, **_parts(train, val)}
     return TorchvisionSet(name, contents, f"{_SETS}:open_photos", "", "optional", *counts, **parts)
 
 
 def _parts(train: object, val: object) -> dict[str, Any]:
-    """torchvision's arguments for the two parts: `train=True`, or the name of a split."""
+    """Return torchvision's arguments for training and validation: `train=True`, or the name of a split."""
     if train is None:
         return {}
     argument = "train" if isinstance(train, bool) else "split"
@@ -199,7 +202,7 @@ ROWS: tuple[DataSet, ...] = (
     _photos(
         "eurosat",
         "EuroSAT",
-        "satellite images, a share held out (Helber et al., 2019)",
+        "satellite images, of which a share is held out (Helber et al., 2019)",
         (10, 3, 21_600, 5_400),
     ),
     DataSet(
@@ -221,7 +224,7 @@ ROWS: tuple[DataSet, ...] = (
     ),
     DataSet(
         "folder",
-        "photos in `PATH/train/CLASS/` and `PATH/val/CLASS/`; or in `PATH/CLASS/`, a share held out",
+        "images in `PATH/train/CLASS/` and `PATH/val/CLASS/`; or in `PATH/CLASS/`, with a share held out",
         f"{_HERE}.image_folder:open_folder",
         ":PATH",
         counter=f"{_HERE}.info:count_folder",
@@ -243,14 +246,14 @@ ROWS: tuple[DataSet, ...] = (
 )
 
 DATASETS: Registry[DataSet] = Registry("data set", "netspec.datasets")
-"""All data sets by name; installed packages add rows in the entry-point group `netspec.datasets`."""
+"""All data sets by name; plug-ins add entries in the entry-point group `netspec.datasets`."""
 
 for _row in ROWS:
     DATASETS.add(_row.name, _row)
 
 
 def find_row(name: str) -> tuple[DataSet, str]:
-    """The row of a name and the argument that follows its colon; raises DataError for an unknown name."""
+    """Return the registry entry and the argument after the colon; raises DataError if the name is invalid."""
     kind, colon, argument = name.partition(":")
     row = DATASETS.find(kind)
     if row is None or (colon and not row.form):
@@ -263,13 +266,14 @@ def find_row(name: str) -> tuple[DataSet, str]:
 def open_data(
     name: str, root: Path | None = None, *, val_share: float = 0.2, seed: int = 0, download: bool = True
 ) -> Data:
-    """Open a data set by name. Its classes and counts are available at once; photos are read during training.
+    """Open a data set by name. Its classes and counts are known at once. Images are read during training.
 
-    `root` is the folder of a named set, to which a missing set is downloaded unless `download` is false.
-    `val_share` is the share that a folder without `val/` holds out for validation, drawn with `seed`.
+    `root` is the folder of a named data set. If its files are missing, they are downloaded to this folder,
+    unless `download` is false. `val_share` is the fraction of a folder without `val/` that is held out for
+    validation, drawn with `seed`.
 
     Raises:
-        DataError: the set is unknown, missing, damaged, or cannot be downloaded.
+        DataError: the data set is unknown, missing or damaged, or cannot be downloaded.
     """
     row, argument = find_row(name)
     if root is not None and row.root == "none":
@@ -280,7 +284,7 @@ def open_data(
 
 
 def located(name: str) -> str:
-    """The name of a data set with its path made absolute, so that it works from every working directory.
+    """Return a data set's name with its path made absolute, so that it works in every working directory.
 
     >>> located("mnist"), located("folder:/photos")
     ('mnist', 'folder:/photos')

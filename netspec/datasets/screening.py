@@ -1,4 +1,4 @@
-"""Finding the photos of a set that cannot be read, before training and without decoding all of them."""
+"""Finding unreadable images before training, without decoding all of them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from netspec.transforms.pixels import MAX_PIXELS, BadImage
 
 P = TypeVar("P", bound=PhotoFiles)
 NAMED = 10
-"""How many unreadable photos an error names."""
+"""The maximum number of unreadable images that an error names."""
 LARGE = 20_000
-"""The number of photos from which the search takes long enough to be announced."""
+"""The number of images from which the search takes so long that it is announced."""
 
 logger = logging.getLogger(__name__)
 
 
 def screened(data: Data, *, skip_bad: bool, training: bool = True) -> tuple[Data, list[BadImage]]:
-    """Return a data set without its unreadable photos, and these; other data sets are returned as they are.
+    """Return a data set without its unreadable images, and a list of those images.
 
-    Files that end properly are taken for complete, and all others are decoded. The result is cached. With
-    `training=False`, only the validation photos are screened.
+    Only PhotoSets are screened. Files that begin and end like a complete JPEG or PNG are not decoded, all
+    others are. The result is cached. With `training=False`, only validation images are screened.
 
     Raises:
-        DataError: photos cannot be read and `skip_bad` is false, or a class or part has none that can.
+        DataError: images cannot be read and `skip_bad` is false, or no readable image is left for a class or
+        for
+            validation.
     """
     if not isinstance(data, PhotoSet):
         return data, []
@@ -53,23 +55,23 @@ def screened(data: Data, *, skip_bad: bool, training: bool = True) -> tuple[Data
 
 
 def named(bad: Sequence[BadImage]) -> str:
-    """Begin a sentence that names unreadable photos, and says to replace or remove them."""
+    """Return a sentence that names unreadable images and says to replace or remove them."""
     more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
     images = f"{len(bad)} image{'s' * (len(bad) != 1)}"
     return f"{images} cannot be read: replace or remove {described(bad[:NAMED])}{more}"
 
 
 def described(bad: Iterable[BadImage]) -> str:
-    """Name photos with the reasons why they cannot be read."""
+    """Return the names of images with the reasons why they cannot be read."""
     return "; ".join(f"{each.path} ({each.reason})" for each in bad)
 
 
 def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
-    """The unreadable photos by their numbers."""
+    """Return the unreadable images by their indices."""
     key = key_of("readable", photos.identity())
     if (cached := recall("readable", key)) is None:
         if len(photos) >= LARGE:
-            logger.info("looking for unreadable photos in %s: this happens once", name)
+            logger.info("looking for unreadable images in %s: this happens once", name)
         checked = ((index, _check(photos, index)) for index in range(len(photos)))
         cached = {"bad": [(index, bad.path, bad.reason) for index, bad in checked if bad]}
         keep("readable", key, cached)
@@ -77,7 +79,7 @@ def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
 
 
 def _check(photos: PhotoFiles, index: int) -> BadImage | None:
-    """The error of a photo, which is decoded only if its file does not end properly."""
+    """Return why an image cannot be read, or None. The image is decoded only if its file looks incomplete."""
     ends = photos.ends(index)
     if ends is None or _is_complete(*ends):
         return None
@@ -86,7 +88,7 @@ def _check(photos: PhotoFiles, index: int) -> BadImage | None:
 
 
 def _is_complete(head: bytes, tail: bytes) -> bool:
-    """Whether the first and last bytes of a file are those of a complete JPEG or PNG of a valid size."""
+    """Return True if the first and last bytes are those of a complete JPEG or PNG of a valid size."""
     tail = tail.rstrip(b"\0\r\n ")
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         width, height = (int.from_bytes(head[place : place + 4], "big") for place in (16, 20))
@@ -109,7 +111,7 @@ def _without(photos: P, bad: dict[int, BadImage]) -> P:
 
 
 def _check_classes(data: PhotoSet[P], rest: PhotoSet[P]) -> None:
-    """Raise DataError if a class that had training photos has none left."""
+    """Raise DataError if no training image of a class is left."""
     before, after = (torch.bincount(s.train.labels, minlength=len(s.class_names)) for s in (data, rest))
     if lost := ((before > 0) & (after == 0)).nonzero().flatten().tolist():
         name = data.class_names[lost[0]]

@@ -1,4 +1,4 @@
-"""The data sets that torchvision reads and downloads, and scikit-learn's digits."""
+"""Data sets that torchvision reads and downloads, and scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request, TorchvisionSet
 
 VALIDATE_EVERY = 5
-"""Of each class of scikit-learn's digits, one image in this many is held out for validation."""
+"""The interval at which scikit-learn's digits of a class are held out for validation: every fifth one."""
 IMAGE_DIMENSIONS, LABEL_DIMENSIONS = 3, 1
-"""The number of dimensions, which is the last byte of an IDX file's magic number."""
+"""The numbers of dimensions of the two kinds of IDX file, as in the last byte of their magic number."""
 
 
 def open_arrays(row: TorchvisionSet, request: Request) -> InMemorySet:
-    """Load images of one size into memory.
+    """Open a data set of images of one size, and load it into memory.
 
-    `root` is a folder with torchvision's files, with class folders in `train/` and `test/`, or with an
-    archive of such folders; or it is such an archive itself.
+    `root` is one of these: a folder with torchvision's files; a folder with class folders in `train/` and
+    `test/`; a folder with an archive of such class folders; or that archive itself.
     """
     root = request.root or cache_folder(row.name)
     if (found := find_images(row, root)) is not None:
@@ -46,7 +46,7 @@ def open_arrays(row: TorchvisionSet, request: Request) -> InMemorySet:
 
 
 def _channels_first(images: Any) -> Tensor:
-    """Images as uint8 N x C x H x W, from N x H x W, N x H x W x 3 or N x 3 x H x W."""
+    """Return images as uint8 N x C x H x W, given N x H x W, N x H x W x 3 or N x 3 x H x W."""
     pixels = torch.as_tensor(np.asarray(images))
     if pixels.dim() == 3:
         return pixels.unsqueeze(1)
@@ -59,7 +59,7 @@ def _labels(part: Any) -> Tensor:
 
 
 def open_photos(row: TorchvisionSet, request: Request) -> ImageFolder:
-    """List the files of a set of photos, which netspec itself decodes later."""
+    """Open a data set of image files: torchvision lists them, and netspec decodes them during training."""
     root = request.root or cache_folder(row.name)
     way = "put torchvision's files there"
     first = _load(row, root, way, row.train, request.download)
@@ -71,7 +71,7 @@ def open_photos(row: TorchvisionSet, request: Request) -> ImageFolder:
 
 
 def _files(part: Any) -> Files:
-    """The paths and class numbers of a part, without decoding an image."""
+    """Return the paths and class indices of a torchvision data set, without decoding an image."""
     if hasattr(part, "loader"):
         pairs = [part[index] for index in range(len(part))]  # the loader returns the path
     elif hasattr(part, "_samples"):
@@ -82,9 +82,9 @@ def _files(part: Any) -> Files:
 
 
 def _load(row: TorchvisionSet, root: Path, way: str, options: Mapping[str, object], download: bool) -> Any:
-    """Open the files under `root` with torchvision, which downloads them only if they are missing.
+    """Open the files under `root` with torchvision. They are downloaded only if they are missing.
 
-    If that fails, the error suggests `way`: what to put under `root`.
+    If that fails, the error says what to put under `root`, as described by `way`.
     """
     from torchvision import datasets
 
@@ -104,14 +104,14 @@ def _load(row: TorchvisionSet, root: Path, way: str, options: Mapping[str, objec
 
 
 def _class_names(row: TorchvisionSet, part: Any) -> tuple[str, ...]:
-    """torchvision's class names, the first of several for a class; class numbers if it has no names."""
+    """Return torchvision's class names: the first if a class has several, the index if it has none."""
     names = getattr(part, "classes", None) or range(row.classes or 0)
     return tuple(name[0] if isinstance(name, tuple) else str(name) for name in names)
 
 
 @contextlib.contextmanager
 def downloading(root: Path, what: str, way: str) -> Iterator[None]:
-    """Raise a failed download as a DataError, and remove the empty folders that it leaves behind."""
+    """Raise a DataError if the download inside this context fails, and remove the empty folders it made."""
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         yield
@@ -129,9 +129,10 @@ def downloading(root: Path, what: str, way: str) -> Iterator[None]:
 
 
 def open_idx(row: TorchvisionSet, request: Request) -> InMemorySet:
-    """Load a set from its four IDX files, gzipped or not, which torchvision downloads if they are missing.
+    """Load a data set from four IDX files, gzipped or not; torchvision downloads them if they are missing.
 
-    They are not read by torchvision, which requires unzipped files in `MNIST/raw` and names no damaged file.
+    netspec reads them itself: torchvision requires unzipped files in `MNIST/raw` and does not name damaged
+    ones.
     """
     from torchvision import datasets
 
@@ -153,7 +154,7 @@ def open_idx(row: TorchvisionSet, request: Request) -> InMemorySet:
 
 
 def _idx_classes(kind: Any, row: TorchvisionSet) -> tuple[tuple[str, ...], int]:
-    """The names of the classes, and the label of the first, which is 1 for EMNIST's letters, else 0."""
+    """Return the class names, and the label of the first class: 1 for EMNIST's letters, otherwise 0."""
     split_name = row.train.get("split")
     names = kind.classes_split_dict[split_name] if split_name else kind.classes
     first = 1 if names[0] == "N/A" else 0
@@ -171,7 +172,7 @@ def _idx_part(folder: Path, prefix: str, classes: tuple[str, ...], first: int) -
 
 
 def _find(root: Path, row: TorchvisionSet) -> Path | None:
-    """The folder that holds one or more of the files: `root`, or one of the usual folders in it."""
+    """Return the folder with at least one of the IDX files: `root` or one of the usual folders in it."""
     ends = ("images-idx3-ubyte", "labels-idx1-ubyte")
     names = [f"{prefix}-{end}{zipped}" for prefix in row.prefixes for end in ends for zipped in ("", ".gz")]
     folders = (root, root / row.torchvision / "raw", root / "raw", root / row.name)
@@ -179,7 +180,7 @@ def _find(root: Path, row: TorchvisionSet) -> Path | None:
 
 
 def idx_file(folder: Path, name: str) -> Path:
-    """The file of this name, gzipped or not; raises DataError if there is neither."""
+    """Return the file with this name, gzipped or not; raises DataError if it does not exist."""
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate
@@ -189,9 +190,9 @@ def idx_file(folder: Path, name: str) -> Path:
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
-    """Read an IDX file of bytes as a uint8 tensor with that many dimensions.
+    """Return an IDX file of bytes as a uint8 tensor with this number of dimensions.
 
-    The header is two zeros, the type (8 is bytes), the number of dimensions, and the size of each.
+    The header consists of two zeros, the type (8 means bytes), the number of dimensions, and each size.
 
     Raises:
         DataError: the file cannot be read, is damaged, or has another type or number of dimensions.
@@ -215,7 +216,7 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
 
 
 def open_digits(row: DataSet, request: Request) -> InMemorySet:
-    """Load 1,797 grey images of 8 x 8 pixels, a fifth of each class for validation."""
+    """Load scikit-learn's 1,797 grey images of 8 x 8 pixels. A fifth of each class is for validation."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""WebDataset shards: tar archives in which an image and its class number share a name."""
+"""WebDataset shards: tar archives of samples; an image and its class index share a file name."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ logger = logging.getLogger(__name__)
 
 LABEL = ".cls"
 WORDS = {"train": {"train", "training"}, "val": {"val", "valid", "validation"}}
-"""The words in an archive's name that assign it to a part."""
+"""The words in an archive's name that say which split it belongs to."""
 DIGITS = 6
-"""The most digits that a class number may have."""
+"""The maximum number of digits of a class index."""
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
-"""A row for each photo: its shard, the offsets at which it begins and ends there, and its class number."""
+"""A row for each image: its shard, the offsets where it begins and ends there, and its class index."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Photos in archives, each read at its offset, in any order."""
+    """Images in archives. Each is read at its offset, in any order."""
 
     paths: tuple[Path, ...]
     rows: Rows
@@ -49,11 +49,11 @@ class Shards:
 
     @property
     def labels(self) -> Tensor:
-        """The class number of each photo, int64 N."""
+        """The class index of each image, int64 N."""
         return torch.from_numpy(self.rows[:, 3].copy())
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Read and decode one photo."""
+        """Return the decoded pixels of one image, or why it cannot be read."""
         shard, begin, end, _ = self.rows[index].tolist()
         path = self.paths[shard]
         try:
@@ -64,7 +64,7 @@ class Shards:
             return BadImage(f"the image at byte {begin:,} of {path}", reason(error))
 
     def ends(self, index: int) -> tuple[bytes, bytes]:
-        """The first and last bytes of a photo; both are empty if its archive cannot be read."""
+        """Return the first and last bytes of an image. Both are empty if its archive cannot be read."""
         shard, begin, end, _ = self.rows[index].tolist()
         try:
             with open_regular(self.paths[shard]) as file:
@@ -73,23 +73,25 @@ class Shards:
             return b"", b""
 
     def chosen(self, mask: Tensor) -> Shards:
-        """Select the photos where the mask is true, in the same order."""
+        """Return the images for which the mask is true, in the same order."""
         return Shards(self.paths, self.rows[mask.numpy()])
 
     def between(self, rows: slice) -> Shards:
-        """Select a range of the photos."""
+        """Return a range of the images."""
         return Shards(self.paths, self.rows[rows])
 
     def identity(self) -> bytes:
-        """Bytes that change with the archives' paths, sizes and times, and with the selected photos."""
+        """Return bytes that change with the archives' paths, sizes and times, or with the selected images."""
         return _identity(self.paths).encode() + self.rows.tobytes()
 
 
 def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
-    """List the samples of a folder's archives, whose names contain the word train or val, and cache the list.
+    """Open a folder of archives that have the word train or val in their names. Their samples are listed.
+
+    The list is cached.
 
     Raises:
-        DataError: archives are missing or cannot be read, or a sample has no image or no class number.
+        DataError: archives are missing or cannot be read, or a sample lacks its image or its class index.
     """
     folder = Path(request.argument)
     train, val = (_listed(folder, part) for part in ("train", "val"))
@@ -119,7 +121,7 @@ def _listed(folder: Path, part: str) -> Shards:
 
 
 def _part(path: Path) -> str | None:
-    """The part that the words in an archive's name assign it to, or None."""
+    """Return the split, train or val, that an archive's name contains, or None if it contains neither."""
     words = set(re.findall("[a-z]+", path.stem.lower()))
     found = [part for part, names in WORDS.items() if words & names]
     if len(found) > 1:
@@ -133,13 +135,13 @@ def _identity(paths: tuple[Path, ...]) -> str:
 
 
 def samples(path: Path) -> Iterator[tuple[int, int, int]]:
-    """The offsets at which each image of a shard begins and ends, and its class number.
+    """Yield the offsets at which each image of a shard begins and ends, and its class index.
 
-    Adjacent entries are one sample if their paths agree up to the first dot of the file name. Hidden entries
-    are skipped, and so are samples with neither an image nor a class number.
+    Adjacent entries form one sample if their paths agree up to the first dot of the file name. Hidden
+    entries are skipped, and so are samples with neither an image nor a class index.
 
     Raises:
-        DataError: the archive cannot be read, or a sample lacks an image or a class number.
+        DataError: the archive cannot be read, or a sample has only one of image and class index.
     """
     try:
         with tarfile.open(path, "r:") as archive, path.open("rb") as file:
@@ -151,7 +153,7 @@ def samples(path: Path) -> Iterator[tuple[int, int, int]]:
 
 
 def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
-    """The name of an entry's sample, and the rest of its path from the first dot of the file name."""
+    """Return an entry's path up to the first dot of its file name, which names the sample, and the rest."""
     folder, slash, name = entry.name.rpartition("/")
     stem, dot, ending = name.partition(".")
     return folder + slash + stem, dot + ending
@@ -160,13 +162,13 @@ def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
 def _sample(
     path: Path, key: str, entries: Iterable[tarfile.TarInfo], file: IO[bytes]
 ) -> Iterator[tuple[int, int, int]]:
-    """The sample that consists of these entries; nothing if it has neither an image nor a class number."""
+    """Yield the sample made of these entries, or nothing if they have neither an image nor a class index."""
     place = label = None
     labelled = False
     for entry in entries:
         ending = _split(entry)[1]
         if (place and ending.lower() in EXTENSIONS) or (labelled and ending == LABEL):
-            raise DataError(f"{path} has two images or two class numbers for {key}: give each its own name")
+            raise DataError(f"{path} has two images or two class indices for {key}: give each its own name")
         if ending.lower() in EXTENSIONS:
             place = entry.offset_data, entry.offset_data + entry.size
         elif ending == LABEL:
@@ -174,7 +176,7 @@ def _sample(
     if place is not None and label is not None:
         yield *place, label
     elif place is not None or labelled:
-        lacks = "image" if place is None else f"class number in a {LABEL} file"
+        lacks = "image" if place is None else f"class index in a {LABEL} file"
         message = f"{path} has no {lacks} for {key}"
         raise DataError(f"{message}: a sample is an image and its {LABEL} file, one after the other")
 

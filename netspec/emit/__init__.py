@@ -1,1 +1,1 @@
-"""Writers that turn a `Net` into PyTorch source, drawings, tables, JSON and HTML."""
+"""Functions that turn a `Net` into PyTorch source, drawings, tables, JSON or HTML."""

@@ -1,4 +1,4 @@
-"""The zoo's cards as text: a list of cards in several formats, or one card in full."""
+"""Formatting the cards of the zoo: a list of cards in several formats, or one card in full."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def cells(card: Card) -> list[str]:
 
 
 def table_list(cards: Sequence[Card]) -> str:
-    """Write cards as a table aligned for a terminal, with a note on its columns."""
+    """Return cards as a table aligned for a terminal, with a note on its columns."""
     return align(COLUMNS, map(cells, cards), words=FIRST_NUMBER) + "\n\n" + note(cards)
 
 
 def markdown_list(cards: Sequence[Card]) -> str:
-    """Write cards as a Markdown table, with a note on its columns."""
+    """Return cards as a Markdown table, with a note on its columns."""
     return markdown(COLUMNS, map(cells, cards), words=FIRST_NUMBER) + "\n\n" + note(cards)
 
 
 def csv_list(cards: Sequence[Card]) -> str:
-    """Write cards as CSV, one row for each card, with plain numbers."""
+    """Return cards as CSV, one row for each card, with plain numbers."""
     head = ["name", "family", "params", "macs", "top1", "input", "year", "authors", "title"]
     return comma_separated(head, [csv_cells(c) for c in cards])
 
@@ -46,7 +46,7 @@ def csv_cells(card: Card) -> list[object]:
 
 
 def json_list(cards: Sequence[Card]) -> str:
-    """Write cards as a JSON list of objects, with the fields of the cards' files."""
+    """Return cards as a JSON list of objects, with the fields of the cards' files."""
     return json.dumps([c.model_dump(mode="json") for c in cards], indent=2, ensure_ascii=False)
 
 
@@ -60,7 +60,7 @@ LISTINGS: Mapping[str, Callable[[Sequence[Card]], str]] = {
 
 
 def note(cards: Sequence[Card]) -> str:
-    """Write the note below a list: the number of networks and the units of the columns."""
+    """Return the note below a list: the number of networks and the units of the columns."""
     networks = f"{len(cards)} network{'s' * (len(cards) != 1)}"
     accuracy = (
         "top-1 is the accuracy of the best published weights on ImageNet-1K in %, for some at a larger input"
@@ -69,7 +69,7 @@ def note(cards: Sequence[Card]) -> str:
 
 
 def card_text(card: Card) -> str:
-    """Write a card for a terminal: its paper, its counts, and its weights with their preprocessing."""
+    """Return a card for a terminal: its paper, its counts, and its weights with their preprocessing."""
     settings = ", ".join(f"{k}={spell(v)}" for k, v in card.arguments.items())
     published = card.published
     counts = f"{published.params:,} parameters, {human(published.macs)} MACs at {times(published.input)}"
@@ -86,7 +86,7 @@ def card_text(card: Card) -> str:
 
 
 def card_json(card: Card) -> str:
-    """Write a card as a JSON object with the fields of its file."""
+    """Return a card as a JSON object with the fields of its file."""
     return json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
 
 
@@ -95,7 +95,7 @@ CARD_FORMATS: Mapping[str, Callable[[Card], str]] = {"text": card_text, "json": 
 
 
 def result(r: Result) -> str:
-    """Write one published result as a paragraph: its weights, accuracies and preprocessing."""
+    """Return one published result as a paragraph: its weights, accuracies and preprocessing."""
     accuracies = [f"{v:.3f} % top-{k}" for k, v in ((1, r.top1), (5, r.top5)) if v is not None]
     facts = [
         ("accuracy", f"{' and '.join(accuracies)} on {r.evaluation.data}" if accuracies else ""),
@@ -116,7 +116,7 @@ def images(e: Evaluation) -> str:
 
 
 def listed(facts: Iterable[tuple[str, str]]) -> list[str]:
-    """Return one line for each fact whose text is not empty."""
+    """Return a line for each fact, leaving out facts without text."""
     return [f"  {name:<8}  {text}" for name, text in facts if text]
 
 

@@ -13,11 +13,11 @@ from netspec.graph import Net
 from netspec.memory import estimate
 
 LARGEST = 400
-"""The maximum number of rows; a network with more layers is folded to its outermost blocks."""
+"""The maximum number of rows. A larger network shows only its outermost blocks, groups and layers."""
 
 
 def table(net: Net) -> str:
-    """Write the table of layers and the totals below it; text from the spec is escaped."""
+    """Return the table of layers and the totals below it; text from the spec is escaped."""
     body = rows(net)
     body = body if len(body) <= LARGEST else rows(net, 1)
     lines = [f"<table><caption>{text(title(net))}</caption>", f"<thead>{line('th', COLUMNS)}</thead><tbody>"]
@@ -27,7 +27,7 @@ def table(net: Net) -> str:
 
 
 def line(tag: str, texts: tuple[str, ...] | list[str]) -> str:
-    """Write one row, with text aligned left and numbers aligned right."""
+    """Return one row, with text aligned left and numbers aligned right."""
     aligned = ("left" if k < 3 else "right" for k in range(len(texts)))
     made = (f'<{tag} style="text-align:{a}">{text(t)}</{tag}>' for a, t in zip(aligned, texts, strict=True))
     return f"<tr>{''.join(made)}</tr>"

@@ -1,4 +1,4 @@
-"""A network as rows that add up to its totals: one row for each layer or folded block."""
+"""The rows of a network for CSV and Markdown: one for each layer or folded block, so that columns add up."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ COLUMNS = (
     "share",
     "field",
 )
-"""`bytes` is the size of parameters and buffers in float32; `share` is the fraction of all parameters.
+"""The columns. `bytes` counts parameters and buffers in float32. `share` is the fraction of all parameters.
 
-`MACs` counts layers that run in predictions, `training MACs` those that run only in training.
+`MACs` counts layers that run in prediction, `training MACs` layers that run only in training.
 """
 
 
@@ -36,7 +36,7 @@ def columns(*, ops: bool = False) -> list[str]:
 
 
 def leaf_cells(net: Net, depth: int | None = None, *, ops: bool = False) -> Iterator[list[str | int | float]]:
-    """Yield the cells of each row; the counts in a column add up to the network's total."""
+    """Yield the cells of each row. The counts in each column add up to the network's total."""
     total = net.totals.params
     for row in rows(net, depth):
         folded = row.scope and row.depth + 1 == depth

@@ -1,4 +1,4 @@
-"""Writing a drawing to a file, as DOT text or as a picture rendered by Graphviz."""
+"""Writing a drawing to a file, as DOT text or as an image rendered by Graphviz."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.files import reason, write_file
 from netspec.registry import Registry
 
 PNG_RESOLUTION = "  dpi=160\n}\n"
-"""Sets the resolution of PNG files to 160 pixels per inch, for print and slides; Graphviz's default is 96."""
+"""The end of a DOT text that sets 160 pixels per inch for PNG files, for print and slides."""
 
 INSTALL = (
     "install it with `apt-get install graphviz` (Debian, Ubuntu) or `brew install graphviz` (macOS), "
@@ -18,16 +18,16 @@ INSTALL = (
 )
 
 PICTURES: Registry[Callable[[str], bytes]] = Registry("picture format")
-"""The converters from DOT text to the content of a picture file, by file suffix."""
+"""Functions that convert DOT text to the content of an image file, by file suffix."""
 
 
 def dot_text(text: str) -> bytes:
-    """Return the DOT text itself, which does not need Graphviz."""
+    """Return DOT text as bytes. This needs no Graphviz."""
     return text.encode()
 
 
 def by_graphviz(kind: str) -> Callable[[str], bytes]:
-    """Return a converter that renders DOT text with Graphviz, to `kind` such as `svg`."""
+    """Return a function that renders DOT text with Graphviz in a format such as `svg`."""
     return lambda text: render(text, kind)
 
 
@@ -38,7 +38,7 @@ for _ending in (".svg", ".png", ".pdf"):
 
 
 def write_picture(text: str, path: Path) -> None:
-    """Write DOT text to `path` in the format of its suffix; if that fails, an existing file is unchanged.
+    """Write DOT text to `path` in the format of its suffix; after an error, an existing file is unchanged.
 
     Raises:
         PictureError: the suffix is unknown, Graphviz is missing or fails, or the file cannot be written.
@@ -63,7 +63,7 @@ def write_picture(text: str, path: Path) -> None:
 
 
 def render(text: str, kind: str) -> bytes:
-    """Render DOT text with Graphviz, to `kind` such as `svg`.
+    """Return DOT text rendered by Graphviz in a format such as `svg`.
 
     Raises:
         PictureError: Graphviz is not installed, or it fails.

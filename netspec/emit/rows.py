@@ -1,4 +1,4 @@
-"""The rows of a network's table: each scope with its sums, followed by its layers."""
+"""The rows of a network's table: a row with the sums of each block or group, followed by its layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.shape import Cost, Shape
 
 @dataclass(frozen=True)
 class Row:
-    """One layer, or one scope (`scope` is True) with the sums of its layers, whose rows follow."""
+    """A row for a layer; or, if `scope` is True, for a block or group with the sums over its layers."""
 
     name: str
     op: str
@@ -30,12 +30,12 @@ class Row:
 
 
 def rows(net: Net, depth: int | None = None) -> list[Row]:
-    """Return a row for each layer and scope, in order; scopes deeper than `depth` get one row each."""
+    """Return the rows of a network in order, without those nested `depth` or more levels deep."""
     return [row for row in below(net, net.root, 0) if depth is None or row.depth < depth]
 
 
 def below(net: Net, scope: Scope, level: int) -> list[Row]:
-    """Return the rows of a scope's contents; the sums of an inner scope are computed from its rows."""
+    """Return the rows of a scope's contents, at nesting level `level`."""
     made: list[Row] = []
     for child in scope.children:
         if isinstance(child, Scope):
@@ -96,7 +96,7 @@ def layer_row(net: Net, node: Node, level: int) -> Row:
 
 
 def describe(node: Node) -> str:
-    """Write a layer as in a spec: `conv(96, kernel=11, stride=4)`."""
+    """Return a layer as it is written in a spec, such as `conv(96, kernel=11, stride=4)`."""
     if node.op.kind == "input":
         return "input"
     required = [n for n, f in type(node.op).model_fields.items() if f.is_required()]
@@ -109,7 +109,7 @@ def describe(node: Node) -> str:
 
 
 def field(node: Node) -> str:
-    """Write the receptive field in pixels: `11` if it is square, else `11x7`."""
+    """Return the receptive field in pixels: `11` if it is square, else `11x7`."""
     if not node.batched:
         return ""
     height, width = (f.size for f in node.receptive_field)

@@ -1,4 +1,4 @@
-"""The text around a network's table: its title, its totals, and the arithmetic of every layer."""
+"""The texts around a network's table: its title, its totals, and the arithmetic of each layer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def title(net: Net) -> str:
 
 
 def totals(net: Net, memory: Memory) -> list[str]:
-    """Return the totals as sentences with units and conventions."""
+    """Return the totals as sentences, with units and with the convention for counting MACs."""
     t = net.totals
     buffers = f", {t.buffers:,} in buffers" if t.buffers else ""
     weights = BYTES_PER_NUMBER * (t.params + t.buffers) / 1e6
@@ -35,7 +35,7 @@ def totals(net: Net, memory: Memory) -> list[str]:
 
 
 def human(count: float) -> str:
-    """Write a count with a unit.
+    """Return a count with a unit.
 
     >>> human(724_406_816), human(431_080)
     ('724.4 M', '431.1 k')
@@ -47,12 +47,12 @@ def human(count: float) -> str:
 
 
 def explain(net: Net) -> str:
-    """Write the arithmetic of every layer: its shape, parameters, MACs and receptive field."""
+    """Return how the shape, parameters, MACs and receptive field of each layer are computed."""
     return "\n\n".join("\n".join(arithmetic(net, n)) for n in net.layers)
 
 
 def arithmetic(net: Net, node: Node) -> list[str]:
-    """Write the arithmetic of one layer, with one line for each count."""
+    """Return how the counts of one layer are computed, with a line for each count."""
     shapes = net.shapes(node)
     lines = [f"{node.name}: {describe(node)}"]
     sums = node.op.explain(*shapes, y=node.shape)

@@ -1,4 +1,4 @@
-"""Evaluation of trained models: scores on labelled images, predictions for image files, and plots."""
+"""Evaluation of trained models: scores on labelled images, predictions for image files, and figures."""
 
 from netspec.evaluation.evaluation import Evaluation, evaluate
 from netspec.evaluation.prediction import Prediction, predict

@@ -37,12 +37,12 @@ from netspec.recipe.images import Raw
 from netspec.transforms.crops import View
 
 OnBatch: TypeAlias = Callable[[str, int, int], object]
-"""Called after each batch with the model's path, the number of images done, and the total."""
+"""A function called after each batch with the model's path, the number of images done, and their total."""
 
 
 @dataclass(frozen=True)
 class ModelScore:
-    """The score of the model that `path` and `weights` identify."""
+    """The score of one model. `path` and `weights` say which."""
 
     path: Path
     weights: str
@@ -53,8 +53,8 @@ class ModelScore:
 class Evaluation:
     """The scores of one or more models on the same images.
 
-    `subset` describes which images of the data set were used, and `view` how they were cropped for the
-    network. `predictions` are those of the ensemble, or of the only model.
+    `subset` says which images of the data set were used, and `view` how they were cropped. `predictions` are
+    those of the ensemble, or of the only model.
     """
 
     data: str
@@ -71,7 +71,7 @@ class Evaluation:
 
     @property
     def ensemble(self) -> Score | None:
-        """The score of the averaged probabilities of several models; None for one model."""
+        """The score of the averaged probabilities of several models; None if there is only one model."""
         return self.score if len(self.models) > 1 else None
 
     @property
@@ -81,16 +81,16 @@ class Evaluation:
 
     @cached_property
     def confusion(self) -> Tensor:
-        """The confusion matrix, classes x classes: images of each true class (row) by predicted class."""
+        """The confusion matrix, classes x classes: images by true class (row) and predicted class."""
         return confusion_matrix(self.predictions)
 
     @property
     def per_class(self) -> tuple[ClassScore, ...]:
-        """The errors of each class with images."""
+        """The errors of each class that has images."""
         return tuple(per_class(self.predictions))
 
     def worst_confusions(self, count: int = 10) -> list[Confusion]:
-        """The most frequent confusions, most frequent first."""
+        """Return the most frequent confusions, most frequent first."""
         return worst_confusions(self.confusion, count)
 
 
@@ -109,10 +109,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate trained models on labelled images, in float32.
 
-    `data` and `root` default to the images on which the models were validated. `crops` is 1 or 10 and
-    defaults to the recipe's `evaluate`; `batch` defaults to the recipe's. `weights` names published weights,
-    for networks of the zoo; `ema=True` uses the averaged weights of a checkpoint. Several models must have
-    the same classes, and are also scored as an ensemble.
+    By default, each model is evaluated on the images on which it was validated. `data` and `root` choose
+    others. `crops`, 1 or 10, and `batch` default to those of the recipe. `weights` names published weights,
+    for networks of the zoo. `ema=True` uses the averaged weights of a checkpoint. Several models must have
+    the same classes. They are also scored as an ensemble.
 
     Raises:
         TrainError: a model cannot be opened, or there is no such device.
@@ -158,17 +158,17 @@ def _describe_view(model: LoadedModel, crops: int) -> str:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Labelled images to evaluate on: a data set, and a description of which of its images are used."""
+    """A data set to evaluate on. `subset` says which of its images are used."""
 
     data: Data
     subset: str
 
 
 def open_images(model: LoadedModel, name: str | None, root: Path | None) -> LabelledImages:
-    """Open the images on which a model was validated, or those of the data set `name`.
+    """Open the images on which a model was validated, or images of the data set `name`.
 
-    For a folder without `val/`, these are the images that training held out, or all of its images if the
-    model was trained on other data.
+    In a folder without `val/`, these are the images that training held out, or all images if the model was
+    trained on other data.
 
     Raises:
         DataError: there is no such data set, or it cannot be read.
@@ -187,7 +187,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
         val_share=model.val_share,
         seed=model.recipe.seed,
         download=root is not None
-        or saved_root is None,  # a checkpoint must not decide where files are written
+        or saved_root is None,  # a checkpoint must not choose a folder to download to
     )
     data, _ = screened(data, skip_bad=model.skip_bad and name == model.data, training=False)
     held_out = kind == "folder" and find_parts(Path(path)) is None
@@ -195,7 +195,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
 
 
 def _same_folder(one: str, other: str) -> bool:
-    """Whether two data set names are `folder:PATH` of the same folder."""
+    """Return True if two data sets, such as `folder:PATH`, are the same folder."""
     (_, _, path), (kind, _, other_path) = one.partition(":"), other.partition(":")
     return kind == "folder" and os.path.realpath(path) == os.path.realpath(other_path)
 
@@ -209,16 +209,16 @@ def predict_images(
     batch: int | None = None,
     on_batch: OnBatch | None = None,
 ) -> Predictions:
-    """Predict labelled images. The labels returned are the model's class numbers.
+    """Return predictions for labelled images. Their labels are the model's class indices.
 
     Raises:
-        DataError: the images or their classes do not fit the model, or a file is unreadable.
+        DataError: the images or their classes do not fit the model, or an image cannot be read.
     """
     _check_channels(model, images.data)
     shape = check_fit(images.data, model.input_shape)
     numbers = class_numbers(model, images.data)
     size = batch or model.recipe.batch
-    # Without normalisation in the recipe, nothing is measured: the statistics are those of training.
+    # Nothing is measured if the recipe does not normalise: the statistics of training are used instead.
     recipe = model.recipe.model_copy(update={"normalize": Raw(), "augment": (), "batch": size})
     with memory_errors(f"a batch of {recipe.batch}"):
         place(model.module, device)
@@ -230,7 +230,7 @@ def predict_images(
 
 
 def _counted(batches: Iterator[Batch], title: str, total: int, on_batch: OnBatch | None) -> Iterator[Batch]:
-    """Yield the batches, calling `on_batch` after each."""
+    """Yield the batches, and call `on_batch` after each."""
     done = 0
     for images, labels in batches:
         yield images, labels
@@ -240,10 +240,10 @@ def _counted(batches: Iterator[Batch], title: str, total: int, on_batch: OnBatch
 
 
 def class_numbers(model: LoadedModel, data: Data) -> Tensor | None:
-    """The model's number for each class of the data, matched by name; None if the numbers agree.
+    """Return the model's index for each class of the data, matched by name; None if the indices agree.
 
     Raises:
-        DataError: the model was not trained on a class of the data.
+        DataError: the data has a class on which the model was not trained.
     """
     known = model.class_names[: model.known_classes]
     if data.class_names == known:
@@ -271,7 +271,7 @@ def _check_channels(model: LoadedModel, data: Data) -> None:
 def _check_same_images(
     model: LoadedModel, images: LabelledImages, first: LoadedModel, others: LabelledImages
 ) -> None:
-    """Raise DataError if two models held out different images: each was trained on some of the other's."""
+    """Raise DataError if two models held out different images, since each then trained on the other's."""
     if isinstance(images.data, ImageFolder) and isinstance(others.data, ImageFolder):
         here, there = images.data.val.paths, others.data.val.paths
         if here.shape != there.shape or (here != there).any():
@@ -282,7 +282,11 @@ def _check_same_images(
 
 
 def _reorder(predictions: Predictions, model: LoadedModel, first: LoadedModel) -> Predictions:
-    """Return predictions with the classes in the order of the first model."""
+    """Return predictions with the classes in the order of the model `first`.
+
+    Raises:
+        DataError: the models have different classes.
+    """
     if model.class_names == first.class_names:
         return predictions
     if set(model.class_names) != set(first.class_names):

@@ -1,4 +1,4 @@
-"""Figures of a trained network's first filters and of its feature maps."""
+"""Figures of a trained network: the filters of its first convolution, and feature maps."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from netspec.evaluation.plots import check_format, new_figure
 from netspec.evaluation.prediction import read_images
 
 WIDTH = 7.0
-"""The largest width of a figure in inches."""
+"""The maximum width of a figure in inches."""
 
 
 def draw_filters(model: LoadedModel, path: Path) -> str:
-    """Draw the filters of the first convolution, as figure 3 of Krizhevsky et al. (2012), and describe them.
+    """Draw the filters of the first convolution, as in figure 3 of Krizhevsky et al. (2012).
+
+    Returns a description of them for the user.
 
     Each filter is scaled to the full range from black to white. Filters with three channels are drawn in
     colour; for others, each channel is drawn as a grey tile.
@@ -42,9 +44,12 @@ def draw_filters(model: LoadedModel, path: Path) -> str:
 
 
 def draw_features(model: LoadedModel, image: Path, layer: str | None, path: Path) -> str:
-    """Draw an image beside the feature maps of a layer, by default the first convolution; describe them.
+    """Draw an image beside the feature maps of a layer, by default the first convolution.
 
-    The image is drawn as the network's input, without normalisation. Each map is scaled to the full range.
+    Returns a description of the maps for the user.
+
+    The image is drawn as the network sees it, but without normalisation. Each map is scaled to the full
+    range from black to white.
 
     Raises:
         TrainError: the image cannot be read, the layer does not exist or has no feature maps, or the file
@@ -69,7 +74,7 @@ def draw_features(model: LoadedModel, image: Path, layer: str | None, path: Path
 
 
 def first_convolution(model: LoadedModel) -> str:
-    """The name of a network's first convolution; raises TrainError when it has none."""
+    """Return the name of a network's first convolution; raises TrainError if it has none."""
     found = next((n.name for n in model.net.layers if n.op.keyword == "conv"), None)
     if found is None:
         raise TrainError(f"{model.net.name} in {model.path} has no convolution")
@@ -78,9 +83,9 @@ def first_convolution(model: LoadedModel) -> str:
 
 @torch.inference_mode()
 def layer_output(model: LoadedModel, image: Path, layer: str) -> tuple[Tensor, Tensor]:
-    """The centre crop of an image, C x H x W from 0 to 255, and a layer's output for it, K x H x W.
+    """Return the centre crop of an image, C x H x W from 0 to 255, and the layer's output, K x H x W.
 
-    For a layer that is used several times, this is the first output.
+    If the layer is used several times, this is its first output.
 
     Raises:
         TrainError: the image cannot be read, there is no such layer, or its output has no feature maps.
@@ -114,7 +119,7 @@ def layer_output(model: LoadedModel, image: Path, layer: str) -> tuple[Tensor, T
 
 
 def _without_normalisation(model: LoadedModel, image: Path) -> Tensor:
-    """The pixels of a network's input before normalisation."""
+    """Return the pixels of a network's input before normalisation."""
     channels = model.input_shape[0]
     neutral = replace(model.preprocessing, mean=(0.0,) * channels, scale=(1.0,) * channels, mean_image=None)
     [prepared] = read_images(replace(model, preprocessing=neutral), [image], "center_crop")
@@ -123,9 +128,9 @@ def _without_normalisation(model: LoadedModel, image: Path) -> Tensor:
 
 
 def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Arrange N x C x H x W tiles, C of 1 or 3, in rows on white, `gap` pixels apart.
+    """Return N x C x H x W tiles, C of 1 or 3, arranged in rows on white, `gap` pixels apart.
 
-    The values of each tile are scaled to 0 to 1; a constant tile becomes 0.5.
+    The values of each tile are scaled to 0 to 1. A constant tile becomes 0.5.
     """
     low, high = tiles.amin((1, 2, 3), keepdim=True), tiles.amax((1, 2, 3), keepdim=True)
     scaled = torch.where(high > low, (tiles - low) / (high - low).clamp(min=1e-30), 0.5)
@@ -142,7 +147,7 @@ def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.f
 
 
 def mosaic_columns(count: int) -> int:
-    """The number of tiles in a row, such as 16 for AlexNet's 96 filters; it fills every row if possible.
+    """Return the number of tiles in a row; if possible, it fills every row, as 16 does for 96 tiles.
 
     >>> [mosaic_columns(n) for n in (6, 20, 64, 96, 97)]
     [6, 10, 16, 16, 17]
@@ -152,7 +157,7 @@ def mosaic_columns(count: int) -> int:
 
 
 def _mosaic_size(tiles: Tensor, max_width: float) -> tuple[float, float]:
-    """Width and height of a mosaic in inches; it is narrower than `max_width` if there are few tiles."""
+    """Return the width and height of a mosaic in inches; few tiles make it narrower than `max_width`."""
     columns = mosaic_columns(len(tiles))
     width = min(max_width, 0.8 * columns)
     return width, width * -(-len(tiles) // columns) / columns * tiles.shape[2] / tiles.shape[3]

@@ -14,7 +14,7 @@ from netspec.checkpoint.content import SavedScore
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss and error rates over `images` images; errors are fractions from 0 to 1.
+    """Mean loss and errors over `images` images; errors are fractions from 0 to 1.
 
     The top-5 error counts an image as wrong when its class is not among the five most likely.
     """
@@ -26,14 +26,14 @@ class Score:
 
     @classmethod
     def of(cls, saved: SavedScore | None) -> Score | None:
-        """The score in a checkpoint, if there is one."""
+        """Return the score saved in a checkpoint, or None if it has none."""
         if saved is None:
             return None
         return cls(saved.images, saved.loss, saved.top1_error, saved.top5_error)
 
 
 def has_top5(classes: int) -> bool:
-    """Whether a top-5 error can differ from 0, which it cannot with five classes or fewer."""
+    """Return True if the top-5 error can differ from 0: with five classes or fewer, it cannot."""
     return classes > 5
 
 
@@ -41,7 +41,7 @@ def has_top5(classes: int) -> bool:
 class Predictions:
     """A model's outputs on N labelled images.
 
-    `log_probs` are log-probabilities, N x classes; `labels` are the N true classes; `crops` is the number of
+    `log_probs` are log-probabilities, N x classes. `labels` are the N true classes. `crops` is the number of
     crops averaged for each image.
     """
 
@@ -54,8 +54,8 @@ class Predictions:
 class ClassScore:
     """The errors on the images of one class.
 
-    `confused_with` is the wrong class predicted most often for them, `times` how often; it is None when
-    every image is classified correctly.
+    `confused_with` is the wrong class that is predicted most often, and `times` is how often; `confused_with`
+    is None if every image is classified correctly.
     """
 
     label: int
@@ -68,7 +68,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """`count` images of class `true`, a fraction `share` of the class, are predicted as class `predicted`."""
+    """The `count` images of class `true` predicted as `predicted`. `share` is their fraction of the class."""
 
     true: int
     predicted: int
@@ -77,9 +77,9 @@ class Confusion:
 
 
 def log_probabilities(module: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Log-probabilities, N x classes, for images N x C x H x W or N x crops x C x H x W.
+    """Return log-probabilities, N x classes, for images N x C x H x W or N x crops x C x H x W.
 
-    The probabilities of the crops of an image are averaged (Krizhevsky et al., 2012, section 4.1).
+    The probabilities of an image's crops are averaged (Krizhevsky et al., 2012, section 4.1).
     """
     if images.dim() == 4:
         return log_softmax(module(images).float(), dim=1)
@@ -94,10 +94,10 @@ def score_batches(
     batches: Iterable[tuple[Tensor, Tensor]],
     reduce: Callable[[Tensor], Tensor] = lambda sums: sums,
 ) -> Score:
-    """Score a module in evaluation mode on batches of (images, labels), keeping only sums.
+    """Return the score of a module in evaluation mode on batches of (images, labels), keeping only sums.
 
-    `reduce` adds up a tensor over the processes that share the images, so that every process returns the
-    score of all of them.
+    If several processes share the images, `reduce` adds up a tensor over the processes, so that each returns
+    the score of all images.
 
     Raises:
         ValueError: there are no images.
@@ -119,7 +119,7 @@ def score_batches(
 
 @torch.inference_mode()
 def collect_predictions(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Predictions:
-    """Collect a model's predictions on batches of (images, labels), in evaluation mode.
+    """Return a module's predictions on batches of (images, labels), in evaluation mode.
 
     Raises:
         ValueError: there are no images.
@@ -136,7 +136,7 @@ def collect_predictions(module: nn.Module, batches: Iterable[tuple[Tensor, Tenso
 
 
 def ensemble(members: Sequence[Predictions]) -> Predictions:
-    """Average the probabilities of several models (Krizhevsky et al., 2012, section 6)."""
+    """Return the averaged probabilities of several models (Krizhevsky et al., 2012, section 6)."""
     total = torch.zeros_like(members[0].log_probs, dtype=torch.double)
     for member in members:
         total += member.log_probs.double().exp()
@@ -144,7 +144,7 @@ def ensemble(members: Sequence[Predictions]) -> Predictions:
 
 
 def score(predictions: Predictions) -> Score:
-    """Mean loss, top-1 and top-5 error, computed as in validation during training."""
+    """Return the mean loss, top-1 and top-5 error, computed as in validation during training."""
     count = len(predictions.labels)
     correct = _correct(predictions)
     loss = nll_loss(predictions.log_probs.double(), predictions.labels, reduction="sum").item()
@@ -153,14 +153,14 @@ def score(predictions: Predictions) -> Score:
 
 
 def confusion_matrix(predictions: Predictions) -> Tensor:
-    """Count the images of each true class (row) by predicted class (column), classes x classes."""
+    """Return the counts of images by true class (row) and predicted class (column), classes x classes."""
     classes = predictions.log_probs.shape[1]
     pairs = predictions.labels * classes + _ranked(predictions)[:, 0]
     return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
 
 
 def per_class(predictions: Predictions) -> Iterator[ClassScore]:
-    """The errors of each class with images, in the order of class numbers."""
+    """Yield the errors of each class that has images, in the order of class indices."""
     correct, matrix = _correct(predictions), confusion_matrix(predictions)
     for label in torch.unique(predictions.labels).tolist():
         own = correct[predictions.labels == label]
@@ -173,7 +173,7 @@ def per_class(predictions: Predictions) -> Iterator[ClassScore]:
 
 
 def worst_confusions(matrix: Tensor, count: int = 10) -> list[Confusion]:
-    """The most frequent confusions of a matrix, most frequent first; ties keep the order of class numbers."""
+    """Return the most frequent confusions of a matrix, most frequent first, then by class index."""
     errors = matrix - torch.diag(matrix.diagonal())
     totals = matrix.sum(1)
     order = errors.flatten().argsort(descending=True, stable=True)[:count]
@@ -186,17 +186,17 @@ def worst_confusions(matrix: Tensor, count: int = 10) -> list[Confusion]:
 
 
 def _batch_sums(log_probs: Tensor, labels: Tensor) -> Tensor:
-    """Sums over a batch: loss, images correct at top 1 and at top 5, and images."""
+    """Return sums over a batch: loss, images correct at top 1, images correct at top 5, images."""
     correct = log_probs.topk(min(5, log_probs.shape[1]), dim=1).indices == labels.unsqueeze(1)
     loss = nll_loss(log_probs, labels, reduction="sum")
     return torch.stack([loss, correct[:, 0].sum(), correct.sum(), loss.new_tensor(len(labels))])
 
 
 def _correct(predictions: Predictions) -> Tensor:
-    """Which of the five most likely classes is the true one, N x min(5, classes)."""
+    """Return which of the five most likely classes is the true one, as booleans N x min(5, classes)."""
     return _ranked(predictions) == predictions.labels.unsqueeze(1)
 
 
 def _ranked(predictions: Predictions) -> Tensor:
-    """The five most likely classes of each image, most likely first; all classes if there are fewer."""
+    """Return the most likely classes of each image, most likely first: five, or all if there are fewer."""
     return predictions.log_probs.topk(min(5, predictions.log_probs.shape[1]), dim=1).indices

@@ -1,4 +1,4 @@
-"""Figures: learning curves of runs and confusion matrices, in one style, written without a display."""
+"""Figures of learning curves and confusion matrices, in one style; drawing them needs no display."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from netspec.tables import comma_separated
 
 FORMATS = (".svg", ".png", ".pdf")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""The palette of Okabe and Ito (2008) for colour-blind readers, without its yellow, too pale on white."""
+"""The palette of Okabe and Ito (2008) for colour-blind readers; yellow, too pale on white, is replaced."""
 
 STYLE: Any = {
     "font.size": 9,
@@ -47,10 +47,12 @@ STYLE: Any = {
 
 @contextlib.contextmanager
 def new_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """Draw on a new figure, sizes in inches, and write it to a .svg, .png or .pdf file at the end.
+    """Yield a new figure to draw on, and write it to a .svg, .png or .pdf file at the end.
+
+    `width` and `height` are in inches.
 
     Raises:
-        TrainError: the file cannot be written; a previous version is then unchanged.
+        TrainError: the file cannot be written; an existing file is then unchanged.
     """
     check_format(path)
     content = io.BytesIO()
@@ -64,9 +66,9 @@ def new_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
 
 @contextlib.contextmanager
 def figure_in(file: IO[bytes], format: str, width: float, height: float) -> Iterator[Figure]:
-    """Draw on a new figure, sizes in inches, and write it to an open file at the end.
+    """Yield a new figure to draw on, and write it to an open file at the end; sizes are in inches.
 
-    The same drawing gives the same bytes: nothing depends on the date.
+    The same drawing gives the same bytes, since the file contains no date.
     """
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -77,16 +79,16 @@ def figure_in(file: IO[bytes], format: str, width: float, height: float) -> Iter
 
 
 def check_format(path: Path) -> None:
-    """Check that a file name has the extension of a known image format; raises TrainError."""
+    """Raise TrainError if a file name does not have the extension of a known image format."""
     if path.suffix.lower() not in FORMATS:
         message = f"{path} does not end in an image format"
         raise TrainError(f"{message}: use {', '.join(FORMATS)}", wrong_use=True)
 
 
 TRAINING, VALIDATION, TOP5 = (0, (3, 1.5)), "-", (0, (1, 1.2))
-"""Line styles of training, of validation, and of the top-5 error in validation."""
+"""The line styles for training, for validation, and for the top-5 error in validation."""
 WIDTH, HEIGHT = 7.4, 2.5
-"""The size of a figure of curves in inches, without the legend for several runs."""
+"""The size in inches of a figure of curves, without the legend that several runs add."""
 Points: TypeAlias = list[tuple[float, float]]
 History: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -105,7 +107,7 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
 
 
 def curves_svg(rows: History) -> str:
-    """The curves of one run as SVG; `rows` are those of its log, flattened."""
+    """Return the curves of one run as SVG. `rows` are the rows of its log, flattened."""
     content = io.BytesIO()
     with figure_in(content, "svg", WIDTH, HEIGHT) as figure:
         _draw(figure, {"": rows})
@@ -137,7 +139,7 @@ def _history(run: Path) -> History:
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
-    """A unique name for each run: its folder, with as many parent folders as that takes."""
+    """Return a unique name for each run: its folder, with parent folders as far as needed."""
     paths = list(dict.fromkeys(Path(os.path.realpath(run)) for run in runs))
     if len(paths) < len(runs):
         raise TrainError("a run is named twice: name each once", wrong_use=True)
@@ -149,7 +151,7 @@ def _names(runs: Sequence[Path]) -> list[str]:
 
 
 def _points(rows: History, name: str) -> Points:
-    """Epochs and values of a column, skipping rows without a finite value."""
+    """Return the epochs and values in a column, skipping rows without a finite value."""
     pairs = [(row.get("epoch"), row.get(name)) for row in rows]
     return [
         (float(x), float(y))
@@ -165,7 +167,7 @@ def _line(axes: Axes, points: Points, colour: str, style: Any) -> None:
 
 
 def _format_axes(loss: Axes, error: Axes, rate: Axes) -> None:
-    """Set titles, scales, ticks and the legends of line styles."""
+    """Set the titles, scales and ticks of the axes, and their legends of line styles."""
     loss.set_title("loss")
     error.set_title("error")
     rate.set_title("learning rate")
@@ -186,7 +188,7 @@ def _format_axes(loss: Axes, error: Axes, rate: Axes) -> None:
 
 
 def _positive_range(axes: Axes) -> tuple[float, float]:
-    """The smallest and the largest positive value of the lines on an axes; zeros if there is none."""
+    """Return the smallest and the largest positive value drawn on an axes; zeros if there is none."""
     drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
     values = np.concatenate([*drawn, np.zeros(0)])
     values = values[values > 0]
@@ -203,18 +205,18 @@ def _legend_line(colour: str, style: Any) -> Line2D:
 
 
 MAX_NUMBERED, MAX_NAMED = 20, 60
-"""The most classes for which cells show counts, and for which the axes show class names."""
+"""The maximum number of classes for which cells show counts, and for which axes show class names."""
 
 
 def check_confusion_format(path: Path) -> None:
-    """Check that a confusion matrix can be written to a file with this extension; raises TrainError."""
+    """Raise TrainError if a confusion matrix cannot be written to a file with this extension."""
     if path.suffix.lower() not in (".csv", *FORMATS):
         message = f"a confusion matrix cannot be written to {path}"
         raise TrainError(f"{message}: use .csv, {', '.join(FORMATS)}", wrong_use=True)
 
 
 def write_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:
-    """Write a confusion matrix, classes x classes, as a .csv file or as an image.
+    """Write a confusion matrix, classes x classes, to a .csv file or to an image file.
 
     Raises:
         TrainError: the file cannot be written.
@@ -231,9 +233,9 @@ def write_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:
 
 
 def draw_confusion(path: Path, matrix: Tensor, names: Sequence[str]) -> None:
-    """Draw a confusion matrix: true classes in rows, each cell shaded by its share of the row.
+    """Draw a confusion matrix: rows are true classes, and cells are shaded by their fraction of the row.
 
-    Classes with neither images nor predictions are left out.
+    Classes that have no images and are never predicted are left out.
 
     Raises:
         TrainError: the file cannot be written.

@@ -25,7 +25,7 @@ from netspec.transforms.preprocessing import prepare_image
 class Prediction:
     """The most likely classes of one image with their probabilities, most likely first.
 
-    For an image that cannot be read, `classes` is empty and `error` says why. `change` describes how the
+    If the image cannot be read, `classes` is empty and `error` says why. `change` describes how the
     image was converted for the network, such as to greyscale.
     """
 
@@ -46,13 +46,13 @@ def predict(
     device: str = "auto",
     batch: int = 32,
 ) -> list[Prediction]:
-    """Predict the `top` most likely classes of images, given as files, folders or glob patterns.
+    """Return the `top` most likely classes of images, given as files, folders or glob patterns.
 
     Images are read and cropped exactly as in validation; `crops`, 1 or 10, defaults to the recipe's
-    `evaluate`. An unreadable image, or a name that matches no image, becomes a prediction with an `error`.
+    `evaluate`. For an unreadable image or a name that matches no image, the prediction has an `error`.
 
     Raises:
-        TrainError: the model cannot be opened, there is no such device, or `top` or `batch` is below 1.
+        TrainError: the model cannot be opened, the device does not exist, or `top` or `batch` is below 1.
     """
     for name, value in (("top", top), ("batch", batch)):
         if value < 1:
@@ -67,9 +67,9 @@ def predict(
 
 
 def find_images(names: Sequence[str | Path]) -> tuple[list[Path], list[Prediction]]:
-    """List the image files that names, folders and patterns match, each once, in order.
+    """Return the image files that names, folders and patterns match, each once, in order.
 
-    The second list has a failed prediction for each name that matches none.
+    The second list has a prediction with an error for each name that matches no file.
     """
     found: dict[Path, None] = {}
     missing = []
@@ -95,7 +95,7 @@ def _images_in(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image as a network's input, C x H x W or crops x C x H x W, or the error that prevents it."""
+    """An image as input of a network, C x H x W or crops x C x H x W; or why it cannot be read."""
 
     path: Path
     pixels: Tensor | None
@@ -104,10 +104,10 @@ class ImageInput:
 
 
 def read_images(model: LoadedModel, paths: Sequence[Path], view: View) -> Iterator[ImageInput]:
-    """Read image files as a model's inputs.
+    """Yield image files as inputs of a model.
 
-    For models trained on photos, images are cropped as in validation. For models trained on small images,
-    they are resized to the size of the network's input.
+    If the model was trained on crops of image files, images are cropped as in validation; if it was trained
+    on small images, they are resized to the network's input.
     """
     grey = model.input_shape[0] == 1
     size = None if model.crops_photos else model.input_shape[1:]
@@ -121,7 +121,7 @@ def read_images(model: LoadedModel, paths: Sequence[Path], view: View) -> Iterat
 
 
 def _change(photo: Pixels, grey: bool, size: tuple[int, int] | None) -> str:
-    """Describe how a photo was converted: to greyscale, or to the size of the network's input."""
+    """Describe how an image was converted: to greyscale, or to the size of the network's input."""
     changes = []
     if grey and bool((photo != photo[..., :1]).any()):
         changes.append("converted to greyscale")
@@ -135,7 +135,7 @@ def _change(photo: Pixels, grey: bool, size: tuple[int, int] | None) -> str:
 def _predict(
     model: LoadedModel, inputs: Iterator[ImageInput], top: int, device: torch.device, batch: int
 ) -> Iterator[Prediction]:
-    """Predict inputs in their order, `batch` images at a time."""
+    """Yield the predictions for inputs in order, computed `batch` images at a time."""
     place(model.module, device)
     while group := list(islice(inputs, batch)):
         readable = [each.pixels for each in group if each.pixels is not None]

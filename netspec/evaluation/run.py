@@ -1,4 +1,4 @@
-"""The record of a training run: its log, scores and files. A notebook shows it as curves."""
+"""The record of a training run: its log, scores and files. Notebooks show it as curves."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from netspec.tables import percent
 
 @dataclass(frozen=True)
 class Run:
-    """A training run and the folder that holds it.
+    """A training run and its folder.
 
-    `history` has a row for each epoch, as `log.csv` does. `final` is the score after the last epoch, on the
-    crops that `final_view` names; `best` is the score with the lowest top-1 error, on the centre crop. Both
-    are None before the first epoch ends. `seconds` is the time spent; `interrupted` is the number of the
-    signal that ended the run early, or 0.
+    `history` has a row for each epoch, as in `log.csv`. `final` is the score after the last epoch, on the
+    crops that `final_view` names. `best` is the score of the epoch with the lowest top-1 error, on the centre
+    crop. Both are None before the first epoch ends. `seconds` is the time spent. `interrupted` is the number
+    of the signal that ended the run early, or 0.
     """
 
     folder: Path
@@ -64,26 +64,26 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The weights after the last epoch, a state_dict in a safetensors file."""
+        """The file of the weights after the last epoch: a state_dict in safetensors format."""
         return self.folder / WEIGHTS
 
     @property
     def best_weights(self) -> Path | None:
-        """The weights of the best epoch, a state_dict in a file; None before the first epoch ends."""
+        """The file of the best epoch's weights, a state_dict; None before the first epoch ends."""
         return best_weights(self.folder) or self.folder / BEST if self.best else None
 
     @property
     def checkpoint(self) -> Path:
-        """The checkpoint, from which the run can be resumed."""
+        """The file of the checkpoint, from which the run can be resumed."""
         return self.folder / CHECKPOINT
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe of the run, with every default, and every `auto` resolved for the device."""
+        """The complete recipe of the run, with each `auto` replaced by what was used."""
         return read_checkpoint(self.checkpoint).recipe
 
     def plot(self, path: str | Path) -> None:
-        """Draw loss, error and learning rate by epoch to a .svg, .png or .pdf file.
+        """Draw the loss, error and learning rate of each epoch to a .svg, .png or .pdf file.
 
         Raises:
             TrainError: no epoch is finished, or the file cannot be written.
@@ -93,14 +93,14 @@ class Run:
         draw_curves([self.folder], Path(path))
 
     def _repr_html_(self) -> str:
-        """The curves and a table of the epochs, for notebooks."""
+        """Return the curves and a table of the epochs, for notebooks."""
         title = f"<p>{html.escape(str(self))}</p>"
         return f"<div>{title}{self._svg() if self.history else ''}{self._table()}</div>"
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> dict[str, str]:
-        """The representations of the run for notebooks, by media type."""
+        """Return the run as text, HTML and SVG for notebooks, by media type."""
         bundle = {"text/plain": str(self), "text/html": self._repr_html_()}
         bundle |= {"image/svg+xml": self._svg()} if self.history else {}
         return media_types(bundle, include, exclude)
@@ -135,7 +135,7 @@ class Run:
 
 
 def history(folder: Path) -> tuple[dict[str, Any], ...]:
-    """The rows of a run's log as flat dictionaries, one per epoch."""
+    """Return the rows of a run's log as flat dictionaries, one per epoch."""
     return tuple(flatten(row) for row in read_log(folder))
 
 

@@ -1,4 +1,4 @@
-"""The names of classes for people, where a data set names them by numbers."""
+"""Readable class names for data sets that name their classes by numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from functools import cache
 
 WORDNET = re.compile(r"n\d{8}")
-"""A WordNet number, by which ImageNet's folders are named."""
+"""A WordNet number, as in the names of ImageNet's folders."""
 
 
 @cache
 def class_titles(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of classes; ImageNet's thousand WordNet numbers are followed by their words.
+    """Return the names of classes; if they are ImageNet's WordNet numbers, each is followed by its words.
 
     torchvision lists the words of ILSVRC 2012 in the order of the numbers.
     """

@@ -1,4 +1,4 @@
-"""Frontends, which parse a file to a syntax tree, by the extension of the file."""
+"""Frontends: functions that parse a file to a syntax tree, chosen by the file's extension."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.language.parser import parse
 from netspec.registry import Registry
 
 Frontend: TypeAlias = Callable[[Source], tuple[File, tuple[Diagnostic, ...]]]
-"""Parses a source to a syntax tree with spans in that source, and returns it with the diagnostics."""
+"""A function that parses a source; it returns the syntax tree and the diagnostics."""
 
 FRONTENDS: Registry[Frontend] = Registry("frontend")
 """The frontends by file extension."""
@@ -21,5 +21,5 @@ FRONTENDS.add(".net", parse)
 
 
 def frontend_for(path: str) -> Frontend:
-    """Return the frontend for a path; other extensions are parsed in the language of netspec."""
+    """Return the frontend for a path's extension. Unknown extensions get the parser of netspec's language."""
     return FRONTENDS.get(PurePath(path).suffix.lower(), parse)

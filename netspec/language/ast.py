@@ -17,7 +17,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Literal(Tree):
-    """A number, string, `true`, `false` or `none`; `text` is its spelling in the source."""
+    """A number, string, `true`, `false` or `none`. `text` is its spelling in the source."""
 
     value: object
     text: str = field(compare=False)
@@ -40,7 +40,7 @@ class Table(Tree):
 
 @dataclass(frozen=True)
 class Size(Tree):
-    """A size such as `3x227x227`; None stands for `?`."""
+    """A size such as `3x227x227`; None in `parts` stands for `?`."""
 
     parts: tuple[Expr | None, ...]
 
@@ -110,7 +110,7 @@ class CallExpr(Tree):
 
 @dataclass(frozen=True)
 class Reference(Tree):
-    """A reference to a layer with a computed name, `up{i}`, as an argument of a join or of `share`."""
+    """A reference to a layer by a computed name such as `up{i}`, as an argument of a join or of `share`."""
 
     path: Path
 
@@ -193,14 +193,14 @@ class Group(Tree):
 
 @dataclass(frozen=True)
 class Label(Tree):
-    """A label, as a sequence of texts and of expressions in braces."""
+    """A label such as `conv{i}`: a sequence of texts and of the expressions in braces."""
 
     parts: tuple[str | Expr, ...]
 
 
 @dataclass(frozen=True)
 class Path(Tree):
-    """The dotted name of a layer or group; a part that contains expressions is a `Label`."""
+    """The dotted name of a layer or group. A part of it that contains expressions is a `Label`."""
 
     parts: tuple[str | Label, ...]
 
@@ -250,7 +250,7 @@ class Expect(Tree):
 
 @dataclass(frozen=True)
 class Assert(Tree):
-    """A condition on the parameters of a network or block, and the message if it does not hold."""
+    """A condition on the parameters of a network or block, and the message shown if it is false."""
 
     condition: Expr
     message: str
@@ -270,7 +270,7 @@ class Train(Tree):
 
 @dataclass(frozen=True)
 class Broken(Tree):
-    """A statement or expression with a syntax error, which has been reported."""
+    """A statement or expression with a syntax error that has already been reported."""
 
 
 Statement: TypeAlias = (
@@ -281,7 +281,7 @@ Statement: TypeAlias = (
 
 @dataclass(frozen=True)
 class File(Tree):
-    """A whole file, with its comments by offset, which the formatter needs."""
+    """A whole file. `comments` are pairs of an offset and a text, kept for the formatter."""
 
     body: Body
     comments: tuple[tuple[int, str], ...] = field(compare=False, repr=False)

@@ -1,4 +1,4 @@
-"""Evaluating expressions; evaluation always terminates, since there are no loops and sizes are limited."""
+"""Evaluating expressions. This always terminates, since there are no loops and sizes are limited."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LARGEST = 2**63
 
 
 def evaluate(expr: t.Expr, names: Names, words: bool = False) -> object:
-    """Evaluate an expression; with `words`, unknown names such as `flip` or `sgd()` evaluate to a `Call`.
+    """Return the value of an expression; with `words`, unknown names such as `flip` become a `Call`.
 
     Raises:
         Fault: the expression has no value.
-        Unknown: it depends on something that failed.
+        Unknown: it depends on a statement that has failed.
     """
     try:
         return bounded(value_of(expr, names, words), expr.span)
@@ -28,14 +28,14 @@ def evaluate(expr: t.Expr, names: Names, words: bool = False) -> object:
 
 
 def bounded(value: object, span: Span) -> object:
-    """Return a value; raises Fault for a number that is too large."""
+    """Return a value unchanged; raises Fault if it is a number that is too large."""
     if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) < LARGEST:
         raise Fault("too-large", "numbers must be below 2**63", span)
     return value
 
 
 def sized(value: object, span: Span, budget: Budget) -> object:
-    """Return a value; raises Fault for a list or table with too many items, including nested ones."""
+    """Return a value unchanged; raises Fault if it has too many items, including nested ones."""
     left, waiting = LONGEST, [value]
     while waiting:
         item = waiting.pop()

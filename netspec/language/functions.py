@@ -12,7 +12,7 @@ LONGEST = 100_000
 
 
 def bounded_range(*bounds: int) -> list[int]:
-    """Python's `range` as a list of limited length."""
+    """Return Python's `range` as a list; raises OverflowError if it is too long."""
     numbers = range(*bounds)
     if len(numbers) > LONGEST:
         raise OverflowError
@@ -20,12 +20,12 @@ def bounded_range(*bounds: int) -> list[int]:
 
 
 def bounded_round(number: float, digits: int | None = None) -> float:
-    """Python's `round`, with at most 18 digits."""
+    """Return a number rounded as by Python's `round`, with at most 18 digits."""
     return round(number, None if digits is None else max(-18, min(18, digits)))
 
 
 def make_divisible(value: float, divisor: int = 8, least: int | None = None) -> int:
-    """Round to a multiple of `divisor` that is at least 90 % of the value, as in the code of MobileNetV2."""
+    """Return a multiple of `divisor` near the value and at least 90 % of it, as MobileNetV2's code does."""
     rounded = max(least or divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 

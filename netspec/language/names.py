@@ -1,4 +1,4 @@
-"""The names in scope of an expression, and the errors and limits of evaluation."""
+"""The names that an expression can use, and the errors and limits of its evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.shape import Shape
 
 
 class Fault(Exception):
-    """An error in a spec with its diagnostic, which the checker collects."""
+    """An error in a spec. The checker collects its `diagnostic`."""
 
     def __init__(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.diagnostic = Diagnostic(code, message, span, help=help)
@@ -19,15 +19,15 @@ class Fault(Exception):
 
 
 class Exhausted(Fault):
-    """The spec exceeds the limit on the work of a check, which therefore stops."""
+    """The spec exceeds a limit on the work of the check, so the check stops."""
 
 
 class Unknown(Exception):
-    """A value depends on a statement that failed and was already reported."""
+    """A value depends on a statement that has failed. The failure has already been reported."""
 
 
 class Refused(Exception):
-    """An `assert` of a spec does not hold, which has been reported; the check stops."""
+    """The condition of an `assert` is false. This has already been reported, and the check stops."""
 
 
 MOST_WORK = 5_000_000
@@ -35,7 +35,7 @@ MOST_WORK = 5_000_000
 
 @dataclass
 class Budget:
-    """The remaining work allowed for the expressions of a spec, in items created or compared."""
+    """The work that the expressions of a spec may still do, in items created or compared."""
 
     left: int = MOST_WORK
 
@@ -48,24 +48,27 @@ class Budget:
 
 @dataclass
 class Names:
-    """The names in scope of an expression, and a function that looks up the shapes of layers."""
+    """The names that an expression can use. `shape_of` looks up the shapes of layers."""
 
     values: dict[str, object] = field(default_factory=dict)
     parent: Names | None = None
     shape_of: Callable[[t.Expr], Shape | None] = lambda expr: None
     budget: Budget = field(default_factory=Budget)
     symbols: dict[str, str] = field(default_factory=dict)
-    """Names as Python expressions in terms of the parameters of the block around them."""
+    """Names as Python expressions in the parameters of the block around them."""
     block: bool = False
-    """Whether these are the parameters of a block, whose expressions cannot use symbols from outside it."""
+    """Whether these are a block's parameters; its expressions cannot use `symbols` from outside the block."""
     bindings: dict[str, tuple[str, object]] = field(default_factory=dict)
-    """For a block: the names that it binds to expressions in its parameters, with their values."""
+    """The names that a block defines by expressions in its parameters: for each, expression and value."""
 
     def child(self) -> Names:
         return Names({}, self, self.shape_of, self.budget)
 
     def bind(self, name: str, value: object, symbol: str | None = None) -> None:
-        """Bind a name to a value and, inside a block, to a Python expression: itself if it is unique."""
+        """Give a name a value and, inside a block, a Python expression.
+
+        The expression is the name itself if the block gives it only this value; otherwise it is `symbol`.
+        """
         block = self.around()
         taken = block is None or (name in block.values and name not in block.bindings)
         self.values[name] = value
@@ -90,7 +93,7 @@ class Names:
         return self if name in self.values else self.parent and self.parent.find(name)
 
     def distrust(self, name: str) -> None:
-        """Make a name unknown, since its value is wrong: this is reported once, not at every use."""
+        """Make a name with a wrong value unknown, so that the error is reported only once."""
         if scope := self.find(name):
             scope.values[name] = Unknown
 

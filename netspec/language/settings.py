@@ -1,4 +1,4 @@
-"""Parsing values given to commands as text: settings, counts and input shapes."""
+"""Parsing values that are given as text to commands: settings, counts and input shapes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from netspec.shape import Shape
 
 
 def read_setting(text: str) -> tuple[str, object]:
-    """Parse a setting such as `depth=50`, `norm=true` or `kernels=[3, 5]`; a bare name becomes a string.
+    """Return the name and value of a setting such as `depth=50`. A bare name as value becomes a string.
 
-    A name that begins with `train.` refers to an entry of the recipe, or to an argument of one.
+    A name that begins with `train.` means an entry of the recipe, or an argument of such an entry.
 
     >>> read_setting("depth=50"), read_setting("pool=max"), read_setting("train.optimizer.lr=0.1")
     (('depth', 50), ('pool', 'max'), ('train.optimizer.lr', 0.1))
@@ -40,7 +40,7 @@ def read_setting(text: str) -> tuple[str, object]:
 
 
 def read_count(text: str) -> float:
-    """Parse a count with or without a unit.
+    """Return the number in a count such as `30M`. The suffixes k, M, G and T are powers of 1000.
 
     >>> read_count("30M"), read_count("61_100_840")
     (30000000.0, 61100840.0)
@@ -51,7 +51,7 @@ def read_count(text: str) -> float:
 
 
 def read_shape(text: str) -> tuple[str, Shape]:
-    """Parse the shape of the only input, `3x224x224`, or of one of several, `image=3x224x224`.
+    """Return the input's name and shape from `image=3x224x224`. The name is empty for `3x224x224`.
 
     >>> name, shape = read_shape("image=3x224x224")
     >>> print(name, shape)

@@ -1,4 +1,4 @@
-"""Values of the language in addition to Python's numbers, lists and strings, and writing values as text."""
+"""Values of the language that Python lacks, such as `Call`, and writing values as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Call:
-    """A name with arguments, such as `sgd(lr=0.01)`; a bare name is a call without arguments.
+    """A name with arguments, such as `sgd(lr=0.01)`, or without any, such as `flip`.
 
     >>> print(Call("sgd", (), {"lr": 0.01}), Call("flip"))
     sgd(lr=0.01) flip
@@ -24,7 +24,7 @@ class Call:
 
 
 class Rounded(float):
-    """A number with a unit, such as `724.4M`, which is exact only to the given digits.
+    """A number with a unit, such as `724.4M`. It stands for every number that rounds to these digits.
 
     >>> Rounded.read("724.4M").agrees(724_406_816)
     True
@@ -44,12 +44,12 @@ class Rounded(float):
         return number
 
     def agrees(self, count: float) -> bool:
-        """Whether `count` equals this number when rounded to the same digits."""
+        """Return True if `count`, rounded to the same digits, equals this number."""
         return abs(count - self) <= self.tolerance * (1 + 1e-9)
 
 
 def spell(value: object) -> str:
-    """Write a value in the language of specs.
+    """Return a value as it is written in a spec.
 
     >>> spell(True), spell((1, 7)), spell([1, "a"])
     ('true', '1x7', '[1, "a"]')
@@ -82,7 +82,7 @@ def kind_of(value: object) -> str:
 
 
 def described(value: object) -> str:
-    """Describe a value in messages: a number by itself, any other value by its type.
+    """Return a description of a value for messages: a number by itself, any other value by its type.
 
     >>> described(4.0), described("a")
     ('4.0', 'a string')
@@ -92,7 +92,7 @@ def described(value: object) -> str:
 
 
 def python(value: object) -> str:
-    """Write a value as Python, with strings in double quotes.
+    """Return a value as Python source, with strings in double quotes.
 
     >>> print(python("block1-0"), python(0.5))
     "block1-0" 0.5

@@ -1,4 +1,4 @@
-"""The layer types: one class each, in one file per family."""
+"""The layer types: a class for each, and a file for each family."""
 
 from netspec.ops import (
     activation,
@@ -19,7 +19,7 @@ from netspec.ops.tensor import Input
 
 
 def is_builtin(keyword: str) -> bool:
-    """Whether netspec itself defines this layer type."""
+    """Return True if netspec itself defines this layer type."""
     return keyword in OPS and OPS[keyword].__module__.startswith("netspec.ops.")
 
 

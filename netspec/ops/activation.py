@@ -10,7 +10,7 @@ from netspec.shape import Cost, Free, Shape, axis_of, is_image, torch_axis
 
 
 class Activation(Op):
-    """An elementwise function; subclasses define the PyTorch module and the cost of one value."""
+    """An elementwise function; a subclass defines the PyTorch module, and the operations for one value."""
 
     if TYPE_CHECKING:
         function: ClassVar[str]
@@ -71,7 +71,7 @@ class Elu(Activation, keyword="elu"):
     example = "64x8x8; elu(alpha=0.5) -> 64x8x8"
 
     alpha: float = 1.0
-    """Factor of the exponential term; the output approaches -alpha for large negative values."""
+    """Factor of the exponential term; for large negative values, the output approaches -alpha."""
 
     function, value_cost = "nn.ELU", Cost(comparisons=1, additions=1, exponentials=1)
 
@@ -177,7 +177,7 @@ class Prelu(Op, keyword="prelu"):
     positional = 0
 
     per_channel: bool = False
-    """Whether each channel has its own slope instead of one slope for all."""
+    """Whether each channel has a slope of its own; otherwise all share one."""
 
     kind = "activation"
 
@@ -198,7 +198,7 @@ class Prelu(Op, keyword="prelu"):
 
 
 class Softmax(Activation, keyword="softmax"):
-    """exp(x) divided by its sum, over features or the channels of an image."""
+    """exp(x) divided by its sum over the features, or over the channels of an image."""
 
     example = "1000; softmax -> 1000"
 

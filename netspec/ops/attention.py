@@ -15,7 +15,7 @@ from netspec.shape import Cost, Shape, require
 
 
 def matmuls(tokens: int, keys: int, features: int) -> Cost:
-    """Return the cost of self-attention: four projections of each token, and two products with the keys."""
+    """Return the operations of self-attention: four projections of each token, two products with the keys."""
     return Cost(macs=tokens * (4 * features**2 + 2 * keys * features), additions=4 * tokens * features)
 
 
@@ -52,13 +52,13 @@ class Attends(Weighted):
 
 
 class Attention(Attends, keyword="attention"):
-    """Multi-head self-attention over all tokens, by nn.MultiheadAttention."""
+    """Multi-head self-attention over all tokens, as in nn.MultiheadAttention."""
 
     example = "197x768; attention(12, dropout=0.1) -> 197x768"
 
     heads: Positive
     dropout: Share = 0.0
-    """Probability of dropping an attention weight in training."""
+    """Probability with which an attention weight is set to zero in training."""
 
     inner_linears = ("out_proj",)
 
@@ -90,18 +90,18 @@ class Attention(Attends, keyword="attention"):
 
 
 class WindowAttention(Attends, keyword="window_attention"):
-    """Attention inside shifted windows, with a bias for each relative position (Liu et al., 2021, 3.2).
+    """Self-attention in shifted windows (Liu et al., 2021, section 3.2).
 
-    Takes height x width x features.
+    The input is height x width x features. Each relative position of two tokens has a learned bias.
     """
 
     example = "3x56x56; channels_last; window_attention(3, window=7, shift=3) -> 56x56x3"
 
     heads: Positive
     window: Annotated[int, Field(ge=2)] = 7
-    """Side of a window; the image is padded to a multiple of it."""
+    """Side of a window in pixels; the image is padded to a multiple of it."""
     shift: Annotated[int, Field(ge=0)] = 0
-    """Distance by which the windows are shifted; less than `window`."""
+    """Pixels by which the windows are shifted; must be less than `window`."""
 
     inner_linears: ClassVar[tuple[str, ...]] = ("qkv", "proj")
 
@@ -129,7 +129,10 @@ class WindowAttention(Attends, keyword="window_attention"):
 
 
 class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
-    """Window attention by cosine similarity, with biases computed from positions (Liu et al., 2022)."""
+    """Window attention by cosine similarity (Liu et al., 2022).
+
+    A small network computes the biases from the relative positions.
+    """
 
     example = "3x64x64; channels_last; cosine_window_attention(3, window=8) -> 64x64x3"
 
@@ -160,7 +163,10 @@ class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
 
 
 class RelativeAttention(Attends, keyword="relative_attention"):
-    """Attention in the windows of `partition`, with a bias for each relative position (Tu et al., 2022)."""
+    """Self-attention in the windows of `partition` (Tu et al., 2022).
+
+    Each relative position of two tokens has a learned bias.
+    """
 
     example = "64x56x56; partition(7); relative_attention(2) -> 64x49x64"
 
@@ -177,7 +183,7 @@ class RelativeAttention(Attends, keyword="relative_attention"):
         return x
 
     def size(self, x: Shape) -> int:
-        """Return the side of a window."""
+        """Return the side of a window in pixels."""
         return isqrt(x[1])
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""The base of all layer types: arguments, shape inference, tensors, cost, and PyTorch code."""
+"""The base class of layer types: arguments, shape inference, tensors, cost, and PyTorch code."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ OPS: Registry[type[Op]] = Registry("layer type", "netspec.ops")
 """Every layer type by its keyword; defining the class registers it."""
 
 Reach = tuple[int, int, int]
-"""A window along one axis: its extent, its stride, and the padding before the image."""
+"""A window along one axis: its extent, its stride, and the padding at the start of the image."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A weight or buffer of a layer; `name` is its name inside the layer's module, as in a state_dict."""
+    """A weight or buffer of a layer; `name` is its name in the state_dict of the layer's module."""
 
     name: str
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword argument of a PyTorch call, omitted if it has PyTorch's default."""
+    """A keyword argument of a PyTorch call; it is left out if its value is PyTorch's default."""
 
     value: object
     default: object
@@ -57,23 +57,23 @@ class Code:
 
 
 def code(function: str, *args: object, **options: tuple[object, object]) -> Code:
-    """Create a call; `options` are pairs (value, PyTorch's default)."""
+    """Return a call; `options` are pairs of a value and PyTorch's default."""
     return Code(
         function, tuple(map(single, args)), {k: Option(single(v), single(d)) for k, (v, d) in options.items()}
     )
 
 
 def single(value: object) -> object:
-    """Reduce a pair of equal numbers to one number; other values are returned unchanged."""
+    """Return one number for a pair of equal numbers; other values are returned unchanged."""
     return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
 
 
 class WrongType(ValueError):
-    """A value has the wrong type for an argument; raised in validators, where pydantic catches it."""
+    """A value has the wrong type for an argument; validators raise it, and pydantic catches it."""
 
 
 def to_pair(value: object) -> object:
-    """Read one number or a size such as 3x5 as a pair.
+    """Return one number or a size such as 3x5 as a pair.
 
     Raises:
         ValueError: the value is neither; pydantic reports the message.
@@ -90,7 +90,7 @@ def to_pair(value: object) -> object:
 
 
 def at_least(least: int) -> AfterValidator:
-    """Return a validator for pairs of numbers with a lower bound."""
+    """Return a validator that requires both numbers of a pair to be at least `least`."""
 
     def check(pair: tuple[int, int]) -> tuple[int, int]:
         if min(pair) < least:
@@ -119,7 +119,7 @@ COMMON_ARGUMENTS = {
     "dilation": "Distance between the elements of the kernel, in pixels.",
     "heads": "Number of attention heads; it must divide the features.",
 }
-"""The descriptions of arguments that have the same meaning in many ops."""
+"""The descriptions of arguments that have the same meaning in several layer types."""
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -141,10 +141,10 @@ Kind = Literal[
 
 
 class Op(BaseModel):
-    """A layer type; its fields are its arguments in a spec, in this order.
+    """A layer type; its fields are its arguments in a spec, in order.
 
-    The methods take the shapes of the inputs, `x` or `*xs`, and some also the shape `y` of the output. The
-    signature of `infer` determines the number of inputs.
+    Methods take the shapes of the inputs as `x` or `*xs`, and some take the shape of the output as `y`. The
+    number of parameters of `infer` is the number of inputs.
     """
 
     model_config = ConfigDict(
@@ -156,20 +156,20 @@ class Op(BaseModel):
         """The name in a spec; empty for base classes."""
 
         example: ClassVar[str]
-        """An example for the documentation: the shape of the input, and statements, separated by `; `."""
+        """An example for the documentation: the input's shape and statements, separated by `; `."""
 
         kind: ClassVar[Kind]
         new_memory: ClassVar[bool]
-        """Whether the next layer may overwrite the output: not a view, and not read by a backward pass."""
+        """Whether the next layer may overwrite the output: it is no view, and no backward pass reads it."""
 
         torch_source: ClassVar[str]
-        """Python source of the classes and functions that the op uses in addition to torch's own.
+        """Python source of classes and functions that the op uses and torch does not have.
 
-        It includes their imports, and is copied into the generated source of every network that uses the op.
+        It includes their imports. It is copied into the generated source of each network that uses the op.
         """
 
         positional: ClassVar[int | None]
-        """The number of arguments by position; if None, the required ones, or one if none is required."""
+        """How many arguments can be given by position; if None, the required ones, or one if none is."""
 
         takes_raw: ClassVar[bool]
         """Whether the op can also be applied to raw tensors, which have no batch."""
@@ -186,7 +186,7 @@ class Op(BaseModel):
     @classmethod
     @cache
     def arity(cls) -> tuple[int, int | None]:
-        """Return the minimum and maximum number of inputs, by the signature of `infer`; None if unlimited."""
+        """Return the least and the most inputs, from the signature of `infer`; None means unlimited."""
         inputs = [p for name, p in signature(cls.infer).parameters.items() if name != "self"]
         if any(p.kind is Parameter.VAR_POSITIONAL for p in inputs):
             return 2, None
@@ -197,7 +197,7 @@ class Op(BaseModel):
         """Returns the shape of the output; raises `ShapeError` if the inputs do not fit."""
 
     def check_arguments(self) -> None:
-        """Raise `ShapeError` for arguments that are invalid together, regardless of the input."""
+        """Raise `ShapeError` if arguments are invalid together, whatever the input is."""
 
     def tensors(self, *xs: Any) -> tuple[Tensor, ...]:
         """Return the weights and buffers in the order of PyTorch's state_dict."""
@@ -212,14 +212,14 @@ class Op(BaseModel):
         return ()
 
     def reach(self, *xs: Any) -> tuple[Reach, Reach] | None:
-        """Return the window for the receptive field along height and width; None if it is the whole image."""
+        """Return the window for the receptive field in height and width; None for the whole image."""
         if not (axes := self.axes(*xs)):
             return (1, 1, 0), (1, 1, 0)
         height, width = ((a.reach, a.stride, a.padding) for a in axes)
         return height, width
 
     def explain(self, *xs: Any, **y: Any) -> tuple[str, ...]:
-        """Return the arithmetic of the output's sizes, one string for each axis."""
+        """Return the arithmetic of the output's sizes, with one string for each axis."""
         axes = self.axes(xs[0]) if len(xs) == 1 and is_image(xs[0]) else ()
         return tuple(dict.fromkeys(axis.explain() for axis in axes))
 
@@ -228,7 +228,7 @@ class Op(BaseModel):
         return None
 
     def torch_expr(self, *xs: Any) -> str | None:
-        """Return the op as a Python expression of its input expressions, or None if it is a module."""
+        """Return the op as an expression in the expressions of its inputs, or None if it is a module."""
         return None
 
     def torch_call(self, module: str, *xs: Any) -> str:
@@ -236,9 +236,9 @@ class Op(BaseModel):
         return f"{module}({{}})"
 
     def variants(self, x: Any) -> Iterator[tuple[int, str, Op]]:
-        """Yield ops with one argument changed that a wrong claim may have meant.
+        """Yield ops with one argument changed, to correct a layer that does not have the claimed shape.
 
-        Each comes with a cost, which is low for a likely correction, and with the changed argument.
+        With each op come a cost, which is low for a likely correction, and the changed argument.
         """
         return iter(())
 

@@ -8,7 +8,7 @@ from netspec.shape import Cost, Free, Shape, is_image, require
 
 
 class Linear(Weighted, keyword="linear"):
-    """A fully connected layer: a learned linear map of the last axis."""
+    """A fully connected layer: a learned linear map of the last axis, plus a bias."""
 
     example = "4096; linear(1000) -> 1000"
 

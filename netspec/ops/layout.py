@@ -43,7 +43,10 @@ class ChannelsFirst(Op, keyword="channels_first"):
 
 
 class Tokens(Op, keyword="tokens"):
-    """Turn an image into a sequence of tokens: one per pixel, row by row, with the channels as features."""
+    """Turn an image into a sequence with one token per pixel, row by row.
+
+    The channels become the features of the tokens.
+    """
 
     example = "768x14x14; tokens -> 196x768"
 
@@ -80,7 +83,10 @@ class Token(Op, keyword="token"):
 
 
 class MergePatches(Op, keyword="merge_patches"):
-    """Concatenate the features of each 2 x 2 block of pixels; odd sizes are padded (Liu et al., 2021)."""
+    """Concatenate the features of each 2 x 2 block of pixels (Liu et al., 2021).
+
+    Odd sizes are padded.
+    """
 
     example = "96x56x56; channels_last; merge_patches -> 28x28x384"
 
@@ -96,14 +102,17 @@ class MergePatches(Op, keyword="merge_patches"):
 
 
 class Partition(Op, keyword="partition"):
-    """Split an image into square windows: windows x tokens x features (Tu et al., 2022, section 3.1)."""
+    """Split an image into square windows (Tu et al., 2022, section 3.1).
+
+    The output is windows x tokens x features.
+    """
 
     example = "64x56x56; partition(7) -> 64x49x64"
 
     size: Positive
-    """Side of a window; it must divide height and width."""
+    """Side of a window in pixels; it must divide height and width."""
     grid: bool = False
-    """Whether a window consists of pixels spread evenly over the image instead of neighbouring pixels."""
+    """Whether the pixels of a window are spread evenly over the image instead of being neighbours."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "partition")
@@ -124,7 +133,7 @@ class Partition(Op, keyword="partition"):
 
 
 class Unpartition(Op, keyword="unpartition"):
-    """Join the windows of `partition` into an image again."""
+    """Join windows made by `partition` into an image again."""
 
     example = "64x56x56; partition(7); unpartition(7, 56, 56) -> 64x56x56"
 

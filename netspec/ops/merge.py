@@ -1,4 +1,4 @@
-"""Joins of several values."""
+"""Joins of several inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def layout(*xs: Shape) -> type[Shape]:
 
 
 class Merge(Op):
-    """Merge two or more values; in the form `concat { ... }`, each layer inside the braces is a branch."""
+    """Merge two or more inputs; in the form `concat { ... }`, each statement in the braces is a branch."""
 
     kind = "merge"
     new_memory = True
@@ -65,7 +65,7 @@ class Concat(Merge, keyword="concat"):
 
 
 class Elementwise(Merge):
-    """Combine values of the same shape; sizes of 1 are broadcast, as in PyTorch."""
+    """Combine inputs of the same shape; sizes of 1 are broadcast, as in PyTorch."""
 
     def infer(self, *xs: Shape) -> Shape:
         return self.joined(*xs)
@@ -86,7 +86,7 @@ class Elementwise(Merge):
 
 
 class Add(Elementwise, keyword="add"):
-    """Add values of the same shape; sizes of 1 are broadcast."""
+    """Add inputs of the same shape; sizes of 1 are broadcast."""
 
     example = "64x56x56; add { conv(64, 3, padding=1); identity } -> 64x56x56"
 
@@ -98,7 +98,7 @@ class Add(Elementwise, keyword="add"):
 
 
 class Mul(Elementwise, keyword="mul"):
-    """Multiply values of the same shape; sizes of 1 are broadcast."""
+    """Multiply inputs of the same shape; sizes of 1 are broadcast."""
 
     example = "64x56x56; mul { identity; { adaptive_avgpool(1); sigmoid } } -> 64x56x56"
 

@@ -22,7 +22,7 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 
     eps: Small = 1e-5
     momentum: Share = 0.1
-    """Weight of each new batch in the running mean and variance."""
+    """Weight of the current batch in the running mean and variance."""
     affine: bool = True
     init: Init | None = None
     bias_init: Init | None = None
@@ -61,22 +61,22 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 class Lrn(Op, keyword="lrn"):
     """Local response normalization: divide by (k + alpha / size * sum of squares) ** beta.
 
-    The formula of Krizhevsky et al., 2012, section 3.3, does not divide alpha by the size: their alpha = 1e-4
-    with n = 5 is `alpha=5e-4` here.
+    Krizhevsky et al. (2012, section 3.3) do not divide alpha by the size: their alpha = 1e-4 with n = 5 is
+    `alpha=5e-4` here.
     """
 
     example = "96x55x55; lrn(5, alpha=5e-4) -> 96x55x55"
 
     size: Positive = 5
-    """Number of channels in the sum, or the side of the square with `within=true`."""
+    """Number of channels in the sum; with `within=true`, the side of the square in pixels."""
     alpha: float = 1e-4
-    """Factor of the mean of the squares."""
+    """Factor by which the mean of the squares is multiplied."""
     beta: float = 0.75
     """Exponent of the divisor."""
     k: float = 1.0
     """Constant term of the divisor, added before exponentiation."""
     within: bool = False
-    """Whether to sum over a square within the channel instead of over channels, as Caffe can."""
+    """Whether to sum over a square in the same channel, as Caffe can, instead of over channels."""
 
     kind = "norm"
 
@@ -101,7 +101,7 @@ class Lrn(Op, keyword="lrn"):
 class LayerNorm(Weighted, keyword="layernorm"):
     """Normalize the features of each token, then scale and shift them (Ba, Kiros and Hinton, 2016).
 
-    On an image it normalizes the channels of each pixel, as ConvNeXt does (Liu et al., 2022).
+    On an image, it normalizes the channels of each pixel, as ConvNeXt does (Liu et al., 2022).
     """
 
     example = "197x768; layernorm(eps=1e-6) -> 197x768"
@@ -126,7 +126,7 @@ class LayerNorm(Weighted, keyword="layernorm"):
         return x.channels if self.over_channels(x) else x.features
 
     def over_channels(self, x: Shape) -> bool:
-        """Whether the channels of each pixel are normalized, instead of the last axis."""
+        """Return True if the channels of each pixel are normalized, instead of the last axis."""
         return is_image(x) and not isinstance(x, Free)
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -236,12 +236,15 @@ class Dropout2d(Op, keyword="dropout2d"):
 
 
 class StochasticDepth(Op, keyword="stochastic_depth"):
-    """Set a branch to zero for random images in training, and scale up the rest (Huang et al., 2016)."""
+    """Set a residual branch to zero for random images in training (Huang et al., 2016).
+
+    For the other images, the branch is scaled up.
+    """
 
     example = "64x56x56; add { identity; { conv(64, 3, padding=1); stochastic_depth(0.2) } } -> 64x56x56"
 
     p: Share
-    """Probability of dropping the branch for an image in training."""
+    """Probability with which the branch is set to zero for an image."""
 
     kind = "dropout"
 

@@ -11,7 +11,7 @@ from netspec.shape import Cost, Shape, axis_of, require
 
 
 class Flatten(Op, keyword="flatten"):
-    """Turn any value into a feature vector."""
+    """Turn an input of any shape into a feature vector."""
 
     example = "256x6x6; flatten -> 9216"
 
@@ -136,7 +136,10 @@ class Slice(Op, keyword="slice"):
 
 
 class ChannelShuffle(Op, keyword="channel_shuffle"):
-    """Interleave the channels of all groups, so that the next layer can mix them (Zhang et al., 2017)."""
+    """Interleave the channels of all groups (Zhang et al., 2017).
+
+    The next grouped convolution can then mix them.
+    """
 
     example = "116x28x28; channel_shuffle(2) -> 116x28x28"
 
@@ -154,14 +157,14 @@ class ChannelShuffle(Op, keyword="channel_shuffle"):
 
 
 class Rescale(Op, keyword="rescale"):
-    """Multiply each channel by a constant and add another."""
+    """Multiply each channel by a constant, and add another constant."""
 
     example = "3x224x224; rescale(scale=[0.5, 0.5, 0.5], shift=[0, 0, 0]) -> 3x224x224"
 
     scale: list[float]
-    """List of one factor for each channel."""
+    """A list with one factor for each channel."""
     shift: list[float]
-    """List of one number for each channel, added after multiplication."""
+    """A list with one number for each channel; it is added after the multiplication."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "rescale")

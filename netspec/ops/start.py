@@ -1,4 +1,4 @@
-"""Initializers: the names in specs for functions of `torch.nn.init`, and the layers that take them."""
+"""Initializers: the functions of `torch.nn.init` that specs can name, and the layers that take them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ INITS: Mapping[str, tuple[str, ...]] = {
     "kaiming_uniform": ("a", "mode", "nonlinearity"),
     "kaiming_normal": ("a", "mode", "nonlinearity"),
 }
-"""The initializers with their arguments in order; `normal` stands for `nn.init.normal_`, and so on."""
+"""The initializers with the order of their arguments; `normal` means `nn.init.normal_`, and so on."""
 
 WORDS = {
     "mode": ("fan_in", "fan_out"),
     "nonlinearity": ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"),
 }
-"""The arguments that take a name, and the names that each accepts."""
+"""The arguments of initializers that take a word, with the words that each accepts."""
 
 NEEDS_FANS = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
-"""The initializers that use fan-in or fan-out, and therefore need a tensor with at least two axes."""
+"""The initializers that use fan-in or fan-out; they need a tensor with at least two axes."""
 
 
 def to_init(value: object) -> object:
-    """Read `normal(0.01)`, `zeros` or a number as an initializer.
+    """Return `normal(0.01)`, `zeros` or a number as an initializer.
 
     Raises:
         ValueError: the value is not an initializer; pydantic reports the message.
@@ -58,7 +58,7 @@ def to_init(value: object) -> object:
 
 
 def option(start: str, name: str, argument: object) -> float | str:
-    """Validate one argument of an initializer: a number, or one of the names it accepts."""
+    """Return an argument of an initializer after checking it: a number, or one of the accepted words."""
     if name not in INITS[start]:
         takes = ", ".join(INITS[start]) or "none"
         raise ValueError(f"`{start}` has no argument `{name}`: it takes {takes}")
@@ -86,7 +86,7 @@ Init = Annotated[Call, BeforeValidator(to_init)]
 
 
 class Weighted(Op):
-    """A layer with a weight and a bias whose initializers a spec can set."""
+    """A layer for whose weight and bias a spec can give initializers."""
 
     def starts(self) -> dict[str, Call]:
         """Return the initializers given in the spec, by the names of their tensors."""

@@ -13,7 +13,7 @@ from netspec.shape import Shape
 
 
 def to_shape(value: object) -> object:
-    """Read a size such as `96x1x1` as a shape.
+    """Return a size such as `96x1x1` as a shape.
 
     Raises:
         ValueError: the value is not a size; pydantic reports the message.

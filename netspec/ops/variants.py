@@ -1,4 +1,4 @@
-"""Corrections of windows: ops with another padding, stride or kernel, which a wrong claim may have meant."""
+"""Corrections of windows: ops with another padding, stride or kernel, to give a claimed shape."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ LIKELY = 16
 """The largest padding that is tried as a correction."""
 
 Variant = tuple[int, str, Op]
-"""A correction: its cost, which is low if it is likely, the changed argument, and the changed op."""
+"""A correction: its cost (low if it is likely), the changed argument, and the changed op."""
 
 
 def change(op: Op, cost: int, name: str, value: Any) -> Variant:
-    """Return a correction that gives both axes the same value of an argument, or sets a flag."""
+    """Return a correction that sets an argument to one value for both axes, or sets a flag."""
     changed = value if isinstance(value, bool) else (value, value)
     return cost, f"{name}={spell(value)}", op.model_copy(update={name: changed})
 
 
 def other_paddings(op: Op, axis: Axis, padding: Pair) -> Iterator[Variant]:
-    """Yield corrections of the padding; at stride 1, the one that keeps the size has the lowest cost."""
+    """Yield corrections of the padding; the padding that keeps the size at stride 1 costs least."""
     same = (axis.reach - 1) // 2
     for pad in range(min(axis.reach // 2, LIKELY) + 1):
         if (pad, pad) != padding:
@@ -31,7 +31,7 @@ def other_paddings(op: Op, axis: Axis, padding: Pair) -> Iterator[Variant]:
 
 
 def other_sizes(op: Op, kernel: Pair, stride: Pair, kernels: Sequence[int]) -> Iterator[Variant]:
-    """Yield corrections of the stride and the kernel; a kernel of 1 would be no window at all."""
+    """Yield corrections of the stride and of the kernel."""
     for step in range(1, 5):
         if (step, step) != stride:
             yield change(op, 4, "stride", step)

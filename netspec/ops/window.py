@@ -16,7 +16,7 @@ from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
 def windows(
     x: Shape, kernel: Pair, stride: Pair, padding: Pad, dilation: Pair = (1, 1), ceil: bool = False
 ) -> tuple[Axis, ...]:
-    """Return the windows along height and width."""
+    """Return the sliding windows along height and width."""
     return tuple(Axis(*a, ceil) for a in zip(x.hw, kernel, stride, padding, dilation, strict=True))
 
 
@@ -30,9 +30,9 @@ class Conv(Weighted, keyword="conv"):
     kernel: Pair
     """Height and width of the window; one number, or two as in `3x5`."""
     stride: Pair = (1, 1)
-    """Step of the window; one number, or two as in `2x1`."""
+    """Step of the window in pixels; one number, or two as in `2x1`."""
     padding: Pad = (0, 0)
-    """Zeros added on each side of the image; `(kernel - 1) / 2` keeps the size at stride 1."""
+    """Zeros added on each side of the image; at stride 1, `(kernel - 1) / 2` keeps the size."""
     dilation: Pair = (1, 1)
     groups: Positive = 1
     bias: bool = True
@@ -73,7 +73,7 @@ class Conv(Weighted, keyword="conv"):
 
 
 def require_groups(channels: int, which: str, groups: int, both: int) -> None:
-    """Raise `ShapeError` unless `groups` divides `channels`; the help line suggests divisors of `both`."""
+    """Raise `ShapeError` unless `groups` divides `channels`; its help suggests divisors of `both`."""
     if channels % groups == 0:
         return
     below = next((g for g in range(min(groups, both), 0, -1) if both % g == 0), 1)
@@ -84,7 +84,7 @@ def require_groups(channels: int, which: str, groups: int, both: int) -> None:
 
 
 class Deconv(Weighted, keyword="deconv"):
-    """A transposed 2-D convolution, which enlarges an image."""
+    """A transposed 2-D convolution; it enlarges an image."""
 
     example = "256x14x14; deconv(128, kernel=2, stride=2) -> 128x28x28"
 
@@ -97,7 +97,7 @@ class Deconv(Weighted, keyword="deconv"):
     padding: Pad = (0, 0)
     """Pixels removed from each side of the output."""
     output_padding: Pad = (0, 0)
-    """Pixels added at the bottom and right of the output; less than the stride."""
+    """Pixels added at the bottom and right of the output; must be less than the stride or the dilation."""
     dilation: Pair = (1, 1)
     groups: Positive = 1
     bias: bool = True
@@ -134,7 +134,7 @@ class Deconv(Weighted, keyword="deconv"):
         return Shape((self.channels, *sizes))
 
     def sums(self, x: Shape) -> list[tuple[int, str]]:
-        """Return the height and width of the output, each with its arithmetic."""
+        """Return the height and width of the output, each with the arithmetic that computes it."""
         axes = zip(
             x.hw, self.kernel, self.stride, self.padding, self.output_padding, self.dilation, strict=True
         )
@@ -174,16 +174,16 @@ class Deconv(Weighted, keyword="deconv"):
 
 
 class Pool(Op):
-    """Reduce the values in each window to one."""
+    """Reduce the values in each window to a single one."""
 
     kernel: Pair
     """Height and width of the window; one number, or two as in `3x5`."""
     stride: Pair | None = None
     """Step of the window; by default, the size of the kernel."""
     padding: Pad = (0, 0)
-    """Pixels added on each side of the image, at most half of the kernel."""
+    """Pixels added on each side of the image; at most half of the kernel."""
     ceil: bool = False
-    """Whether to keep an incomplete window at the end, which rounds the output size up."""
+    """Whether to keep an incomplete window at the end, so that the output size is rounded up."""
 
     kind = "pool"
 
@@ -230,7 +230,7 @@ class AvgPool(Pool, keyword="avgpool"):
     example = "64x56x56; avgpool(2) -> 64x28x28"
 
     count_padding: bool = True
-    """Whether the average includes padding, as zeros."""
+    """Whether the average includes the padding, counted as zeros."""
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
         return Cost(additions=y.numbers * prod(self.kernel), divisions=y.numbers)
@@ -242,7 +242,7 @@ class AvgPool(Pool, keyword="avgpool"):
 
 
 class Adaptive(Op):
-    """Pooling to a given height and width, regardless of the size of the input."""
+    """Pooling to a given height and width, whatever the size of the input."""
 
     size: Pair = Field(...)
     """Height and width of the output; one number, or two as in `7x1`."""
@@ -254,7 +254,7 @@ class Adaptive(Op):
         return Shape((x.channels, *self.size))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
-        """Return the window; None if windows overlap, or if one window covers the image."""
+        """Return the window for the receptive field; None if windows overlap or one covers the image."""
         if any(size % out for size, out in zip(x.hw, self.size, strict=True)) or self.size == (1, 1):
             return None
         height, width = ((size // out, size // out, 0) for size, out in zip(x.hw, self.size, strict=True))
@@ -262,7 +262,7 @@ class Adaptive(Op):
 
 
 class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
-    """The average of each window, for an output of a given height and width."""
+    """Average pooling to a given height and width."""
 
     example = "512x7x7; adaptive_avgpool(1) -> 512x1x1"
 
@@ -274,7 +274,7 @@ class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
 
 
 class AdaptiveMaxPool(Adaptive, keyword="adaptive_maxpool"):
-    """The maximum of each window, for an output of a given height and width."""
+    """Maximum pooling to a given height and width."""
 
     example = "512x14x14; adaptive_maxpool(7) -> 512x7x7"
 

@@ -1,6 +1,6 @@
-"""The training recipe: the `train { ... }` section of a spec as one frozen value.
+"""The training recipe: the `train { ... }` section of a spec, as a frozen object.
 
-Nothing here imports torch, because the checker reads recipes too and must start fast.
+Nothing here imports torch, because the checker also reads recipes and must start fast.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from netspec.recipe.writing import as_call, write
 class Recipe(Part):
     """How a network is trained; every field has a default, so an empty `train {}` is valid.
 
-    `resize` is the length of the shorter side in pixels; `resize` and `crop` apply only to photos, since
-    images of small data sets are resized to the network's input. `val_share` is the fraction of a folder
-    without `val/` that is held out for validation. `batch` counts images over all devices, processed in
-    `accumulate` parts; `optimizer.lr` is the learning rate before the schedule. `ema` is the decay of an
-    exponential moving average of the weights, updated every `ema_every` steps. `random_labels` gives each
-    training image a class drawn once (Zhang et al., 2017). `precision`, `memory_format` and `compile`
-    depend on the device where they are `auto`.
+    `resize` is the length of an image's shorter side in pixels. `resize` and `crop` apply only to image
+    files, since the images of small data sets are resized to the network's input. `val_share` is the fraction
+    of a folder without `val/` that is held out for validation. `batch` counts images over all devices; they
+    are processed in `accumulate` parts. `optimizer.lr` is the learning rate before the schedule. `ema` is the
+    decay of an exponential moving average of the weights, updated every `ema_every` steps. `random_labels`
+    gives each training image a random class, drawn once (Zhang et al., 2017). Where `precision`,
+    `memory_format` and `compile` are `auto`, the device decides.
     """
 
     data: str | None = None
@@ -85,7 +85,7 @@ class Recipe(Part):
 
 
 def read(entries: Mapping[str, object]) -> Recipe:
-    """Create a recipe from the entries of a `train` section; raises RecipeError with every fault.
+    """Return the recipe with the entries of a `train` section; raises RecipeError with every fault.
 
     >>> read({"batch": 128, "optimizer": Call("sgd", (), {"lr": 0.1})}).optimizer.lr
     0.1
@@ -106,7 +106,10 @@ def read(entries: Mapping[str, object]) -> Recipe:
 
 
 def with_argument(key: str, present: object, name: str, value: object) -> object:
-    """Replace one argument of an entry's call; `present` is None when the recipe has no such entry."""
+    """Return an entry's value with one argument replaced, such as `lr` of `sgd(lr=0.1)`.
+
+    `present` is the entry's current value, or None if the recipe has no such entry.
+    """
     default = Recipe.model_fields[key].default
     if present is None and isinstance(default, Part):
         present = as_call(default)

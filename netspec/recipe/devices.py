@@ -9,7 +9,7 @@ from netspec.registry import Registry
 
 @dataclass(frozen=True)
 class Device:
-    """A kind of device; `torch` is the dotted name of the function that returns whether it is available."""
+    """A kind of device. `torch` is the dotted name of the function that tells if one is available."""
 
     name: str
     doc: str
@@ -17,7 +17,7 @@ class Device:
 
 
 DEVICES: Registry[Device] = Registry("device")
-"""The kinds of device in order of preference; `auto` chooses the first that is available."""
+"""The kinds of device in order of preference. `auto` chooses the first that is available."""
 for _device in (
     Device("cuda", "An NVIDIA or AMD GPU; cuda:1 is the second one.", "torch.cuda.is_available"),
     Device("mps", "The GPU of an Apple computer.", "torch.backends.mps.is_available"),

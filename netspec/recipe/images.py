@@ -1,6 +1,7 @@
 """The augmentations and normalisations of recipes, as classes that name their implementations.
 
-The implementations are functions in `netspec.transforms`, which imports torch, named as "module:function".
+The implementations are functions in `netspec.transforms`, named as "module:function", so that torch is
+imported only when they are used.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ STATISTICS = "netspec.transforms.normalize"
 class Augmentation(Part):
     """A random change to training images. Defining a subclass with a `kind` registers it.
 
-    A subclass names a function for each stage in which it can be applied. For image files, the first
-    available stage of `window`, `photo` and `batch` is used; for images in memory, `batch` is preferred,
-    since it is the fastest.
+    A subclass names a function for each stage in which it can be applied. Image files use the first stage
+    that it names of `window`, `photo` and `batch`. Images in memory use `batch` if it is named, since that is
+    the fastest.
 
     Args:
-        window: Cuts a window out of a photo, as `netspec.transforms.crops.random_crop` does.
+        window: Cuts a window out of an image, as `netspec.transforms.crops.random_crop` does.
         photo: Changes one 8-bit image, as `netspec.transforms.crops.mirror` does.
         batch: Changes normalised images on the device, as `netspec.transforms.augment.flip` does.
         mix: Blends the images of a batch and their labels, as `netspec.transforms.augment.mixup` does.
-        rescales: Whether the window is resized; a mean image can then not be subtracted pixel by pixel.
+        rescales: Whether the window is resized; then no mean image can be subtracted pixel by pixel.
         uses_colours: Whether it needs RGB images and the principal components of the data set's colours.
     """
 
@@ -66,9 +67,9 @@ class Normalization(Part):
     """A rule for normalising pixels from 0 to 255. Defining a subclass with a `kind` registers it.
 
     Args:
-        function: Converts the rule to a Preprocessing, as `netspec.transforms.normalize.mean_std` does.
-        measures: The statistics of the training set that it needs: none, its colours, or its mean image.
-        per_pixel: Whether it can subtract a different mean from every pixel.
+        function: Returns the Preprocessing for the rule, as `netspec.transforms.normalize.mean_std` does.
+        measures: What must be measured on the training set: nothing, its colours, or its mean image.
+        per_pixel: Whether each pixel can have a mean of its own.
     """
 
     if TYPE_CHECKING:
@@ -124,7 +125,8 @@ class Crop(Augmentation):
 class RandomResizedCrop(Augmentation):
     """Crop a random window of the image and resize it to the network's input (Szegedy et al., 2015).
 
-    `scale` is the range of the window's area as a fraction of the image's; `ratio` that of width / height.
+    `scale` is the range of the window's area, as a fraction of the image's area. `ratio` is the range of its
+    width divided by its height.
     """
 
     kind: Literal["random_resized_crop"] = "random_resized_crop"
@@ -151,7 +153,7 @@ class TrivialAugment(Augmentation):
 
 
 class AutoAugment(Augmentation):
-    """Apply pairs of changes that were learned on the data set `policy` (Cubuk et al., 2019)."""
+    """Apply random pairs of changes from a list learned on the data set `policy` (Cubuk et al., 2019)."""
 
     kind: Literal["auto_augment"] = "auto_augment"
     photo = f"{CROPS}:auto_augment"
@@ -161,7 +163,7 @@ class AutoAugment(Augmentation):
 class RandomErasing(Augmentation):
     """Set a random box of the normalised image to zero, with probability `p` (Zhong et al., 2020).
 
-    The box covers 2 to 33 per cent of the area, with a ratio of height to width from 0.3 to 3.3.
+    The box covers 2 to 33 per cent of the image. Its height divided by its width is from 0.3 to 3.3.
     """
 
     kind: Literal["random_erasing"] = "random_erasing"
@@ -181,7 +183,7 @@ class Mixup(Augmentation):
 
 
 class Cutmix(Augmentation):
-    """Paste a box of another image of the batch into each, and blend labels by area (Yun et al., 2019).
+    """Paste a box of another image of the batch into each image, and blend labels by area (Yun et al., 2019).
 
     The fraction of each image that remains is drawn from Beta(alpha, alpha) once per batch.
     """
@@ -232,9 +234,9 @@ class MeanImage(Normalization):
 
 
 class MeanFile(Normalization):
-    """Subtract the mean in a .npy file, of shape C x H x W or C, from pixel values of 0 to 255.
+    """Subtract the mean stored in a .npy file, of shape C x H x W or C, from pixel values of 0 to 255.
 
-    `order` is the order of its channels, by default that of Caffe's `ilsvrc_2012_mean.npy`.
+    `order` is the order of the file's channels. The default is that of Caffe's `ilsvrc_2012_mean.npy`.
     """
 
     kind: Literal["mean_file"] = "mean_file"
@@ -254,6 +256,6 @@ class ImageNet(Normalization):
 if TYPE_CHECKING:
     Augment: TypeAlias = Augmentation
     Normalize: TypeAlias = Normalization
-else:  # any registered class, chosen by its `kind`
+else:  # any of the registered classes, chosen by its `kind`
     Augment = Annotated[Union[tuple(AUGMENTATIONS.values())], Field(discriminator="kind")]  # noqa: UP007
     Normalize = Annotated[Union[tuple(NORMALIZATIONS.values())], Field(discriminator="kind")]  # noqa: UP007

@@ -1,4 +1,4 @@
-"""The losses and initialisations that a recipe can name."""
+"""The losses and initialisers that a recipe can name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOSSES: Registry[type[Loss]] = Registry("loss")
 
 
 class Loss(Part):
-    """The base class of losses; the fields of a subclass are arguments of its torch function.
+    """The base class of losses. The fields of a subclass are keyword arguments of its torch function.
 
     Auxiliary heads add their own losses, multiplied by the weights of their outputs in the spec. Defining a
     subclass with a `kind` registers it.
@@ -33,7 +33,7 @@ class_attributes(Loss, torch="")
 
 
 class CrossEntropy(Loss):
-    """Cross-entropy; the fraction `label_smoothing` of each target is spread evenly over all classes."""
+    """Cross-entropy. A fraction `label_smoothing` of each target is spread evenly over all classes."""
 
     torch = "torch.nn.functional.cross_entropy"
     kind: Literal["cross_entropy"] = "cross_entropy"
@@ -41,7 +41,7 @@ class CrossEntropy(Loss):
 
 
 def _as_text(value: object) -> object:
-    """Write an initializer as text in the language of specs."""
+    """Return an initializer as text in the language of specs."""
     if isinstance(value, Call):
         return str(value)
     return spell(value) if isinstance(value, int | float) else value
@@ -51,7 +51,7 @@ Initializer = Annotated[str | None, BeforeValidator(_as_text)]
 
 
 class Start(Part):
-    """Initialisers for the layers that match a pattern, which replace those in the spec.
+    """Initialisers for the layers whose names match a pattern. They replace those in the spec.
 
     An example is `start("fc*", normal(0.01), bias=0.1)`. `layers` is a shell pattern for the dotted names of
     layers. If several patterns match a layer, the last one applies.

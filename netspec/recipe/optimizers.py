@@ -1,4 +1,4 @@
-"""The optimizers that a recipe can name, each with its torch class."""
+"""The optimizers that a recipe can name, with their torch classes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer")
 class Optimizer(Part):
     """The base class of optimizers: a learning rate, and weight decay by kind of parameter.
 
-    `weight_decay` applies to all parameters, except where another field sets it for a kind: the affine
-    parameters of normalisation layers, biases, and standalone parameters, such as position
-    embeddings and class tokens. `bias_lr` multiplies the learning rate of biases, as Caffe's `lr_mult: 2`
-    does. The fields of a subclass are further arguments of its torch class. Defining a subclass with a `kind`
-    registers it.
+    `weight_decay` applies to all parameters, unless another field is set for their kind: `norm_weight_decay`
+    for scales and shifts of normalisation layers, `bias_weight_decay` for biases, and
+    `embedding_weight_decay` for standalone parameters, such as position embeddings and class tokens.
+    `bias_lr` multiplies the learning rate of biases, as Caffe's `lr_mult: 2` does. Further fields of a
+    subclass are arguments of its torch class. Defining a subclass with a `kind` registers it.
     """
 
     if TYPE_CHECKING:

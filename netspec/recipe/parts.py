@@ -1,4 +1,4 @@
-"""The base class of the parts of a recipe, and the registries of parts by name."""
+"""The base class of named choices in a recipe, such as optimizers, and the types of their arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_VALUE = 1e9
 MAX_COUNT = 10**6
 MAX_ITEMS = 1000
 MAX_SIDE = 2**13
-"""The most pixels on a side of a resized photo: their number then stays below that of the largest images."""
+"""The maximum number of pixels on a side of a resized image."""
 
 NonNegative: TypeAlias = Annotated[float, Field(ge=0, le=MAX_VALUE)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, le=MAX_VALUE)]
@@ -26,19 +26,19 @@ Factor: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Part(BaseModel):
-    """One named choice in a recipe, such as `sgd(lr=0.01)`; its fields are the arguments, in order."""
+    """One named choice in a recipe, such as `sgd(lr=0.01)`. Its fields are the arguments, in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def kind_of(part: type[Part]) -> str:
-    """Return the name of a part in a recipe: the default of its field `kind`."""
+    """Return the name of a choice in recipes: the default of its field `kind`."""
     name: str = part.model_fields["kind"].default
     return name
 
 
 def one_of(registry: Registry[Any]) -> BeforeValidator:
-    """Return a validator for a field whose `kind` names a member of a registry."""
+    """Return a validator for a field that holds a member of a registry, chosen by its `kind`."""
 
     def find(value: object, info: ValidationInfo) -> object:
         if not isinstance(value, Mapping):

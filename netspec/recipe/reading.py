@@ -1,4 +1,4 @@
-"""Reading the entries of a recipe: looking up names, binding arguments and collecting all faults."""
+"""Reading the entries of a recipe: looking up names, matching arguments, and collecting all faults."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ PARTS: Mapping[str, Mapping[str, type[Part]]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
-"""The entries whose values are parts, with the registry of each."""
+"""The entries that take a named choice, such as `sgd(lr=0.01)`, with the choices for each."""
 
 LISTS = ("augment", "init")
-"""The entries that take a list of parts."""
+"""The entries that take a list of named choices."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ class Fault:
 
 
 class RecipeError(NetspecError):
-    """An invalid recipe; `faults` contains every error in it.
+    """An invalid recipe. `faults` contains every error in it.
 
-    `wrong_use` is True if the fault is in the arguments of a call or a command, not in the text of a recipe.
+    `wrong_use` is True if the fault is in arguments of a call or command, and False if it is in a recipe's
+    text.
     """
 
     def __init__(self, faults: tuple[Fault, ...], *, wrong_use: bool = False) -> None:
@@ -52,13 +53,13 @@ class RecipeError(NetspecError):
 
 
 def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
-    """Suggest the known word closest to an unknown one, or list them all."""
+    """Return a text that suggests the known word most similar to an unknown one, or lists all."""
     near = get_close_matches(word, list(known), n=1)
     return f"did you mean {near[0]}?" if near else "expected one of " + ", ".join(known)
 
 
 def value_of(key: str, entry: object, faults: list[Fault]) -> object:
-    """Convert an entry to the value of its field; on an error, add to `faults` and return None."""
+    """Return the value of an entry's field; on an error, add to `faults` and return None."""
     if key in LISTS:
         calls = entry if isinstance(entry, list | tuple) else [] if entry in (None, Call("none")) else [entry]
         parts = [part_of(key, call, faults) for call in calls]
@@ -74,10 +75,10 @@ def value_of(key: str, entry: object, faults: list[Fault]) -> object:
 
 
 def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
-    """Convert the value of an entry to a part; on an error, add to `faults` and return None."""
+    """Return the Part for an entry such as `sgd(lr=0.01)`; on an error, add to `faults` and return None."""
     table = PARTS[key]
     if entry is None:
-        entry = "none"  # in specs, `none` is the value None
+        entry = "none"  # the word `none` of a spec is read as the value None
     call = Call(entry) if isinstance(entry, str) else entry
     if not isinstance(call, Call):
         known = f"expected one of {', '.join(table)}"
@@ -99,13 +100,13 @@ def bind(key: str, call: Call) -> dict[str, object]:
 
 
 def parameters(part: type[Part]) -> list[str]:
-    """Return the parameters of a part in order: its own first, then inherited ones."""
+    """Return the names of a Part's parameters in order: its own first, then inherited ones."""
     own = [name for name in part.__annotations__ if name in part.model_fields]
     return [name for name in dict.fromkeys([*own, *part.model_fields]) if name != "kind"]
 
 
 def _bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[str, object] | None:
-    """Bind the arguments of a call to parameters; on an error, add to `faults` and return None."""
+    """Return the arguments of a call by parameter; on an error, add to `faults` and return None."""
     before = len(faults)
     if len(call.args) > len(names):
         takes = f"at most {len(names)} argument{'s' * (len(names) != 1)}" if names else "no arguments"
@@ -124,7 +125,7 @@ def _bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[
 
 
 def _argument(value: object) -> object:
-    """Convert an argument to the type of a field: a list to a tuple, a bare word to a string."""
+    """Return an argument as its field expects it: a list as a tuple, a bare word as a string."""
     if isinstance(value, Call) and not value.args and not value.kwargs:
         return value.name
     return tuple(value) if isinstance(value, list) else value
@@ -134,9 +135,9 @@ P = TypeVar("P", bound=Part)
 
 
 def validated(part: type[P], values: Mapping[str, object], key: str | None, faults: list[Fault]) -> P | None:
-    """Create a part from its values; on an error, add to `faults` and return None.
+    """Return a Part with these values; on an error, add to `faults` and return None.
 
-    Faults are reported for the entry `key`, or for the field itself if `key` is None.
+    Faults are reported for the entry `key`; if it is None, for the entry with the name of the field.
     """
     try:
         return part(**values)
@@ -163,11 +164,11 @@ REQUIREMENTS = {
     "order": "must have its lower bound first",
     "literal_error": "must be {expected}",
 }
-"""The requirement on a value that each kind of pydantic error reports."""
+"""What a value must be, for each kind of error that pydantic reports."""
 
 
 def sentence(what: str, detail: Any) -> str:
-    """Describe a pydantic error as a sentence about the recipe."""
+    """Return a sentence for one of pydantic's errors; `what` names the wrong value."""
     if detail["type"] == "missing":
         return f"{what} has too few values" if len(detail["loc"]) > 1 else f"{what} is missing"
     if detail["type"] == "too_long":

@@ -16,7 +16,7 @@ Unit: TypeAlias = Literal["epochs", "steps"]
 
 @dataclass(frozen=True)
 class Moment:
-    """A point in a run, after `step` steps, with `drops` drops of the rate triggered by plateaus."""
+    """A point in a run: `step` steps are done, and plateaus have lowered the rate `drops` times."""
 
     step: int
     steps_per_epoch: int
@@ -44,10 +44,10 @@ SCHEDULES: Registry[type[Schedule]] = Registry("schedule")
 class Schedule(Part):
     """A learning rate schedule, after a linear warmup.
 
-    Over `warmup` epochs, the rate rises from the fraction `warmup_start` of the recipe's rate to all of it.
-    Epochs and steps in a schedule's arguments are counted from the start of the run (Goyal et al., 2017); a
-    schedule that ends with the run, such as a cosine, covers the rest of the run after the warmup.
-    Defining a subclass with a `kind` registers it.
+    Over `warmup` epochs, the rate rises from the fraction `warmup_start` of the recipe's rate to the full
+    rate. Epochs and steps in a schedule's arguments are counted from the start of the run (Goyal et al.,
+    2017). Schedules that end with the run, such as cosine, begin after the warmup and cover the rest of the
+    run. Defining a subclass with a `kind` registers it.
     """
 
     if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Schedule(Part):
         return self.after_warmup(at, min((at.step - rise) / max(at.steps - rise, 1), 1.0))
 
     def after_warmup(self, at: Moment, progress: float) -> float:
-        """Return the factor after the warmup; `progress` is the completed fraction of the rest of the run."""
+        """Return the factor after the warmup; `progress` is the fraction done of the run after warmup."""
         raise NotImplementedError
 
 
@@ -99,7 +99,7 @@ class Plateau(Schedule):
 
 
 class Step(Schedule):
-    """Multiply by `factor` every `size` epochs, or steps."""
+    """Multiply by `factor` every `size` epochs, or every `size` steps."""
 
     kind: Literal["step"] = "step"
     size: Positive
@@ -155,7 +155,7 @@ class Poly(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a cosine (Loshchilov and Hutter, 2017), down to the fraction `final` of the rate."""
+    """Follow half a cosine (Loshchilov and Hutter, 2017), down to the fraction `final` of the rate."""
 
     ends_with_run = True
     kind: Literal["cosine"] = "cosine"
@@ -166,11 +166,11 @@ class Cosine(Schedule):
 
 
 class OneCycle(Schedule):
-    """One cycle (Smith and Topin, 2018): up to the rate, then down for the rest of the run.
+    """Follow one cycle (Smith and Topin, 2018): up to the rate, then down for the rest of the run.
 
-    The rise takes the fraction `pct_start` of the run. It starts at the rate divided by `div_factor`; the
-    descent ends at that initial rate divided by `final_div_factor`. Names and defaults are those of PyTorch's
-    `OneCycleLR`. The momentum is constant.
+    The rise takes the fraction `pct_start` of the run, and starts at the rate divided by `div_factor`. The
+    descent ends at the starting rate divided by `final_div_factor`. Names and defaults are those of PyTorch's
+    `OneCycleLR`, but the momentum stays constant.
     """
 
     ends_with_run = True
@@ -189,7 +189,7 @@ class OneCycle(Schedule):
         return self._interpolate(1.0, end, min((at.step - peak) / max(at.steps - 1 - peak, 1), 1.0))
 
     def _interpolate(self, low: float, high: float, fraction: float) -> float:
-        """Interpolate between two values."""
+        """Return a value between `low` and `high`, on a straight line or a cosine."""
         if self.anneal == "cos":
             fraction = (1 - math.cos(math.pi * fraction)) / 2
         return low + (high - low) * fraction

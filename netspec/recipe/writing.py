@@ -8,7 +8,7 @@ from netspec.recipe.parts import Part
 
 
 def write(recipe: Part, citation: str | None = None) -> str:
-    """Write every entry of a recipe, including defaults.
+    """Return a recipe as a `train` section with every entry, including defaults.
 
     Raises:
         ValueError: a string contains a quote or a newline, which strings in specs cannot contain.
@@ -20,7 +20,7 @@ def write(recipe: Part, citation: str | None = None) -> str:
 
 
 def text(value: object) -> str:
-    """Write a value in the language of specs, with numbers in full precision."""
+    """Return a value as it is written in a spec, with numbers in full precision."""
     match value:
         case Part():
             return part(value)
@@ -36,14 +36,14 @@ def text(value: object) -> str:
 
 
 def quoted(value: str) -> str:
-    """Write a string in quotes; raises ValueError if it contains quotes or newlines."""
+    """Return a string in quotes; raises ValueError if it contains quotes or newlines."""
     if '"' in value or "\n" in value:
         raise ValueError(f"a string in a spec cannot contain quotes or newlines: {value!r}")
     return f'"{value}"'
 
 
 def part(value: Part) -> str:
-    """Write a part of a recipe as a call, such as `sgd(lr=0.01, momentum=0.9)`."""
+    """Return a named choice as a call, such as `sgd(lr=0.01, momentum=0.9)`."""
     call = as_call(value)
     spelled = [f"{n}={v if isinstance(v, Raw) else text(v)}" for n, v in call.kwargs.items()]
     return f"{call.name}({', '.join(spelled)})" if spelled else call.name
@@ -54,7 +54,7 @@ class Raw(str):
 
 
 def as_call(value: Part) -> Call:
-    """Return the call that creates a part of a recipe."""
+    """Return the call that creates a named choice."""
     given = {n: getattr(value, n) for n in type(value).model_fields if n != "kind"}
     given = {n: v for n, v in given.items() if v is not None}
     if isinstance(value, Start):

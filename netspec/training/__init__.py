@@ -1,4 +1,4 @@
-"""Training a checked network by its recipe, with the files of each run in a folder."""
+"""Training a checked network according to its recipe. Each run has a folder for its files."""
 
 from netspec.evaluation.run import Run
 from netspec.training.callbacks import Callback

@@ -1,4 +1,4 @@
-"""Callbacks of a training run: the base class, the run's log, TensorBoard, and stopping on signals."""
+"""Callbacks of a training run: the base class, the log, TensorBoard, and stopping on signals."""
 
 from __future__ import annotations
 
@@ -36,11 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress within an epoch; `loss` and `accuracy` are means over its steps so far.
+    """The progress within an epoch. `loss` and `accuracy` are means over the epoch's steps so far.
 
-    Epochs and steps are counted from 1.
-
-    `accuracy` and `waiting`, the fraction of the time spent waiting for images, are from 0 to 1.
+    Epochs and steps are counted from 1. `accuracy` is a fraction from 0 to 1, and so is `waiting`, the part
+    of the time that is spent waiting for images.
     """
 
     epoch: int
@@ -54,10 +53,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch, counted from 1: `loss` and `accuracy` are those of training, `val` of validation.
+    """One finished epoch, counted from 1. `loss` and `accuracy` are of training, `val` is of validation.
 
-    `improved` is true for the lowest top-1 error so far. `seconds` includes validation; `images_per_second`
-    does not.
+    `improved` is true if the top-1 error is the lowest so far. `seconds` includes validation;
+    `images_per_second` does not.
     """
 
     epoch: int
@@ -72,11 +71,11 @@ class EpochReport:
 
 
 class Callback:
-    """The base class of callbacks: override any of its methods, which all do nothing.
+    """The base class of callbacks. Its methods do nothing, and a subclass overrides any of them.
 
-    A run calls the methods of all callbacks in this order, in the first process only: `on_start`; for each
-    epoch several `on_progress`, then `on_epoch_end` and `on_epoch_saved`; at last `on_end`. `close` is always
-    called, even after an error. A callback may call `state.stop()` to end the run after the current step.
+    Only the first process calls them, in this order: `on_start`; in each epoch `on_progress` several times,
+    then `on_epoch_end` and `on_epoch_saved`; finally `on_end`. `close` is always called, even after an error.
+    A callback may call `state.stop()` to end the run after the current step.
     """
 
     def on_start(self, state: RunState) -> None:
@@ -86,36 +85,36 @@ class Callback:
         """Called about twice a second during an epoch, and at its end."""
 
     def on_epoch_end(self, state: RunState, report: EpochReport) -> None:
-        """Called when an epoch has been trained and validated, but before its checkpoint is written.
+        """Called when an epoch has been trained and validated, before its checkpoint is written.
 
-        If the run is killed between the two, the epoch is trained again.
+        If the run is killed before the checkpoint is written, the epoch is trained again.
         """
 
     def on_epoch_saved(self, state: RunState, report: EpochReport) -> None:
         """Called when the checkpoint of an epoch has been written."""
 
     def on_end(self, state: RunState, run: Run) -> None:
-        """Called when the run has finished or was stopped, and its files have been written."""
+        """Called when the run has finished or was stopped, after its files have been written."""
 
     def close(self) -> None:
         """Release resources; always called, even after an error."""
 
 
 class RunLog(Callback):
-    """Writes the log of a run: a row for each epoch, in `log.jsonl` and `log.csv`.
+    """Writes the log of a run, with a row for each epoch, to `log.jsonl` and `log.csv`.
 
-    When a run resumes, the rows of epochs after its checkpoint are dropped, since they are trained again.
+    When a run resumes, rows of epochs after its checkpoint are dropped, since these are trained again.
     """
 
     def on_start(self, state: RunState) -> None:
-        """Read the rows of a run that resumes; raises TrainError when a file cannot be written."""
+        """Read the rows of a run that resumes; raises TrainError if a file cannot be written."""
         self.rows = [row for row in read_log(state.out, strict=False) if row.get("steps", 0) <= state.step]
         if (state.out / LOG).exists():
             save_text(state.out / LOG, "".join(json.dumps(row) + "\n" for row in self.rows))
             save_text(state.out / LOG_TABLE, log_csv(self.rows))
 
     def on_epoch_end(self, state: RunState, report: EpochReport) -> None:
-        """Append a row; raises TrainError when a file cannot be written."""
+        """Append a row; raises TrainError if a file cannot be written."""
         row = asdict(report) | {"steps": state.step}
         append_line(state.out / LOG, row)
         self.rows.append(row)
@@ -123,19 +122,19 @@ class RunLog(Callback):
 
 
 class SkippedPhotos(Callback):
-    """Lists the photos that cannot be read, and were left out, in the file `skipped.csv` of a run."""
+    """Writes the list of unreadable images that were left out of a run to `skipped.csv`."""
 
     def __init__(self, photos: Sequence[BadImage]) -> None:
         self.photos = photos
 
     def on_start(self, state: RunState) -> None:
-        """Write the file; raises TrainError when it cannot be written."""
+        """Write the file; raises TrainError if it cannot be written."""
         rows = [[photo.path, photo.reason] for photo in self.photos]
         save_text(state.out / SKIPPED, comma_separated(["image", "reason"], rows) + "\n")
 
 
 def log_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of a log as CSV, with a column for every value that any row has."""
+    """Return the rows of a log as CSV, with a column for each value that any row has."""
     flat = [flatten(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
     return comma_separated(names, ([row.get(name, "") for name in names] for row in flat)) + "\n"
@@ -151,7 +150,7 @@ TAGS = {
     "images_per_second": "images per second",
     "seconds": "seconds",
 }
-"""The columns of the log that are written for TensorBoard, and their tags there."""
+"""The columns of the log that are also written for TensorBoard, with their tags."""
 
 
 class TensorBoard(Callback):
@@ -160,7 +159,7 @@ class TensorBoard(Callback):
     writer: SummaryWriter | None = None
 
     def on_start(self, state: RunState) -> None:
-        """Open the event file; raises TrainError when it cannot be written or TensorBoard is missing."""
+        """Open the event file; raises TrainError if it cannot be written or TensorBoard is missing."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -171,7 +170,7 @@ class TensorBoard(Callback):
             self.writer = SummaryWriter(str(folder), purge_step=state.step + 1 if state.step else None)
 
     def on_epoch_end(self, state: RunState, report: EpochReport) -> None:
-        """Write the values of an epoch; raises TrainError when the write fails."""
+        """Write the values of an epoch; raises TrainError if the write fails."""
         assert self.writer
         with write_errors(state.out / EVENTS):
             for name, value in flatten(asdict(report)).items():
@@ -187,9 +186,9 @@ class TensorBoard(Callback):
 
 @contextmanager
 def stop_signals(on_signal: Callable[[int], object]) -> Iterator[None]:
-    """Call a function on Ctrl-C or SIGTERM instead of ending the process; a second Ctrl-C interrupts it.
+    """Call `on_signal` on Ctrl-C or SIGTERM instead of ending the process. A second Ctrl-C ends it.
 
-    Outside the main thread, where Python delivers no signals, nothing is changed.
+    This has no effect outside the main thread, where Python delivers no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netspec.training.state import RunState
 
 LINE_EVERY = 30.0
-"""Seconds between lines within an epoch, when the output is not a terminal."""
+"""The seconds between lines within an epoch, if the output is not a terminal."""
 
 
 def console_callback(console: Console | None = None) -> Callback:
@@ -28,7 +28,7 @@ def console_callback(console: Console | None = None) -> Callback:
 
 
 class ConsoleLines(Callback):
-    """Plain lines, for logs and pipes."""
+    """Shows progress as plain lines, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -54,7 +54,7 @@ class ConsoleLines(Callback):
             self.print(f"resuming after {state.step:,} steps")
 
     def on_progress(self, state: RunState, progress: Progress) -> None:
-        """Print a line every LINE_EVERY seconds of an epoch."""
+        """Print a line if LINE_EVERY seconds have passed since the last one."""
         if time.monotonic() >= self.next_line:
             self.next_line = time.monotonic() + LINE_EVERY
             self.print(f"epoch {progress.epoch}/{state.recipe.epochs}  {_describe(progress, state)}")
@@ -97,7 +97,7 @@ class ConsoleLines(Callback):
 
 
 class ConsoleBar(ConsoleLines):
-    """The same lines above a progress bar."""
+    """Shows the same lines above a progress bar."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -123,13 +123,13 @@ class ConsoleBar(ConsoleLines):
 
 
 def errors(score: Score, classes: int) -> list[str]:
-    """The errors of a score, without the top-5 error if there are too few classes."""
+    """Return the errors of a score as texts, without the top-5 error if there are too few classes."""
     top5 = [f"top-5 error {score.top5_error:.2%}"] if has_top5(classes) else []
     return [f"top-1 error {score.top1_error:.2%}", *top5]
 
 
 def duration(seconds: float) -> str:
-    """A duration in text.
+    """Return a duration as text.
 
     >>> duration(5.25), duration(65), duration(7260)
     ('5.2s', '1m05s', '2h01m')

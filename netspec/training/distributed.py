@@ -1,4 +1,4 @@
-"""Training in several processes that torchrun starts: communication, and sharded weights (FSDP2)."""
+"""Training in several processes started by torchrun: communication, and sharded weights (FSDP2)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netspec.errors import TrainError
 
 T = TypeVar("T")
 PEER_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
-"""Texts in torch.distributed's errors on CPUs when another process has ended."""
+"""Texts in the errors of torch.distributed on CPUs that mean that another process has ended."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among `world` processes. If it is the only one, no method communicates."""
+    """The rank of this process among `world` processes; if there is only one, no method communicates."""
 
     rank: int = 0
     world: int = 1
@@ -34,14 +34,14 @@ class Processes:
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum of a tensor over all processes."""
+        """Return the sum of a tensor over all processes."""
         if self.world > 1:
             values = values.clone()
             dist.all_reduce(values)
         return values
 
     def any(self, *flags: bool) -> list[bool]:
-        """For each flag, whether it is true in any process."""
+        """Return for each flag whether it is true in any process."""
         if self.world == 1:
             return list(flags)
         raised = torch.tensor([float(flag) for flag in flags])
@@ -49,7 +49,7 @@ class Processes:
         return [bool(value) for value in raised.tolist()]
 
     def broadcast(self, value: T) -> T:
-        """The first process's value, of built-in types, in all processes."""
+        """Return the value of the first process, which must be of a built-in type, in all processes."""
         if self.world == 1:
             return value
         box = [value]
@@ -63,7 +63,7 @@ class Processes:
 
     @contextlib.contextmanager
     def first_goes_first(self) -> Iterator[None]:
-        """Run a block in the first process before the others, which then find its downloads in the cache."""
+        """Run the code inside in the first process before the others, which then find downloads cached."""
         if not self.is_first:
             self.wait()
         yield
@@ -81,12 +81,12 @@ _groups: dict[str, dist.ProcessGroup] = {}
 
 
 def _cpu_group() -> dist.ProcessGroup:
-    """The group of all processes that communicates over the CPU, without waiting for the devices."""
+    """Return a group of all processes that communicates over the CPU, without waiting for devices."""
     return _groups["cpu"]
 
 
 def environment_number(name: str, default: int = 0) -> int:
-    """The whole number in an environment variable; raises TrainError if it holds anything else."""
+    """Return the whole number in an environment variable; raises TrainError if it is not a number."""
     text = os.environ.get(name, str(default))
     if not text.isdecimal():
         raise TrainError(f"the environment variable {name} is `{text[:40]}`, not a number: unset it")
@@ -95,11 +95,12 @@ def environment_number(name: str, default: int = 0) -> int:
 
 @contextlib.contextmanager
 def join_processes(device: str) -> Iterator[Processes]:
-    """Join the processes that torchrun started; outside torchrun, this process is the only one.
+    """Connect the processes that torchrun started; outside torchrun, this process is the only one.
 
     Raises:
-        TrainError: the environment variables of torchrun are damaged, the processes cannot reach each other,
-            or another one has ended.
+        TrainError: the environment variables of torchrun are invalid, the processes cannot reach each other,
+        or
+            another process has ended.
     """
     world = environment_number("WORLD_SIZE", 1)
     if world < 2:
@@ -133,7 +134,7 @@ def join_processes(device: str) -> Iterator[Processes]:
 
 
 def parallelize(module: nn.Module, processes: Processes, *, shard: bool) -> nn.Module:
-    """Prepare a module for training by all processes: replicated (DDP), or with `shard` sharded (FSDP2)."""
+    """Return a module for training by all processes: replicated (DDP), or sharded (FSDP2) if `shard`."""
     if processes.world == 1:
         return module
     if not shard:
@@ -151,7 +152,7 @@ def parallelize(module: nn.Module, processes: Processes, *, shard: bool) -> nn.M
 
 
 def is_sharded(module: nn.Module) -> bool:
-    """Whether the weights of a module are split over processes."""
+    """Return True if the weights of a module are sharded over processes."""
     if not dist.is_available() or not dist.is_initialized():
         return False
     from torch.distributed.fsdp import FSDPModule
@@ -162,7 +163,10 @@ def is_sharded(module: nn.Module) -> bool:
 def gather_states(
     module: nn.Module, optimizer: torch.optim.Optimizer | None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The complete weights and optimizer state on the CPU of the first process; every process calls this."""
+    """Return the complete weights and optimizer state, on the CPU of the first process.
+
+    Every process must call this.
+    """
     from torch.distributed.checkpoint import state_dict as dcp
 
     options = dcp.StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -175,7 +179,7 @@ def gather_states(
 def scatter_states(
     module: nn.Module, optimizer: torch.optim.Optimizer, weights: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
-    """Load complete weights and optimizer state into the shards of this process."""
+    """Load the shards of this process from complete weights and optimizer state."""
     from torch.distributed.checkpoint import state_dict as dcp
 
     options = dcp.StateDictOptions(full_state_dict=True)

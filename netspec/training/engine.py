@@ -1,4 +1,4 @@
-"""The course of a training run: prepare its state, train its epochs, save its results."""
+"""The course of a training run: preparing its state, training its epochs, saving its results."""
 
 from __future__ import annotations
 
@@ -54,14 +54,17 @@ def fit(
     about: Mapping[str, object] | None = None,
     citation: str | None = None,
 ) -> Run:
-    """Train a module on an opened data set, and write the files of the run.
+    """Train a module on an opened data set, write the files of the run, and return its record.
 
-    `input_shape` is channels, height, width. In evaluation the module returns logits, N x classes, and in
-    training the outputs that `objective` expects. With a module built after
-    `torch.manual_seed(config.recipe.seed)`, the same seed, thread count and precision give the same weights
-    on a CPU. `macs`, for one image, decide the precision if the recipe leaves it to `auto`. `about` is stored
-    in every checkpoint. Ctrl-C and SIGTERM end the run with a checkpoint.
-
+    `input_shape` is channels, height, width. In evaluation, the module returns logits, N x classes; in
+    training,
+    the outputs that `objective` expects. If the module was built after
+    `torch.manual_seed(config.recipe.seed)`,
+    the same seed, number of threads and precision give the same weights on a CPU. `macs` are those of one
+    image;
+    they decide the precision if the recipe has `precision: auto`. `about` is stored in every checkpoint.
+    Ctrl-C
+    and SIGTERM end the run with a checkpoint.
     Raises:
         DataError: the images do not fit the network, or cannot be read.
         TrainError: the configuration is invalid, the loss is not finite, or a file cannot be written.
@@ -98,7 +101,7 @@ def prepare(
     processes: Processes,
     macs: int,
 ) -> RunState:
-    """Create the state of a run before its first step; raises the errors of `fit`."""
+    """Return the state of a run before its first step; raises the errors of `fit`."""
     recipe = config.recipe
     check_config(config, processes)
     batches = data.open(loader)
@@ -142,7 +145,7 @@ def prepare(
 
 
 def start(state: RunState) -> None:
-    """Restore the checkpoint, or write the first one, so that a run can always be resumed."""
+    """Restore the checkpoint of a run that resumes, or write a first one, so that it can be resumed."""
     resume = state.config.resume
     changed = not resume
     if resume:
@@ -179,7 +182,7 @@ def run_epochs(state: RunState) -> Run:
 
 
 def finish(state: RunState) -> Run:
-    """Save the weights, and a checkpoint when the run is stopped early; return the record of the run."""
+    """Save the weights, and a checkpoint if the run was stopped early; return the record of the run."""
     stopped_early = bool(state.stop_signal) and state.epoch < state.recipe.epochs
     if stopped_early:
         save_checkpoint(state)
@@ -203,13 +206,13 @@ def finish(state: RunState) -> Run:
 
 
 def _training_seconds(state: RunState) -> float:
-    """The time spent training, including an unfinished epoch."""
+    """Return the seconds spent training, including those in an unfinished epoch."""
     unfinished = state.step > state.epoch * state.batches.steps
     return state.training_seconds + (state.meter.seconds if unfinished and not state.meter.stopped else 0.0)
 
 
 def _save_progress(state: RunState) -> str:
-    """Save a checkpoint when an image is unreadable, and return a note that names it."""
+    """Save a checkpoint after an image could not be read, and return a note that names the checkpoint."""
     if not state.step or state.processes.world > 1:
         return ""
     save_checkpoint(state)

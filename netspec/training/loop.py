@@ -1,4 +1,4 @@
-"""The training loop: steps, epochs, validation, and the writing of checkpoints and weights."""
+"""The training loop: steps, epochs, validation, and writing checkpoints and weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from netspec.transforms.seeds import generator, stream_seed
 
 
 def train_epoch(state: RunState, epoch: int) -> bool:
-    """Train up to the end of an epoch, counted from 0; returns False when the run is stopped before it."""
+    """Train to the end of an epoch, counted from 0; return False if the run is stopped before."""
     done = state.step - epoch * state.batches.steps
     if not done:
         state.meter = Meter(state.execution.device, state.processes.sum)
@@ -78,7 +78,7 @@ def train_step(state: RunState, epoch: int, images: Tensor, labels: Tensor) -> N
 
 
 def _mix(state: RunState, epoch: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """A batch and its targets, mixed when the recipe has MixUp or CutMix."""
+    """Return a batch and its targets, mixed if the recipe has MixUp or CutMix."""
     if not mixes(state.recipe):
         return images, labels
     stream = generator(state.recipe.seed, epoch, 2, state.step)
@@ -86,7 +86,7 @@ def _mix(state: RunState, epoch: int, images: Tensor, labels: Tensor) -> tuple[T
 
 
 def report_progress(state: RunState) -> None:
-    """Call `on_progress` of the callbacks; raises TrainError when the loss is not finite."""
+    """Call `on_progress` of the callbacks; raises TrainError if the loss is not finite."""
     meter = state.meter
     check_finite(state, meter.loss)
     epochs_left = state.recipe.epochs - state.epoch
@@ -100,7 +100,7 @@ def report_progress(state: RunState) -> None:
 
 
 def validate(state: RunState) -> Score | None:
-    """Score the network on the centre crops; returns None if the run is stopped meanwhile."""
+    """Return the validation score on centre crops; None if the run is stopped meanwhile."""
     started = time.perf_counter()
     score = score_view(state, "center_crop")
     state.validation_seconds += time.perf_counter() - started
@@ -110,7 +110,7 @@ def validate(state: RunState) -> Score | None:
 
 
 def score_view(state: RunState, view: View) -> Score | None:
-    """Score the network on the validation images; returns None if any process is stopped meanwhile."""
+    """Return the validation score on the crops `view`; None if any process is stopped meanwhile."""
     state.processes.broadcast_buffers(state.evaluated)
     batches = state.batches.validate(view)
     watched = in_lockstep(state, batches) if is_sharded(state.module) else state.until_stopped(batches)
@@ -124,7 +124,7 @@ def score_view(state: RunState, view: View) -> Score | None:
 
 
 def in_lockstep(state: RunState, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield the same number of batches in every process, since all must gather sharded weights together.
+    """Yield the same number of batches in every process; together they must gather sharded weights.
 
     A process that has run out of images gets empty batches.
 
@@ -145,7 +145,7 @@ def in_lockstep(state: RunState, batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def finish_epoch(state: RunState, score: Score) -> None:
-    """Record a finished epoch. Its checkpoint is written last, so a run killed before repeats the epoch."""
+    """Record a finished epoch. Its checkpoint is written last, so that a killed run repeats the epoch."""
     state.epoch += 1
     state.final = score
     rate = state.schedule.current
@@ -188,14 +188,14 @@ def save_checkpoint(state: RunState) -> None:
 
 
 def save_evaluated(state: RunState, name: str) -> None:
-    """Write the evaluated weights, averaged if the recipe says so; every process must call this."""
+    """Write the weights of the evaluated module, averaged for `ema`; every process must call this."""
     weights = evaluated_weights(state)
     if state.processes.is_first:
         save_weights(state.out / name, weights)
 
 
 def check_finite(state: RunState, loss: float) -> None:
-    """Raise TrainError, naming the last checkpoint, when the loss is not finite."""
+    """Raise TrainError if the loss is not finite; the message names the last checkpoint."""
     if not math.isfinite(loss):
         where = f"in epoch {state.epoch + 1}, with a learning rate of {state.recipe.optimizer.lr:.3g}"
         kept = f"the last checkpoint is {state.out / CHECKPOINT}"

@@ -1,4 +1,4 @@
-"""The loss that training minimises, its averages over an epoch, and warnings about divergence."""
+"""The loss that training minimises, averages over an epoch, and warnings about divergence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted sum of a loss over a network's outputs; `main` is the index of the one evaluated."""
+    """A weighted sum of losses, one for each output. `main` is the index of the evaluated output."""
 
     weights: tuple[float, ...] = (1.0,)
     main: int = 0
@@ -29,19 +29,19 @@ class Objective:
 
     @classmethod
     def of(cls, net: Net, loss: Loss) -> Objective:
-        """The objective of a network, whose auxiliary heads are outputs during training."""
+        """Return the objective of a network; auxiliary heads are included."""
         main = next(k for k, output in enumerate(net.outputs) if not output.training)
         return cls(tuple(o.weight for o in net.outputs), main, loss)
 
     @property
     def total_weight(self) -> float:
-        """The sum of the weights; random guessing has this times ln(classes) as its loss."""
+        """The sum of the weights; times ln(classes), it is the loss of random guessing."""
         return sum(self.weights)
 
     def __call__(self, outputs: Tensor | tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss, and the main output's logits, N x classes, in float32.
+        """Return the loss, and the logits of the main output, N x classes, in float32.
 
-        `targets` are N class numbers, or N x classes probabilities; there may be more logits than classes.
+        `targets` are N class indices, or probabilities N x classes; there may be more logits than classes.
         """
         logits = [o.float() for o in ((outputs,) if isinstance(outputs, Tensor) else outputs)]
         losses = [w * self._function(x, targets) for w, x in zip(self.weights, logits, strict=True)]
@@ -56,20 +56,20 @@ class Objective:
 # Averages over an epoch
 
 READ_EVERY = 0.5
-"""Seconds between readings of the sums, which are rare because each one waits for the device."""
+"""The seconds between readings of the sums; readings are rare because each waits for the device."""
 
 
 class Meter:
-    """Averages over one epoch of training: loss, accuracy, speed, and the time spent waiting for images.
+    """Averages over one training epoch: loss, accuracy, speed, and the time spent waiting for images.
 
-    Sums stay on the device until they are read. `reduce` sums a tensor over all processes; before the end of
-    an epoch, the averages are those of this process alone.
+    Sums stay on the device until they are read. `reduce` sums a tensor over all processes. Until the epoch
+    ends, the averages are those of this process alone.
     """
 
     def __init__(
         self, device: torch.device, reduce: Callable[[Tensor], Tensor] = lambda values: values
     ) -> None:
-        self.sums = torch.zeros(2, device=device)  # of losses times images, and of correct images
+        self.sums = torch.zeros(2, device=device)  # loss times images; correctly classified images
         self.images = 0
         self.waited = 0.0
         self.reduce = reduce
@@ -79,7 +79,7 @@ class Meter:
         self.next_reading = self.started + READ_EVERY
 
     def timed(self, batches: Iterable[T]) -> Iterator[T]:
-        """Pass batches on, counting the time spent waiting for each."""
+        """Yield the batches, and add up the time spent waiting for each."""
         iterator = iter(batches)
         while True:
             asked = time.perf_counter()
@@ -92,13 +92,13 @@ class Meter:
             yield batch
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add the mean loss and the predictions of a step, or of a part of one."""
+        """Add the mean loss and the predictions of a step, or of one part of a step."""
         correct = (logits.argmax(1) == labels).sum()
         self.sums += torch.stack([loss * len(labels), correct])
         self.images += len(labels)
 
     def due(self) -> bool:
-        """Whether it is time for the next reading."""
+        """Return True if it is time to read the sums again."""
         now = time.perf_counter()
         if now < self.next_reading:
             return False
@@ -117,12 +117,12 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """The time spent training in this epoch, including before an interruption."""
+        """The seconds spent training in this epoch, including those before an interruption."""
         return self.before + (self.stopped or time.perf_counter()) - self.started
 
     @property
     def waiting(self) -> float:
-        """The fraction of that time spent waiting for images."""
+        """The fraction of `seconds` that was spent waiting for images."""
         return min(self.waited / max(self.seconds, 1e-9), 1.0)
 
     @property
@@ -140,12 +140,12 @@ class Meter:
         return values[:2], round(values[2].item())
 
     def state_dict(self) -> dict[str, Any]:
-        """The state for a checkpoint; every process must call this."""
+        """Return the state for a checkpoint; every process must call this."""
         sums, images = (self.sums, self.images) if self.stopped else self._reduced()
         return {"images": images, "sums": sums.cpu(), "waited": self.waited, "seconds": self.seconds}
 
     def load_state_dict(self, state: Mapping[str, Any], first: bool = True) -> None:
-        """Restore the state of a checkpoint; the sums of all processes are restored in the first one."""
+        """Restore the state of a checkpoint. The first process gets the sums of all processes."""
         self.waited, self.before = state["waited"], state["seconds"]
         if first:
             self.sums.copy_(state["sums"])
@@ -155,13 +155,13 @@ class Meter:
 # Divergence
 
 DEAD_AFTER, DEAD_WINDOW = 2000, 500
-"""The step after which a network that learns nothing is detected, and the steps averaged by each check."""
+"""The steps before the check for a network that learns nothing, and the steps averaged by each check."""
 EXPLODED = 20
-"""Training counts as diverged when its loss exceeds that of random guessing this many times."""
+"""Training has diverged if its loss is more than this many times that of random guessing."""
 
 
 def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
-    """A warning when an epoch's mean loss per output is far above that of guessing, else None.
+    """Return a warning if an epoch's mean loss per output is far above that of guessing, else None.
 
     >>> divergence_warning(2.0, 10, 0.1), divergence_warning(3e8, 10, 1e3)[:46]
     (None, 'the loss is 3e+08, while guessing gives ln(10)')
@@ -174,7 +174,9 @@ def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
 
 
 def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str | None:
-    """A warning if the final loss per output and accuracy are no better than random guessing, else None.
+    """Return a warning if the final loss and accuracy are those of random guessing, else None.
+
+    `loss` is the loss per output.
 
     >>> nothing_learned_warning(2.31, 0.1, 10)[:53], nothing_learned_warning(1.9, 0.3, 10)
     ('the network learned nothing: the loss is 2.310, and g', None)
@@ -189,7 +191,7 @@ def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str |
 
 
 class DeadLossCheck:
-    """Detects a loss that is still that of random guessing, ln(classes), long after the start."""
+    """Detects a loss that is still ln(classes), as of random guessing, long after the start."""
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
@@ -197,7 +199,7 @@ class DeadLossCheck:
         self.done = classes < 2
 
     def update(self, step: int, loss: Tensor) -> str | None:
-        """Add the loss of a step, counted from 1; returns a warning once, when one is due."""
+        """Add the loss of a step, counted from 1; return the warning when it is due, only once."""
         if self.done or step <= DEAD_AFTER:
             return None
         self.window = self.window + loss
@@ -214,7 +216,7 @@ class DeadLossCheck:
         return f"{found}: the network learns nothing; {remedy}"
 
     def state_dict(self) -> dict[str, Any]:
-        """The state for a checkpoint."""
+        """Return the state for a checkpoint."""
         return {"window": float(self.window), "done": self.done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -23,9 +23,9 @@ NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 class Momentum(torch.optim.SGD):
     """The update of Krizhevsky et al. (2012, section 5): v := m v - d e w - e g; w := w + v.
 
-    `torch.optim.SGD` stores the velocity without the learning rate e, so that a change of e rescales the
-    steps already accumulated; in the paper and in Caffe they keep their size. At a constant rate the two
-    agree. The velocity is stored as torch stores it, divided by -e, and rescaled when e changes.
+    `torch.optim.SGD` stores the velocity without the learning rate e, so a change of e also rescales the
+    steps accumulated so far. In the paper and in Caffe, they keep their size. At a constant rate, both agree.
+    This class stores the velocity as torch does, divided by -e, and rescales it when e changes.
     """
 
     def __init__(self, parameters: Iterable[Any], lr: float, **options: Any) -> None:
@@ -53,7 +53,7 @@ class Momentum(torch.optim.SGD):
         return loss
 
     def _rescale(self, group: dict[str, Any], scale: float) -> None:
-        """Rescale the velocities; without Nesterov, by scaling the momentum of the next step, at no cost."""
+        """Rescale the velocities; without Nesterov, scaling the momentum of the next step has this effect."""
         if not group["nesterov"]:
             group["momentum"] *= scale
             return
@@ -64,7 +64,7 @@ class Momentum(torch.optim.SGD):
 
 
 def make_optimizer(module: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
-    """Create a recipe's optimizer for all trainable parameters, with torch's fused kernel if there is one."""
+    """Return a recipe's optimizer for all trainable parameters, with torch's fused kernel if there is one."""
     options = recipe.model_dump(exclude={"kind", *Optimizer.model_fields} - {"lr"})
     make = pkgutil.resolve_name(recipe.torch)
     devices = {p.device.type for p in module.parameters()}
@@ -75,7 +75,7 @@ def make_optimizer(module: nn.Module, recipe: Optimizer) -> torch.optim.Optimize
 
 
 def parameter_groups(module: nn.Module, recipe: Optimizer) -> Iterator[dict[str, Any]]:
-    """Group a module's trainable parameters by weight decay and learning rate."""
+    """Yield groups of a module's trainable parameters with equal weight decay and learning rate."""
     groups: dict[tuple[float, float], list[Tensor]] = {}
     seen: set[Tensor] = set()
     for owner in module.modules():
@@ -88,7 +88,7 @@ def parameter_groups(module: nn.Module, recipe: Optimizer) -> Iterator[dict[str,
 
 
 def decay_and_scale(owner: nn.Module, name: str, recipe: Optimizer) -> tuple[float, float]:
-    """The weight decay of a parameter, and the factor by which its learning rate is multiplied."""
+    """Return the weight decay of a parameter, and the factor by which its learning rate is multiplied."""
     bias = name.endswith("bias")
     if isinstance(owner, NORMS) or "Norm" in type(owner).__name__:
         decay = recipe.norm_weight_decay
@@ -102,7 +102,7 @@ def decay_and_scale(owner: nn.Module, name: str, recipe: Optimizer) -> tuple[flo
 
 
 class LearningRate:
-    """Sets the optimizer's learning rate before each step, as the recipe's schedule defines it."""
+    """Sets the optimizer's learning rate before each step, according to the recipe's schedule."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> None:
         self.optimizer, self.recipe, self.steps_per_epoch = optimizer, recipe, steps_per_epoch
@@ -110,13 +110,13 @@ class LearningRate:
         self.best, self.waited, self.drops = float("inf"), 0, 0
 
     def before_step(self, step: int) -> None:
-        """Set the rate for a step, counted from 0 over the whole run."""
+        """Set the learning rate for a step, counted from 0 over the whole run."""
         scale = self.recipe.schedule.scale(Moment(step, self.steps_per_epoch, self.recipe.epochs, self.drops))
         for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
             group["lr"] = base * scale
 
     def after_epoch(self, error: float) -> None:
-        """Record an epoch's validation error, which the schedule `plateau` follows."""
+        """Record an epoch's validation error. The schedule `plateau` depends on it."""
         plateau = self.recipe.schedule
         if not isinstance(plateau, Plateau):
             return
@@ -129,11 +129,11 @@ class LearningRate:
 
     @property
     def current(self) -> float:
-        """The rate of the first parameter group."""
+        """The learning rate of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def state_dict(self) -> dict[str, float]:
-        """The state for a checkpoint."""
+        """Return the state for a checkpoint."""
         return {"best": self.best, "waited": self.waited, "drops": self.drops}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -142,7 +142,7 @@ class LearningRate:
 
 
 class WeightAverage:
-    """The exponential moving average w' := d w' + (1 - d) w of weights and buffers, every few steps."""
+    """The moving average w' := d w' + (1 - d) w of weights and buffers, updated every few steps."""
 
     def __init__(self, module: nn.Module, decay: float, every: int) -> None:
         self.every = every
@@ -150,7 +150,7 @@ class WeightAverage:
 
     @classmethod
     def of(cls, module: nn.Module, recipe: Recipe) -> WeightAverage | None:
-        """Create the average for a recipe; None if it has no `ema`."""
+        """Return the average that a recipe asks for with `ema`, or None."""
         return None if recipe.ema is None else cls(module, recipe.ema, recipe.ema_every)
 
     @property

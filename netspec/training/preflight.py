@@ -25,7 +25,7 @@ def check_network(net: Net, data: Data) -> None:
     """Check that a network can be trained on a data set.
 
     Raises:
-        DataError: it has several inputs or outputs, or its shapes do not fit the images and classes.
+        DataError: the network has several inputs or outputs, or does not fit the images and classes.
     """
     if len(net.inputs) != 1:
         raise DataError(f"{net.name} has {len(net.inputs)} inputs; training needs a network with one")
@@ -52,7 +52,7 @@ def check_network(net: Net, data: Data) -> None:
 
 
 def check_config(config: RunConfig, processes: Processes) -> None:
-    """Check that the settings of a run are compatible; raises TrainError."""
+    """Raise TrainError if the settings of a run are incompatible."""
     if config.shard and processes.world == 1:
         message = "one process cannot shard weights: start several with torchrun"
         raise TrainError(message, wrong_use=True)
@@ -61,7 +61,7 @@ def check_config(config: RunConfig, processes: Processes) -> None:
 
 
 def check_accumulate(recipe: Recipe, batch: int, processes: Processes) -> None:
-    """Check that a batch can be split as the recipe's `accumulate` says; raises TrainError."""
+    """Raise TrainError if a batch has fewer images than the recipe's `accumulate` has parts."""
     if recipe.accumulate > (each := batch // processes.world):
         message = f"{each} images cannot be processed in {recipe.accumulate} parts"
         raise TrainError(f"{message}: use a smaller `train.accumulate`")
@@ -70,12 +70,12 @@ def check_accumulate(recipe: Recipe, batch: int, processes: Processes) -> None:
 def check_batch_norm(
     module: nn.Module, input_shape: tuple[int, int, int], recipe: Recipe, batch: int, execution: Execution
 ) -> None:
-    """Check that every batch norm gets two or more values of each channel in every part of a batch.
+    """Check that each batch norm gets at least two values per channel in every part of a batch.
 
-    `batch` is the share of a process.
+    `batch` is the number of images of one process.
 
     Raises:
-        TrainError: one gets a single value, whose variance is zero.
+        TrainError: a batch norm gets a single value, so that its variance is zero.
     """
     part = -(-batch // recipe.accumulate)
     least = batch - part * (-(-batch // part) - 1)
@@ -100,10 +100,10 @@ def check_batch_norm(
 
 
 def count_outputs(module: nn.Module, input_shape: tuple[int, int, int], execution: Execution) -> int:
-    """The number of logits that a module computes for a black image.
+    """Return the number of logits that a module computes for a black image.
 
     Raises:
-        TrainError: its output is not one row of logits per image.
+        TrainError: the output is not N x classes.
     """
     training = module.training
     with torch.no_grad(), execution.autocast():
@@ -116,7 +116,7 @@ def count_outputs(module: nn.Module, input_shape: tuple[int, int, int], executio
 
 
 def preflight_warnings(state: RunState) -> Iterator[str]:
-    """Warnings about settings of the recipe that have no effect on this run."""
+    """Yield warnings about settings of the recipe that have no effect on this run."""
     recipe, data = state.recipe, state.data
     if recipe.schedule.warmup >= recipe.epochs:
         warmup = f"the warmup takes {recipe.schedule.warmup:g} epochs"
@@ -130,17 +130,20 @@ def preflight_warnings(state: RunState) -> Iterator[str]:
         resized = f"images of {data.name} are resized to the network's input"
         yield f"{resized}: {' and '.join(unused)} ha{'s' if len(unused) == 1 else 've'} no effect"
     if recipe.val_share != Recipe().val_share and not _holds_out(data.name):
-        yield f"val_share applies to folders of photos without val/: it has no effect on {data.name}"
+        yield f"val_share applies to folders of images without val/: it has no effect on {data.name}"
 
 
 def _holds_out(data: str) -> bool:
-    """Whether a data set is a folder without `val/`, so that a share of it is held out."""
+    """Return True if a data set is a folder without `val/`, from which a share is held out."""
     kind, _, path = data.partition(":")
     return kind == "folder" and find_parts(Path(path)) is None
 
 
 def recipe_heading(about: Mapping[str, object]) -> str:
-    """The first line of a run's recipe: a comment with the command that repeats the run."""
+    """Return the first line of a run's recipe file: a comment with the command that trains the network.
+
+    The command has no recipe options, since the file sets them. The line is empty for specs given as text.
+    """
     arguments, inputs = about.get("arguments"), about.get("inputs")
     words = [f"--set {n}={spell(v)}" for n, v in arguments.items()] if isinstance(arguments, dict) else []
     words += [f"--input {n}={spell(tuple(s))}" for n, s in inputs.items()] if isinstance(inputs, dict) else []

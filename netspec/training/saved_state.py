@@ -23,14 +23,14 @@ from netspec.training.state import RunState
 from netspec.weights import check_state
 
 RATES = ("lr", "velocity_lr")
-"""The options of an optimizer's group that change during training."""
+"""The options of an optimizer's parameter group that change during training."""
 
 
 def checkpoint_content(state: RunState) -> dict[str, object]:
-    """The content of a checkpoint: tensors and plain values only, so that loading it runs no code.
+    """Return the content of a checkpoint: tensors and plain values only, so that loading it runs no code.
 
-    The states of random generators are not needed, because every draw depends only on the seed, the epoch and
-    the step. All processes must call this; only the first one gets the complete content.
+    States of random generators are not needed, because every draw depends only on the seed, the epoch and the
+    step. All processes must call this. Only the first one gets the complete content.
     """
     model, optimizer = _states(state.module, state.optimizer)
     average = state.average
@@ -65,7 +65,7 @@ def restore(state: RunState, content: Checkpoint) -> None:
     """Restore the state of a run from a checkpoint's content.
 
     Raises:
-        TrainError: the checkpoint is of another recipe, network or data set.
+        TrainError: the checkpoint belongs to another recipe, network or data set.
     """
     if content.recipe.model_copy(update={"epochs": state.recipe.epochs}) != state.recipe:
         raise TrainError("cannot resume: the checkpoint used a different recipe")
@@ -92,7 +92,7 @@ def restore(state: RunState, content: Checkpoint) -> None:
 
 
 def _check_progress(state: RunState, content: Checkpoint) -> None:
-    """Raise TrainError if the counts of epochs and steps contradict each other, the recipe or the data."""
+    """Raise TrainError if the checkpoint's epochs and steps contradict each other, the recipe or the data."""
     steps = state.batches.steps
     last = min(content.epoch + 1, state.recipe.epochs) * steps
     if content.epoch > state.recipe.epochs or not content.epoch * steps <= content.step <= last:
@@ -110,7 +110,7 @@ def _load_average(average: WeightAverage, content: Checkpoint) -> None:
 
 
 def _warn_of_changes(state: RunState, content: Checkpoint) -> None:
-    """Warn if the device, precision or number of processes has changed, which changes rounding."""
+    """Warn if the device, the precision or the number of processes has changed: rounding then differs."""
     then, now = (
         f"{execution}, {count} process{'es' * (count != 1)}"
         for execution, count in (
@@ -123,25 +123,28 @@ def _warn_of_changes(state: RunState, content: Checkpoint) -> None:
 
 
 def evaluated_weights(state: RunState) -> dict[str, Tensor]:
-    """The weights of the evaluated module, complete on the CPU if sharded; every process must call this."""
+    """Return the weights of the evaluated module. Sharded ones are gathered on the CPU.
+
+    Every process must call this.
+    """
     module = state.evaluated
     return gather_states(module, None)[0] if is_sharded(module) else contiguous(module.state_dict())
 
 
 def contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state_dict whose tensors are contiguous, whatever memory format the device prefers."""
+    """Return a state_dict with all tensors contiguous, in whatever memory format they are."""
     return {name: value.contiguous() for name, value in state.items()}
 
 
 def _states(module: nn.Module, optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights and optimizer state, gathered on the CPU where they are sharded."""
+    """Return weights and optimizer state. Sharded ones are gathered on the CPU."""
     if is_sharded(module):
         return gather_states(module, optimizer)
     return contiguous(module.state_dict()), optimizer.state_dict()
 
 
 def _load_states(state: RunState, content: Checkpoint) -> None:
-    """Load weights and optimizer state, each tensor in the memory format of its parameter."""
+    """Load weights and optimizer state. Each tensor gets the memory format of its parameter."""
     module, optimizer = state.module, state.optimizer
     check_state(module, content.model, "its weights")
     saved = content.optimizer
@@ -159,10 +162,12 @@ def _load_states(state: RunState, content: Checkpoint) -> None:
 
 
 def _groups(optimizer: Optimizer, saved: SavedOptimizer) -> list[dict[str, Any]]:
-    """The groups of an optimizer with the saved learning rates; other options are those of the recipe.
+    """Return the parameter groups of an optimizer with the saved learning rates.
+
+    Other options are those of the recipe.
 
     Raises:
-        ValueError: there are more groups, or fewer, or a rate is missing or not a finite number.
+        ValueError: the number of groups differs, or a rate is missing or is not a finite number >= 0.
     """
     own = optimizer.state_dict()["param_groups"]
     if len(saved.param_groups) != len(own):
@@ -171,15 +176,16 @@ def _groups(optimizer: Optimizer, saved: SavedOptimizer) -> list[dict[str, Any]]
     for group, other in zip(own, saved.param_groups, strict=True):
         rates = {name: other.get(name) for name in RATES if name in group}
         if not all(isinstance(rate, float | int) and 0 <= rate < math.inf for rate in rates.values()):
-            raise ValueError("the optimizer's learning rate is not a finite number")
+            raise ValueError("the optimizer's learning rate is not a finite number >= 0")
         groups.append(group | rates)
     return groups
 
 
 def _missing_state(state: RunState, saved: Mapping[Any, Any]) -> dict[int, dict[str, Any]]:
-    """New state for parameters that have none, with a warning: torch's fused kernels need all or none.
+    """Return new optimizer state for parameters that have none saved, and warn about them.
 
-    Parameters of layers whose output is unused have none, since they get no gradient.
+    torch's fused kernels need state for all parameters or for none. Parameters whose layers are unused have
+    none, since they get no gradient.
     """
     ordered = [p for group in state.optimizer.param_groups for p in group["params"]]
     missing = [k for k in range(len(ordered)) if k not in saved] if saved else []
@@ -198,12 +204,12 @@ def _missing_state(state: RunState, saved: Mapping[Any, Any]) -> dict[int, dict[
 
 
 def _is_moment(value: object) -> TypeGuard[Tensor]:
-    """Whether a value of an optimizer's state has the shape of its parameter, unlike a count of steps."""
+    """Return True if a value in an optimizer's state has the shape of its parameter, as momentum has."""
     return isinstance(value, Tensor) and value.dim() > 0
 
 
 def state_after_a_step(recipe: optimizers.Optimizer) -> dict[str, object]:
-    """The state that an optimizer keeps for a parameter, after a step with a gradient and weight of 0."""
+    """Return the state that an optimizer keeps for a parameter, after one step with a zero gradient."""
     module = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(module.weight)
     optimizer = make_optimizer(module, recipe)
@@ -215,14 +221,14 @@ def state_after_a_step(recipe: optimizers.Optimizer) -> dict[str, object]:
 def check_optimizer_state(
     module: nn.Module, optimizer: Optimizer, saved: SavedOptimizer, expected: Mapping[str, object]
 ) -> None:
-    """Check that each tensor of a saved state is complete and has the shape and type of its parameter.
+    """Check that each tensor in a saved optimizer state is complete and fits its parameter.
 
-    Fused kernels do not check this, and read and write past the end of a shorter tensor. The state of
-    sharded weights is keyed by parameter names, other state by parameter numbers. `expected` is the state of
-    some parameter after a step.
+    Fused kernels do not check this: they would read and write past the end of a shorter tensor. The state of
+    sharded weights has the names of parameters as keys, other state their indices. `expected` is the state of
+    any parameter after a step.
 
     Raises:
-        ValueError: an entry does not match, is missing, or has no parameter.
+        ValueError: an entry does not fit, is missing, or belongs to no parameter.
     """
     ordered = [p for group in optimizer.param_groups for p in group["params"]]
     parameters: dict[object, Tensor] = {**dict(enumerate(ordered)), **dict(module.named_parameters())}
@@ -231,13 +237,13 @@ def check_optimizer_state(
         if parameter is None:
             raise ValueError("the optimizer's state is for a parameter that does not exist")
         if values.keys() != expected.keys():
-            raise ValueError(f"the optimizer's state of a parameter is not {', '.join(expected) or 'empty'}")
+            raise ValueError(f"the entries of the optimizer's state must be {', '.join(expected) or 'empty'}")
         for name, value in values.items():
             _check_value(name, value, expected[name], parameter)
 
 
 def _check_value(name: str, value: object, expected: object, parameter: Tensor) -> None:
-    """Raise ValueError if a value of an optimizer's state does not fit its parameter."""
+    """Raise ValueError if a value in an optimizer's state does not fit its parameter."""
     if not isinstance(expected, Tensor):
         if type(value) is not type(expected):
             raise ValueError(f"the optimizer's {name} has another type")
@@ -248,7 +254,7 @@ def _check_value(name: str, value: object, expected: object, parameter: Tensor) 
         found = tuple(value.shape) if isinstance(value, Tensor) else "none"
         raise ValueError(f"the optimizer's {name} has shape {found} for a parameter of {size}")
     if not expected.dim() and not (value.isfinite() and value >= 0):
-        raise ValueError(f"the optimizer's {name} is {value.item()}")
+        raise ValueError(f"the optimizer's {name} is {value.item()}, expected a finite number >= 0")
 
 
 def _is_complete_float(value: Tensor) -> bool:

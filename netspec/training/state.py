@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class RunState:
-    """The state of a training run, which every step changes.
+    """The state of a training run; every step changes it.
 
-    `trained` is the module as training calls it: `module` itself, compiled, or replicated over processes.
-    `step` and `epoch` count finished steps and epochs. `about` describes the network in every checkpoint, and
-    `citation` is the source of its recipe.
+    `trained` is what training calls: `module` itself, compiled, or replicated over processes. `step` and
+    `epoch` count finished steps and epochs. `about` describes the network in every checkpoint, and `citation`
+    is the source of its recipe.
     """
 
     config: RunConfig
@@ -70,7 +70,7 @@ class RunState:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe of the run, with every `auto` resolved for the device."""
+        """The recipe of the run, with each `auto` replaced by the choice for the device."""
         return self.config.recipe
 
     @property
@@ -85,21 +85,21 @@ class RunState:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The module that is validated and saved as the result: the averaged one if the recipe has `ema`."""
+        """The module that is validated and saved: the averaged one if the recipe has `ema`, else `module`."""
         return self.average.module if self.average else self.module
 
     @property
     def uses_whole_images(self) -> bool:
-        """Whether images are resized to the network's input, so that no crops are taken."""
+        """Whether whole images are resized to the network's input, without any crop."""
         return isinstance(self.batches.preprocessing.resize, tuple)
 
     @property
     def has_random_labels(self) -> bool:
-        """Whether the labels are random, so that nothing can be learned about validation images."""
+        """Whether labels are random, so that nothing about validation images can be learned."""
         return self.recipe.random_labels or self.data.name.partition(":")[0] == "synthetic"
 
     def stop(self, signal: int = signal.SIGTERM) -> None:
-        """End the run after the current step, with a checkpoint, as the signal would."""
+        """End the run with a checkpoint after the current step, as if it had received the signal."""
         self.stop_signal = self.stop_signal or int(signal)
 
     def until_stopped(self, items: Iterable[T]) -> Iterator[T]:
@@ -110,6 +110,6 @@ class RunState:
                 return
 
     def warn(self, message: str) -> None:
-        """Log a warning, in the first process."""
+        """Log a warning. Only the first process does."""
         if self.processes.is_first:
             logger.warning(message)

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class LoadedNetwork(Protocol):
-    """A network with the report of its check, as `netspec.load` returns it."""
+    """A network with the report of its check, as returned by `netspec.load`."""
 
     @property
     def report(self) -> Report | None: ...
@@ -69,16 +69,19 @@ def train(
     callbacks: Sequence[Callback] = (),
     name: str | None = None,
 ) -> Run:
-    """Train a network by its recipe and return the record of the run.
+    """Train a network according to its recipe, and return the record of the run.
 
-    `data`, `epochs`, `batch`, `lr`, `seed` and `val_share` replace entries of the recipe. A parameter
-    `classes` that has its default value is set to the number of classes of the data set. `out` is the folder
-    of the run, by default a new one in `runs`. `root`, `device`, `workers`, `save_every` (minutes), `shard`
-    and `tensorboard` are those of `RunConfig`. `weights` are those that training starts from: a name on the
-    network's card, the folder of a run, or a file. With `skip_bad`, photos that cannot be read are left out,
-    and listed in the folder of the run. `name` is the spec's name in the files of the run, by
-    default its path.
-
+    `data`, `epochs`, `batch`, `lr`, `seed` and `val_share` replace entries of the recipe. If the network's
+    parameter `classes` has its default value, it is set to the number of classes of the data set. `out` is
+    the
+    folder of the run, by default a new one in `runs`. `root`, `device`, `workers`, `save_every` (minutes),
+    `shard` and `tensorboard` are as in `RunConfig`. `weights` are the weights that training starts with: a
+    name
+    on the network's card, the folder of a run, or a file. With `skip_bad`, images that cannot be read are
+    left
+    out, and listed in the folder of the run. `name` is the spec's name in the files of the run, by default
+    its
+    path.
     Raises:
         SpecError: the spec has errors.
         RecipeError: a value in the recipe is out of range.
@@ -132,8 +135,8 @@ def resume(
     """Continue the run in a folder from its checkpoint, and return its record.
 
     The spec, the recipe and the data set are those of the checkpoint. `epochs` changes the length of the run,
-    for example to train a finished run for longer. `root` is the folder of the data set,
-    if it has moved; the other parameters are those of `train`.
+    for example to train a finished run for longer. `root` is the folder of the data set, if that has moved.
+    The other parameters are as in `train`.
 
     Raises:
         DataError: the images cannot be read, or their classes have changed.
@@ -170,7 +173,11 @@ def resume(
 
 
 def _prolonged(content: Checkpoint, epochs: int | None, folder: Path) -> Recipe:
-    """The recipe of a checkpoint with another number of epochs."""
+    """Return the recipe of a checkpoint with another number of epochs.
+
+    Raises:
+        TrainError: more epochs are already finished.
+    """
     recipe = content.recipe.with_overrides(epochs=epochs)
     if recipe.epochs < content.epoch:
         message = f"the run in {folder} has finished {content.epoch} epochs"
@@ -183,11 +190,11 @@ def _prolonged(content: Checkpoint, epochs: int | None, folder: Path) -> Recipe:
 
 
 TEXT = "<text>"
-"""The path that names a spec given as text."""
+"""The name of a spec that was given as text."""
 
 
 def _report(network: Trainable) -> tuple[Report, str]:
-    """The report of a network, and the name of its spec."""
+    """Return the report of a network's check, and the name of its spec."""
     if isinstance(network, str) and "\n" in network:
         return check_source(Source(TEXT, network), Path()), TEXT
     if isinstance(network, str | Path):
@@ -201,7 +208,7 @@ def _report(network: Trainable) -> tuple[Report, str]:
 
 
 def with_classes(report: Report, classes: int) -> Report:
-    """Check a network again with this number of classes, if its parameter `classes` has its default value."""
+    """Return a report with `classes` set to this number, unless it has another value than its default."""
     arguments = dict(report.arguments)
     if arguments.pop("classes", classes) == classes:
         return report
@@ -216,9 +223,9 @@ def with_classes(report: Report, classes: int) -> Report:
 def _open(
     name: str, root: Path | None, recipe: Recipe, processes: Processes, skip_bad: bool
 ) -> tuple[Data, list[BadImage]]:
-    """Open a data set, and return its unreadable photos, which are left out.
+    """Open a data set; return it without its unreadable images, and a list of those images.
 
-    One process goes first, because the set may have to be downloaded.
+    One process goes first, because the data set may have to be downloaded.
     """
     with processes.first_goes_first():
         data = open_data(name, root, val_share=recipe.val_share, seed=recipe.seed)
@@ -226,7 +233,7 @@ def _open(
 
 
 def _listed(skipped: list[BadImage]) -> list[Callback]:
-    """The callback that lists the photos that were left out, if there are any."""
+    """Return the callback that lists the images that were left out; none if there are none."""
     return [SkippedPhotos(skipped)] if skipped else []
 
 
@@ -238,7 +245,7 @@ def _run(
     processes: Processes,
     about: dict[str, Any],
 ) -> Run:
-    """Build the network and train it."""
+    """Build the network, train it, and return the record of the run."""
     check_network(net, data)
     if choose_device(config.device).type == "cpu":
         batch = max(min(config.recipe.batch, data.train_images) // processes.world, 1)

@@ -1,4 +1,4 @@
-"""Augmentation of normalised batches on any device, including MixUp and CutMix."""
+"""Augmentation of normalised batches on the device, including MixUp and CutMix."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from netspec.transforms.normalize import Statistics
 from netspec.transforms.preprocessing import Normalizer
 
 TRIES = 10
-"""The number of boxes that torchvision tries before it leaves an image unchanged."""
+"""The number of random boxes that torchvision tries before it leaves an image unchanged."""
 ERASED, RATIO = (0.02, 0.33), (0.3, 3.3)
-"""Bounds on an erased box's share of the area, and on its height over its width."""
+"""The ranges of an erased box's area as a fraction, and of its height divided by its width."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Random numbers for one process's images of a batch, on the CPU.
+    """Draws random numbers, on the CPU, for the images of a batch that one process has.
 
-    They are drawn for the `batch` images of all processes, so that the numbers of an image do not depend on
-    its process; `share` selects the rows of this process.
+    Numbers are drawn for the `batch` images of all processes, so that an image gets the same numbers in any
+    process. `share` is the part of this process.
     """
 
     stream: torch.Generator
@@ -37,21 +37,21 @@ class Draw:
     share: slice
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform numbers in [0, 1), N x shape."""
+        """Return uniform numbers in [0, 1), N x shape."""
         return torch.rand(self.batch, *shape, generator=self.stream)[self.share]
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers, N x shape."""
+        """Return standard normal numbers, N x shape."""
         return torch.randn(self.batch, *shape, generator=self.stream)[self.share]
 
     def integers(self, below: int, *shape: int) -> Tensor:
-        """Whole numbers from 0 to `below` - 1, N x shape."""
+        """Return whole numbers from 0 to `below` - 1, N x shape."""
         return torch.randint(below, (self.batch, *shape), generator=self.stream)[self.share]
 
 
 @dataclass(frozen=True)
 class Context:
-    """The inputs of a batch augmentation besides images: random numbers, normalisation and statistics."""
+    """What batch augmentations need besides images: random numbers, normalisation and statistics."""
 
     draw: Draw
     normalizer: Normalizer
@@ -59,20 +59,20 @@ class Context:
 
 
 def augment_batch(steps: Sequence[Augmentation], images: Tensor, context: Context) -> Tensor:
-    """Apply augmentations to normalised images, N x C x H x W, in the given order."""
+    """Return normalised images, N x C x H x W, after applying augmentations in order."""
     for step in steps:
         images = resolve(step.batch)(step, images, context)
     return images
 
 
 def flip(step: Flip, images: Tensor, context: Context) -> Tensor:
-    """Mirror each image with probability `p`."""
+    """Return images, each mirrored with probability `p`."""
     chosen = context.draw.uniform() < step.p
     return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
 
 
 def shift(step: Crop, images: Tensor, context: Context) -> Tensor:
-    """Shift each image by up to `padding` pixels in each direction, with black at the edges."""
+    """Return images, each shifted by up to `padding` pixels in each direction, with black at the edges."""
     padding, (count, channels, height, width) = step.padding, images.shape
     black = context.normalizer.black
     padded = black.expand(count, channels, height + 2 * padding, width + 2 * padding).contiguous()
@@ -83,16 +83,16 @@ def shift(step: Crop, images: Tensor, context: Context) -> Tensor:
 
 
 def lighting(step: Lighting, images: Tensor, context: Context) -> Tensor:
-    """Add a random multiple of each principal component of the set's colours to RGB images."""
+    """Return RGB images plus random multiples of the principal components of the training set's colours."""
     found = context.statistics
     alphas = context.draw.normal(3) * step.sigma * found.eigenvalues
-    # A matrix product may round a part of the rows differently than all of them.
+    # A matrix product could round the rows of one process differently from the same rows in a whole batch.
     colours = 255 * (alphas.unsqueeze(1) * found.eigenvectors).sum(2)
     return images + colours.to(images.device).view(-1, 3, 1, 1) * context.normalizer.scale
 
 
 def erase(step: RandomErasing, images: Tensor, context: Context) -> Tensor:
-    """Zero a random box in some images, with the distribution of torchvision's RandomErasing."""
+    """Return images, some with a random box set to zero, distributed as in torchvision's RandomErasing."""
     height, width = images.shape[-2:]
     numbers = context.draw.uniform(TRIES, 4)
     chosen = context.draw.uniform() < step.p
@@ -112,7 +112,7 @@ def erase(step: RandomErasing, images: Tensor, context: Context) -> Tensor:
 
 
 def check_augment(recipe: Recipe, channels: int) -> None:
-    """Raise DataError for augmentations that do not suit the images, the normalisation, or each other."""
+    """Raise DataError if augmentations do not suit the images, the normalisation, or each other."""
     windows = [step for step in recipe.augment if step.window]
     if len(windows) > 1:
         names = " and ".join(dict.fromkeys(step.name for step in windows))
@@ -131,19 +131,19 @@ def check_augment(recipe: Recipe, channels: int) -> None:
 
 
 def mixes(recipe: Recipe) -> bool:
-    """Whether a recipe has MixUp or CutMix, so that targets are probabilities of the classes."""
+    """Return True if a recipe has MixUp or CutMix; targets are then probabilities."""
     return any(step.mix for step in recipe.augment)
 
 
 def mixed(
     images: Tensor, labels: Tensor, classes: int, recipe: Recipe, stream: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Apply a recipe's MixUp or CutMix to images, N x C x H x W; also returns targets, N x classes.
+    """Return images, N x C x H x W, after a recipe's MixUp or CutMix, and targets, N x classes.
 
-    The targets are probabilities; if the recipe has neither, they are one-hot labels. If it has several such
-    augmentations, one is chosen for each batch. As in torchvision, each image is blended with the one before
-    it, and the first with the last. Random choices depend only on `stream`, a generator on the CPU: processes
-    that share a batch pass the same seed, and each blends within its own share. Images are not changed in
+    The targets are probabilities; if the recipe has neither augmentation, they are one-hot labels. If it has
+    several, one is chosen for each batch. As in torchvision, each image is blended with the one before it,
+    and the first with the last. Random choices depend only on `stream`, a generator on the CPU. Processes
+    that share a batch pass the same seed, and each blends only its own images. Images are not changed in
     place.
     """
     shares = one_hot(labels, classes).float()
@@ -157,13 +157,13 @@ def mixed(
 
 
 def mixup(step: Mixup, images: Tensor, random: Random) -> tuple[Tensor, float]:
-    """Blend each image with the one before it; also returns the weight of the image itself."""
+    """Return images, each blended with the one before it, and the weight of the image itself."""
     kept = random.betavariate(step.alpha, step.alpha)
     return images.lerp(images.roll(1, 0), 1 - kept), kept
 
 
 def cutmix(step: Cutmix, images: Tensor, random: Random) -> tuple[Tensor, float]:
-    """Paste a box of the image before it over each image; also returns the fraction of it that remains."""
+    """Return images, each with a box pasted from the one before it, and the fraction that remains."""
     kept = random.betavariate(step.alpha, step.alpha)
     height, width = images.shape[-2:]
     row, column = random.randrange(height), random.randrange(width)

@@ -1,4 +1,4 @@
-"""Crops of photos: random windows and augmentation for training, fixed crops for validation."""
+"""Crops of image files: random windows and augmentation for training, fixed crops for validation."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ from netspec.transforms.pixels import Box, Interpolation, Pixels, centred, cut, 
 from netspec.transforms.seeds import seeded
 
 View: TypeAlias = Literal["center_crop", "ten_crop"]
-"""Which crops of an image are evaluated."""
+"""The crops of an image that are evaluated."""
 Place: TypeAlias = tuple[int, int, int]
 """The position of a crop in the resized centre square: top, left, and 1 if it is mirrored, else 0."""
 
 TRIES = 10
-"""The number of windows that torchvision tries before it takes the centre."""
+"""The number of random windows that torchvision tries before it takes the centre."""
 
 
 class PhotoView(Protocol):
-    """Cuts crops out of a photo."""
+    """A function that cuts crops out of an image."""
 
     @property
     def crops(self) -> int:
-        """The number of crops of each photo."""
+        """The number of crops of each image."""
 
     def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
-        """Return the crops, uint8 H x W x 3, and their places; random choices depend only on `seed`."""
+        """Return the crops, uint8 H x W x 3, and their positions; random choices depend only on `seed`."""
 
 
 @dataclass(frozen=True)
 class Stages:
     """A recipe's augmentations, by the stage in which a data set applies them.
 
-    `window` and `photo` change images one by one, before they are normalised; `batch` changes normalised
-    batches. Each augmentation is in one stage, except those that mix images, which the training loop applies.
+    `window` and `photo` change images one by one before normalisation; `batch` changes normalised batches.
+    Each augmentation is in one stage, except for MixUp and CutMix, which the training loop applies.
     """
 
     window: Augmentation | None
@@ -63,7 +63,7 @@ class Stages:
 
     @classmethod
     def of(cls, recipe: Recipe, *, in_memory: bool = False) -> Stages:
-        """Sort a recipe's augmentations for photos in files, or for images in memory."""
+        """Return a recipe's augmentations by stage, for image files or for images in memory."""
         batch = [s for s in recipe.augment if s.batch and (in_memory or not (s.window or s.photo))]
         others = [s for s in recipe.augment if s not in batch and not s.mix]
         window = next((s for s in others if s.window), None)
@@ -71,7 +71,7 @@ class Stages:
 
     @property
     def one_by_one(self) -> bool:
-        """Whether images are changed one by one."""
+        """Whether some augmentation changes images one by one."""
         return bool(self.window or self.photo)
 
 
@@ -86,10 +86,10 @@ class Cut:
 
 
 class TrainingView:
-    """Cuts a random window out of a photo, then applies the augmentations of single images in order.
+    """Cuts a random window out of an image, then applies augmentations of single images in order.
 
-    If no augmentation chooses the window, it is cut as by Krizhevsky et al. (2012): the short side is resized
-    to `resize`, and the crop lies anywhere in the centre square.
+    If no augmentation chooses the window, it is chosen as by Krizhevsky et al. (2012): the short side is
+    resized to `resize`, and the window lies anywhere in the centre square.
     """
 
     crops = 1
@@ -99,7 +99,7 @@ class TrainingView:
 
     @property
     def margin(self) -> int:
-        """The number of pixels by which a crop may extend beyond the square."""
+        """The number of pixels by which a crop may extend beyond the centre square."""
         return self.stages.window.margin if self.stages.window else 0
 
     def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
@@ -110,7 +110,7 @@ class TrainingView:
 
 
 def change(stages: Stages, crop: Cut, random: Random) -> Cut:
-    """Apply the augmentations of single images to a crop."""
+    """Return a crop after the augmentations of single images."""
     for step in stages.photo:
         crop = resolve(step.photo)(step, crop, random)
     return crop
@@ -122,7 +122,7 @@ def change(stages: Stages, crop: Cut, random: Random) -> Cut:
 def random_crop(
     step: Augmentation | None, photo: Pixels, resize: int, size: tuple[int, int], random: Random
 ) -> Cut:
-    """Cut a random crop out of the resized centre square, padded with black by the step's margin, if any."""
+    """Return a random crop of the resized centre square, padded with black by the step's margin."""
     margin = step.margin if step else 0
     room = [resize + 2 * margin - side for side in size]
     top, left = (random.randrange(r + 1) - margin for r in room)
@@ -139,12 +139,12 @@ def random_crop(
 def random_resized_crop(
     step: RandomResizedCrop, photo: Pixels, resize: int, size: tuple[int, int], random: Random
 ) -> Cut:
-    """Cut a window of random area and ratio out of the whole photo, and resize it to `size`."""
+    """Return a window of random area and ratio of the whole image, resized to `size`."""
     return Cut(cut(photo, random_window(photo.shape[:2], step, random), size))
 
 
 def random_window(shape: tuple[int, int], step: RandomResizedCrop, random: Random) -> Box:
-    """A window of random area and ratio, with the distribution of torchvision's RandomResizedCrop."""
+    """Return a window of random area and ratio, chosen as by torchvision's RandomResizedCrop."""
     height, width = shape
     for _ in range(TRIES):
         area = height * width * random.uniform(*step.scale)
@@ -166,7 +166,7 @@ def random_window(shape: tuple[int, int], step: RandomResizedCrop, random: Rando
 
 
 def mirror(step: Flip, crop: Cut, random: Random) -> Cut:
-    """Mirror a crop with probability `p`."""
+    """Return a crop, mirrored with probability `p`."""
     if random.random() >= step.p:
         return crop
     # torch mirrors N x C x H x W with the channels last far faster than H x W x C.
@@ -175,17 +175,17 @@ def mirror(step: Flip, crop: Cut, random: Random) -> Cut:
 
 
 def rand_augment(step: RandAugment, crop: Cut, random: Random) -> Cut:
-    """Apply torchvision's RandAugment."""
+    """Return a crop after torchvision's RandAugment."""
     return by_torchvision(_rand_augment(step), crop, random)
 
 
 def trivial_augment(step: TrivialAugment, crop: Cut, random: Random) -> Cut:
-    """Apply torchvision's TrivialAugmentWide."""
+    """Return a crop after torchvision's TrivialAugmentWide."""
     return by_torchvision(_trivial_augment(step), crop, random)
 
 
 def auto_augment(step: AutoAugment, crop: Cut, random: Random) -> Cut:
-    """Apply torchvision's AutoAugment."""
+    """Return a crop after torchvision's AutoAugment."""
     return by_torchvision(_auto_augment(step), crop, random)
 
 
@@ -205,9 +205,9 @@ def _auto_augment(step: AutoAugment) -> v2.Transform:
 
 
 def by_torchvision(transform: Callable[[Image.Image], Image.Image], crop: Cut, random: Random) -> Cut:
-    """Apply one of torchvision's transforms to a crop of one channel or three.
+    """Return a crop with one or three channels after one of torchvision's transforms.
 
-    It runs on a Pillow image, which on one core is several times as fast as on a tensor.
+    The transform gets a Pillow image: on one core, this is several times as fast as with a tensor.
     """
     pixels = crop.pixels
     image = Image.fromarray((pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).contiguous().numpy())
@@ -221,7 +221,7 @@ def by_torchvision(transform: Callable[[Image.Image], Image.Image], crop: Cut, r
 
 @dataclass(frozen=True)
 class FixedView:
-    """Resizes the short side, then cuts the centre, or the corners, the centre and their mirror images."""
+    """Resizes the short side and cuts the centre. `ten_crop` also cuts the corners, and mirrors all five."""
 
     kind: View
     resize: int
@@ -230,7 +230,7 @@ class FixedView:
 
     @property
     def crops(self) -> int:
-        """The number of crops of each photo."""
+        """The number of crops of each image."""
         return 10 if self.kind == "ten_crop" else 1
 
     def __call__(self, photo: Pixels, seed: int = 0) -> tuple[list[Tensor], list[Place]]:

@@ -1,4 +1,4 @@
-"""Statistics of training sets, and the normalisations that a recipe can choose."""
+"""Statistics of training sets, and the normalisations that recipes can choose."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Statistics:
 
     Args:
         mean, std: The mean and standard deviation of each channel, for pixels of 0 to 255.
-        eigenvalues, eigenvectors: The principal components of the colours, for pixels of 0 to 1, in columns.
-        mean_image: The mean of every pixel of 0 to 255, C x H x W.
+        eigenvalues, eigenvectors: The principal components of colours from 0 to 1; eigenvectors are columns.
+        mean_image: The mean of each pixel, from 0 to 255, C x H x W.
     """
 
     mean: Tensor
@@ -47,7 +47,7 @@ class Statistics:
     mean_image: Tensor | None = None
 
     def to_plain(self) -> dict[str, Tensor | None]:
-        """A dict of tensors."""
+        """Return the statistics as a dict of tensors."""
         return asdict(self)
 
 
@@ -60,9 +60,9 @@ IMAGENET = Statistics(
 
 
 def needs(recipe: Recipe, published: bool) -> tuple[bool, bool]:
-    """Whether a recipe needs measurements of the training set, and whether these include the mean image.
+    """Return whether a recipe needs measurements of the training set, and whether of its mean image.
 
-    `published` says whether the set's mean and colours are published.
+    `published` is true if the mean and the colours of the data set are published.
     """
     image = recipe.normalize.measures == "mean image"
     colours = recipe.normalize.measures == "colours" or any(step.uses_colours for step in recipe.augment)
@@ -70,9 +70,9 @@ def needs(recipe: Recipe, published: bool) -> tuple[bool, bool]:
 
 
 def measure(batches: Iterable[Tensor]) -> Statistics:
-    """Measure batches of uint8 images, N x C x H x W, all of one size.
+    """Return the statistics of batches of uint8 images, N x C x H x W, all of one size.
 
-    Eigenvalues are those of the covariance of colours from 0 to 1, as published for ImageNet.
+    Eigenvalues are those of the covariance of colours scaled to 0 to 1, as in the published ones of ImageNet.
     """
     count, total, products = 0, torch.zeros(0), torch.zeros(0)
     for images in batches:
@@ -94,7 +94,7 @@ def measure(batches: Iterable[Tensor]) -> Statistics:
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and standard deviation of each channel of uint8 images, N x C x H x W."""
+    """Return the mean and standard deviation of each channel of uint8 images, N x C x H x W."""
     pixels = images.transpose(0, 1).flatten(1)
     counts = torch.stack([torch.bincount(channel, minlength=256) for channel in pixels]).double().cpu()
     values = torch.arange(256).double()
@@ -104,40 +104,40 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def preprocessing(recipe: Recipe, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Compute a recipe's normalisation from the statistics of a set whose images are resized to `size`."""
+    """Return a recipe's normalisation, given the statistics of images resized to `size`."""
     step = recipe.normalize
     resolved: Preprocessing = resolve(step.function)(step, found, size)
     return resolved
 
 
 def unchanged(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Leave pixel values as they are."""
+    """Return the normalisation that leaves pixel values as they are."""
     channels = len(found.mean)
     return Preprocessing((0.0,) * channels, (1.0,) * channels)
 
 
 def scale(step: Scale, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Multiply by `factor`."""
+    """Return the normalisation that multiplies by `factor`."""
     return replace(unchanged(step, found, size), scale=(step.factor,) * len(found.mean))
 
 
 def mean(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Subtract each channel's mean."""
+    """Return the normalisation that subtracts each channel's mean."""
     return replace(unchanged(step, found, size), mean=tuple(found.mean.tolist()))
 
 
 def mean_std(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Subtract each channel's mean and divide by its standard deviation."""
+    """Return the normalisation that subtracts each channel's mean and divides by its standard deviation."""
     return replace(mean(step, found, size), scale=tuple((1 / found.std.clamp(min=1e-6)).tolist()))
 
 
 def mean_image(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Subtract the mean image."""
+    """Return the normalisation that subtracts the mean image."""
     return replace(mean(step, found, size), mean_image=found.mean_image)
 
 
 def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Subtract the mean in a file; raises DataError if its size is not that of the images."""
+    """Return the normalisation that subtracts a mean from a file; raises DataError if its size is wrong."""
     values, plain = read_mean(Path(step.path), len(found.mean), step.order), unchanged(step, found, size)
     if values.dim() == 1:
         return replace(plain, mean=tuple(values.tolist()))
@@ -150,7 +150,7 @@ def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Prepr
 
 
 def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Subtract ImageNet's mean and divide by its standard deviation; raises DataError for grey images."""
+    """Return the normalisation by ImageNet's mean and deviation; raises DataError for grey images."""
     if len(found.mean) != 3:
         message = f"imagenet normalises RGB images, but these have {len(found.mean)} channel"
         raise DataError(f"{message}: use `train.normalize=mean_std`")
@@ -159,15 +159,15 @@ def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> P
 
 
 ARRAY_ERRORS = (Exception,)
-"""The exceptions of numpy's reader of headers, whose parser raises almost every kind."""
+"""The exceptions of numpy's reader of headers: its parser raises almost every kind."""
 
 
 def _read_array(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
-    """Read an array of numbers from a .npy file; `np.load` would allocate whatever the header claims.
+    """Return the array of numbers in a .npy file. `np.load` would allocate as much as the header claims.
 
     Raises:
         OSError: the file cannot be opened.
-        ARRAY_ERRORS: it is not a complete .npy file of numbers.
+        ARRAY_ERRORS: the file is not a complete .npy file of numbers.
     """
     with open_regular(path) as file:
         version = np.lib.format.read_magic(file)
@@ -184,7 +184,7 @@ def _read_array(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
 
 
 def read_mean(path: Path, channels: int, order: str) -> Tensor:
-    """Read a mean, C or C x H x W, from a .npy file as floats in RGB order; raises DataError if it fails."""
+    """Return the mean in a .npy file, C or C x H x W, as floats in RGB order; raises DataError if invalid."""
     try:
         values = _read_array(path)
     except OSError as error:
@@ -195,7 +195,7 @@ def read_mean(path: Path, channels: int, order: str) -> Tensor:
         takes = "x".join(map(str, values.shape))
         message = f"{path} holds {takes} of {values.dtype}, but the mean of these images is {channels}xHxW"
         raise DataError(f"{message} or {channels}: mean_file takes a .npy file of that shape")
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+    with np.errstate(over="ignore"):  # overflow gives infinite values, which are refused below
         mean = torch.from_numpy(values.astype(np.float32))
     if not mean.isfinite().all():
         raise DataError(f"{path} contains values that are not finite: compute the mean again")

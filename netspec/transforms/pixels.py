@@ -23,27 +23,27 @@ Pixels: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 WIDE_MODES = ("I", "F")
 """Pillow's modes with 32 bits for each pixel."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-"""The only formats that Pillow may open: some others start programs, as EPS starts Ghostscript."""
+"""The only formats that Pillow may open. Some others start programs, as EPS starts Ghostscript."""
 
 MAX_PIXELS = 89_478_485
-"""The most pixels of an image, as in Pillow, which only warns about larger ones; they would take 268 MB."""
+"""The maximum number of pixels of an image, 268 MB in RGB; Pillow warns beyond the same number."""
 MAX_BYTES = 2**29
-"""The most bytes of an image file."""
+"""The maximum number of bytes of an image file."""
 
 DECODE_ERRORS = (Exception,)
-"""The exceptions that a damaged file can raise: Pillow's decoders raise almost every kind."""
+"""The exceptions for damaged files: Pillow's decoders raise almost every kind."""
 
 
 @dataclass(frozen=True)
 class BadImage:
-    """An unreadable image; returned, not raised, because exceptions of worker processes are hard to read."""
+    """An unreadable image. It is returned, not raised, because exceptions in workers are hard to read."""
 
     path: str
     reason: str
 
 
 def read_photo(path: str) -> Pixels | BadImage:
-    """Read an image file of any colour mode as RGB; of an animation, the first frame."""
+    """Return an image file of any colour mode as RGB; of an animation, the first frame."""
     try:
         with open_regular(path) as file:
             return decode(file.read(MAX_BYTES + 1))
@@ -52,7 +52,7 @@ def read_photo(path: str) -> Pixels | BadImage:
 
 
 def decode(content: bytes) -> Pixels:
-    """Decode the content of a file to RGB; raises one of DECODE_ERRORS if it is damaged or too large."""
+    """Return the content of an image file as RGB; raises one of DECODE_ERRORS if damaged or too large."""
     if len(content) > MAX_BYTES:
         raise ValueError(f"the file has more than {MAX_BYTES / 1e6:.0f} MB")
     pixels = _jpeg(content) if content[:2] == b"\xff\xd8" else None
@@ -63,7 +63,7 @@ HEAD, TAIL = 2**16, 64
 
 
 def read_ends(file: IO[bytes], begin: int, end: int) -> tuple[bytes, bytes]:
-    """The first 64 KiB and the last 64 bytes of an image between two offsets of a file."""
+    """Return the first 64 KiB and the last 64 bytes of the image between two offsets of a file."""
     file.seek(begin)
     head = file.read(min(HEAD, end - begin))
     if end - begin <= HEAD:
@@ -73,10 +73,10 @@ def read_ends(file: IO[bytes], begin: int, end: int) -> tuple[bytes, bytes]:
 
 
 def _jpeg(content: bytes) -> Pixels | None:
-    """Decode with libjpeg-turbo; returns None for files that Pillow has to decode.
+    """Return an image decoded by libjpeg-turbo, or None for files that Pillow has to decode.
 
-    These are CMYK files, files with more than MAX_PIXELS, and damaged files: this decoder rejects
-    every file that libjpeg warns about, while Pillow accepts those without missing pixels.
+    Those are CMYK files, files with more than MAX_PIXELS, and damaged files: this decoder rejects every file
+    that libjpeg warns about, while Pillow accepts those in which no pixels are missing.
     """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)
@@ -89,7 +89,7 @@ def _jpeg(content: bytes) -> Pixels | None:
 
 
 def read_rgb(content: bytes) -> Pixels:
-    """Decode any of FORMATS with Pillow; the file's name does not matter."""
+    """Return an image in any of FORMATS, decoded by Pillow. The file's extension does not matter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings about metadata and sizes; errors are raised
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
@@ -115,7 +115,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def reason(error: BaseException) -> str:
-    """Why a file cannot be read, in a few words."""
+    """Return why a file cannot be read, in a few words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error)
@@ -125,12 +125,12 @@ def reason(error: BaseException) -> str:
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 
 LONG = 8
-"""The aspect ratio beyond which Pillow resizes images, since it allocates only the part that is cut out."""
+"""Images with a larger aspect ratio are resized by Pillow, which computes only the part that is cut out."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """An antialiased interpolation: torch's operator, Pillow's constant, and its radius in pixels."""
+    """An antialiased interpolation: torch's operator, Pillow's constant, and the radius in output pixels."""
 
     operator: Callable[..., Tensor]
     pillow: Image.Resampling
@@ -138,7 +138,7 @@ class Filter:
 
 
 FILTERS: dict[Interpolation, Filter] = {
-    # The operators behind torch.nn.functional.interpolate, which does not accept a scale beside a size.
+    # torch.nn.functional.interpolate uses these operators, but does not accept both a scale and a size.
     "bilinear": Filter(torch.ops.aten._upsample_bilinear2d_aa.default, Image.Resampling.BILINEAR, 1),
     "bicubic": Filter(torch.ops.aten._upsample_bicubic2d_aa.default, Image.Resampling.BICUBIC, 2),
 }
@@ -146,7 +146,7 @@ FILTERS: dict[Interpolation, Filter] = {
 
 @dataclass(frozen=True)
 class Box:
-    """A window: its top left corner, height and width, in pixels."""
+    """A window of an image: its top left corner, height and width, in pixels."""
 
     top: int
     left: int
@@ -155,7 +155,7 @@ class Box:
 
 
 def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
-    """Height and width with the short side resized to `short`, the other rounded as in torchvision.
+    """Return height and width for a short side of `short`. The other is rounded as in torchvision.
 
     >>> resized_shape((375, 500), 256)
     (256, 341)
@@ -167,14 +167,14 @@ def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
 
 
 def centred(shape: tuple[int, int], size: tuple[int, int]) -> Box:
-    """The centred window of this size, its position rounded as in torchvision."""
+    """Return the centred window of this size. Its position is rounded as in torchvision."""
     return Box(round((shape[0] - size[0]) / 2), round((shape[1] - size[1]) / 2), *size)
 
 
 def window(pixels: Pixels, short: int, box: Box, interpolation: Interpolation = "bilinear") -> Tensor:
-    """Cut a box out of a photo whose short side is resized to `short`, antialiased: uint8 H x W x 3.
+    """Return a box of an image whose short side is resized to `short`, antialiased, uint8 H x W x 3.
 
-    The pixels are those of the whole photo resized and then cut. The result may be a view of the photo.
+    The pixels are as if the whole image were resized and then cut. The result may be a view of the image.
     """
     shape = resized_shape(pixels.shape[:2], short)
     rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
@@ -186,25 +186,25 @@ def window(pixels: Pixels, short: int, box: Box, interpolation: Interpolation = 
 
 
 def cut(pixels: Pixels, box: Box, size: tuple[int, int]) -> Tensor:
-    """Resize a box of an image's own pixels to a size: antialiased bilinear, uint8 H x W x 3."""
+    """Return a box of an image, resized to a size: antialiased bilinear, uint8 H x W x 3."""
     inside = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
     return _resized(inside.copy(), size, size, FILTERS["bilinear"])
 
 
 def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize whole images, N x C x H x W, to height and width `size`: antialiased bilinear."""
+    """Return whole images, N x C x H x W, resized to height and width `size`: antialiased bilinear."""
     if images.shape[-2:] == size:
         return images
     return interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _resized(pixels: Pixels, shape: tuple[int, int], end: tuple[int, int], by: Filter) -> Tensor:
-    """Resize pixels to a shape, and compute only the part above and left of `end`."""
+    """Return pixels resized to a shape. Only the part above and left of `end` is computed."""
     down, across = pixels.shape[0] / shape[0], pixels.shape[1] / shape[1]
     rows = min(pixels.shape[0], int((end[0] + by.radius) * down) + 2)
-    # torch's fast kernel needs channels_last, detected by the stride of the batch axis: add that axis first.
+    # torch's fast kernel needs channels_last; torch detects it by the stride of the batch axis.
     image = torch.from_numpy(pixels)[None, :rows].permute(0, 3, 1, 2)
-    # torch does not resize a side whose output is as long as its input, so request one pixel more.
+    # torch does not resize a side that keeps its length, so one pixel more is requested.
     extra = [
         out + (out == into != whole) for out, into, whole in zip(end, image.shape[2:], shape, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The preprocessing of images, the same in training, validation and prediction."""
+"""The preprocessing of images. It is the same in training, validation and prediction."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from netspec.transforms.pixels import Interpolation, Pixels, resize_whole
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes a network's input, in training and prediction alike.
+    """How an image is resized, cropped and normalised for a network, in training and prediction alike.
 
-    Pixels of 0 to 255 become (pixel - mean) * scale for each channel.
+    Each channel of pixels from 0 to 255 becomes (pixel - mean) * scale.
 
     Args:
-        mean, scale: One number for each channel. resize: The length of the short side after resizing, or the
-        height and width of the whole image. crop: Height and width of the centre crop that follows.
-        interpolation: Used with antialiasing. mean_image: The mean of the resized image or its centre square,
-        C x H x W. If given, its part under the
-            crop is subtracted instead of `mean`.
+        mean, scale: One number for each channel.
+        resize: The length of the short side after resizing, or the height and width of the whole image.
+        crop: The height and width of the centre crop, which follows resizing.
+        interpolation: How pixels are interpolated in resizing, with antialiasing.
+        mean_image: The mean of the resized image or of its centre square, C x H x W. If given, its window
+        under
+            the crop is subtracted instead of `mean`.
     """
 
     mean: tuple[float, ...]
@@ -38,12 +40,12 @@ class Preprocessing:
     mean_image: Tensor | None = field(default=None, compare=False)  # comparing tensors gives a tensor
 
     def to_plain(self) -> dict[str, object]:
-        """A dict of plain values and tensors, which can be loaded without running code."""
+        """Return a dict of plain values and tensors, which can be loaded without running code."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Invert `to_plain`; old checkpoints have only a mean and a scale."""
+        """Return the preprocessing in a dict made by `to_plain`; old checkpoints have only mean and scale."""
         as_tuples: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()
         }
@@ -52,7 +54,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Normalizer:
-    """Computes (pixel - mean) * scale for images, N x C x H x W; `mean_image` is C x H x W or larger."""
+    """Computes (pixel - mean) * scale for images, N x C x H x W. `mean_image` is C x H x W or larger."""
 
     mean: Tensor
     scale: Tensor
@@ -61,23 +63,23 @@ class Normalizer:
 
     @classmethod
     def of(cls, values: Preprocessing, device: torch.device) -> Normalizer:
-        """Move the numbers of a preprocessing to a device, as tensors C x 1 x 1."""
+        """Return a normalizer for a preprocessing, with tensors C x 1 x 1 on a device."""
         mean, scale = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (values.mean, values.scale))
         return cls(mean, scale, None if values.mean_image is None else values.mean_image.to(device))
 
     @property
     def black(self) -> Tensor:
-        """The value of a black pixel, C x 1 x 1; zero with a mean image (He et al., 2016, section 4.2)."""
+        """The normalised value of padding, C x 1 x 1: black, or zero if there is a mean image."""
         return torch.zeros_like(self.mean) if self.mean_image is not None else -self.mean * self.scale
 
     def padded(self, padding: int) -> Normalizer:
-        """Allow places up to `padding` pixels outside the mean image, where black pixels become zero."""
+        """Return a normalizer for crops up to `padding` pixels outside the image; black becomes zero."""
         if self.mean_image is None or not padding:
             return self
         return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)
 
     def __call__(self, images: Tensor, places: Tensor | None = None) -> Tensor:
-        """Normalise uint8 images in their memory format; `places`, N x 3, locate them in the mean image."""
+        """Return uint8 images normalised. `places`, N x 3, are the positions of crops in the mean image."""
         mean = self.mean
         if self.mean_image is not None:
             mean = self.mean_image if places is None else self._windows(places, images.shape[-2:])
@@ -87,11 +89,11 @@ class Normalizer:
         return result.mul_(self.scale)
 
     def _by_rows(self, images: Tensor, mean: Tensor) -> Tensor:
-        """Normalise images with the channels last, one by one, as matrices of H rows.
+        """Return images with the channels last normalised, one by one, as matrices of H rows.
 
         This is several times as fast as the whole batch at once: rows of W x C numbers suit vector
-        instructions, and one image stays in the processor's cache over the three passes. numpy allocates
-        large arrays in huge pages; with torch.empty, page faults would take longer than the arithmetic.
+        instructions, and one image stays in the processor's cache for all three passes. numpy allocates large
+        arrays in huge pages; with torch.empty, page faults would take longer than the arithmetic.
         """
         count, channels, height, width = images.shape
         shape = (count, height, width * channels)
@@ -104,7 +106,7 @@ class Normalizer:
         return result.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def _windows(self, places: Tensor, size: torch.Size) -> Tensor:
-        """The window of the mean image at each place."""
+        """Return the window of the mean image at each position in `places`."""
         assert self.mean_image is not None
         windows = self.mean_image.unfold(1, size[0], 1).unfold(2, size[1], 1)
         top, left, mirrored = places.to(self.mean_image.device).unbind(1)
@@ -117,10 +119,10 @@ def _channels_are_last(images: Tensor) -> bool:
 
 
 def prepare_image(pixels: Pixels, values: Preprocessing, view: View = "center_crop") -> Tensor:
-    """Preprocess RGB pixels for prediction: C x H x W, or 10 x C x H x W for the ten crops of a photo.
+    """Return RGB pixels preprocessed for prediction: C x H x W, or 10 x C x H x W for ten crops.
 
-    For a network that takes grey images, colours are converted to luma. Images that training resized whole
-    have a single crop in every view.
+    If the network takes grey images, colours are converted to luma. If it was trained on whole images, there
+    is a single crop for every `view`.
     """
     if len(values.mean) == 1:
         pixels = np.array(Image.fromarray(pixels).convert("L"))[:, :, None]

@@ -1,4 +1,4 @@
-"""Random streams that depend only on numbers such as a seed, an epoch and an image's number."""
+"""Random streams that depend only on given numbers, such as a seed, an epoch and an image's index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def generator(*parts: int) -> torch.Generator:
-    """A generator on the CPU with an independent stream for each tuple of numbers, such as (seed, epoch).
+    """Return a generator on the CPU. Each tuple of numbers, such as (seed, epoch), has its own stream.
 
     >>> torch.rand(1, generator=generator(7, 1)) == torch.rand(1, generator=generator(7, 1))
     tensor([True])
@@ -18,7 +18,7 @@ def generator(*parts: int) -> torch.Generator:
 
 
 def stream_seed(*parts: int) -> int:
-    """Hash numbers to a seed as splitmix64 does, so that similar tuples give unrelated streams."""
+    """Return a seed hashed from numbers as by splitmix64, so that similar tuples give unrelated streams."""
     mixed = 0
     for part in parts:
         mixed = (mixed + part + 0x9E3779B97F4A7C15) % 2**64

@@ -29,7 +29,7 @@ def write(path: Path, entries: Iterable[Entry]) -> None:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """The samples of class folders, as class numbers and images."""
+    """The samples of class folders, as class indices and images."""
     found: list[Entry] = []
     for label, name in enumerate(sorted(p.name for p in folder.iterdir())):
         for path in sorted((folder / name).iterdir()):
@@ -67,15 +67,15 @@ def test_training_and_evaluation_on_shards(shards, tmp_path):
 
 
 BROKEN: dict[str, tuple[list[Entry], str]] = {
-    "no class": ([("a.jpg", b"")], "has no class number in a .cls file for a"),
+    "no class": ([("a.jpg", b"")], "has no class index in a .cls file for a"),
     "no image": ([("x/a.cls", b"1")], "has no image for x/a"),
-    "no number": ([("a.jpg", b""), ("a.cls", b"dog")], "no class number"),
-    "too large": ([("a.jpg", b""), ("a.cls", b"9999999")], "no class number"),
+    "no number": ([("a.jpg", b""), ("a.cls", b"dog")], "no class index"),
+    "too large": ([("a.jpg", b""), ("a.cls", b"9999999")], "no class index"),
     "two images": (
         [("a.jpg", b""), ("a.png", b""), ("a.cls", b"1")],
-        "two images or two class numbers for a",
+        "two images or two class indices for a",
     ),
-    "one name": ([("a.jpg", b""), ("a.cls", b"1")] * 2, "two class numbers for a"),
+    "one name": ([("a.jpg", b""), ("a.cls", b"1")] * 2, "two class indices for a"),
     "apart": ([("a.jpg", b""), ("b.cls", b"1")], "for a:"),
 }
 

@@ -195,7 +195,7 @@ def test_a_checkpoint_of_another_format_or_network_is_refused(digits, tmp_path):
     go(Recipe(epochs=1, optimizer=SGD), digits, tmp_path / "run")
     content = load(tmp_path / "run" / "checkpoint.pt")
     broken = {
-        "format 1, and this version of netspec reads 2": content | {"format": 1},
+        "format 1, and this version of netspec reads format 2": content | {"format": 1},
         "does not fit this network": content | {"model": {"x": torch.zeros(1)}},
     }
     for message, damaged in broken.items():

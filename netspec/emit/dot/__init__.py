@@ -14,8 +14,8 @@ from netspec.graph import Net, Output
 def dot(net: Net, *, direction: Direction = "TB", depth: int | None = None) -> str:
     """Draw a network as DOT text: layers are boxes, groups are frames, and arrows carry shapes.
 
-    `direction` is the direction of the data flow, such as `TB` for top to bottom. Each scope nested deeper
-    than `depth` is drawn as a single box.
+    `direction` is the direction of the data flow, such as `TB` for top to bottom. A block or group nested
+    deeper than `depth` levels is drawn as a single box.
     """
     drawing = lay_out(net, depth)
     looks = listed({**style.GRAPH, "rankdir": direction})
@@ -31,12 +31,12 @@ def dot(net: Net, *, direction: Direction = "TB", depth: int | None = None) -> s
 
 
 def listed(attributes: Attributes) -> str:
-    """Write attributes in DOT's syntax."""
+    """Return attributes in DOT's syntax."""
     return ", ".join(f"{k}={quote(v) if isinstance(v, str) else v}" for k, v in attributes.items())
 
 
 def children(net: Net, cluster: Cluster, level: int) -> Iterator[str]:
-    """Write the DOT statements inside a frame."""
+    """Yield the DOT statements of the boxes and frames inside a frame."""
     for child in cluster.children:
         if isinstance(child, Box):
             yield statement(net, child, cluster.scope.path)
@@ -45,7 +45,7 @@ def children(net: Net, cluster: Cluster, level: int) -> Iterator[str]:
 
 
 def frame(net: Net, cluster: Cluster, around: str, level: int) -> Iterator[str]:
-    """Write a group or block as a frame with a caption."""
+    """Yield a group or block as a frame with a caption."""
     scope = cluster.scope
     looks: Attributes = {
         "style": "rounded,filled,dashed" if scope.shares else "rounded,filled",
@@ -62,7 +62,7 @@ def frame(net: Net, cluster: Cluster, around: str, level: int) -> Iterator[str]:
 
 
 def statement(net: Net, box: Box, around: str) -> str:
-    """Write the DOT node of a box."""
+    """Return the DOT node of a box."""
     kind = box.head.op.kind
     looks: dict[str, str | int | float] = {}
     if not box.scopes:
@@ -75,7 +75,7 @@ def statement(net: Net, box: Box, around: str) -> str:
 
 
 def terminal(net: Net, output: Output) -> str:
-    """Write the node of an output; an output used only in training is dashed."""
+    """Return the DOT node of an output. It is dashed if the output is used only in training."""
     rows = [(output.name if len(net.outputs) > 1 else "", style.TITLE, "b"), ("output", style.BODY, "")]
     if output.training:
         rows.append((f"in training, weight {output.weight:g}", style.SMALL, "i"))
@@ -86,12 +86,12 @@ def terminal(net: Net, output: Output) -> str:
 
 
 def end(output: Output) -> str:
-    """Return the name of an output's node; its parentheses keep it distinct from every layer's name."""
+    """Return the name of an output's node. Its parentheses keep it distinct from every layer's name."""
     return quote(f"output({output.name})")
 
 
 def arrow(a: Arrow) -> str:
-    """Write an arrow, labelled with the shape of its value."""
+    """Return the DOT edge of an arrow, labelled with the shape that it carries."""
     target = quote(a.target.name) if isinstance(a.target, Box) else end(a.target)
     tip = quote(f"{a.value.name}: {a.value.shape}")
     looks = {"label": f" {a.value.shape} ", **({"style": "dashed"} if a.aside else {})}

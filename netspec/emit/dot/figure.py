@@ -10,14 +10,14 @@ from netspec.graph import Net, Node, Output, Scope
 from netspec.ops.reshape import Identity
 
 FOLLOWERS = ("activation", "dropout", "norm")
-"""Kinds of layers that are drawn in the box of the preceding layer."""
+"""Kinds of layers that are drawn in the same box as the layer before them."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Layers drawn as one box: a layer and its followers, or the contents of the folded `scopes`.
+    """Layers drawn as one box: a layer with those that follow it, or the contents of folded `scopes`.
 
-    Several `scopes` form a chain: they are identical, and each takes only the output of the one before.
+    Several `scopes` are identical and form a chain: each takes only the output of the one before.
     """
 
     nodes: tuple[Node, ...]
@@ -54,7 +54,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow that carries a value to a box or an output; `aside` if it is used only in training."""
+    """An arrow from a layer to a box or an output. `aside` is true if it is used only in training."""
 
     value: Node
     source: Box
@@ -71,11 +71,11 @@ class Figure:
 
     @cached_property
     def place(self) -> Mapping[int, Box]:
-        """The box of each drawn layer, by node id."""
+        """The box in which each layer is drawn, by node id."""
         return {node.id: box for box in self.root.boxes() for node in box.nodes}
 
     def arrows(self) -> Iterator[Arrow]:
-        """Yield all arrows, ordered by target; a folded box gets one arrow for each of its inputs."""
+        """Yield all arrows, ordered by target. A folded box gets one arrow per input."""
         extra = self.net.training_only
         for box in self.root.boxes():
             taken = [origin(self.net, i) for node in box.nodes for i in node.inputs]
@@ -88,13 +88,13 @@ class Figure:
 
 
 def lay_out(net: Net, depth: int | None = None) -> Figure:
-    """Lay a network out in boxes; each scope nested deeper than `depth` becomes one box."""
+    """Return a network laid out in boxes. A block or group nested deeper than `depth` becomes one box."""
     boxes = {box.head.id: box for box in gather(net)}
     return Figure(net, Cluster(net.root, tuple(inside(net, net.root, boxes, depth))))
 
 
 def origin(net: Net, value: int) -> Node:
-    """Return the node that computes a value, skipping identity layers."""
+    """Return the node that computes the output of node `value`: identity layers are skipped."""
     node = net.nodes[value]
     while isinstance(node.op, Identity):
         node = net.nodes[node.inputs[0]]
@@ -102,7 +102,7 @@ def origin(net: Net, value: int) -> Node:
 
 
 def gather(net: Net) -> Iterator[Box]:
-    """Yield the boxes of all layers; followers, such as activations, share the box of the layer before."""
+    """Yield the boxes of all layers; layers such as activations share the box of the layer before."""
     groups: dict[int, list[Node]] = {}
     for node in net.nodes:
         if isinstance(node.op, Identity):
@@ -118,9 +118,9 @@ def gather(net: Net) -> Iterator[Box]:
 
 
 def follows(net: Net, node: Node) -> bool:
-    """Whether a layer is drawn in the box of the layer before.
+    """Return True if a layer is drawn in the box of the layer before.
 
-    It is if both lie in the same scope and the layer is the only consumer of the layer before.
+    Both layers must be in the same scope, and no other layer or output may use the first one.
     """
     if node.op.kind not in FOLLOWERS or len(node.inputs) != 1 or (node.shares is not None and node.tensors):
         return False
@@ -134,7 +134,7 @@ def follows(net: Net, node: Node) -> bool:
 def inside(
     net: Net, scope: Scope, boxes: Mapping[int, Box], depth: int | None, level: int = 1
 ) -> list[Cluster | Box]:
-    """Lay out the contents of a scope; a scope with a single box gets no frame."""
+    """Return the boxes and frames of a scope's contents; an inner scope with a single box gets no frame."""
     drawn: list[Cluster | Box] = []
     for child in scope.children:
         if not isinstance(child, Scope):
@@ -156,7 +156,11 @@ def inside(
 
 
 def continues(net: Net, row: Box, box: Box) -> bool:
-    """Whether a folded box extends a chain: the same layers, whose only input is the chain's last output."""
+    """Return True if `box` can be folded into `row`, a chain of equal boxes.
+
+    `box` must have the same layers as the last box of `row`, take only the output of that box, and be its
+    only user.
+    """
     size = len(box.nodes)
     before = row.nodes[-size:]
     if not row.scopes or len(row.nodes) != size * len(row.scopes):
@@ -169,7 +173,7 @@ def continues(net: Net, row: Box, box: Box) -> bool:
 
 
 def pattern(nodes: tuple[Node, ...], scope: Scope) -> tuple[object, ...]:
-    """Describe a scope without its path and the origin of its input, so that identical scopes are equal."""
+    """Return a value that is equal for identical scopes; their paths and inputs may differ."""
     first, path = nodes[0].id, len(scope.path)
     inputs = [tuple(max(i - first, -1) for i in n.inputs) for n in nodes]
     layers = [(n.name[path:], n.op, n.shape, n.shares, n.tensors) for n in nodes]

@@ -16,13 +16,13 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 SIGNS = {"add": "+", "mul": TIMES}
 HIDDEN = ("init", "bias_init")
 SHOWN = {"dropout": ("p",)}
-"""Arguments that are shown even at their defaults, by the kind of layer."""
+"""Arguments that are shown even if they have their default values, by the kind of layer."""
 WIDE, LONG = 34, 60
-"""The maximum length of a line in a box, and of a text before it is truncated, in characters."""
+"""The maximum numbers of characters in a line of a box, and in a text; longer texts are truncated."""
 
 
 def words(op: Op) -> list[str]:
-    """Return the arguments of an op, such as `96`, `11x11`, `stride 4`."""
+    """Return the texts for the arguments of an op, such as `96`, `11x11`, `stride 4`."""
     given, parts = op.summary(), []
     for name, field in type(op).model_fields.items():
         value = getattr(op, name)
@@ -37,19 +37,19 @@ def words(op: Op) -> list[str]:
 
 
 def phrase(op: Op) -> list[str]:
-    """Return an op and its arguments, such as `conv 96`, `11x11`, `stride 4`."""
+    """Return the texts for an op and its arguments, such as `conv 96`, `11x11`, `stride 4`."""
     parts = words(op)
     return [" ".join([op.keyword, *parts[:1]]), *parts[1:]]
 
 
 def say(value: object) -> str:
-    """Write an argument's value, truncated to `LONG` characters."""
+    """Return an argument's value, truncated to `LONG` characters."""
     text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else spell(value)
     return shorten(text, LONG)
 
 
 def title(name: str, around: str) -> str:
-    """Return a name relative to its group; a mere number keeps the group's own name in front."""
+    """Return a name relative to its group. Numbers keep the group's last name, as in `features.0`."""
     short_name = name.removeprefix(f"{around}.") if around else name
     if short_name[:1].isdigit() and around:
         short_name = f"{around.rpartition('.')[2]}.{short_name}"
@@ -65,7 +65,7 @@ def call(scope: Scope) -> str:
 
 
 def label(net: Net, box: Box, around: str) -> str:
-    """Write the HTML-like label of a box: its name, its op, its followers and its counts."""
+    """Return the HTML-like label of a box: its name, its layers and its counts."""
     if box.scopes:
         return stack([title_row(box, around), *folded_rows(box), counts(box), *shared(net, box)])
     if box.head.op.kind == "merge":
@@ -76,7 +76,7 @@ def label(net: Net, box: Box, around: str) -> str:
 
 
 def doing(box: Box, around: str) -> list[str]:
-    """Describe the first layer of a box; if its name is the op's keyword, only by its arguments."""
+    """Return the texts for the first layer of a box. Its op is left out if it equals the layer's name."""
     op = box.head.op
     if op.kind == "input":
         return ["input"]
@@ -88,7 +88,7 @@ Row = tuple[str, int, str]
 
 
 def stack(rows: list[Row]) -> str:
-    """Stack rows into an HTML-like label; small ones are grey."""
+    """Return an HTML-like label with these rows; small rows are grey."""
     return "<" + "<br/>".join(row(*r) for r in rows if r[0].strip()) + ">"
 
 
@@ -106,7 +106,7 @@ def title_row(box: Box, around: str) -> Row:
 
 
 def folded_rows(box: Box) -> list[Row]:
-    """Describe the contents of a folded box: its block, repetitions and number of layers."""
+    """Return the rows for a folded box: its block, its repetitions and its number of layers."""
     times, each = len(box.scopes), len(box.nodes) // len(box.scopes)
     block = call(box.scopes[0])
     inside = f"{each} layer{'s' * (each != 1)}"
@@ -116,13 +116,13 @@ def folded_rows(box: Box) -> list[Row]:
 
 
 def after(box: Box) -> list[Row]:
-    """Describe the followers in a box."""
+    """Return the rows for the layers in a box after the first."""
     followers = [", ".join(phrase(n.op)) for n in box.nodes[1:]]
     return [(line, BODY, "i") for line in wrap(followers, WIDE, " · ")]
 
 
 def counts(box: Box) -> Row:
-    """Write the parameters and multiply-accumulates of a box, leaving out zeros."""
+    """Return the row with the parameters and MACs of a box, leaving out zeros."""
     params, macs = sum(n.params for n in box.nodes), sum(n.cost.macs for n in box.nodes)
     parts = [f"{short(params)} param{'s' * (params != 1)}"] if params else []
     parts += [f"{short(macs)} MACs"] if macs else []
@@ -130,7 +130,7 @@ def counts(box: Box) -> Row:
 
 
 def shared(net: Net, box: Box) -> list[Row]:
-    """Name the layer or scope whose weights a box reuses, if any."""
+    """Return a row with the layer or scope whose weights a box reuses; no row if it has its own."""
     if not box.shares:
         return []
     owner = box.scopes[0].shares or "" if box.scopes else ""
@@ -140,7 +140,7 @@ def shared(net: Net, box: Box) -> list[Row]:
 
 
 def heading(net: Net) -> str:
-    """Write the heading of a drawing: the network, its citation, its inputs and its totals."""
+    """Return the heading of a drawing: the network, its citation, its inputs and its totals."""
     inputs = ", ".join(f"{n.name} {n.shape}" for n in net.inputs)
     t = net.totals
     parts = [inputs, f"{t.layers} layers", f"{short(t.params)} params", f"{short(t.macs)} MACs"]
@@ -153,7 +153,7 @@ def heading(net: Net) -> str:
 
 
 def names(net: Net) -> list[Row]:
-    """Write the network's name and arguments; long arguments get a line of their own."""
+    """Return the rows for the network's name and arguments; long arguments get a row of their own."""
     arguments = [f"{name}={spell(value)}" for name, value in net.arguments.items()]
     whole = f"{net.name}({', '.join(arguments)})" if arguments else net.name
     if len(whole) <= LONG or not arguments:
@@ -162,7 +162,7 @@ def names(net: Net) -> list[Row]:
 
 
 def caption(scope: Scope, around: str) -> str:
-    """Write the caption of a group, aligned left so that it does not collide with incoming arrows."""
+    """Return the caption of a group. It is aligned left, so that incoming arrows do not cross it."""
     shares = f"weights of {shorten(scope.shares, LONG)}" if scope.shares else ""
     rows = [(title(scope.path, around), 11, "b"), (call(scope), BODY, ""), (shares, SMALL, "i")]
     return "<" + "".join(f'{row(*r)}<br align="left"/>' for r in rows if r[0].strip()) + ">"
@@ -181,7 +181,7 @@ def tooltip(net: Net, box: Box) -> Iterator[str]:
 
 
 def facts(net: Net, node: Node) -> Iterator[str]:
-    """Describe a layer: all its arguments, its shapes, its counts and its receptive field."""
+    """Yield the lines of a layer's tooltip: all arguments, shapes, counts and the receptive field."""
     fields = type(node.op).model_fields
     arguments = ", ".join(f"{name}={spell(single(getattr(node.op, name)))}" for name in fields)
     yield shorten(f"{node.name}: {node.op.keyword or node.op.kind}({arguments})", 400)

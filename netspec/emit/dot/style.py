@@ -1,4 +1,4 @@
-"""The style of drawings; each kind of layer has a colour that colour-blind readers can distinguish."""
+"""The style of drawings; colour-blind readers can distinguish the colours of the kinds of layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PALETTE: Mapping[Kind, tuple[str, str]] = {
     "reshape": ("#e8e8e8", "#777777"),
     "tensor": ("#ded3ec", "#74559e"),
 }
-"""Fill and outline colours, after Paul Tol's light scheme (Colour Schemes, SRON 2021), paler under text."""
+"""Fill and outline colours: Paul Tol's light scheme (Colour Schemes, SRON 2021), paler to carry text."""
 
 FOLDED = ("#dfe4ea", "#5a6672")
 GROUNDS = ("#f8f8f8", "#f0f0f0", "#e8e8e8")

@@ -9,7 +9,7 @@ UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 
 
 def escape(text: str) -> str:
-    r"""Make any text safe in DOT, in quotes and in HTML-like labels, and so in SVG.
+    r"""Return a text that is safe in DOT, both in quotes and in HTML-like labels, and therefore in SVG.
 
     XML's special characters become entities, unprintable characters become spaces, and backslashes are
     doubled, since Graphviz would replace `\N` and `\G` by names in both kinds of labels.
@@ -21,7 +21,7 @@ def escape(text: str) -> str:
 
 
 def quote(*lines: str) -> str:
-    r"""Write lines as one quoted string of DOT.
+    r"""Return lines as one quoted string of DOT.
 
     >>> print(quote(r"a\N", 'say "hi"'))
     "a\\N\nsay &quot;hi&quot;"
@@ -30,7 +30,7 @@ def quote(*lines: str) -> str:
 
 
 def short(count: int) -> str:
-    """Write a count with three digits and a unit.
+    """Return a count with three digits and a unit.
 
     >>> short(999), short(34_944), short(999_999), short(1_135_256_096)
     ('999', '34.9k', '1M', '1.14G')
@@ -42,7 +42,7 @@ def short(count: int) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Truncate a text to `most` characters.
+    """Return a text, truncated to `most` characters if it is longer.
 
     >>> shorten("Inception(64, 96, 128)", 18)
     'Inception(64, 96…'
@@ -51,7 +51,7 @@ def shorten(text: str, most: int) -> str:
 
 
 def wrap(parts: Sequence[str], most: int, between: str = ", ") -> list[str]:
-    """Wrap parts into lines of at most `most` characters and about equal length, breaking between parts.
+    """Return parts joined into lines of about equal length, with at most `most` characters each.
 
     >>> wrap(["conv 64", "7x7", "stride 2", "padding 3"], 30)
     ['conv 64, 7x7,', 'stride 2, padding 3']
@@ -65,7 +65,7 @@ def wrap(parts: Sequence[str], most: int, between: str = ", ") -> list[str]:
 
 
 def fill(parts: Sequence[str], most: int, between: str) -> list[str]:
-    """Fill each line with as many parts as fit."""
+    """Return parts joined into lines, with as many parts in each as fit."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + len(between) + len(part) <= most:

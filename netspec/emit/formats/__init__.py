@@ -1,4 +1,4 @@
-"""The output formats of `netspec check`: one module each, with the name that `--format` takes.
+"""The output formats of `netspec check`, each in a module with the name that `--format` takes.
 
 Each module defines `FORMAT`. A plug-in provides a `Format` in the entry-point group `netspec.formats`.
 """
@@ -19,12 +19,12 @@ from netspec.registry import Registry
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a report; a format ignores those it does not support."""
+    """Options for writing reports. A format ignores options that it does not support."""
 
     batch: int | None = None
-    """Batch size for the estimate of training memory; by default, the recipe's."""
+    """The batch size for the estimate of training memory; by default that of the recipe."""
     depth: int | None = None
-    """Number of levels of blocks and groups to show; deeper ones are folded into one row each."""
+    """The number of levels of blocks and groups to show; deeper ones are folded into one row each."""
     ops: bool = False
     """Whether to count operations other than MACs."""
     explain: bool = False
@@ -35,7 +35,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Format:
-    """An output format: a function that writes reports as the text for standard output."""
+    """An output format: a function that returns reports as text for standard output."""
 
     write: Callable[[Sequence[Report], Options], str]
     holds_diagnostics: bool = False
@@ -43,7 +43,7 @@ class Format:
 
 
 PLUGINS: Registry[Format] = Registry("output format", "netspec.formats")
-"""The formats of plug-ins; the built-in formats are the modules of this package."""
+"""The formats of plug-ins. The built-in formats are the modules of this package."""
 
 
 def builtin() -> list[str]:
@@ -57,7 +57,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Format:
-    """Look up a format by its name.
+    """Return the format with this name.
 
     Raises:
         NetspecError: there is no such format.

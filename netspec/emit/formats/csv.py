@@ -1,4 +1,4 @@
-"""CSV for spreadsheets and scripts: a row for each layer; columns add up to the network's totals."""
+"""CSV for spreadsheets and scripts: a row for each layer; the columns add up to the network's totals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.tables import comma_separated
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """Write the rows of all networks; with several specs, the first column names the spec."""
+    """Return the rows of all networks; if there are several specs, the first column names the spec."""
     nets = [(r.source.path, r.net) for r in reports if r.net]
     first = ["spec"] if len(reports) > 1 else []
     body = [

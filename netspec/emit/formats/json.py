@@ -1,4 +1,4 @@
-"""JSON with every layer and diagnostic; fields are added but never renamed or removed."""
+"""JSON with every layer and diagnostic; later versions add fields but never rename or remove any."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from netspec.shape import CONVENTION
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """Write an object for one spec, a list of objects for several."""
+    """Return a JSON object for one spec, or a list of objects for several."""
     made = [as_dict(r, options.batch, options.data) for r in reports]
     return json.dumps(made[0] if len(made) == 1 else made, indent=2, ensure_ascii=False, default=str)
 
 
 def as_dict(report: Report, batch: int | None = None, data: DatasetInfo | None = None) -> dict[str, object]:
-    """Return a report as JSON values; shapes are lists without the batch, names are state_dict paths."""
+    """Return a report as JSON values: shapes are lists without the batch, names are as in the state_dict."""
     net = report.net
     made: dict[str, object] = {
         "spec": report.source.path,
@@ -46,7 +46,7 @@ def outputs(net: Net) -> list[dict[str, object]]:
 
 
 def totals(net: Net, batch: int | None) -> dict[str, object]:
-    """Return the totals for one image, and bytes in float32 for weights, activations and training."""
+    """Return the totals for one image, and the bytes of weights, activations and training in float32."""
     t, memory = net.totals, estimate(net, batch)
     return {
         "layers": t.layers,

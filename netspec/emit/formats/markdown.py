@@ -1,4 +1,4 @@
-"""Markdown for documents and pull requests: a row for each layer; columns add up to the totals."""
+"""Markdown for documents and pull requests: a row for each layer; the columns add up to the totals."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from netspec.tables import escape, markdown, percent
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """Write a section for each network."""
+    """Return a section for each network."""
     return "\n\n".join(section(r.net, options) for r in reports if r.net)
 
 
 def section(net: Net, options: Options) -> str:
-    """Write the table of one network, its totals, and further parts according to the options."""
+    """Return the table of one network, its totals, and further parts according to the options."""
     head = columns(ops=options.ops)
     body = [
         [shown(name, cell) for name, cell in zip(head, cells, strict=True)]
@@ -39,7 +39,7 @@ def section(net: Net, options: Options) -> str:
 
 
 def shown(column: str, cell: str | int | float) -> str:
-    """Write a cell: counts with commas, shares in per cent, zeros as an empty cell."""
+    """Return the text of a cell: counts with commas, shares in per cent, and nothing for zeros."""
     if isinstance(cell, str):
         return cell
     return "" if not cell else percent(cell) if column == "share" else f"{cell:,}"

@@ -1,4 +1,4 @@
-"""SARIF 2.1.0 (OASIS, 2020), which code hosts show next to the changed lines of a pull request."""
+"""SARIF 2.1.0 (OASIS, 2020): code hosts show its results beside the lines of a pull request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """Write one run with a result for each diagnostic."""
+    """Return a SARIF log with one result for each diagnostic."""
     found = [d for r in reports for d in r.diagnostics]
     rules = [rule(code) for code in sorted({d.code for d in found})]
     driver = {"name": "netspec", "informationUri": DOCUMENT, "rules": rules}
@@ -46,7 +46,7 @@ def rule(code: str) -> dict[str, object]:
 
 
 def result(d: Diagnostic) -> dict[str, object]:
-    """Return the SARIF result of a diagnostic; its labels become related locations."""
+    """Return the SARIF result of a diagnostic. Its labels become related locations."""
     text = ". ".join([d.message, *d.notes, *([d.help] if d.help else [])])
     labels = [{**place(x.span), "message": {"text": x.text}} for x in d.labels]
     made: dict[str, object] = {

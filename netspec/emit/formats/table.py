@@ -1,4 +1,4 @@
-"""A table for a terminal: each group with its sums, followed by its layers, and the totals at the end."""
+"""A table for a terminal: the sums of each block or group, followed by its layers, and the totals."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ WIDEST_CELL = 48
 
 
 def write(reports: Sequence[Report], options: Options) -> str:
-    """Write the table of each network, then a line for each spec with the result of its check."""
+    """Return the table of each network, then a line for each spec with the result of its check."""
     parts = [network_table(r.net, options) for r in reports if r.net]
     return "\n\n".join([*parts, "\n".join(map(verdict, reports))])
 
 
 def network_table(net: Net, options: Options = Options()) -> str:  # noqa: B008 - a frozen value
-    """Write the table of one network, its totals, and further parts according to the options."""
+    """Return the table of one network, its totals, and further parts according to the options."""
     head = [*COLUMNS, *(OPERATIONS if options.ops else ())]
     body = [cells(row, ops=options.ops) for row in rows(net, options.depth)]
     memory = estimate(net, options.batch)
@@ -45,7 +45,7 @@ def cells(row: Row, *, ops: bool) -> list[str]:
 
 
 def verdict(report: Report) -> str:
-    """Write the result of a check: ok, or the numbers of errors and warnings."""
+    """Return the result of a check in one line: ok, or the numbers of errors and warnings."""
     errors = sum(d.severity == "error" for d in report.diagnostics)
     counts = ((errors, "error"), (len(report.diagnostics) - errors, "warning"))
     parts = [f"{n} {word}{'s' * (n != 1)}" for n, word in counts if n]

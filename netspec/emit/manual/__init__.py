@@ -12,6 +12,6 @@ __all__ = ["diagnostics_manual", "ops_manual", "write_manuals"]
 
 
 def write_manuals(folder: Path) -> None:
-    """Write both documents into a folder; `make docs` calls this."""
+    """Write docs/ops.md and docs/diagnostics.md into a folder; `make docs` calls this."""
     write_text(folder / "ops.md", ops_manual())
     write_text(folder / "diagnostics.md", diagnostics_manual())

@@ -22,7 +22,7 @@ def diagnostics_manual() -> str:
 
 
 def markdown_example(e: Explanation) -> str:
-    """Write an example and its correction as fenced blocks."""
+    """Return an example and its correction as fenced blocks."""
     parts = [f"Reported for{how(e, mended=False)}:", fenced(e.failing()) if e.example else "an empty file."]
     parts += [f"Correct{how(e, mended=True)}:", fenced(e.mended())]
     return "\n\n".join(parts)
@@ -33,7 +33,7 @@ def fenced(text: str) -> str:
 
 
 def how(e: Explanation, *, mended: bool) -> str:
-    """Describe the settings and the data set with which an example is checked."""
+    """Return the options with which an example is checked, as text that begins with `with`."""
     given = e.mended_arguments if mended else e.arguments
     settings = " and ".join(f"`--set {name}={spell(value)}`" for name, value in given.items())
     parts = [settings, f"`--data {e.data}`" if e.data else ""]
@@ -41,7 +41,7 @@ def how(e: Explanation, *, mended: bool) -> str:
 
 
 def explain_code(e: Explanation) -> str:
-    """Explain a code for a terminal."""
+    """Return the explanation of a code for a terminal."""
     failing, mended = (indent(text.rstrip(), "    ") for text in (e.failing(), e.mended()))
     parts = [
         f"{e.severity}[{e.code}]: {e.title}",
@@ -56,5 +56,5 @@ def explain_code(e: Explanation) -> str:
 
 
 def list_codes() -> str:
-    """List every code with its title, as a table for a terminal."""
+    """Return a table of all codes with their titles, for a terminal."""
     return align(["code", "meaning"], [[code, CODES[code].title] for code in sorted(CODES)], words=2)

@@ -31,7 +31,7 @@ def ops_manual() -> str:
 
 
 def section(op: type[Op]) -> str:
-    """Write the section of one op."""
+    """Return the section of one op."""
     lines = [f"### `{signature(op)}`", "", getdoc(op) or "", ""]
     for name in op.model_fields:
         lines.append(f"- `{name}`: {argument_text(op, name)}")
@@ -40,7 +40,7 @@ def section(op: type[Op]) -> str:
 
 
 def explain_op(op: type[Op]) -> str:
-    """Explain an op for a terminal: its arguments, its description and an example."""
+    """Return the explanation of an op for a terminal: its arguments, its description and an example."""
     about = [fill(line, 90) for line in (getdoc(op) or "").split("\n\n")]
     fields = [
         fill(argument_text(op, name), 90, initial_indent=f"  {name}: ", subsequent_indent="    ")
@@ -51,7 +51,7 @@ def explain_op(op: type[Op]) -> str:
 
 
 def list_ops() -> str:
-    """List the ops by family for a terminal, each with its positional arguments and its first sentence."""
+    """Return a list of the ops by family, for a terminal: positional arguments and first sentences."""
     parts = []
     for name, ops in families().items():
         width = max(len(short(op)) for op in ops)
@@ -69,18 +69,18 @@ def summary(op: type[Op]) -> str:
 
 
 def short(op: type[Op]) -> str:
-    """Write an op with the arguments that are given by position."""
+    """Return an op with its positional arguments, such as `conv(channels, kernel)`."""
     names = op.by_position()
     return f"{op.keyword}({', '.join(names)})" if names else op.keyword
 
 
 def clip(line: str, most: int = 110) -> str:
-    """Cut a line that is too long at a space."""
+    """Return a line, cut at a space if it has more than `most` characters."""
     return line if len(line) <= most else f"{line[: most - 3].rpartition(' ')[0]} ..."
 
 
 def families() -> dict[str, list[type[Op]]]:
-    """Return the ops by the titles of their families."""
+    """Return the ops of each family, by the family's title."""
     found: dict[str, list[type[Op]]] = {}
     for op in OPS.values():
         found.setdefault(family(op), []).append(op)
@@ -100,12 +100,12 @@ def family(op: type[Op]) -> str:
 
 
 def signature(op: type[Op]) -> str:
-    """Write an op as in a spec, with the defaults of its arguments."""
+    """Return an op as it is written in a spec, with the defaults of its arguments."""
     return f"{op.keyword}({', '.join(argument(op, name) for name in op.model_fields)})"
 
 
 def argument(op: type[Op], name: str) -> str:
-    """Write an argument with its default."""
+    """Return an argument with its default."""
     field = op.model_fields[name]
     if field.is_required():
         return name
@@ -119,7 +119,7 @@ def argument(op: type[Op], name: str) -> str:
 
 
 def argument_text(op: type[Op], name: str) -> str:
-    """Return the description of an argument: its own in the class, or the one shared by all ops."""
+    """Return the description of an argument: from the op's class, or from the arguments that ops share."""
     for cls in op.__mro__:
         if issubclass(cls, Op) and name in (texts := field_texts(cls)):
             return texts[name]
@@ -128,7 +128,7 @@ def argument_text(op: type[Op], name: str) -> str:
 
 @cache
 def field_texts(cls: type[Op]) -> dict[str, str]:
-    """Return the documentation strings of the fields of a class, by field name.
+    """Return the docstrings of the fields of a class, by field name.
 
     pydantic's `use_attribute_docstrings` is not used, since it would parse the sources at every start.
     """

@@ -12,7 +12,7 @@ from netspec.graph import Net
 
 
 def source(net: Net) -> str:
-    """Write a network as Python source, with one nn.Module class for each distinct block of the spec."""
+    """Return a network as Python source, with one nn.Module class for each distinct block of the spec."""
     foreign = foreign_source(net)
     classes = Classes(net, class_name(net), foreign.names)
     root = classes.root.template
@@ -35,7 +35,7 @@ def class_name(net: Net) -> str:
 
 
 def import_lines(imports: set[str]) -> list[str]:
-    """Sort import statements: those of torch last, and `import` before `from`."""
+    """Return import statements in order: those of torch last, and `import` before `from`."""
     ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
     torch = [line for line in ordered if line.split()[1].split(".")[0] == "torch"]
     others = [line for line in ordered if line not in torch]
@@ -43,7 +43,7 @@ def import_lines(imports: set[str]) -> list[str]:
 
 
 def describe(net: Net) -> str:
-    """Return the docstring of the network's class; double quotes are replaced, since they could end it."""
+    """Return the docstring of the network's class, without double quotes, which could end it."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in net.arguments.items())
     head = f"{net.name}({arguments})" + (f": {net.citation}" if net.citation else "")
     inputs = ", ".join(f"{n.name} ({n.shape})" for n in net.inputs)
@@ -57,7 +57,7 @@ def describe(net: Net) -> str:
 
 
 def write(template: Template, extra: list[str], docstring: str | None) -> str:
-    """Write the source of one class."""
+    """Return the source of one class."""
     lines = [f"class {template.name}(nn.{'Sequential' if template.sequential else 'Module'}):"]
     if docstring:
         first, _, rest = docstring.partition("\n")

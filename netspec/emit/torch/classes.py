@@ -1,4 +1,4 @@
-"""The classes of the generated source; scopes with the same structure share a class."""
+"""The classes of the generated source; scopes with the same structure share one class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netspec.ops.start import INITS
 
 
 class Classes:
-    """The classes of a network, each after the classes it uses."""
+    """The classes of a network, in the order of their definition: each follows the classes that it uses."""
 
     def __init__(self, net: Net, name: str, reserved: Set[str] = frozenset()) -> None:
         self.net, self.symbols, self.starts = net, Symbols(net), Starts(net)
@@ -33,7 +33,7 @@ class Classes:
             solve(template)
 
     def instance(self, scope: Scope) -> Instance:
-        """Lay out a scope as a class, or reuse the class with the same layout."""
+        """Return an instance of the class for a scope; scopes with the same layout share a class."""
         slots = Slots()
         sequential = bool(scope.path) and self.chained(scope) and counted(self.labels(scope))
         if sequential:
@@ -77,7 +77,7 @@ class Classes:
         return made
 
     def inputs(self, scope: Scope) -> list[tuple[int, str]]:
-        """Return the inputs of a scope's forward, as node ids with parameter names."""
+        """Return the inputs of a scope's `forward`: the id of each node, and the name of its parameter."""
         ids = [n.id for n in self.net.inputs] if not scope.path else list(self.wiring.interface(scope).inputs)
         if len(ids) == 1:
             return [(ids[0], "x")]
@@ -87,7 +87,7 @@ class Classes:
         return list(named.items())
 
     def children(self, scope: Scope, slots: Slots) -> list[tuple[str, Layout]]:
-        """Lay out the modules of a scope, by name."""
+        """Return the name and layout of each module that a scope contains."""
         made: list[tuple[str, Layout]] = []
         for child in scope.children:
             if isinstance(child, Scope):
@@ -111,7 +111,7 @@ class Classes:
         return zip(self.labels(scope), scope.children, strict=True)
 
     def started(self, scope: Scope, target: str, indexed: bool, slots: Slots) -> Iterator[Layout]:
-        """Yield the calls that initialize a scope's own layers, including those in its nn.Sequential."""
+        """Yield the calls that initialize a scope's own layers, also those in its nested nn.Sequentials."""
         for name, child in self.named(scope):
             place = f"{target}[{name}]" if indexed else self.wiring.access(target, scope.path, name)
             if isinstance(child, Scope):
@@ -128,7 +128,7 @@ class Classes:
                 yield Call(f"nn.init.{call.name}_", (Raw(text),), options)
 
     def functional(self, node: Node) -> bool:
-        """Whether a layer is written as an expression in forward, without a module."""
+        """Return True if a layer is an expression in `forward` and needs no module."""
         return node.op.torch_expr(*["x"] * len(node.inputs)) is not None
 
     def leaf(self, node: Node, slots: Slots) -> Layout:
@@ -145,7 +145,10 @@ class Classes:
         return Call("nn.Parameter", (zeros,), ()) if node.op.keyword == "param" else Buffer(node.label, zeros)
 
     def code(self, node: Node, slots: Slots, label: str) -> Call:
-        """Lay out a layer's module, with placeholders for its numbers; `write` omits default options."""
+        """Return the call that creates a layer's module, with placeholders for its numbers.
+
+        `write` later leaves out options that have their default values.
+        """
         owner = self.owner(node)
         made = self.symbols.op(node).torch_module(*self.symbols.shapes(owner, node))
         assert made is not None
@@ -169,32 +172,35 @@ class Classes:
         return self.symbols.owners[node.scope]
 
     def option(self, node: Node, key: str, option: Option) -> ast.expr | None:
-        """Return the spec's expression for an option that is not a number, such as `bias`, if it has one."""
+        """Return the spec's expression for an option such as `bias` that is not a number, or None."""
         if key in node.expressions and getattr(node.op, key, None) == option.value:
             return parsed(node.expressions[key])
         return None
 
     def may_overwrite(self, node: Node) -> bool:
-        """Whether an activation may overwrite its input, because no other layer and no gradient needs it."""
+        """Return True if an activation may overwrite its input: no other layer and no gradient needs it."""
         source = self.net.nodes[node.inputs[0]]
         alone = list(self.wiring.real_users(source.id)) == [node.id] and source.id not in self.wiring.returned
         return alone and source.op.new_memory and node.id not in self.shared and node.shares is None
 
     def module(self, scope: Scope, slots: Slots) -> Layout:
-        """Lay out a scope inside its parent: as an nn.Sequential if it is a plain chain, else as a class."""
+        """Return the layout of a scope in its parent: nn.Sequential for a plain chain, else a class."""
         if scope.block or not self.chained(scope):
             return slots.instance(self.instance(scope))
         return Chain(tuple((name, self.part(child, slots, scope.name)) for name, child in self.named(scope)))
 
     def part(self, child: Scope | int, slots: Slots, around: str = "") -> Layout:
-        """Lay out one part of an nn.Sequential."""
+        """Return the layout of one child of an nn.Sequential."""
         if isinstance(child, Scope):
             return self.module(child, slots)
         node = self.net.nodes[child]
         return self.code(node, slots, "_".join(x for x in (around, node.label) if x))
 
     def chained(self, scope: Scope) -> bool:
-        """Whether each child uses only the output of the one before, and only the last is used outside."""
+        """Return True if a scope is a plain chain, so that it can be an nn.Sequential.
+
+        Each child must use only the output of the one before, and only the last may be used outside.
+        """
         io, value = self.wiring.interface(scope), None
         if len(io.inputs) != 1 or len(io.outputs) != 1 or scope.shares:
             return False
@@ -240,12 +246,12 @@ def contained(modules: Sequence[tuple[str, Layout]]) -> list[tuple[str, Layout]]
 
 
 def counted(labels: list[str]) -> bool:
-    """Whether labels are numbers as in an nn.Sequential: 0, 1, 2, ..."""
+    """Return True if labels are numbers as in an nn.Sequential: 0, 1, 2, ..."""
     return labels == [str(k) for k in range(len(labels))]
 
 
 def titled(path: str) -> str:
-    """Return the end of a path, from its last part that is not a number."""
+    """Return the end of a path, from its last name that is not a number."""
     parts = path.split(".")
     words = [k for k, part in enumerate(parts) if not part.isdigit()]
     return "_".join(parts[words[-1] if words else 0 :])

@@ -1,4 +1,4 @@
-"""The PyTorch source that plug-ins provide for their ops."""
+"""The PyTorch source that plug-ins provide for their layer types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ForeignSource:
 
 
 def foreign_source(net: Net) -> ForeignSource:
-    """Merge the `torch_source` of every op of the network; equal definitions are kept once.
+    """Return the `torch_source` of all ops of a network merged; equal definitions are kept once.
 
     Raises:
         PluginError: a source is not valid Python, or two ops define the same name differently.
@@ -42,7 +42,7 @@ def foreign_source(net: Net) -> ForeignSource:
 
 
 def statements(keyword: str, source: str) -> list[ast.stmt]:
-    """Parse the torch source of an op."""
+    """Return the statements in the torch source of an op; raises PluginError if it is not valid Python."""
     try:
         return ast.parse(source).body
     except SyntaxError as error:
@@ -51,7 +51,7 @@ def statements(keyword: str, source: str) -> list[ast.stmt]:
 
 
 def import_lines(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    """Write an import statement as one line for each imported name, so that equal imports can be merged."""
+    """Yield one import statement for each imported name, so that equal imports can be merged."""
     for alias in node.names:
         single = ast.Import([alias])
         if isinstance(node, ast.ImportFrom):
@@ -60,7 +60,7 @@ def import_lines(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
 
 
 def segment(source: str, node: ast.stmt) -> str:
-    """Return the text of a statement, including decorators."""
+    """Return the source text of a statement, including its decorators."""
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
     return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
 

@@ -1,4 +1,4 @@
-"""Writing the body of `forward`: one line for each step, with values named until their last use."""
+"""Writing the body of `forward`, with a line for each step."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from netspec.emit.torch.wiring import Step, Wiring
 from netspec.graph import Scope
 
 PLAIN = "xyzuvw"
-"""The names of values that are used once, by the next step."""
+"""The variables for tensors that are used only once, by the next step."""
 
 
 def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
-    """Inline expressions such as `torch.flatten(x, 1)` or `a + b` into the next step, their only user."""
+    """Return the steps, with expressions such as `a + b` inlined if only the next step uses them."""
     users: dict[int, list[int]] = {}
     for k, step in enumerate(steps):
         for value in step.inputs:
@@ -35,7 +35,7 @@ def join_inline(steps: Sequence[Step], keep: set[int]) -> list[Step]:
 
 
 def substitute(user: Step, waiting: dict[int, Step]) -> Step:
-    """Replace a step's inputs by the expressions to be inlined."""
+    """Return a step with the expressions in `waiting` inlined in place of its inputs."""
     infix = re.search(r"(^|[-+*/] )\{\}( [-+*/]|$)|\{\}[.\[]", user.text)
     holes, inputs = [], list[int]()
     for value in user.inputs:
@@ -47,9 +47,9 @@ def substitute(user: Step, waiting: dict[int, Step]) -> Step:
 
 
 def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> list[str]:
-    """Write the lines of a scope's forward.
+    """Return the lines of a scope's `forward` method.
 
-    Values used by the next step are named `x`; those used later are named after their label. A value is
+    Tensors used by the next step are named `x`; those used later are named after their label. A tensor is
     deleted after its last use.
     """
     io = wiring.interface(scope)
@@ -98,27 +98,27 @@ def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> 
 
 
 def deleted(free: Sequence[str], arguments: set[str], final: bool) -> list[str]:
-    """Write the line that deletes unused values; arguments are skipped, since the caller keeps them alive."""
+    """Return a line that deletes unused tensors; arguments are skipped, since the caller holds them too."""
     dead = [] if final else [n for n in free if n not in arguments]
     return [f"del {', '.join(dead)}"] if dead else []
 
 
 def beside_named(wiring: Wiring, names: Mapping[int, str], output: int) -> bool:
-    """Whether a value is merged with other values that are named after their labels, such as branches."""
+    """Return True if a tensor is merged with others that are named after their labels, such as branches."""
     merges = (u for u in wiring.real_users(output) if u >= 0 and wiring.net.nodes[u].op.kind == "merge")
     others = {wiring.alias[i] for u in merges for i in wiring.net.nodes[u].inputs} - {output}
     return any(names.get(i, "x") not in PLAIN for i in others)
 
 
 def fresh_name(label: str, taken: set[str]) -> str:
-    """Return a name for a value: its label if it is not a number, else the first unused name of `PLAIN`."""
+    """Return a variable for a tensor: its label, or a name in PLAIN if the label is a number."""
     if label and not label.isdigit():
         return unique(label, taken)
     return next((n for n in PLAIN if n not in taken), None) or unique("x", taken)
 
 
 def returns(wiring: Wiring, returned: Sequence[int], names: dict[int, str], root: bool) -> list[str]:
-    """Write the return statements: all outputs, and in training also the auxiliary ones."""
+    """Return the lines with the return statement: in training, auxiliary outputs are included."""
     if not root:
         return [f"return {', '.join(names[i] for i in returned)}"] if returned else ["return None"]
     outputs = wiring.net.outputs

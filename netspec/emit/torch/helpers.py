@@ -1,4 +1,4 @@
-"""The definitions from netspec.ops.nn that are copied into the generated source."""
+"""Classes and functions from netspec.ops.nn that are copied into the generated source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.resources import files
 
 @cache
 def definitions() -> dict[str, str]:
-    """Return the source of every class and function by name, in the order of their files."""
+    """Return the source of each class and function in netspec.ops.nn by name, in the order of the files."""
     found: dict[str, str] = {}
     paths = [f for f in files("netspec.ops.nn").iterdir() if f.name.endswith(".py")]
     for path in sorted(paths, key=lambda p: p.name):
@@ -23,7 +23,7 @@ def definitions() -> dict[str, str]:
 
 
 def needed(text: str) -> list[str]:
-    """Return the definitions that a source uses, directly or indirectly, each after those it uses."""
+    """Return the definitions that a source uses, directly or not. Each follows those it uses itself."""
     used: set[str] = set()
     waiting = [text]
     while waiting:

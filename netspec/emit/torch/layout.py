@@ -1,4 +1,4 @@
-"""The layouts of modules in a generated `__init__`, with placeholders for what differs by instance."""
+"""Layouts: source for a generated `__init__`, with placeholders for what differs between instances."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from netspec.language.values import python
 
 @dataclass(frozen=True)
 class Number:
-    """A placeholder for the number with this index."""
+    """A placeholder for a number, such as a channel count. `place` is its index in the class's numbers."""
 
     place: int
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Source that is the same in every instance."""
+    """Source text that is the same in every instance."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Inner:
-    """A placeholder for an instance of another generated class, by its index."""
+    """A placeholder for a call of another generated class. `place` is its index in the class's calls."""
 
     place: int
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a PyTorch module or function; options at their defaults are omitted."""
+    """A call of a PyTorch class or function; options with default values are left out."""
 
     function: str
     args: tuple[Number | Call | Raw, ...]
@@ -48,7 +48,7 @@ class Chain:
 
 
 def is_list(names: Collection[str]) -> bool:
-    """Whether names are the numbers 0, 1, 2, ... in any order."""
+    """Return True if names are the numbers 0, 1, 2, ... in any order."""
     return set(names) == {str(k) for k in range(len(names))}
 
 
@@ -60,7 +60,7 @@ class Bag:
 
     @property
     def listed(self) -> bool:
-        """Whether the names are those of a list."""
+        """Return True if the names are those of a list."""
         return is_list([name for name, _ in self.parts])
 
 
@@ -76,7 +76,7 @@ Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Bag | Buffer"
 
 
 def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
-    """Write a layout as Python source, with its placeholders filled."""
+    """Return a layout as Python source, with `numbers` and `inner` in its placeholders."""
     match layout:
         case Number():
             return numbers[layout.place]

@@ -1,4 +1,4 @@
-"""Names in generated Python source: valid identifiers that hide no builtin and no import."""
+"""Names in the generated source: valid identifiers that hide no builtin and no import."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TAKEN = {
 
 
 def identifier(text: str) -> str:
-    """Turn a label into a Python identifier.
+    """Return a Python identifier for a label.
 
     >>> identifier("block1-0"), identifier("0"), identifier("class")
     ('block1_0', '_0', 'class_')
@@ -35,7 +35,7 @@ def identifier(text: str) -> str:
 
 
 def unique(text: str, used: Iterable[str]) -> str:
-    """Turn `text` into an identifier that is not in `used`, with a number appended if necessary."""
+    """Return an identifier for `text` that is not in `used`. A number is appended if necessary."""
     used, name, count = set(used), identifier(text), 1
     while name in used:
         count += 1
@@ -44,7 +44,7 @@ def unique(text: str, used: Iterable[str]) -> str:
 
 
 def camel_case(label: str) -> str:
-    """Turn a label into a class name: `inception4a` becomes `Inception4a`."""
+    """Return a class name for a label: `Inception4a` for `inception4a`."""
     return (
         "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", label, flags=re.ASCII) if part)
         or "Group"
@@ -52,25 +52,25 @@ def camel_case(label: str) -> str:
 
 
 def plain(name: str) -> bool:
-    """Whether a label can be written as an attribute."""
+    """Return True if a label can be written as an attribute, as in `self.label`."""
     return name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
 
 
 def member(name: str, kind: str = "submodule") -> str:
-    """Write the access to a module's child; `kind` is submodule, parameter or buffer."""
+    """Return the source that accesses a module's child. `kind` is submodule, parameter or buffer."""
     return f".{name}" if plain(name) else f".get_{kind}({python(name)})"
 
 
 def own_child(name: str) -> str:
-    """Write the access to a child of `self`; with `getattr`, which is faster than `get_submodule`."""
+    """Return the source that accesses a child of `self`. A name that is no identifier needs `getattr`."""
     return f"self.{name}" if plain(name) else f"getattr(self, {python(name)})"
 
 
 def reach(path: str, kind: str = "submodule") -> str:
-    """Write the access to a child by its path: `self.features.get_submodule("0")` for `features.0`."""
+    """Return the source that accesses a path: `self.features.get_submodule("0")` for `features.0`."""
     *outer, last = path.split(".")
     return "self" + "".join(member(p) for p in outer) + member(last, kind)
 
 
 TENSORS = {"param": "parameter", "buffer": "buffer"}
-"""PyTorch's terms for raw tensors, by their keyword in the language."""
+"""PyTorch's words for raw tensors, by their keyword in the language."""

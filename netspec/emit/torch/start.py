@@ -1,4 +1,4 @@
-"""Initialization of weights: a loop over modules for common initializers, and a line for each other layer."""
+"""Initialization of weights: a loop over modules that share an initializer, and lines for other layers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from netspec.language.values import Call, python
 from netspec.ops.start import INITS, Weighted
 
 LEAST_LOOPED = 3
-"""The minimum number of modules of a type that are initialized in a loop."""
+"""Modules of a type are initialized in a loop if there are at least this many."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """A PyTorch module in a network: that of a layer, or one nested in it under `prefix`."""
+    """A PyTorch module in a network: the module of a layer, or one nested in it at `prefix`."""
 
     node: Node
     prefix: str = ""
@@ -24,7 +24,7 @@ class Module:
         return {t.name.removeprefix(self.prefix) for t in self.node.tensors if t.name.startswith(self.prefix)}
 
     def starts(self) -> dict[str, Call]:
-        """Return the initializers stated in the spec, by the names of the module's own tensors."""
+        """Return the initializers that the spec gives for the module's own tensors, by tensor name."""
         assert isinstance(self.node.op, Weighted)
         stated = {k: c for k, c in self.node.op.starts().items() if k.startswith(self.prefix)}
         inner = () if self.prefix else self.node.op.inner_linears
@@ -33,7 +33,7 @@ class Module:
 
 
 class Starts:
-    """The initializers stated in a spec, divided into those written in a loop and those written per layer."""
+    """The initializers in a spec: those written in a loop, and those written per layer."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -53,7 +53,7 @@ class Starts:
         return made.function
 
     def beside(self, node: Node) -> Iterator[tuple[str, Call]]:
-        """Yield the tensors of a layer that no loop initializes, with their initializers."""
+        """Yield the name and initializer of each tensor of a layer that no loop initializes."""
         if not isinstance(node.op, Weighted) or node.shares is not None:
             return
         for tensor, call in node.op.starts().items():
@@ -65,7 +65,7 @@ class Starts:
                 yield tensor, call
 
     def loop(self) -> list[str]:
-        """Write the loop over all modules at the end of the network's `__init__`."""
+        """Return the lines of the loop over all modules at the end of the network's `__init__`."""
         if not self.looped:
             return []
         bodies: dict[tuple[str, ...], list[str]] = {}
@@ -79,7 +79,7 @@ class Starts:
         return lines
 
     def filling(self, function: str, calls: Mapping[str, Call]) -> Iterator[str]:
-        """Write the lines that initialize one module of a type."""
+        """Yield the lines in the loop that initialize modules of one type."""
         for tensor, call in calls.items():
             always = all(tensor in m.tensors() for m in self.kinds[function])
             if not always:
@@ -90,7 +90,7 @@ class Starts:
 
 
 def shared_starts(modules: list[Module]) -> Mapping[str, Call]:
-    """Return the initializers common to all modules of a type; empty for fewer than `LEAST_LOOPED`."""
+    """Return the initializers that all modules of a type share; none for fewer than LEAST_LOOPED modules."""
     if len(modules) < LEAST_LOOPED:
         return {}
     stated = [(m.starts(), m.tensors()) for m in modules]

@@ -1,4 +1,4 @@
-"""Line breaks in generated source, as ruff and Black place them at line lengths of 88 and more."""
+"""Breaking lines of generated source as ruff and Black do, at line lengths of 88 and more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 def wrap(text: str, indent: int = 0, after: str = "") -> list[str]:
-    """Break a statement or argument that is too long or has a trailing comma.
+    """Return the lines of a statement or argument, broken if it is too long or has a trailing comma.
 
     `after` is appended to the last line. Each argument of the outermost bracket is on its own line, with a
     trailing comma, so that formatters with longer lines do not join them.
@@ -35,7 +35,10 @@ def wrap(text: str, indent: int = 0, after: str = "") -> list[str]:
 
 
 def statement(text: str, indent: int) -> list[str]:
-    """Write a statement at an indentation; its text may be indented further, and may end in a colon."""
+    """Return the lines of a statement at an indentation.
+
+    The text may itself be indented, and may end in a colon.
+    """
     own = len(text) - len(text.lstrip())
     colon = ":" if text.endswith("):") else ""
     lines = wrap(text.strip().removesuffix(colon), indent + own, colon)
@@ -43,7 +46,7 @@ def statement(text: str, indent: int) -> list[str]:
 
 
 def opening(text: str) -> int | None:
-    """Return the index of the bracket that the last character of a text closes, or None."""
+    """Return the index of the bracket that the last character of a text closes; None if it closes none."""
     if text[-1:] not in PAIRS.values():
         return None
     places: list[int] = []
@@ -58,7 +61,7 @@ def opening(text: str) -> int | None:
 
 
 def split(text: str) -> Iterator[str]:
-    """Split arguments at the commas between them.
+    """Yield arguments, split at the commas between them.
 
     >>> list(split('a, f(b, c), "d, e",'))
     ['a', 'f(b, c)', '"d, e"']

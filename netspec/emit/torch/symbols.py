@@ -1,4 +1,4 @@
-"""Numbers in generated classes as Python expressions of the classes' parameters, derived from the spec."""
+"""Symbolic numbers: the numbers in a generated class as Python expressions in the class's parameters."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from netspec.ops import Op
 from netspec.shape import Grid, Shape, ShapeError
 
 IN_CHANNELS = "in_channels"
-"""The parameter of a class for the channels of its input."""
+"""The parameter of a generated class that gives the channels of its input."""
 FREE = "free__"
-"""The prefix of free names: those of numbers that do not depend on any parameter."""
+"""The prefix of free names. A free name stands for a number that depends on no parameter."""
 
 
 MARK = "\x01"
 
 
 class Number:
-    """A number with the expression that computes it; arithmetic on it extends the expression."""
+    """A number with the expression that computes it; arithmetic on the number also builds its expression."""
 
     expression: ast.expr
 
     def __format__(self, spec: str) -> str:
-        """Mark the number and its expression in a formatted text, so that `marked` can replace it later."""
+        """Return the number with its expression between marks, so that `marked` can replace both later."""
         text = ast.unparse(self.expression).encode().hex()
         return format(plain(self), spec) if spec else f"{MARK}{plain(self)}_{text}{MARK}"
 
@@ -60,7 +60,7 @@ class Real(Number, float):
 
 
 def symbol(value: object, expression: ast.expr) -> Any:
-    """Attach an expression to a number, or to each side of a size; other values are returned unchanged."""
+    """Return a number, or a tuple of numbers, with its expression. Other values are returned unchanged."""
     if isinstance(value, tuple):
         sides = expression.elts if isinstance(expression, ast.Tuple) else [expression] * len(value)
         if len(sides) != len(value) or (len(set(value)) > 1 and not isinstance(expression, ast.Tuple)):
@@ -79,7 +79,7 @@ def symbol(value: object, expression: ast.expr) -> Any:
 
 
 def combine(function: Callable[[Any, Any], Any], sign: ast.operator, left: Any, right: Any) -> Any:
-    """Apply an operator to numbers and to their expressions; terms such as `+ 0` and `* 1` are omitted."""
+    """Return the result of an operator on numbers, with its expression; `+ 0` and `* 1` are left out."""
     if not isinstance(left, int | float) or not isinstance(right, int | float):
         return NotImplemented
     value = function(plain(left), plain(right))
@@ -99,7 +99,7 @@ def plain(number: Any) -> Any:
 
 
 def expression_of(number: object) -> ast.expr:
-    """Return the expression of a number, or a literal if it has none."""
+    """Return the expression of a number, or a literal for a number without one."""
     return number.expression if isinstance(number, Number) else literal(number)
 
 
@@ -111,7 +111,7 @@ def names_in(expression: ast.expr) -> list[str]:
 
 
 class Replace(ast.NodeTransformer):
-    """Replaces names by expressions."""
+    """Replaces names in an expression by other expressions."""
 
     def __init__(self, replacements: Mapping[str, ast.expr]) -> None:
         self.replacements = replacements
@@ -127,7 +127,7 @@ def replaced(expression: ast.expr, replacements: Mapping[str, ast.expr]) -> ast.
 
 
 def marked(text: str, write: Callable[[Number], str]) -> str:
-    """Replace each marked number in a text by what `write` returns for it."""
+    """Return a text in which each marked number is replaced by what `write` returns for it."""
 
     def replace(match: re.Match[str]) -> str:
         expression = ast.parse(bytes.fromhex(match[2]).decode(), mode="eval").body
@@ -137,16 +137,16 @@ def marked(text: str, write: Callable[[Number], str]) -> str:
 
 
 def free(path: str, field: str) -> str:
-    """Return a provisional name for a number that does not depend on its block's parameters."""
+    """Return a free name for the number in `field` of the layer at `path`."""
     return f"{FREE}{path.encode().hex()}_{field}"
 
 
 class Symbols:
-    """The layers and shapes of a network with symbolic numbers.
+    """The layers and shapes of a network, with symbolic numbers.
 
-    The owner of a layer is the innermost block around it, or the network. Inside a block, expressions use the
-    block's parameters, `in_channels`, and free names for numbers that do not depend on these; `values` maps
-    the path of each owner to the values of all these names.
+    The owner of a layer is the innermost block around it, or the network. The expressions in a block use its
+    parameters, `in_channels`, and free names. `values` has the values of all these names, by the owner's
+    path.
     """
 
     def __init__(self, net: Net) -> None:
@@ -154,9 +154,9 @@ class Symbols:
         self.owners: dict[str, Scope] = {}
         self.values: dict[str, dict[str, object]] = {}
         self.arguments: dict[str, dict[str, ast.expr]] = {}
-        """By the path of a block: the expressions of its parameters, in terms of the enclosing owner."""
+        """The expressions of a block's parameters in the names of the block around it, by its path."""
         self.bindings: dict[str, dict[str, ast.expr]] = {}
-        """By the path of a block: the names that it binds, with their expressions."""
+        """The names that a block defines, with their expressions, by the path of the block."""
         self._shapes: dict[tuple[str, int], Shape] = {}
         self._ops: dict[int, Op] = {}
         self._users: dict[int, set[int]] = {}
@@ -173,11 +173,11 @@ class Symbols:
         return self._ops.get(node.id, node.op)
 
     def shape(self, owner: Scope, value: int) -> Shape:
-        """Return the shape of a value, in terms of the owner's parameters."""
+        """Return the output shape of node `value`. Its sizes are expressions in the names of `owner`."""
         return self._shapes.get((owner.path, value), self.net.nodes[value].shape)
 
     def shapes(self, owner: Scope, node: Node) -> tuple[Shape, ...]:
-        """Return the shapes of a layer's inputs, in terms of the owner's parameters."""
+        """Return the shapes of a layer's inputs. Their sizes are expressions in the names of `owner`."""
         return tuple(self.shape(owner, i) for i in node.inputs)
 
     def _visit(self, scope: Scope, owner: Scope) -> None:
@@ -191,7 +191,7 @@ class Symbols:
                 self._node(self.net.nodes[child], owner)
 
     def _node(self, node: Node, owner: Scope) -> None:
-        """Make the arguments of a layer symbolic, and infer its output's shape from them."""
+        """Store a layer's op with symbolic arguments, and the output shape inferred from them."""
         if node.op.kind == "input":
             return
         path = node.name[len(owner.path) :]
@@ -211,14 +211,14 @@ class Symbols:
             self._shapes[owner.path, node.id] = shape
 
     def _free(self, value: object, name: str, values: dict[str, object]) -> Any:
-        """Make an argument symbolic by a free name, or one for each side of a size whose sides differ."""
+        """Return an argument with a free name as its expression, or one name per side if sides differ."""
         if isinstance(value, tuple) and len(set(value)) > 1:
             return tuple(self._free(v, f"{name}_{k}", values) for k, v in enumerate(value))
         values[name] = value[0] if isinstance(value, tuple) and value else value
         return symbol(value, ast.Name(name))
 
     def _block(self, scope: Scope, owner: Scope) -> None:
-        """Visit a block, and express the shapes of its outputs in terms of the enclosing owner."""
+        """Visit a block, and express the shapes of its outputs in the names of the block around it."""
         self.owners[scope.path] = scope
         inside = set(scope.ids())
         inputs = list(
@@ -255,16 +255,16 @@ class Symbols:
             )
 
     def _outputs(self, scope: Scope, inside: set[int]) -> Iterator[int]:
-        """Yield the values of a scope that are used outside it."""
+        """Yield the ids of nodes in a scope whose outputs are used outside it."""
         for i in inside:
             if i in self._returned or not self._users.get(i, set()) <= inside:
                 yield i
 
 
 def parsed(text: str) -> ast.expr:
-    """Parse the expression of an argument, and make its names valid Python.
+    """Return an argument's expression as a syntax tree, with names that are valid in Python.
 
-    The checker writes parameters with a leading `_`, so that no name is a keyword of Python.
+    The checker writes each parameter with a leading `_`, so that no name is a keyword of Python.
     """
     tree = ast.parse(text, mode="eval").body
     for node in ast.walk(tree):
@@ -274,5 +274,5 @@ def parsed(text: str) -> ast.expr:
 
 
 def literal(value: object) -> ast.expr:
-    """Return the expression of a plain value."""
+    """Return a plain value, such as 3, as a syntax tree."""
     return ast.parse(repr(value), mode="eval").body

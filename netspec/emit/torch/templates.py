@@ -1,4 +1,4 @@
-"""Templates of generated classes; whatever differs between the instances of a class becomes a parameter."""
+"""Templates of generated classes; what differs between the instances of a class becomes a parameter."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from netspec.emit.torch.symbols import FREE, IN_CHANNELS, MARK, literal, names_i
 from netspec.language.values import python
 
 Column = tuple[object, ...]
-"""The values of one number of a class in all its instances."""
+"""The values of one number in a class, one for each instance of the class."""
 
 
 @dataclass
 class Instance:
-    """One instance of a generated class: its numbers with their expressions, and its nested instances.
+    """One instance of a generated class: its numbers, their expressions, and its nested instances.
 
     `values` maps the names in its expressions to their values. `arguments` maps a block's parameters to
     expressions in terms of the block around it; a group of layers uses the names of its block.
@@ -34,13 +34,13 @@ class Instance:
     arguments: Mapping[str, ast.expr] | None
     defaults: Mapping[str, object]
     bindings: Mapping[str, ast.expr] = field(default_factory=dict)
-    """The names that a block binds, with their expressions."""
+    """The names that a block defines, with their expressions."""
     free: dict[str, str] = field(default_factory=dict)
-    """The free names of this instance, in the order in which the class uses them."""
+    """The free names of this instance, and the numbered name of each, in the order of use in the class."""
     parameters: dict[str, object] = field(default_factory=dict)
 
     def canonical(self, expression: ast.expr | None) -> ast.expr | None:
-        """Replace free names by numbered ones, so that an expression is equal in all instances of a class."""
+        """Return an expression with numbered free names, so that it is equal in all instances of a class."""
         if expression is None:
             return None
         for name in names_in(expression):
@@ -49,7 +49,7 @@ class Instance:
         return replaced(expression, {name: ast.Name(short) for name, short in self.free.items()})
 
     def outside(self, name: str) -> ast.expr | None:
-        """Return the expression of one of this instance's names in terms of the class around it, if any."""
+        """Return the expression for one of this instance's names in the class around it, or None."""
         original = next((o for o, short in self.free.items() if short == name), name)
         if original not in self.values:
             return None
@@ -62,7 +62,7 @@ class Instance:
 
 @dataclass
 class Template:
-    """A class to be generated: the layouts of its children, and the texts that fill their placeholders."""
+    """A class to be generated: the layouts of its children, and the texts for their placeholders."""
 
     name: str
     hints: list[str]
@@ -74,7 +74,7 @@ class Template:
     """Whether the class derives from nn.Sequential and therefore needs no `forward`."""
     instances: list[Instance] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
-    """The parameters of `__init__`, each with the name that it stands for in expressions."""
+    """The parameters of `__init__`, with the name that each has in expressions."""
     defaults: dict[str, str] = field(default_factory=dict)
     bindings: dict[str, str] = field(default_factory=dict)
     """Local variables of `__init__`, with their expressions."""
@@ -84,7 +84,7 @@ class Template:
     inner: list[str] = field(default_factory=list)
 
     def init(self) -> list[str]:
-        """Write the lines of `__init__` that create the children and initialize their weights."""
+        """Return the lines of `__init__` that create the children and initialize their weights."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
         starts = [write(layout, self.numbers, self.inner) for layout in self.starts]
         bound = [f"{name} = {text}" for name, text in self.bindings.items()]
@@ -96,7 +96,7 @@ class Template:
 
 
 class Slots:
-    """The numbers and nested instances of a scope, collected while its `__init__` is laid out."""
+    """The numbers and nested instances of a class, collected while its layout is made."""
 
     def __init__(self) -> None:
         self.numbers: list[object] = []
@@ -116,7 +116,7 @@ class Slots:
 
 
 def assign(name: str, text: str) -> str:
-    """Write the statement that assigns or registers a module's child."""
+    """Return the statement that makes `text` a child of the module under this name."""
     if text.startswith("self.register_buffer("):
         return text
     if plain(name):
@@ -133,21 +133,21 @@ def plain_value(value: object) -> object:
 
 
 def solve(template: Template) -> None:
-    """Choose the parameters of a class, and write its numbers and nested calls in terms of them."""
+    """Choose the parameters of a class, and fill in its template."""
     Solver(template).run()
 
 
 class Solver:
-    """Writes the numbers of one class.
+    """Chooses how the numbers of one class are written.
 
-    A number is written by the expression in the spec, in terms of the parameters of its block. A number that
-    depends on no parameter is a literal if it is equal in all instances; otherwise it becomes a parameter.
+    A number is written as its expression in the spec, using parameters of its block. If it depends on no
+    parameter, it is a literal if all instances have the same value; otherwise it becomes a parameter.
     """
 
     def __init__(self, template: Template) -> None:
         self.template, self.instances = template, template.instances
         self.parameters: dict[str, str] = {}
-        """The parameters of `__init__`, by the names in expressions that they represent."""
+        """The parameters of `__init__`, by the names that they have in expressions."""
         self.columns: dict[str, Column] = {}
         """The values of each parameter."""
         self.hints: dict[str, str] = {}
@@ -167,7 +167,7 @@ class Solver:
         self.order()
 
     def line(self, line: str) -> str:
-        """Write a line of `forward`, with numbers as literals or as attributes set in `__init__`."""
+        """Return a line of `forward` with its numbers: literals, or attributes set in `__init__`."""
 
         def write(match: re.Match[str]) -> str:
             text = self.template.numbers[int(match[1])]
@@ -183,7 +183,7 @@ class Solver:
         return line.replace(f":{MARK}", f": {MARK}").replace(f"{MARK}:", f"{MARK} :").replace(MARK, "")
 
     def text(self, column: Column, hint: str, expression: ast.expr | None) -> str:
-        """Write one number, given its values and its expression, if any."""
+        """Return the text for one number, given its values in all instances and its expression, if any."""
         if expression is None:
             if constant(column):
                 return python(column[0])
@@ -213,7 +213,7 @@ class Solver:
             self.template.bindings[name] = text
 
     def parameter(self, name: str, column: Column, hint: str) -> str:
-        """Return the parameter for a name, adding it if necessary."""
+        """Return the parameter for a name. It is added if the class does not have it yet."""
         if name not in self.parameters:
             own = name if name.isidentifier() and not name.startswith(FREE) else None
             taken = [*self.columns, *(n for n in self.instances[0].values if not n.startswith(FREE))]
@@ -222,7 +222,7 @@ class Solver:
         return self.parameters[name]
 
     def call(self, place: int, child: Instance) -> str:
-        """Write the call of a nested class."""
+        """Return the source of the call of a nested class."""
         arguments = []
         for parameter, name in child.template.parameters.items():
             column = tuple(i.inner[place].parameters[parameter] for i in self.instances)
@@ -237,7 +237,7 @@ class Solver:
         return f"{child.template.name}({', '.join(arguments)})"
 
     def order(self) -> None:
-        """Order the parameters: input channels, those of the block, others, and those with defaults."""
+        """Order the parameters: input channels, parameters of the block, others; those with defaults last."""
         first = self.instances[0]
         names = {parameter: name for name, parameter in self.parameters.items()}
         defaults = {
@@ -254,10 +254,10 @@ class Solver:
 
 
 def required(child: Instance) -> list[str]:
-    """Return the parameters of a block without defaults, which calls pass by position."""
+    """Return the parameters of a block that have no default; calls pass them by position."""
     return [n for n in child.values if not n.startswith(FREE) and n not in child.defaults]
 
 
 def constant(column: Column) -> bool:
-    """Whether all instances have the same value."""
+    """Return True if all instances have the same value."""
     return all(v == column[0] and type(v) is type(column[0]) for v in column)

@@ -1,4 +1,4 @@
-"""The data flow between scopes, and the steps of each scope's forward."""
+"""The data flow between scopes, and the steps of each scope's `forward`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.ops.tensor import Param
 
 @dataclass(frozen=True)
 class Step:
-    """One call in a forward: `text` contains a `{}` for each input."""
+    """One step of a `forward`. Its `text` has a `{}` for each input."""
 
     text: str
     inputs: tuple[int, ...]
@@ -24,19 +24,19 @@ class Step:
     inline: bool = False
     training: bool = False
     grown: int | None = None
-    """The input that an addition updates in place, as in `x += y`."""
+    """The id of the input that an addition updates in place, as in `x += y`."""
 
 
 @dataclass(frozen=True)
 class Interface:
-    """The values that flow into a scope and out of it, as node ids."""
+    """The ids of the nodes whose outputs flow into a scope, and of those that flow out of it."""
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
 
 class Wiring:
-    """The consumers of each value, the aliases that identity layers create, and the inputs of each scope."""
+    """The users of each node, the nodes behind identity layers, and the inputs and outputs of each scope."""
 
     def __init__(self, net: Net, op: Callable[[Node], Op] = lambda node: node.op) -> None:
         self.net, self.op = net, op
@@ -72,9 +72,9 @@ class Wiring:
                 self.export(self.scopes[path], sharer)
 
     def export(self, origin: Scope, sharer: Scope) -> None:
-        """Add to the outputs of a scope whatever is needed from a scope that shares its modules.
+        """Make nodes of `origin` outputs if the same layers of `sharer` are outputs.
 
-        Both contain the same layers in the same order.
+        `sharer` reuses the modules of `origin`: both contain the same layers in the same order.
         """
         theirs = set(sharer.ids())
         for own, other in zip(origin.ids(), sharer.ids(), strict=True):
@@ -97,15 +97,15 @@ class Wiring:
         return interface
 
     def late(self, values: Sequence[int]) -> bool:
-        """Whether all of the values are needed only in training."""
+        """Return True if all of the nodes are needed only in training."""
         return bool(values) and all(i in self.training_only for i in values)
 
     def idle(self, scope: Scope) -> bool:
-        """Whether a scope contains only identity layers."""
+        """Return True if a scope contains only identity layers."""
         return all(self.alias[i] != i for i in scope.ids())
 
     def shared_interface(self, scope: Scope, ids: list[int]) -> Interface:
-        """Return the interface of a scope that shares modules: its outputs correspond to its origin's."""
+        """Return the inputs and outputs of a scope that reuses modules. Its outputs match the original's."""
         origin = self.scopes[str(scope.shares)]
         copies = dict(zip(origin.ids(), ids, strict=True))
         taken = dict.fromkeys(self.alias[i] for n in ids for i in self.net.nodes[n].inputs)
@@ -113,12 +113,12 @@ class Wiring:
         return Interface(inputs, tuple(copies[i] for i in self.interface(origin).outputs))
 
     def leaves(self, value: int, path: str, inside: set[int]) -> bool:
-        """Whether a value is used outside the scope at `path`, which contains the nodes `inside`."""
+        """Return True if node `value` is used outside the scope at `path`, whose nodes are `inside`."""
         exported = any(f"{path}.".startswith(f"{origin}.") for origin in self.exported.get(value, ()))
         return exported or value in self.returned or any(u not in inside for u in self.real_users(value))
 
     def real_users(self, value: int) -> Iterator[int]:
-        """Yield the nodes that use a value, skipping identities; -1 for an identity that is an output."""
+        """Yield the ids of a node's users, skipping identity layers; -1 for an identity that is an output."""
         for user in self.users.get(value, ()):
             if self.net.nodes[user].op.keyword == "identity":
                 if user in self.returned:
@@ -127,7 +127,7 @@ class Wiring:
                 yield user
 
     def steps(self, scope: Scope) -> list[Step]:
-        """Return the steps of a scope's forward, in order; steps needed only in training are marked."""
+        """Return the steps of a scope's `forward` in order; those needed only in training are marked."""
         steps = []
         inner = bool(scope.path) and self.late(self.interface(scope).outputs)
         for child in scope.children:
@@ -173,9 +173,9 @@ class Wiring:
         return steps
 
     def grown(self, scope: Scope, node: Node) -> int | None:
-        """Return the input that an addition can update in place, if any.
+        """Return the id of the input that an addition can update in place, or None.
 
-        It must be computed in this scope, be stored in memory of its own, and have no other user.
+        The input must be computed in this scope, have memory of its own, and have no other user.
         """
         values = [self.alias[i] for i in node.inputs]
         if node.op.keyword != "add" or len(set(values)) != 2:
@@ -190,19 +190,19 @@ class Wiring:
         return None
 
     def relative(self, path: str, scope: str) -> str:
-        """Write the access to a module at `path` from the module of `scope`."""
+        """Return the source that accesses a module at `path` from the module of `scope`."""
         first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
         at = f"{scope}.{first}" if scope else first
         return own_child(first) + self.rest(at, rest)
 
     def access(self, target: str, scope: str, label: str, kind: str = "submodule") -> str:
-        """Write the access to a child of a scope's module, which is `target`."""
+        """Return the source that accesses a child of a scope's module, which is `target`."""
         first, *rest = label.split(".")
         at = f"{scope}.{first}" if scope else first
         return target + member(first, "submodule" if rest else kind) + self.rest(at, rest, kind)
 
     def rest(self, at: str, parts: Sequence[str], kind: str = "submodule") -> str:
-        """Write the access to what is inside the module at `at`: a member of a container by its index."""
+        """Return the source that accesses what is inside the module at `at`: a member of a container by its index."""
         text = ""
         for k, part in enumerate(parts):
             if at in self.scopes:
@@ -214,12 +214,12 @@ class Wiring:
         return text
 
     def bare(self, value: int) -> bool:
-        """Whether a value is a raw tensor that is stored without a first axis of 1."""
+        """Return True if a value is a raw tensor that is stored without a first axis of 1."""
         op = self.net.nodes[value].op
         return isinstance(op, Param) and not op.batch
 
     def stretched(self, inputs: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
-        """Return the texts and inputs of a concatenation; raw tensors are repeated for each image."""
+        """Return the texts and inputs of a concatenation; raw tensors are expanded over the batch."""
         nodes = self.net.nodes
         batched = next(i for i in inputs if nodes[i].batched)
         holes, taken = [], list[int]()

@@ -50,7 +50,7 @@ def repetitions(statements: Sequence[Statement], at: int, period: int) -> int:
 
 
 def follows(first: Statement, new: Statement, step: int, unnamed: bool) -> bool:
-    """Whether a statement is another one with larger numbers in its label and references."""
+    """Return True if a statement is another one with larger numbers in its label and references."""
     counted = first.label is not None and NUMBER.search(first.label) is not None
     if first.call != new.call or not first.call or not counted or (new.label is None and not unnamed):
         return False

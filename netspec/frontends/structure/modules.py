@@ -132,7 +132,7 @@ def order(module: Module) -> list[Module]:
 
 
 def interrupted(module: Module) -> bool:
-    """Whether other calls come between the calls of a module."""
+    """Return True if other calls come between the calls of a module."""
     ids = [call.id for call in module.calls()]
     return max(ids) - min(ids) + 1 > len(ids)
 

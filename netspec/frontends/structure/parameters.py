@@ -116,7 +116,7 @@ class Parameters:
 
 
 def same(a: object, b: object) -> bool:
-    """Whether two arguments are equal and of one type, so that `1` is not `true`."""
+    """Return True if two arguments are equal and of one type, so that `1` is not `true`."""
     return type(a) is type(b) and a == b
 
 

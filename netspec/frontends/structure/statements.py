@@ -94,7 +94,7 @@ class Writer:
                 raise Hidden(trail[0], scope, value, self.owner[value].step.shape)
 
     def numbered(self, module: Module) -> bool:
-        """Whether the layers of a module without labels are numbered in the spec."""
+        """Return True if the layers of a module without labels are numbered in the spec."""
         return module.parent is not None and module not in self.blocks
 
     def label_children(self, module: Module, named: set[Module | Call]) -> None:
@@ -248,5 +248,5 @@ def passed_on(child: Module | Call) -> int:
 
 
 def joins(child: Module | Call) -> bool:
-    """Whether a child is a call that names its operands, such as `add(a, b)`."""
+    """Return True if a child is a call that names its operands, such as `add(a, b)`."""
     return isinstance(child, Call) and len(child.step.inputs) > 1 and OPS[child.step.op].kind == "merge"

@@ -1,4 +1,4 @@
-"""Writing statements as lines; what is on one source line stays on one line, and comments stay in place."""
+"""Writing statements as lines: those on one source line stay together, and comments stay in place."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from netspec.language.formatter.write import (
 
 WIDTH = 110
 FURTHEST = 60
-"""The maximum length of a line's text for its claim to be aligned with others, in characters."""
+"""The maximum number of characters before a `->` that is aligned with others."""
 
 
 @dataclass
 class Line:
-    """One line: its text, its comment, and its claim, which is aligned with others."""
+    """One line of output: its text, the claimed shape after it (`-> 96x55x55`), and its comment."""
 
     text: str
     claim: str = ""
@@ -34,13 +34,13 @@ class Line:
 
 
 class Formatter:
-    """Writes a tree, with the comments of its source."""
+    """Writes a syntax tree with the comments of its source."""
 
     def __init__(self, tree: t.File) -> None:
         self.tree, self.source = tree, tree.source
         self.comments = list(tree.comments)
         self.limits = [len(self.source.text) + 1]
-        """The offsets of the closing braces around the current statement."""
+        """The offsets of the closing braces that enclose the current statement, the innermost last."""
 
     def text(self) -> str:
         lines = self.body(self.tree.body, 0)
@@ -59,7 +59,7 @@ class Formatter:
         return self.source.place(min(offset, len(self.source.text)))[0]
 
     def blank_above(self, offset: int) -> bool:
-        """Whether the line above an offset is empty."""
+        """Return True if the line above an offset is empty."""
         line = self.line_of(offset)
         return line > 1 and not self.source.line(line - 1).strip()
 
@@ -72,7 +72,7 @@ class Formatter:
         return lines
 
     def comment_on(self, line: int, before: int | None = None) -> str:
-        """Return the comment at the end of a source line, if it is inside the current braces."""
+        """Return the comment at the end of a source line, or nothing if it is outside the current braces."""
         limit = self.limits[-1] if before is None else before
         if self.comments and self.comments[0][0] < limit and self.line_of(self.comments[0][0]) == line:
             return self.comments.pop(0)[1].rstrip()
@@ -93,7 +93,7 @@ class Formatter:
         return lines
 
     def together(self, first: t.Statement, second: t.Statement) -> bool:
-        """Whether two statements are on the same source line."""
+        """Return True if two statements are on the same source line."""
         return (
             self.line_of(first.span.end) == self.line_of(second.span.start)
             and self.flat(first)
@@ -101,7 +101,7 @@ class Formatter:
         )
 
     def flat(self, s: t.Statement) -> bool:
-        """Whether a statement is on a single source line."""
+        """Return True if a statement is on a single source line."""
         return self.line_of(s.span.start) == self.line_of(s.span.end)
 
     def run(self, statements: Sequence[t.Statement], depth: int) -> list[Line]:
@@ -116,7 +116,7 @@ class Formatter:
         return [x for s in statements for x in self.spread(s, depth)]
 
     def finished(self, line: Line, last: t.Statement) -> Line:
-        """Add to a line the claim of its last layer, and the comment at the end of its source line."""
+        """Return a line with the claimed shape of its last layer, and the comment after the source line."""
         if isinstance(last, t.Layer) and last.claim:
             line.claim = f"-> {shape(last.claim)}"
             line.text = line.text.removesuffix(f" {line.claim}")
@@ -124,7 +124,7 @@ class Formatter:
         return line
 
     def spread(self, s: t.Statement, depth: int) -> list[Line]:
-        """Return the lines of a statement with braces, or of a long list or table."""
+        """Return the lines of a statement that takes several: one with braces, or a long list or table."""
         indent = STEP * depth
         match s:
             case t.Layer(action=t.Group() | t.Join() as action):
@@ -147,7 +147,7 @@ class Formatter:
         return [*lines, self.finished(Line(STEP * depth + "}" + layer_tail(s)), s)]
 
     def opened(self, opening: str, body: t.Body, depth: int, start: int) -> list[Line]:
-        """Return the line that opens braces, with the comment on the line of `start`, and those inside."""
+        """Return the line that opens braces and the lines inside. `start` is the offset of the statement."""
         end = self.closing(body.statements[-1].span.end if body.statements else start)
         first = Line(f"{STEP * depth}{opening} {{" if opening else f"{STEP * depth}{{")
         inner = body.statements[0].span.start if body.statements else end
@@ -159,7 +159,7 @@ class Formatter:
         return [first, *inside]
 
     def closing(self, offset: int) -> int:
-        """Return the offset of the next closing brace that is not in a comment."""
+        """Return the offset of the next closing brace outside comments."""
         place = self.source.text.find("}", offset)
         for at, text in self.tree.comments:
             if at <= place < at + len(text):
@@ -202,7 +202,7 @@ class Formatter:
 
 
 def align(lines: list[Line]) -> list[Line]:
-    """Align the claims of the whole file, and the comments of consecutive lines."""
+    """Return the lines with all `->` of the file aligned, and with comments of consecutive lines aligned."""
     column = max((len(x.text) for x in lines if x.claim and len(x.text) <= FURTHEST), default=0)
     for line in lines:
         if line.claim:

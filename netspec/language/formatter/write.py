@@ -1,4 +1,4 @@
-"""Writing syntax tree nodes as text on one line."""
+"""Writing nodes of the syntax tree as text on one line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netspec.language.parser.grammar import words
 
 STEP = "  "
 LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
-"""The precedence of binary operators; `not` has 3, comparisons have 4, signs 7, and `**` has 8."""
+"""The precedence of binary operators. `not` has 3, comparisons 4, signs 7, and `**` 8."""
 
 
 def one_line(s: t.Statement) -> str | None:
-    """Write a statement on one line, or return None if it always takes several."""
+    """Return a statement on one line, or None if it always takes several lines."""
     match s:
         case t.Layer(action=t.Apply()):
             return layer_head(s) + layer_tail(s) + (f" -> {shape(s.claim)}" if s.claim else "")
@@ -37,7 +37,7 @@ def one_line(s: t.Statement) -> str | None:
 
 
 def chained(s: t.If) -> t.If | None:
-    """Return the `if` to be written as `else if`: the only statement of the `else` body, or None."""
+    """Return the `if` that is the only statement of an `else`, and is written as `else if`; or None."""
     inner = s.no.statements[0] if s.no and len(s.no.statements) == 1 else None
     return inner if isinstance(inner, t.If) else None
 
@@ -50,7 +50,7 @@ def group(body: t.Body) -> str | None:
 
 
 def head(s: t.Statement) -> str:
-    """Write a statement up to its braces."""
+    """Return the text of a statement before its braces, or all of it if it has none."""
     match s:
         case t.Network():
             return f"network {s.name}{parameters(s.parameters)}" + (
@@ -108,7 +108,7 @@ def label(x: t.Label) -> str:
 
 
 def path(x: t.Path) -> str:
-    """Write a path; a number or keyword at its start is quoted, except `in`, the input of the block."""
+    """Return the text of a path. A number or keyword at its start is quoted, except `in`."""
     head, *rest = (part(p) for p in x.parts)
     if head.isdigit() or (head in words() and head != "in"):
         head = f'"{head}"'
@@ -116,7 +116,7 @@ def path(x: t.Path) -> str:
 
 
 def part(x: str | t.Label) -> str:
-    """Write one part of a path, quoted if it contains special characters or begins with a brace."""
+    """Return one part of a path, quoted if it contains special characters or begins with a brace."""
     if isinstance(x, t.Label):
         text = label(x)
         return f'"{text}"' if text[0] == "{" else text
@@ -141,7 +141,10 @@ def shape(size: t.Size) -> str:
 
 
 def expression(x: t.Expr, level: int = 0) -> str:
-    """Write an expression with as few parentheses as possible; `level` is the precedence around it."""
+    """Return the text of an expression with as few parentheses as possible.
+
+    `level` is the precedence of the operator around it.
+    """
 
     def within(text: str, own: int) -> str:
         return f"({text})" if own < level else text
@@ -188,7 +191,7 @@ def expression(x: t.Expr, level: int = 0) -> str:
 
 
 def broken(x: t.Expr, indent: str) -> str:
-    """Write a long list or table with one item per line."""
+    """Return a long list or table with one item per line."""
     match x:
         case t.Index():
             return f"{broken(x.value, indent)}[{expression(x.index)}]"

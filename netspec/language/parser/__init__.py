@@ -1,4 +1,4 @@
-"""Parsing text to a syntax tree by a LALR(1) grammar, with error recovery; only this package imports lark."""
+"""Parsing text to a syntax tree with a LALR(1) grammar and error recovery; only this package uses lark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEEPEST = 100
 
 
 def parse(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
-    """Parse a file; a statement with a syntax error becomes a `Broken` node, with a diagnostic."""
+    """Return the syntax tree of a file and diagnostics. A statement with a syntax error becomes `Broken`."""
     tokens, remarks = lex(source.text)
     comments = tuple((at(t), str(t)) for t in remarks)
     whole = Span(source, 0, len(source.text))
@@ -37,7 +37,7 @@ def parse(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
 
 
 def too_deep(tokens: list[Token]) -> Token | None:
-    """Return the first bracket that is nested too deeply, or None."""
+    """Return the first bracket that is nested too deeply, or None if there is none."""
     depth = 0
     for token in tokens:
         depth += (token.type in OPEN) - (token.type in OPEN.values())
@@ -47,7 +47,7 @@ def too_deep(tokens: list[Token]) -> Token | None:
 
 
 def parse_expression(source: Source, start: int, end: int) -> Expr | Diagnostic:
-    """Parse the expression between two offsets, such as that in the braces of a label."""
+    """Return the expression between two offsets, such as in the braces of a label, or a diagnostic."""
     tokens, _ = lex(source.text[start:end])
     for token in tokens:
         token.start_pos, token.end_pos = at(token) + start, until(token) + start

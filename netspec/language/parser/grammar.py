@@ -20,7 +20,7 @@ ENDS = ("NEWLINE", "SEMICOLON")
 
 
 class Keep(PostLex):
-    """Keeps lark from dropping the terminals that no rule uses, which the reader handles."""
+    """Makes lark keep terminals that no grammar rule uses; the reader handles them."""
 
     always_accept = (*ENDS, "UNKNOWN", "COMMENT")
 
@@ -30,7 +30,7 @@ class Keep(PostLex):
 
 @cache
 def load_grammar() -> Lark:
-    """Return the parser; its tables take 0.1 s to build, and are cached in the user's cache folder."""
+    """Return the parser; building its tables takes 0.1 s, so they are cached in the user's cache folder."""
     text = files("netspec.language").joinpath("grammar.lark").read_text("utf-8")
     return Lark(
         text,
@@ -45,7 +45,7 @@ def load_grammar() -> Lark:
 
 
 def cache_file(text: str) -> str | None:
-    """Return the cache file for the tables of this grammar, or None without a writable cache folder."""
+    """Return the file that caches the tables for a grammar; None if no cache folder can be written."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netspec"
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def cache_file(text: str) -> str | None:
 
 
 def lex(text: str) -> tuple[list[Token], list[Token]]:
-    """Return the tokens of a text, without the line breaks of empty lines, and its comments."""
+    """Return the tokens of a text, with one separator for several in a row, and its comments."""
     tokens: list[Token] = []
     comments: list[Token] = []
     for token in load_grammar().lex(text):
@@ -69,7 +69,7 @@ def lex(text: str) -> tuple[list[Token], list[Token]]:
 
 @cache
 def words() -> frozenset[str]:
-    """Return the keywords of the language, which can be labels only in quotes."""
+    """Return the keywords of the language; as labels, they must be in quotes."""
     return frozenset(t.pattern.value for t in load_grammar().terminals if t.pattern.value.isalpha())
 
 
@@ -79,7 +79,7 @@ def choices(state: InteractiveParser) -> set[str]:
 
 
 def accepts(state: InteractiveParser, terminal: str) -> bool:
-    """Whether the parser accepts a terminal; its tables can also list terminals that it rejects."""
+    """Return True if the parser accepts a terminal; being listed in its tables is not enough."""
     if terminal not in choices(state):
         return False
     trial = state.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
@@ -93,7 +93,7 @@ def accepts(state: InteractiveParser, terminal: str) -> bool:
 
 
 def expected(state: InteractiveParser) -> Expected:
-    """Return the terminals that the parser accepts next."""
+    """Return the terminals that the parser accepts as the next token."""
     accepted = frozenset(state.accepts()) - {"BROKEN"}  # type: ignore[no-untyped-call]
     spelling = {t.name: t.pattern.value for t in load_grammar().terminals}
     return Expected(accepted, spelling, "BROKEN" in choices(state))

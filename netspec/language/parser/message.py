@@ -42,7 +42,7 @@ FOUND = {"$END": "the end of the file", "_SEP": "the end of the line"}
 
 @dataclass(frozen=True)
 class Expected:
-    """The terminals that the grammar allows next, as words, and whether a statement can begin here."""
+    """The terminals that the grammar allows next. `statement` is true if a statement can begin here."""
 
     terminals: frozenset[str]
     spelling: Mapping[str, str]
@@ -63,7 +63,7 @@ class Expected:
 
 
 def either(parts: list[str]) -> str:
-    """Join words with commas and `or`.
+    """Return words joined by commas and `or`.
 
     >>> either(["a", "b", "c"])
     'a, b or c'
@@ -74,7 +74,7 @@ def either(parts: list[str]) -> str:
 def unexpected(
     source: Source, expected: Expected, token: Token, previous: Token | None, brackets: Iterable[Token]
 ) -> Diagnostic:
-    """Return the diagnostic for an unexpected token; `brackets` are those still open."""
+    """Return the diagnostic for an unexpected token. `brackets` are the brackets that are still open."""
     opened = list(brackets)
     found = FOUND.get(token.type, f"`{token}`")
     span = Span(source, at(token), max(until(token), at(token) + 1))

@@ -1,4 +1,4 @@
-"""Parsing tokens to lark's tree, with recovery from syntax errors."""
+"""Parsing tokens to lark's tree, and continuing after syntax errors."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ BEGINNINGS = {
     "TRAIN",
     "RBRACE",
 }
-"""Terminals that begin a statement or close the braces around it."""
+"""Terminals that begin a statement, or close the braces around it."""
 
 
 DEEPEST_MARK = 5000
-"""The longest stack of the parser that is copied to a mark; only absurd nesting makes longer ones."""
+"""A state of the parser with a longer stack is not saved. Only absurd nesting makes one."""
 
 KEPT = 4
-"""The maximum number of marks kept at each depth."""
+"""The maximum number of marks that are kept for each depth of brackets."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A saved state of the parser: its bracket depth, its two stacks, and the offset it has reached."""
+    """A saved state of the parser: the depth of brackets, its two stacks, and the offset reached."""
 
     depth: int
     states: list[Any]
@@ -68,7 +68,7 @@ class Reader:
         return self.finish()
 
     def separate(self, position: int) -> bool:
-        """Feed a line break or `;` as a separator, unless in brackets, after a comma or next to a brace."""
+        """Feed a line break or `;` as a separator; ignore it in brackets, after a comma and beside braces."""
         following = self.following(position)
         inside = self.brackets and self.brackets[-1].type != "LBRACE"
         idle = self.previous is None or self.previous.type in ("LBRACE", "COMMA", "_SEP")
@@ -103,10 +103,10 @@ class Reader:
         return True
 
     def mark(self) -> None:
-        """Save the parser's state if, by its tables, a statement can begin or has just ended.
+        """Save the parser's state as a mark if, by its tables, a statement can begin or has just ended.
 
-        The tables also list terminals that the parser rejects, so earlier marks are kept too. Deeper marks
-        are dropped.
+        The tables also list terminals that the parser rejects, so earlier marks are kept too. Marks inside
+        brackets that are now closed are dropped.
         """
         state, depth = self.state.parser_state, len(self.brackets)
         if any(b.type != "LBRACE" for b in self.brackets) or not choices(self.state) & {"BROKEN", "_SEP"}:
@@ -131,7 +131,7 @@ class Reader:
             self.marks.pop()
 
     def restore(self, mark: Mark, end: int) -> None:
-        """Return to a mark, and add a `Broken` statement that extends to the offset `end`."""
+        """Return to the state of a mark, and add a `Broken` statement that extends to the offset `end`."""
         del self.brackets[mark.depth :]
         for type_ in ("_SEP", "BROKEN"):
             if accepts(self.state, type_):
@@ -148,7 +148,7 @@ class Reader:
         return resumed
 
     def resume(self, position: int, outer: int) -> int:
-        """Return the index of the token that begins the next statement, or of the separator before it."""
+        """Return the index of the first token of the next statement, or of the separator before it."""
         new_line = position > 0 and self.tokens[position - 1].type in ENDS
         if new_line and begins_statement(self.tokens, position) and self.tried != position:
             return position - 1
@@ -185,6 +185,6 @@ class Reader:
 
 
 def begins_statement(tokens: Sequence[Token], index: int) -> bool:
-    """Whether the tokens at `index` look like the beginning of a statement."""
+    """Return True if the tokens at `index` look like the beginning of a statement."""
     kinds = [t.type for t in tokens[index : index + 2]]
     return kinds == ["NAME", "COLON"] or (bool(kinds) and kinds[0] in BEGINNINGS)

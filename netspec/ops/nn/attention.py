@@ -7,7 +7,7 @@ from torch import nn
 
 
 def relative_index(size: int) -> torch.Tensor:
-    """Return the index of each pair's relative position in a table of (2 * size - 1) ** 2 rows."""
+    """Return, for each pair of positions in a window, the row of their offset in the bias table."""
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     rows, columns = rows.flatten(), columns.flatten()
     down = rows[:, None] - rows[None, :] + size - 1
@@ -23,14 +23,14 @@ def relative_bias(table: torch.Tensor, index: torch.Tensor, places: int) -> torc
 
 
 def cut_windows(x: torch.Tensor, size: int) -> torch.Tensor:
-    """Cut N x H x W x C into windows of size x size positions, one row for each."""
+    """Return N x H x W x C cut into windows of size x size: N * windows x size * size x C."""
     batch, height, width, features = x.shape
     x = x.view(batch, height // size, size, width // size, size, features)
     return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, size * size, features)
 
 
 def regions(size: int, window: int, shift: int) -> torch.Tensor:
-    """Number the parts of a shifted axis; only positions in the same part were neighbours before."""
+    """Return the region of each position on a shifted axis; within a region, neighbours are unchanged."""
     region = torch.zeros(size)
     if shift > 0:
         region[-window:-shift] = 1
@@ -39,7 +39,7 @@ def regions(size: int, window: int, shift: int) -> torch.Tensor:
 
 
 def shift_mask(rows: torch.Tensor, columns: torch.Tensor, window: int) -> torch.Tensor:
-    """Return -100 for pairs of positions in a window that were not neighbours before the shift, else 0."""
+    """Return -100 for pairs of positions in a window that are in different regions, else 0."""
     region = cut_windows((3 * rows[:, None] + columns[None, :])[None, :, :, None], window)[:, :, 0]
     apart = region[:, None, :] != region[:, :, None]
     return torch.zeros(apart.shape).masked_fill(apart, -100.0)
@@ -58,7 +58,7 @@ def window_attention(
     shift: int,
     logit_scale: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Attend inside the shifted windows of N x H x W x C images; by cosine similarity if there is a scale."""
+    """Return images N x H x W x C after attention in shifted windows, by cosine with a `logit_scale`."""
     _, height, width, features = x.shape
     x = nn.functional.pad(x, (0, 0, 0, -width % window, 0, -height % window))
     rows, columns = x.shape[1], x.shape[2]

@@ -69,7 +69,7 @@ class Unpartition(nn.Module):
 
 
 def merge_patches(x: torch.Tensor) -> torch.Tensor:
-    """Concatenate 2 x 2 neighbours: N x H x W x C to N x H / 2 x W / 2 x 4 C; odd sizes are padded."""
+    """Concatenate the features of 2 x 2 pixels, N x H x W x C to N x H / 2 x W / 2 x 4 C; pad odd sizes."""
     x = nn.functional.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
     left = [x[:, 0::2, 0::2], x[:, 1::2, 0::2]]
     right = [x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
