@@ -193,6 +193,15 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
     return "\n".join(lines)
 
 
+def one_line(text: str) -> str:
+    """Return a text without control characters and line breaks, for a line of a terminal or table.
+
+    >>> one_line("a\\nb")
+    'a b'
+    """
+    return printable(text).replace("\n", " ").replace("\t", " ")
+
+
 def printable(text: str, colour: bool = False) -> str:
     """Return a text without control characters, which could disturb a terminal.
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from netspec.diagnostics import printable
+from netspec.diagnostics import one_line
 
 
 def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
@@ -18,7 +18,7 @@ def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1)
     a       1.50 %
     other  12.00 %
     """
-    texts = [[printable(cell) for cell in row] for row in [head, *rows]]
+    texts = [[one_line(cell) for cell in row] for row in [head, *rows]]
     widths = [max(len(row[k]) for row in texts) for k in range(len(head))]
     texts.insert(1, ["-" * width for width in widths])
     return "\n".join(
@@ -67,7 +67,7 @@ def percent(share: float) -> str:
 
 def escape(cell: str) -> str:
     """Return a text escaped for a cell of a Markdown table."""
-    text = printable(cell).replace("\n", " ").replace("\\", "\\\\").replace("|", "\\|")
+    text = one_line(cell).replace("\\", "\\\\").replace("|", "\\|")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from netspec.errors import DataError
 from netspec.files import open_regular, reason
+
+logger = logging.getLogger(__name__)
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 """Files with these extensions are taken for images. Their content is not examined."""
@@ -20,6 +23,8 @@ VAL_NAMES = ("val", "valid", "validation", "test", "testing")
 """Usual names of training and validation folders, in any letter case. The first that exists is used."""
 NOT_CLASSES = ("__macosx", "$recycle.bin", "system volume information")
 """Names, in lower case, of folders that operating systems and archivers create."""
+FEW = 4
+"""With so few class folders, one called train or test may hold a split. CIFAR-100 has a class `train`."""
 SHOWN = 5
 """The maximum number of skipped files that a message names."""
 
@@ -67,6 +72,13 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     for name in names:
         _refuse_loop(folder / name)
     _refuse_nested(folder, names)
+    parts = [name for name in names if name.lower() in (*TRAIN_NAMES, *VAL_NAMES)]
+    if parts and len(names) <= FEW:
+        rest = ", ".join(name for name in names if name not in parts) or "no other"
+        logger.warning(
+            f"{folder}: {parts[0]} is read as a class, beside {rest}; if it holds the images of all classes, "
+            f"it needs a folder for each of them"
+        )
     return tuple(names)
 
 
@@ -74,7 +86,7 @@ def refuse_single(folder: Path, classes: tuple[str, ...]) -> None:
     """Raise DataError if there is only one class, so that there is nothing to learn."""
     if len(classes) == 1:
         inside = subfolders(folder / classes[0])
-        deeper = f"folder:{folder / classes[0]}"
+        deeper = f"folder:{_class_parent(folder / classes[0])}"
         way = f"did you mean {deeper}?" if inside else "add a folder for each other class"
         raise DataError(f"{folder} has a single class, {classes[0]}, and training needs two or more: {way}")
 
@@ -102,18 +114,37 @@ def _refuse_loop(folder: Path) -> None:
 
 
 def _refuse_nested(folder: Path, names: list[str]) -> None:
-    """Raise DataError if the class folders are one level deeper, inside the folders `names`."""
+    """Raise DataError if the class folders are deeper, inside the folders `names`."""
     inside = {name: subfolders(folder / name) for name in names if not _has_images(folder / name)}
     shared = Counter(sub for subs in inside.values() for sub in subs)
     nested = [name for name, subs in inside.items() if sum(shared[sub] > 1 for sub in subs) > 1]
     if not nested and len(inside) == len(names) > 1 and any(len(subs) > 1 for subs in inside.values()):
         nested = [name for name, subs in inside.items() if len(subs) > 1]
+    empty = all(not _has_images(folder / name / sub) for name, subs in inside.items() for sub in subs)
+    if not nested and len(inside) == len(names) > 1 and empty:
+        nested = [name for name, subs in inside.items() if subs]
     if nested:
-        first, subs = folder / nested[0], ", ".join(inside[nested[0]][:3])
-        message = f"{first} holds folders ({subs}) and no images, so {folder} is one level too high"
-        raise DataError(
-            f"{message}: use folder:{first}, or rename the folders in {folder} to train/ and val/"
-        )
+        likely = next((name for name in nested if "train" in name.lower()), nested[0])
+        first, subs = folder / likely, ", ".join(inside[likely][:3])
+        target = _class_parent(first)
+        levels = len(target.relative_to(folder).parts)
+        high = "one level" if levels == 1 else f"{levels} levels"
+        message = f"{first} holds folders ({subs}) and no images, so {folder} is {high} too high"
+        way = f"use folder:{target}, or rename the folders in {target.parent} to train/ and val/"
+        raise DataError(f"{message}: {way}")
+
+
+def _class_parent(folder: Path) -> Path:
+    """Return the folder at or below `folder` that has train/ and val/, or whose subfolders hold images."""
+    names = subfolders(folder)
+    while names and not any(_has_images(folder / name) for name in names):
+        lower = {name.lower() for name in names}
+        if lower & {*TRAIN_NAMES} and lower & {*VAL_NAMES}:
+            return folder
+        deeper = folder / next((name for name in names if "train" in name.lower()), names[0])
+        names = subfolders(deeper)
+        folder = deeper if names else folder
+    return folder
 
 
 def _has_images(folder: Path) -> bool:
@@ -125,16 +156,16 @@ def _has_images(folder: Path) -> bool:
 def list_images(folder: Path) -> Listing:
     """Return the files below a folder: images, recognised by extension or content, and the others."""
     images, skipped = [], []
-    for path in _files(folder):
-        if path.lower().endswith(EXTENSIONS) or _begins_as_image(path):
+    for path, regular in _files(folder):
+        if regular and (path.lower().endswith(EXTENSIONS) or _begins_as_image(path)):
             images.append(os.fsencode(path))
         else:
             skipped.append(path)
     return Listing(sorted(images), sorted(skipped))
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Yield the regular files below a folder, without hidden ones.
+def _files(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the files below a folder, without hidden ones; False marks pipes, devices and broken links.
 
     Links are followed, except to folders that contain `folder`. No folder is read twice.
     """
@@ -152,8 +183,8 @@ def _files(folder: Path) -> Iterator[str]:
                     continue
                 if entry.is_dir():
                     waiting.append(entry.path)
-                elif entry.is_file():
-                    yield entry.path
+                else:
+                    yield entry.path, entry.is_file()
 
 
 def _ignored(name: str) -> bool:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
-from netspec.diagnostics import printable
+from netspec.diagnostics import one_line
 from netspec.evaluation.metrics import Score, has_top5
 from netspec.evaluation.run import Run
 from netspec.training.callbacks import Callback, EpochReport, Progress
@@ -43,7 +43,7 @@ class ConsoleLines(Callback):
             f"{data.val_images:,} validation images, {len(data.class_names)} classes)"
         )
         more = " ..." if len(data.class_names) > 10 else ""
-        self.print(printable(f"classes: {', '.join(data.class_names[:10])}{more}"))
+        self.print(f"classes: {', '.join(map(one_line, data.class_names[:10]))}{more}")
         processes = f", {state.processes.world} processes" if state.processes.world > 1 else ""
         citation = f", recipe: {state.citation}" if state.citation else ""
         self.print(f"on {state.execution}{processes}{citation}")

@@ -9,7 +9,7 @@ import pytest
 from image_files import photo
 
 from netspec.datasets.info import dataset_info
-from netspec.datasets.layout import class_folders, list_images
+from netspec.datasets.layout import class_folders, list_images, refuse_single
 from netspec.datasets.registry import open_data
 from netspec.errors import DataError
 
@@ -155,3 +155,45 @@ def test_missing_folders_and_files(name, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=f"{name} (does not exist|cannot be read: not a directory)"):
         class_folders(tmp_path / name)
+
+
+DEEP = [
+    (
+        both("a/b/cat", "a/b/dog"),
+        "has a single class, a, and training needs two or more: did you mean folder:{}/a/b?",
+    ),
+    (both("a/b/c/cat", "a/b/c/dog", "z/b/c/cat", "z/b/c/dog"), "is 3 levels too high: use folder:{}/a/b/c,"),
+    (both("holdout/cat", "holdout/dog", "train_data/cat", "train_data/dog"), "use folder:{}/train_data,"),
+    (both("A/cat", "A/dog", "my_training/cat", "my_training/dog"), "use folder:{}/my_training,"),
+]
+
+
+@pytest.mark.parametrize(("names", "words"), DEEP, ids=[w for _, w in DEEP])
+def test_the_folder_that_is_meant_is_named_at_once(tmp_path, names, words):
+    root = make(tmp_path, *names)
+    with pytest.raises(DataError) as refused:
+        refuse_single(root, class_folders(root))
+    assert words.format(root) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "warned"),
+    [
+        (("Train", "b"), True),
+        (("test", "a", "b"), True),
+        (("train", "bus", "car", "boat", "bike"), False),
+        (("a", "b"), False),
+    ],
+)
+def test_a_class_with_the_name_of_a_split_is_mentioned(tmp_path, caplog, names, warned):
+    assert class_folders(make(tmp_path, *both(*names))) == tuple(sorted(names))
+    assert ("is read as a class" in caplog.text) == warned
+
+
+def test_pipes_and_broken_links_are_skipped_by_name(tmp_path):
+    root = make(tmp_path, "a/1.jpg")
+    os.mkfifo(root / "a" / "2.jpg")
+    (root / "a" / "3.jpg").symlink_to("/nowhere/at/all.jpg")
+    listing = list_images(root)
+    assert [Path(os.fsdecode(p)).name for p in listing.images] == ["1.jpg"]
+    assert [Path(p).name for p in listing.skipped] == ["2.jpg", "3.jpg"]
