@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -80,7 +81,10 @@ def near(name: str) -> str:
     """Return a help line with names similar to an unknown one, or with the built-in specs."""
     from netspec import zoo
 
-    known = did_you_mean(name, sorted({*builtin_names(), *zoo.names()}))
+    names = sorted({*builtin_names(), *zoo.names()})
+    plain = re.sub(r"\W|_", "", name).lower()
+    alike = next((known for known in names if known.replace("_", "") == plain), None)
+    known = f"did you mean `{alike}`?" if alike else did_you_mean(name, names)
     return known or f"the built-in specs are {', '.join(builtin_names())}; `netspec zoo` lists networks"
 
 
@@ -106,6 +110,8 @@ def read(path: Path, shown: str | None = None, *, regular_only: bool = False) ->
             raise refusal(name, f"{name} is a folder, not a file", "name a spec in it, such as one.net")
         if regular_only and not regular(path):
             raise refusal(name, f"{name} is a pipe or a device, not a file", None)
+        if path.is_fifo() and not str(path).startswith(("/dev/", "/proc/")):
+            raise refusal(name, f"{name} is a named pipe, which may never end", "save the spec as a file")
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except FileNotFoundError:

@@ -128,7 +128,7 @@ def test_other_claims_are_not_compared_with_another_input(body):
     assert any("only channels and computed sizes were compared" in remark for remark in report.remarks)
 
 
-PADDINGS = ["conv(8, 3, padding=same)", 'conv(8, 3, padding="same")', "maxpool(2, padding=valid)"]
+PADDINGS = ["conv(8, 3, padding=same)", 'conv(8, 3, padding="same")', "maxpool(2, padding=full)"]
 
 
 @pytest.mark.parametrize("body", PADDINGS)
@@ -150,3 +150,9 @@ def test_layers_without_weights_are_not_said_to_share_them():
     report = check("tower: { conv(3, 3, padding=1); relu }\nshare(tower)")
     text = find("table").write([report], Options())
     assert text.count("(weights of") == 1
+
+
+@pytest.mark.parametrize("body", ["conv(8, 3, padding=valid)", 'avgpool(2, padding="VALID")'])
+def test_valid_padding_is_none(body):
+    (found,) = check(body).diagnostics
+    assert found.message.endswith("0 is no padding, as `valid` is elsewhere")

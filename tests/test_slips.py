@@ -35,7 +35,7 @@ POSITIONS = [
     ("groupnorm(3, 3)", "`groupnorm` takes only groups by position", "leave out the 3"),
     ("flatten; linear(3072, 10)", "`linear` takes only features by position", "leave out the 3072"),
     ("tokens; attention(3, 12)", "`attention` takes only heads by position", "leave out the 3"),
-    ("maxpool(3, 2)", "`maxpool` takes only kernel by position", "`maxpool(stride=...)`"),
+    ("maxpool(3, 2)", "`maxpool` takes only kernel by position", "`maxpool(3, stride=2)`"),
     ("prelu(3)", "`prelu` takes no arguments by position", "leave out the 3"),
 ]
 
@@ -89,7 +89,7 @@ UNKNOWN = {
     "max_pool_2d(2)": "did you mean `maxpool`?",
     "fully_connected(10)": "did you mean `linear`?",
     "bn": "did you mean `batchnorm`?",
-    "depthwise(3)": "a depthwise convolution is `conv(in.channels, 3, padding=1, groups=in.channels)`",
+    "depthwise(3)": "a depthwise convolution is `conv(3, 3, padding=1, groups=3)`",
     "global_avgpool": "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
     "transpose": "`permute([1, 0])` reorders the axes",
     "lstm(64)": "there are no recurrent layers",
@@ -211,3 +211,101 @@ def test_predictions_do_not_apply_a_second_softmax(tmp_path):
     images = torch.randn(4, 1, 8, 8)
     with torch.no_grad():
         assert torch.allclose(log_probabilities(model.classify, images).exp(), model.module(images))
+
+
+# Slips of newcomers, and the way out that the help names.
+SLIPS = [
+    ("depthwise(3)", "unknown-op", "`conv(3, 3, padding=1, groups=3)`"),
+    ("conv(8, 3); g: { instancenorm }", "unknown-op", "`groupnorm(8)`"),
+    ("conv(12, 1)\nseparable_conv(8)", "unknown-op", "`conv(12, 3, padding=1, groups=12)` and then"),
+    ("linear(10)", "unflattened-image", "for each pixel, use `conv(10, 1)`"),
+    ("conv(8, 3, padding=valid)", "wrong-type", ""),
+    ("adaptive_avgpool(7, 5)", "too-many-arguments", "as in `adaptive_avgpool(7x5)`"),
+    ("maxpool(3, 2, 1)", "too-many-arguments", "`maxpool(3, stride=2, padding=1)`"),
+    ("avgpool(2, 2)", "too-many-arguments", "`avgpool(2, stride=2)`"),
+    ("conv(8, 3) relu", "syntax", "two statements on one line are separated by `;`"),
+    ("{ relu } flatten", "syntax", "two statements on one line are separated by `;`"),
+    ("dropout(50)", "argument-range", "50 % is 0.5"),
+    ("stochastic_depth(20)", "argument-range", "20 % is 0.2"),
+    ("conv3d(8, 3)", "unknown-op", "there are none for video"),
+    ("bilinear", "unknown-op", "`upsample(2, mode=bilinear)`"),
+    ("split(2)", "unknown-op", "`slice(0, 32)`"),
+    ("unsqueeze(0)", "unknown-op", "`reshape(1x64)`"),
+    ("skip", "unknown-op", "`add { identity;"),
+]
+
+
+@pytest.mark.parametrize(("body", "code", "help"), SLIPS, ids=[body for body, _, _ in SLIPS])
+def test_slips_of_newcomers(body, code, help):
+    found, way_out = first(check(body))
+    assert found.startswith(f"{code}: ")
+    assert help in way_out
+
+
+PASTED = [
+    ("nn.ReLU()", "`relu`"),
+    ("x = F.relu(x)", "`relu`"),
+    ("self.conv = nn.Conv2d(3, 8, 3)\nx = self.conv(x)\nreturn x", "`conv(8, 3)`"),
+    ("x = torch.flatten(x, 1)", "`flatten`"),
+    (
+        "import torch.nn as nn\nclass Net(nn.Module):\n    def forward(self, x):",
+        "a spec lists layers one after another",
+    ),
+    ("self.fc = something(3)", "a spec lists layers one after another"),
+]
+
+
+@pytest.mark.parametrize(("body", "help"), PASTED, ids=[body for body, _ in PASTED])
+def test_pasted_python_is_one_fault(body, help):
+    faults = [d for d in check(body).diagnostics if d.severity == "error"]
+    assert [d.message for d in faults] == ["this is Python, not a spec"]
+    assert help in str(faults[0].help)
+
+
+@pytest.mark.parametrize("body", ["s = conv.channels", "self_conv: relu", "x1 = 3; linear_2: relu"])
+def test_specs_are_not_taken_for_python(body):
+    assert "Python" not in "".join(d.message for d in check(body).diagnostics)
+
+
+MESSAGES = [
+    ("assert {}", "expected a string in quotes, found the end of the file"),
+    ('"}": relu', '"}" cannot be a label'),
+    ("a = min()", "`min` needs at least one value"),
+    ("a = max([], 3)", "`max` is not defined for a list and a whole number"),
+    ("a = {}[{}]", "the table has no key {}: it is empty"),
+    ("a = range(1, 5, 0)", "the step of `range` must not be 0"),
+    ("a = [1][{}]", "an item is chosen by a whole number, not by a table"),
+    ("upsample(10**9)", "the output of `upsample` would have 3.1e+21 numbers, more than a tensor can have"),
+    ("conv(10**18, 3)", "the output of `conv` would have 9.0e+20 numbers, more than a tensor can have"),
+    ("g: { relu <- g }", "`g` contains this line, so that its output is not known yet"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), MESSAGES, ids=[body for body, _ in MESSAGES])
+def test_messages_say_what_is_wrong(body, message):
+    assert message in [d.message for d in check(body).diagnostics if d.severity == "error"]
+
+
+@pytest.mark.parametrize("shape", ["32x32x1", "224x224x3", "300x400x4"])
+def test_channels_last_inputs_are_named_even_if_the_network_fails(shape):
+    report = check("conv(8, 5)", shape)
+    assert "channels-last" in [d.code for d in report.diagnostics]
+    assert not any("works" in str(d.help) for d in report.diagnostics)
+
+
+HELD = [
+    ("adaptive_avgpool(1) -> 3x2x2", "is 3x1x1, but 3x2x2 is claimed"),
+    ("adaptive_avgpool(2); flatten; linear(10) -> 11", "is 10, but 11 is claimed"),
+    ("conv(8, 3, padding=1) -> 9x32x32", "is 8x64x64, but 9x?x? is claimed"),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), HELD)
+def test_claims_that_hold_for_any_input_are_compared(body, words):
+    report = netspec.check(f"network N\ninput x: 3x32x32\n{body}\n", input=(3, 64, 64))
+    assert any(words in d.message for d in report.diagnostics)
+
+
+def test_claims_that_depend_on_the_input_are_not_compared():
+    body = "conv(8, 3) -> 8x30x30; flatten -> 7200"
+    assert netspec.check(f"network N\ninput x: 3x32x32\n{body}\n", input=(3, 64, 64)).ok

@@ -104,7 +104,7 @@ class Actions:
         ctx = site.ctx
         op_type = OPS.find(action.name)
         if op_type is None:
-            raise unknown_op(action.name, ctx.blocks, action.span)
+            raise unknown_op(action.name, ctx.blocks, action.span, self.arriving(site.inputs))
         inputs, named = site.inputs, site.named
         if op_type.kind == "merge":
             paths = [p for a in action.arguments if a.name is None and (p := layer_path(a.value))]

@@ -238,9 +238,9 @@ class Analyzer:
                     f"{compared}: the others assume the declared input, but {' and '.join(shapes)}"
                 )
             found += lint.unused_layers(net, run.input_spans)
-            found += lint.channels_last(net, run.input_spans)
             if net.recipe:
                 found += lint.unfit_scores(net)
+        found += lint.channels_last(run.layers.nodes, run.input_spans)
         if not any(d.severity == "error" for d in found):
             found += [d for file in self.files.all for d in lint.unused_names(file)]
         diagnostics = in_order(found)

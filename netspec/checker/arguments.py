@@ -58,11 +58,23 @@ def match_op(
     message = f"`{op.keyword}` takes {takes}"
     optional = [name for name in names if name not in positional]
     help = "the sizes of the input are inferred"
+    if op.kind == "pool" and all(a.name is None for a in arguments):
+        raise Fault("too-many-arguments", message, surplus[0].span, by_name(op, positional, arguments))
     if op.kind != "pool" and arguments[0].value.span.text == str(arriving):
         help += f": leave out the {arriving}"
     elif optional:
         help += f", and other arguments are written by name, as in `{op.keyword}({optional[0]}=...)`"
     raise Fault("too-many-arguments", message, surplus[0].span, help)
+
+
+def by_name(op: type[Op], positional: Sequence[str], arguments: Sequence[t.Argument]) -> str:
+    """Return a help line for a pool with PyTorch's arguments: they are written by name, or as one size."""
+    texts = [a.value.span.text for a in arguments]
+    rest = [name for name in op.model_fields if name not in positional]
+    if not rest:
+        return f"write one number, or height x width as in `{op.keyword}({'x'.join(texts[:2])})`"
+    named = [f"{n}={text}" for n, text in zip(rest, texts[len(positional) :], strict=False)]
+    return f"the others are written by name: `{op.keyword}({', '.join([*texts[: len(positional)], *named])})`"
 
 
 def match(
@@ -159,6 +171,8 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
     code = "argument-range"
     if bound := next((k for k in BOUNDS if k in context), None):
         requirement = f" must be {BOUNDS[bound]} {context[bound]:g}, not {value}"
+        if bound == "le" and context[bound] == 1 and isinstance(value, int) and value <= 100:
+            help = f"{value} % is {value / 100:g}"
     elif kind == "value_error":
         code = "wrong-type" if isinstance(context["error"], WrongType) else code
         text = str(context["error"])
@@ -178,9 +192,9 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
     return Fault(code, f"`{field}` of `{op.keyword}`{requirement}", place, help)
 
 
-def unknown_op(name: str, blocks: Iterable[str], span: Span) -> Fault:
-    """Return the fault for a name that is neither an op nor a block."""
-    help = advice(name) or suggest(name, [*OPS, *blocks, "share"])
+def unknown_op(name: str, blocks: Iterable[str], span: Span, arriving: int | None = None) -> Fault:
+    """Return the fault for a name that is neither an op nor a block; `arriving` is as in `match_op`."""
+    help = advice(name, arriving) or suggest(name, [*OPS, *blocks, "share"])
     return Fault("unknown-op", f"there is no layer type or block named `{name}`", span, help)
 
 

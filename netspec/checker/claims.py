@@ -11,7 +11,7 @@ from netspec.diagnostics import Diagnostic, Label, Source, Span
 from netspec.graph import Net, Node
 from netspec.language import ast as t
 from netspec.language.values import Rounded, spell
-from netspec.shape import Shape, ShapeError, is_image
+from netspec.shape import Grid, Shape, ShapeError, is_image
 
 COUNTS: Mapping[str, Callable[[Net], int]] = {
     "params": lambda net: net.totals.params,
@@ -53,18 +53,42 @@ def compare_shape(
     return diagnostic
 
 
-def independent(claim: t.Size, sizes: tuple[int | None, ...], shape: Shape) -> tuple[int | None, ...]:
+def independent(
+    claim: t.Size, sizes: tuple[int | None, ...], layers: Layers, value: int
+) -> tuple[int | None, ...]:
     """Return the claimed sizes that hold for any input, and None in place of the others.
 
-    Such sizes are the channels of an image, and sizes computed from other shapes, as in `{in.height}`.
+    Such sizes are the channels of an image, those that the layer alone determines, as `linear(10)` does, and
+    sizes computed from other shapes, as in `{in.height}`.
     """
-    if len(sizes) != len(shape):
+    node = layers.nodes[value]
+    if len(sizes) != len(node.shape):
         return (None,) * len(sizes)
-    channels = is_image(shape)
+    own = determined(node, [layers.nodes[i].shape for i in node.inputs])
     return tuple(
-        size if (channels and place == 0) or (part and computed_from_shapes(part)) else None
+        size if own[place] or (part and computed_from_shapes(part)) else None
         for place, (part, size) in enumerate(zip(claim.parts, sizes, strict=True))
     )
+
+
+def determined(node: Node, inputs: Sequence[Shape]) -> list[bool]:
+    """Return for each size of an output if it is the same for larger inputs with the same channels."""
+    channels = [is_image(node.shape) and place == 0 for place in range(len(node.shape))]
+    if not inputs:
+        return channels
+    try:
+        other = node.op.infer(*map(larger, inputs))
+    except ShapeError:
+        return channels
+    if len(other) != len(node.shape):
+        return channels
+    return [kept or a == b for kept, a, b in zip(channels, node.shape, other, strict=True)]
+
+
+def larger(shape: Shape) -> Shape:
+    """Return a shape of twice the height and width, twice the tokens, or twice the features."""
+    fixed = {1: (), 2: (1,), 3: (2,) if isinstance(shape, Grid) else (0,)}.get(len(shape), ())
+    return type(shape)(n if place in fixed else 2 * n for place, n in enumerate(shape))
 
 
 def computed_from_shapes(expr: t.Expr) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netspec.checker.naming import UNKNOWN, Entry, Naming
+from netspec.checker.refusals import refuse_sizes, refuse_starts
 from netspec.diagnostics import Label, Span
 from netspec.graph import Field, Node
 from netspec.language.names import Fault
-from netspec.ops import Input, Op, Tensor
-from netspec.ops.start import NEEDS_FANS, Weighted
+from netspec.ops import Input, Op
 from netspec.shape import Shape, ShapeError
 
 Calls = tuple[tuple[str, Span], ...]
@@ -71,6 +71,7 @@ class Layers:
         except ShapeError as error:
             raise self.fault(error, name, op, inputs, span, calls) from None
         tensors, cost = op.tensors(*shapes), op.cost(*shapes, y=shape)
+        refuse_sizes(op, shape, tensors, span)
         refuse_starts(op, tensors, span)
         node = Node(
             len(self.nodes),
@@ -268,19 +269,6 @@ class Layers:
             target.children.append(new[old])
         mirror(scope, target, new, span)
         return new.get(result, flow)
-
-
-def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
-    """Raise a fault if an initializer needs fan-in or fan-out, but its tensor has only one axis."""
-    starts = op.starts() if isinstance(op, Weighted) else {}
-    for tensor in tensors:
-        start = starts.get(tensor.name)
-        if start and start.name in NEEDS_FANS and len(tensor.shape) < 2:
-            name = (
-                f"the {tensor.name or op.keyword} of `{op.keyword}`" if tensor.name else f"a `{op.keyword}`"
-            )
-            message = f"{name} has one axis, but `{start.name}` needs two, for fan-in and fan-out"
-            raise Fault("argument-range", message, span, "initialize it with normal(0.01), zeros or a number")
 
 
 def inside(naming: Naming) -> list[int]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netspec.checker.walk import walk
 from netspec.diagnostics import Diagnostic, Span
-from netspec.graph import Net
+from netspec.graph import Net, Node
 from netspec.language import ast as t
 
 
@@ -28,10 +28,12 @@ def unused_layers(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic
             yield Diagnostic("unused-layer", message, node.span, "warning", notes=notes, help=help)
 
 
-def channels_last(net: Net, input_spans: dict[str, Span]) -> Iterator[Diagnostic]:
+def channels_last(nodes: Iterable[Node], input_spans: dict[str, Span]) -> Iterator[Diagnostic]:
     """Yield a warning for each input that seems to be height x width x channels."""
-    for node in net.inputs:
-        if len(node.shape) != 3 or node.shape[2] not in (1, 3) or min(node.shape[:2]) < 16:
+    for node in nodes:
+        if node.op.kind != "input" or node.name not in input_spans or len(node.shape) != 3:
+            continue
+        if node.shape[2] not in (1, 3, 4) or min(node.shape[:2]) < 16:
             continue
         channels, height, width = node.shape
         sizes = f"{channels} channels, a height of {height} and a width of {width}"

@@ -216,7 +216,8 @@ def label_text(label: t.Label, names: Names) -> str:
     text = filled(label, names)
     if not re.fullmatch(r"[\w+\-/: ]{1,100}(\.[\w+\-/: ]{1,100}){0,4}", text):
         help = "a label can have letters and digits, in quotes also - + / : spaces and dots between names"
-        raise Fault("bad-label", f"{text!r} cannot be a label", label.span, help)
+        shown = repr(text) if text else label.span.text
+        raise Fault("bad-label", f"{shown} cannot be a label", label.span, help)
     if wrong := next(filter(reserved, text.split(".")), None):
         text = wrong
         why = "a keyword of Python" if keyword.iskeyword(text) else "an attribute of PyTorch's modules"

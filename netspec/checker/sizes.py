@@ -93,7 +93,7 @@ def with_working_sizes(
     if len(errors) != 1 or errors[0].code not in SEARCHES or len(inputs) != 1:
         return report
     (shape,) = inputs.values()
-    if len(shape) != 3:
+    if len(shape) != 3 or any(d.code == "channels-last" for d in report.diagnostics):
         return report
     search = Search(shape, steps, lambda shape: again({"": shape}).ok)
     found = SEARCHES[errors[0].code](search)

@@ -218,7 +218,7 @@ class Statements:
         sizes = evaluate(claim, ctx.names)
         assert isinstance(sizes, tuple)
         if self.given_shapes and value != UNKNOWN:
-            sizes = claims.independent(claim, sizes, self.layers.nodes[value].shape)
+            sizes = claims.independent(claim, sizes, self.layers, value)
             if not any(sizes):
                 return
         if value != UNKNOWN:

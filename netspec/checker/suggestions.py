@@ -8,7 +8,7 @@ from netspec.diagnostics import did_you_mean
 
 SYNONYMS = {
     **dict.fromkeys(("dense", "fc", "innerproduct", "fullyconnected"), "linear"),
-    **dict.fromkeys(("eltwise", "plus", "residual"), "add"),
+    **dict.fromkeys(("eltwise", "plus"), "add"),
     **dict.fromkeys(("convolution", "conv2d", "convolution2d"), "conv"),
     **dict.fromkeys(("convtranspose2d", "convtranspose", "transposedconv", "deconvolution"), "deconv"),
     **dict.fromkeys(("pool", "maxpool2d", "maxpooling2d", "maxpooling"), "maxpool"),
@@ -27,7 +27,7 @@ SYNONYMS = {
     **dict.fromkeys(("droppath",), "stochastic_depth"),
     **dict.fromkeys(("spatialdropout", "spatialdropout2d"), "dropout2d"),
     **dict.fromkeys(("zeropad2d", "zeropadding2d"), "zeropad"),
-    **{"cat": "concat", "concatenate": "concat", "multiply": "mul", "view": "reshape", "bmm": "matmul"},
+    **{"cat": "concat", "concatenate": "concat", "multiply": "mul", "bmm": "matmul"},
     **dict.fromkeys(("depthtospace",), "pixel_shuffle"),
     **dict.fromkeys(("spacetodepth",), "pixel_unshuffle"),
     **dict.fromkeys(("scaleddotproductattention", "sdpa"), "dot_product_attention"),
@@ -36,10 +36,10 @@ SYNONYMS = {
 }
 """netspec's names for those of other frameworks, which are in lower case without underscores."""
 
-ADVICE = {
+ADVICE: dict[str, str] = {
     **dict.fromkeys(
         ("depthwise", "depthwiseconv", "depthwiseconv2d", "dwconv"),
-        "a depthwise convolution is `conv(in.channels, 3, padding=1, groups=in.channels)`",
+        "a depthwise convolution is `conv({channels}, 3, padding=1, groups={channels})`",
     ),
     **dict.fromkeys(("pointwise", "pointwiseconv", "conv1x1"), "a pointwise convolution is `conv(64, 1)`"),
     **dict.fromkeys(
@@ -47,7 +47,7 @@ ADVICE = {
         "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
     ),
     **dict.fromkeys(("globalmaxpool", "gmp"), "global maximum pooling is `adaptive_maxpool(1)`"),
-    **dict.fromkeys(("instancenorm", "instancenorm2d"), "instance normalization is `groupnorm(in.channels)`"),
+    **dict.fromkeys(("instancenorm", "instancenorm2d"), "instance normalization is `groupnorm({channels})`"),
     **dict.fromkeys(
         ("transpose", "swapaxes"),
         "`permute([1, 0])` reorders the axes; `channels_last` and `channels_first` move the channels of an "
@@ -58,9 +58,27 @@ ADVICE = {
     ),
     **dict.fromkeys(("embedding", "embed"), "there are no embeddings: the inputs of a spec are numbers"),
     **dict.fromkeys(
-        ("conv1d", "conv3d", "maxpool1d", "maxpool3d", "avgpool1d", "avgpool3d"),
+        ("conv1d", "maxpool1d", "avgpool1d"),
         "convolution and pooling are two-dimensional: a signal of length n can be an input of size Cx1xn",
     ),
+    **dict.fromkeys(
+        ("conv3d", "maxpool3d", "avgpool3d"),
+        "convolution and pooling are two-dimensional: there are none for video",
+    ),
+    **dict.fromkeys(("multihead", "multiheadselfattention"), "write `attention(8)`, with 8 heads"),
+    **dict.fromkeys(
+        ("separableconv", "separableconv2d", "depthwiseseparableconv"),
+        "write `conv({channels}, 3, padding=1, groups={channels})` and then `conv(64, 1)`",
+    ),
+    **dict.fromkeys(
+        ("chunk", "split", "tensorsplit"), "select each part with `slice(0, 32)`, `slice(32, 64)`"
+    ),
+    **dict.fromkeys(("unsqueeze", "squeeze", "view"), "write the new sizes, as in `reshape(1x64)`"),
+    **dict.fromkeys(
+        ("skip", "shortcut", "residual", "residualblock"),
+        "a shortcut is `add { identity; { conv(64, 3, padding=1); relu } }`",
+    ),
+    **dict.fromkeys(("bilinear", "bilinearupsample"), "write `upsample(2, mode=bilinear)`"),
     **dict.fromkeys(("sequential", "module"), "layers follow each other in `{ ... }`; `block` names them"),
     **dict.fromkeys(("reducemean",), "the mean of each channel is `adaptive_avgpool(1)`"),
 }
@@ -79,6 +97,13 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
 
 
-def advice(word: str) -> str | None:
-    """Return a help line that says what to write instead of a missing layer type, or None."""
-    return ADVICE.get(plain_name(word))
+def advice(word: str, channels: int | None = None) -> str | None:
+    """Return a help line that says what to write instead of a missing layer type, or None.
+
+    `channels` is the number of channels that arrive at the layer, if it is known.
+    """
+    found = ADVICE.get(plain_name(word))
+    if found is None or "{channels}" not in found:
+        return found
+    text = found.replace("{channels}", str(channels or 64))
+    return text if channels else f"{text}, for an image with 64 channels"

@@ -158,7 +158,7 @@ class Reader:
         return found
 
     def is_plain(self, path: str) -> bool:
-        """Return True if a module has neither weights nor inner modules, so that its call can have its name."""
+        """Return True if a module has no weights and no inner modules: its call can then have its name."""
         found = self.graph.modules.get(path)
         return found is not None and not [*found.children(), *found.parameters(), *found.buffers()]
 

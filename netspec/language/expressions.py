@@ -8,7 +8,7 @@ from netspec.diagnostics import Span, did_you_mean
 from netspec.language import ast as t
 from netspec.language.functions import ARITHMETIC, COMPARISONS, FUNCTIONS, LONGEST
 from netspec.language.names import Budget, Fault, Names, Unknown
-from netspec.language.values import Call, described, kind_of
+from netspec.language.values import Call, described, kind_of, spell
 from netspec.shape import ATTRIBUTES
 
 LARGEST = 2**63
@@ -141,7 +141,18 @@ def attempt(expr: t.Expr, compute: Callable[[], object], operands: list[object])
     except OverflowError:
         raise Fault("too-large", "the result is too large", expr.span) from None
     except (TypeError, ValueError, AttributeError):
-        raise Fault("wrong-type", f"this operation is not defined for {kinds}", expr.span) from None
+        raise Fault("wrong-type", undefined(expr, operands, kinds), expr.span) from None
+
+
+def undefined(expr: t.Expr, operands: list[object], kinds: str) -> str:
+    """Return the message for an operation or function that Python refuses."""
+    if not isinstance(expr, t.CallExpr):
+        return f"this operation is not defined for {kinds}"
+    if not operands:
+        return f"`{expr.name}` needs at least one value"
+    if expr.name == "range" and operands[2:] == [0]:
+        return "the step of `range` must not be 0"
+    return f"`{expr.name}` is not defined for {kinds}"
 
 
 def arithmetic(expr: t.Binary, left: object, right: object, budget: Budget) -> object:
@@ -189,12 +200,15 @@ def compare(expr: t.Compare, value: Callable[[t.Expr], object], budget: Budget) 
 def pick(expr: t.Index, value: object, index: object) -> object:
     if isinstance(value, dict):
         if isinstance(index, list | dict | Call) or index not in value:
-            known = ", ".join(map(str, value))
-            raise Fault("unknown-key", f"the table has no key {index}: its keys are {known}", expr.index.span)
+            known = f"its keys are {', '.join(map(str, value))}" if value else "it is empty"
+            raise Fault("unknown-key", f"the table has no key {spell(index)}: {known}", expr.index.span)
         return value[index]
     if not isinstance(value, list | tuple | str):
         raise Fault("wrong-type", f"{kind_of(value)} has no items", expr.span)
-    if not isinstance(index, int) or not -len(value) <= index < len(value):
+    if not isinstance(index, int):
+        message = f"an item is chosen by a whole number, not by {kind_of(index)}"
+        raise Fault("wrong-type", message, expr.index.span)
+    if not -len(value) <= index < len(value):
         message = f"there is no item {index}: the {len(value)} items are counted from 0"
         raise Fault("unknown-key", message, expr.index.span)
     return value[index]

@@ -79,9 +79,9 @@ def to_pair(value: object) -> object:
         ValueError: the value is neither; pydantic reports the message.
     """
     if isinstance(value, str | Call):
-        raise WrongType(
-            f"must be a number, not {value}: half of an odd kernel keeps the size, as padding=1 for kernel=3"
-        )
+        help = {"valid": "0 is no padding, as `valid` is elsewhere"}.get(str(value).strip('"').lower())
+        same = "half of an odd kernel keeps the size, as padding=1 for kernel=3"
+        raise WrongType(f"must be a number, not {value}: {help or same}")
     if isinstance(value, tuple) and len(value) != 2:
         raise WrongType("must be one number or a size such as 3x5 (height x width)")
     if not isinstance(value, tuple) and (isinstance(value, bool) or not isinstance(value, int)):

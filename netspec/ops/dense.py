@@ -24,7 +24,10 @@ class Linear(Weighted, keyword="linear"):
 
     def infer(self, x: Shape) -> Shape:
         fact = f"linear takes a feature vector, but its input is an image of {x}"
-        help = f"put `flatten` before it: {'*'.join(map(str, x))} = {x.numbers} features"
+        classifier = (
+            f"for a classifier, put `flatten` before it: {'*'.join(map(str, x))} = {x.numbers} features"
+        )
+        help = f"{classifier}; for each pixel, use `conv({self.features}, 1)`"
         require(not is_image(x) or isinstance(x, Free), fact, "unflattened-image", help)
         return type(x)((*x[:-1], self.features))
 

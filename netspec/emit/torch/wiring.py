@@ -202,7 +202,7 @@ class Wiring:
         return target + member(first, "submodule" if rest else kind) + self.rest(at, rest, kind)
 
     def rest(self, at: str, parts: Sequence[str], kind: str = "submodule") -> str:
-        """Return the source that accesses what is inside the module at `at`: a member of a container by its index."""
+        """Return the source that accesses a part of the module at `at`; a container is indexed."""
         text = ""
         for k, part in enumerate(parts):
             if at in self.scopes:

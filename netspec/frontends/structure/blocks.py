@@ -43,7 +43,7 @@ class Merged:
 
 
 def is_candidate(module: Module) -> bool:
-    """Return True if a module can become a call of a block: it takes one value, and its class says what it is."""
+    """Return True if a module can become a block: it takes one value, and its class is no container."""
     return module.kind not in CONTAINERS and module.parent is not None and len(module.inputs()) == 1
 
 

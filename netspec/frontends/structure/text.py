@@ -205,7 +205,7 @@ def steady(run: list[Statement]) -> list[list[Statement]]:
 
 
 def repeats(run: list[Statement], new: Statement) -> bool:
-    """Return True if a statement continues a run: the same call of a block, with the next number in its label."""
+    """Return True if a statement calls the same block as a run, with the next number in its label."""
     first, last = run[0], run[-1]
     plain = new.call and new.call not in OPS and new.call != "share" and not new.condition
     if not plain or new.call != last.call or new.sources or first.sources:

@@ -57,9 +57,11 @@ class Expected:
             parts.append("a value")
             left -= VALUES | {"LBRACE"}
         if left & OPERATORS:
-            left &= ENDINGS  # an operator could follow any expression, so listing operators is no help
+            left &= ENDINGS | {
+                "STRING"
+            }  # an operator could follow any expression, so listing operators is no help
         parts += [WORDS.get(name, f"`{self.spelling.get(name, name)}`") for name in sorted(left)]
-        return either([p for p in parts if p] or ["the end of the file"])
+        return either([p for p in parts if p] or ["a line break"])
 
 
 def either(parts: list[str]) -> str:
@@ -108,6 +110,8 @@ def advice(token: Token, previous: Token | None) -> str | None:
         return f"`{word}` is a keyword, so it cannot be a name"
     if token.type in plain and previous.type in (*plain, "SIZE"):
         return "a comma, a `;` or a line break may be missing between the two"
+    if token.type == "NAME" and previous.type in ("RPAR", "RBRACE"):
+        return "two statements on one line are separated by `;`"
     return None
 
 

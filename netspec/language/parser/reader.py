@@ -8,9 +8,10 @@ from typing import Any
 
 from lark import Token, Tree, UnexpectedInput
 
-from netspec.diagnostics import Diagnostic, Source
+from netspec.diagnostics import Diagnostic, Source, Span
 from netspec.language.parser.grammar import ENDS, accepts, choices, expected, load_grammar
 from netspec.language.parser.message import at, unexpected, until
+from netspec.language.parser.python import is_python, spec_of
 
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 BEGINNINGS = {
@@ -32,6 +33,7 @@ BEGINNINGS = {
 DEEPEST_MARK = 5000
 """A state of the parser with a longer stack is not saved. Only absurd nesting makes one."""
 
+PASTED = "this is Python, not a spec"
 KEPT = 4
 """The maximum number of marks that are kept for each depth of brackets."""
 
@@ -89,9 +91,7 @@ class Reader:
         try:
             self.state.feed_token(token)
         except UnexpectedInput:
-            self.faults.append(
-                unexpected(self.source, expected(self.state), token, self.previous, self.brackets)
-            )
+            self.refuse(token)
             return False
         self.previous = token
         if token.type in OPEN:
@@ -101,6 +101,18 @@ class Reader:
         if token.type in ("_SEP", "LBRACE", "RBRACE"):
             self.mark()
         return True
+
+    def refuse(self, token: Token) -> None:
+        """Add the diagnostic for an unexpected token; several lines of pasted Python give a single one."""
+        text = self.source.text
+        begin = text.rfind("\n", 0, at(token)) + 1
+        line = text[begin:].partition("\n")[0]
+        if token.type in ENDS or not is_python(line):
+            fault = unexpected(self.source, expected(self.state), token, self.previous, self.brackets)
+            self.faults.append(fault)
+        elif not any(f.message == PASTED for f in self.faults):
+            span = Span(self.source, begin + len(line) - len(line.lstrip()), begin + len(line.rstrip()))
+            self.faults.append(Diagnostic("syntax", PASTED, span, help=spec_of(line)))
 
     def mark(self) -> None:
         """Save the parser's state as a mark if, by its tables, a statement can begin or has just ended.

@@ -1,0 +1,51 @@
+"""Recognizing lines of Python that were pasted into a spec."""
+
+from __future__ import annotations
+
+import re
+
+LINE = re.compile(
+    r"""\s*(?:
+      (?:import|from|class|def|return)\s+\w
+    | self\.\w+
+    | (?:[\w, ]+=\s*)?(?:self|nn|F|torch|tf|keras|layers|models)\.\w+
+    )""",
+    re.VERBOSE,
+)
+CALL = re.compile(r"\.(\w+)\(")
+LAYERS = {
+    "conv2d": "conv(8, 3)",
+    "convtranspose2d": "deconv(8, 2, stride=2)",
+    "linear": "linear(10)",
+    "dense": "linear(10)",
+    "batchnorm2d": "batchnorm",
+    "batchnorm1d": "batchnorm",
+    "layernorm": "layernorm",
+    "maxpool2d": "maxpool(2)",
+    "max_pool2d": "maxpool(2)",
+    "avgpool2d": "avgpool(2)",
+    "avg_pool2d": "avgpool(2)",
+    "adaptiveavgpool2d": "adaptive_avgpool(1)",
+    "adaptive_avg_pool2d": "adaptive_avgpool(1)",
+    "cat": "concat(a, b)",
+    **{name: name for name in ("relu", "gelu", "silu", "sigmoid", "tanh", "softmax", "dropout", "flatten")},
+}
+"""What a spec writes for the commonest modules and functions, by their names in lower case."""
+
+
+def is_python(line: str) -> bool:
+    """Return True if a line that is no spec looks like Python."""
+    return LINE.match(line) is not None
+
+
+def spec_of(line: str) -> str:
+    """Return a help line: what a spec writes for the first layer in a line of Python."""
+    found = next((LAYERS[c.lower()] for c in CALL.findall(line) if c.lower() in LAYERS), None)
+    general = (
+        "a spec lists layers one after another, such as `conv(8, 3); relu`, and gives no sizes that arrive"
+    )
+    return (
+        f"a spec writes `{found}`: input sizes are inferred, and layers follow each other"
+        if found
+        else general
+    )
