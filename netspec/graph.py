@@ -197,6 +197,15 @@ class Net:
         activations = sum(n.shape.numbers for n in layers if n.batched)
         return Totals(len(layers), params, buffers, total.macs, activations, total)
 
+    @cached_property
+    def depth(self) -> int:
+        """The number of convolutions, linear and attention layers on the longest path to an output."""
+        reached: dict[int, int] = {}
+        for node in self.nodes:
+            before = max((reached[i] for i in node.inputs), default=0)
+            reached[node.id] = before + (node.op.kind in ("conv", "dense", "attention"))
+        return max(reached[o.node] for o in self.outputs if not o.training)
+
     def computing(self, node: int) -> Node:
         """Return the layer that computes a node's values: flatten, identity and dropout are skipped."""
         found = self.nodes[node]

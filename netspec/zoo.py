@@ -20,7 +20,7 @@ Url: TypeAlias = Annotated[str, Field(pattern=r"^https://\S+$")]
 Word: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Line: TypeAlias = Annotated[str, Field(pattern=r"^\S.*$")]
 Three: TypeAlias = tuple[float, float, float]
-Order: TypeAlias = Literal["name", "params", "macs", "top1", "year"]
+Order: TypeAlias = Literal["name", "depth", "params", "macs", "top1", "year"]
 
 IMAGENET = "ImageNet-1K validation"
 MACS = "one multiply-accumulate of a convolution or matrix product, for one image"
@@ -117,6 +117,8 @@ class Card(Part):
     """The name of its spec in `specs/`, without `.net`."""
     arguments: dict[str, bool | int | float | str]
     """The parameters of the spec that select this network."""
+    depth: PositiveInt
+    """The number of convolutions, linear and attention layers on the longest path, without aux heads."""
     torchvision: Word | None = None
     """The builder in `torchvision.models`, if one exists."""
     paper: Paper
@@ -219,6 +221,7 @@ def in_order(cards: Iterable[Card], sort: Order) -> list[Card]:
             "name": 0,
             "params": c.published.params,
             "macs": c.published.macs,
+            "depth": c.depth,
             "top1": -(c.top1 or 0),
             "year": c.paper.year,
         }[sort]

@@ -99,6 +99,17 @@ def test_the_counts_of_a_card_equal_those_of_its_spec(name):
     assert net.totals.params == card.published.params
     assert abs(net.totals.macs - card.published.macs) <= 500_000
     assert tuple(net.inputs[0].shape) == card.published.input
+    assert net.depth == card.depth
+
+
+DEPTHS = re.compile(r"^(?:vgg|resnet|densenet|resnext)(\d+)|^wide_resnet(\d+)")
+
+
+def test_depth_is_the_number_in_the_names_of_the_papers():
+    named = {name: int(found[1] or found[2]) for name in CARDS if (found := DEPTHS.match(name))}
+    assert len(named) > 30
+    assert {name: CARDS[name].depth for name in named} == named
+    assert (CARDS["googlenet_paper"].depth, CARDS["inception_v3"].depth) == (22, 48)
 
 
 def test_every_field_of_a_card_is_documented():
@@ -205,7 +216,7 @@ LINES = [
     ("zoo --family mobilenet", 0, ["3 networks"]),
     ("zoo --max-params 2M", 0, ["squeezenet1_1", "14 networks"]),
     ("zoo --max-params 1", 0, ["0 networks"]),
-    ("zoo vgg* --format markdown", 0, ["| 3x224x224 | 138,357,544 | 15.47 G | 71.592 |"]),
+    ("zoo vgg* --format markdown", 0, ["| 3x224x224 | 16 | 138,357,544 | 15.47 G | 71.592 |"]),
     ("zoo --max-params many", 2, ["a count must be a number such as 30M"]),
     ("zoo --family rexnet", 2, ["no family `rexnet`: did you mean `resnet`"]),
     ("zoo --family x", 2, ["expected one of alexnet, cifar10"]),
@@ -238,6 +249,7 @@ def test_command(line, status, texts):
 
 ORDERS = [
     ("name", "alexnet"),
+    ("depth", "cifar10_full"),
     ("params", "lenet5"),
     ("macs", "lenet5"),
     ("top1", "vit_h_14"),

@@ -37,10 +37,10 @@ def zoo_group() -> None:
 @click.option("--max-macs", metavar="COUNT", help="Only networks with at most this many MACs, such as 5G.")
 @click.option(
     "--sort",
-    type=click.Choice(["name", "params", "macs", "top1", "year"]),
+    type=click.Choice(["name", "depth", "params", "macs", "top1", "year"]),
     default="name",
     show_default=True,
-    help="Sort by size, year or accuracy: smallest, oldest or most accurate first.",
+    help="Sort by depth, size, year or accuracy: smallest, oldest or most accurate first.",
 )
 @click.option("--format", "form", type=Named(zoo_listings), default="table", show_default=True)
 def zoo_list_command(

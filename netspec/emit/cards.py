@@ -10,7 +10,7 @@ from netspec.language.values import spell
 from netspec.tables import align, comma_separated, markdown
 from netspec.zoo import MACS, Card, Evaluation, Result
 
-COLUMNS = ("name", "paper", "input", "params", "MACs", "top-1")
+COLUMNS = ("name", "paper", "input", "depth", "params", "MACs", "top-1")
 FIRST_NUMBER = 3
 
 
@@ -19,7 +19,7 @@ def cells(card: Card) -> list[str]:
     published = card.published
     accuracy = "" if card.top1 is None else f"{card.top1:.3f}"
     about = [card.name, card.paper.short, times(published.input)]
-    return [*about, f"{published.params:,}", human(published.macs), accuracy]
+    return [*about, str(card.depth), f"{published.params:,}", human(published.macs), accuracy]
 
 
 def table_list(cards: Sequence[Card]) -> str:
@@ -34,7 +34,7 @@ def markdown_list(cards: Sequence[Card]) -> str:
 
 def csv_list(cards: Sequence[Card]) -> str:
     """Return cards as CSV, one row for each card, with plain numbers."""
-    head = ["name", "family", "params", "macs", "top1", "input", "year", "authors", "title"]
+    head = ["name", "family", "depth", "params", "macs", "top1", "input", "year", "authors", "title"]
     return comma_separated(head, [csv_cells(c) for c in cards])
 
 
@@ -42,7 +42,16 @@ def csv_cells(card: Card) -> list[object]:
     """Return the values of a card's CSV row."""
     paper, published = card.paper, card.published
     figures = [published.params, published.macs, "" if card.top1 is None else card.top1]
-    return [card.name, card.family, *figures, times(published.input), paper.year, paper.authors, paper.title]
+    return [
+        card.name,
+        card.family,
+        card.depth,
+        *figures,
+        times(published.input),
+        paper.year,
+        paper.authors,
+        paper.title,
+    ]
 
 
 def json_list(cards: Sequence[Card]) -> str:
