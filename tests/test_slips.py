@@ -309,3 +309,26 @@ def test_claims_that_hold_for_any_input_are_compared(body, words):
 def test_claims_that_depend_on_the_input_are_not_compared():
     body = "conv(8, 3) -> 8x30x30; flatten -> 7200"
     assert netspec.check(f"network N\ninput x: 3x32x32\n{body}\n", input=(3, 64, 64)).ok
+
+
+# A refuted claim, and the later statements that do not become faults because of it.
+REFUTED = [
+    "conv(8, 3) -> 7; conv(8, 3)",
+    "conv(8, 3) -> 8x32x32; maxpool(2) -> 8x16x16; flatten -> 2048",
+    "conv(8, 3) -> 8x32x32; maxpool(2) -> 8x15x15; flatten -> 1800",
+    "a: conv(8, 3) -> 8x32x32; b: conv(8, 3, padding=1) <- x; add(a, b)",
+    "flatten -> 3000; linear(10) -> 10",
+    "relu -> 3x0x3; conv(8, 3)",
+]
+
+
+@pytest.mark.parametrize("body", REFUTED)
+def test_a_refuted_claim_is_one_fault(body):
+    faults = [d for d in check(body).diagnostics if d.severity == "error"]
+    assert [d.code for d in faults] == ["shape-mismatch"]
+    assert "claimed" in faults[0].message
+
+
+def test_a_later_fault_is_told_by_the_computed_shape():
+    faults = [d.message for d in check("conv(8, 3) -> 8x32x32; maxpool(2) -> 8x9x9").diagnostics]
+    assert faults[1] == "the output of maxpool is 8x15x15, but 8x9x9 is claimed"

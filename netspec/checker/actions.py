@@ -11,6 +11,7 @@ from netspec.checker.context import BlockDefinition, Context, Made, Site, Value
 from netspec.checker.layers import Layers
 from netspec.checker.naming import UNKNOWN, Entry, find
 from netspec.checker.scopes import Scopes, layer_path, refuse_depth
+from netspec.checker.sharing import again, replay
 from netspec.diagnostics import Span
 from netspec.language import ast as t
 from netspec.language.expressions import evaluate
@@ -170,18 +171,18 @@ class Actions:
             message = "`share` needs the name of one layer or group, as in `share(conv1)`"
             raise Fault("bad-argument", message, span)
         entry, flow = find(path, ctx.naming, ctx.names), site.input
-        if flow is None or UNKNOWN in (flow, entry.value):
+        if flow is None or UNKNOWN in (flow, entry.value) or entry.value in self.layers.unsure:
             raise Unknown
         self.refuse_unsharable(path, entry, ctx)
         name = site.label or ctx.naming.pick("share")
         ctx.naming.position += 1
         if entry.inside is None:
-            value = self.layers.again(entry.value, ctx.naming.full(name), [flow], span, ctx.calls)
+            value = again(self.layers, entry.value, ctx.naming.full(name), [flow], span, ctx.calls)
             ctx.naming.add(name, Entry(value, span))
             ctx.naming.children.append(value)
             return Made(value)
         naming = ctx.naming.inner(name, numbered=False, shares=entry.inside.shares or entry.inside.path)
-        value = self.layers.replay(entry.inside, entry.value, naming, flow, span, ctx.calls)
+        value = replay(self.layers, entry.inside, entry.value, naming, flow, span, ctx.calls)
         ctx.naming.add(name, Entry(value, span, naming))
         return Made(value, naming)
 

@@ -233,7 +233,7 @@ class Analyzer:
             else:
                 found += claims.check_totals(net, run.declarations.expectations)
             if self.inputs and any(isinstance(n, t.Layer) and n.claim for n in walk(self.file)):
-                compared = "of the shapes after `->`, only channels and computed sizes were compared"
+                compared = "of the shapes after `->`, only sizes that hold for any input were compared"
                 remarks.append(
                     f"{compared}: the others assume the declared input, but {' and '.join(shapes)}"
                 )

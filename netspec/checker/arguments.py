@@ -58,7 +58,9 @@ def match_op(
     message = f"`{op.keyword}` takes {takes}"
     optional = [name for name in names if name not in positional]
     help = "the sizes of the input are inferred"
-    if op.kind == "pool" and all(a.name is None for a in arguments):
+    if (op.kind == "pool" or op.keyword in ("upsample", "zeropad")) and all(
+        a.name is None for a in arguments
+    ):
         raise Fault("too-many-arguments", message, surplus[0].span, by_name(op, positional, arguments))
     if op.kind != "pool" and arguments[0].value.span.text == str(arriving):
         help += f": leave out the {arriving}"
@@ -71,7 +73,7 @@ def by_name(op: type[Op], positional: Sequence[str], arguments: Sequence[t.Argum
     """Return a help line for a pool with PyTorch's arguments: they are written by name, or as one size."""
     texts = [a.value.span.text for a in arguments]
     rest = [name for name in op.model_fields if name not in positional]
-    if not rest:
+    if not rest or op.keyword == "upsample":
         return f"write one number, or height x width as in `{op.keyword}({'x'.join(texts[:2])})`"
     named = [f"{n}={text}" for n, text in zip(rest, texts[len(positional) :], strict=False)]
     return f"the others are written by name: `{op.keyword}({', '.join([*texts[: len(positional)], *named])})`"

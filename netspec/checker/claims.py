@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from netspec.checker.layers import Calls, Layers
 from netspec.checker.walk import walk
@@ -34,23 +33,29 @@ def compare_shape(
 ) -> Diagnostic | None:
     """Compare a claimed shape with the inferred one, and return a diagnostic if they differ.
 
-    None in `sizes` matches any size. If the shapes differ, the node gets the claimed one, so that later
-    layers are checked as the author intended.
+    None in `sizes` matches any size. A refuted claim does not become the node's shape. But later layers are
+    reported only if they are wrong with the claimed shape too, so that one mistake gives one diagnostic.
     """
-    node = layers.nodes[value]
-    layers.claimed.add(value)
+    node, meant = layers.nodes[value], layers.meant.pop(value, None)
     if meets(node.shape, sizes):
+        layers.claimed.add(value)
         return None
-    diagnostic = mismatch(layers, node, sizes, span, calls)
-    layers.unsure.add(value)
-    if 0 in sizes:
-        return diagnostic  # no layer can have a size of 0
-    if len(sizes) == len(node.shape):
-        known = (n if p is None else p for p, n in zip(sizes, node.shape, strict=True))
-        layers.nodes[value] = replace(node, shape=type(node.shape)(known))
-    elif None not in sizes and len(sizes) <= 3:
-        layers.nodes[value] = replace(node, shape=Shape(n for n in sizes if n is not None))
-    return diagnostic
+    if meant is not None and meets(meant, sizes):
+        layers.meant[value] = meant
+        return None
+    if claimed := completed(sizes, node.shape):
+        layers.meant[value] = claimed
+    return mismatch(layers, node, sizes, span, calls)
+
+
+def completed(sizes: tuple[int | None, ...], shape: Shape) -> Shape | None:
+    """Return a claimed shape, its open sizes taken from the inferred one; None if no value can have it."""
+    if len(sizes) == len(shape):
+        sizes = tuple(n if size is None else size for size, n in zip(sizes, shape, strict=True))
+    known = [size for size in sizes if size is not None]
+    if len(known) != len(sizes) or min(known) < 1 or len(sizes) > 3:
+        return None
+    return (type(shape) if len(sizes) == len(shape) else Shape)(known)
 
 
 def independent(

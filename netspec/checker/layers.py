@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from netspec.checker.naming import UNKNOWN, Entry, Naming
+from netspec.checker.naming import UNKNOWN
 from netspec.checker.refusals import refuse_sizes, refuse_starts
 from netspec.diagnostics import Label, Span
 from netspec.graph import Field, Node
@@ -28,9 +28,14 @@ class Layers:
     sites: dict[int, Calls] = field(default_factory=dict)
     """The block calls that led to each node, outermost first, by the node's id."""
     unsure: set[int] = field(default_factory=set)
-    """The ids of nodes added in place of failed layers, or whose inferred shape is not the claimed one."""
+    """Nodes that stand in for failed layers."""
     claimed: set[int] = field(default_factory=set)
-    """The ids of nodes with a shape written after `->`; the search for the cause of an error stops there."""
+    """Nodes whose shape is as claimed; the search for the cause of a wrong shape stops at them."""
+    meant: dict[int, Shape] = field(default_factory=dict)
+    """The shapes that nodes would have if the refuted claims before them held, where these differ.
+
+    What is wrong only because of a refuted claim is not reported again.
+    """
 
     def input(self, name: str, shape: Shape, span: Span) -> int:
         """Append an input and return its id."""
@@ -66,9 +71,12 @@ class Layers:
             return UNKNOWN
         sources = [self.nodes[i] for i in inputs]
         shapes, batched = [n.shape for n in sources], self.batched(op, sources, span)
+        meant = self.meant_by(op, inputs)
         try:
             shape = op.infer(*shapes)
         except ShapeError as error:
+            if meant is not None:
+                return self.stand_in(meant, span)
             raise self.fault(error, name, op, inputs, span, calls) from None
         tensors, cost = op.tensors(*shapes), op.cost(*shapes, y=shape)
         refuse_sizes(op, shape, tensors, span)
@@ -87,9 +95,20 @@ class Layers:
             batched,
         )
         self.nodes.append(node)
+        if meant not in (None, shape):
+            self.meant[node.id] = meant
         if calls:
             self.sites[node.id] = calls
         return node.id
+
+    def meant_by(self, op: Op, inputs: Sequence[int]) -> Shape | None:
+        """Return the shape of a layer if the refuted claims before it held; None if there are none."""
+        if not any(i in self.meant for i in inputs):
+            return None
+        try:
+            return op.infer(*(self.meant.get(i, self.nodes[i].shape) for i in inputs))
+        except ShapeError:
+            return None
 
     def batched(self, op: Op, sources: Sequence[Node], span: Span) -> bool:
         """Return True if a layer's output has a batch axis. A join has one if any of its inputs has."""
@@ -235,54 +254,3 @@ class Layers:
         images = len(values) > 1 and all(len(self.nodes[v].shape) == 3 for v in values)
         spatial = images and len({self.nodes[v].shape[1:] for v in values}) > 1
         return slice(1, None) if spatial else slice(None)
-
-    def again(self, value: int, name: str, inputs: Sequence[int], span: Span, calls: Calls) -> int:
-        """Append a layer with the op and weights of an earlier one but other inputs, and return its id."""
-        node = self.nodes[value]
-        origin = node.id if node.shares is None else node.shares
-        added = self.add(node.op, name, inputs, span, calls, shares=origin)
-        old, new = self.nodes[origin].tensors, self.nodes[added].tensors
-        for before, after in zip(old, new, strict=True):
-            if before.shape != after.shape:
-                old_size, new_size = ("x".join(map(str, tensor.shape)) for tensor in (before, after))
-                message = f"`{node.name}` cannot be shared here: its {before.name} is {old_size}"
-                message += f", but this input needs {new_size}"
-                labels = tuple(self.origin(inputs[0], 2, calls))
-                fault = Fault("shape-mismatch", message, span)
-                fault.diagnostic = replace(fault.diagnostic, labels=labels)
-                raise fault
-        return added
-
-    def replay(self, scope: Naming, result: int, target: Naming, flow: int, span: Span, calls: Calls) -> int:
-        """Append the layers of a scope again with the input `flow`; return the id that replaces `result`."""
-        ids = sorted(inside(scope))
-        outer = {i for n in ids for i in self.nodes[n].inputs if i not in ids}
-        if len(outer) > 1 or not ids:
-            message = f"`{scope.path}` cannot be shared: it takes {len(outer)} inputs, not one"
-            raise Fault("wrong-arity", message, span)
-        new = dict.fromkeys(outer, flow)
-        for old in ids:
-            node = self.nodes[old]
-            name = node.name[len(scope.path) + 1 :]
-            inputs = [new[i] for i in node.inputs]
-            new[old] = self.again(old, target.full(name), inputs, span, calls)
-            target.children.append(new[old])
-        mirror(scope, target, new, span)
-        return new.get(result, flow)
-
-
-def inside(naming: Naming) -> list[int]:
-    """Return the ids of the nodes in a scope and in its inner scopes."""
-    found: list[int] = []
-    for child in naming.children:
-        found += inside(child) if isinstance(child, Naming) else [child]
-    return found
-
-
-def mirror(scope: Naming, target: Naming, new: Mapping[int, int], span: Span) -> None:
-    """Register the labels of a copied scope as in the original. `new` maps old ids to new ones."""
-    for name, entry in scope.entries.items():
-        inner = entry.inside and Naming(name, target.full(name), parent=target)
-        if entry.inside and inner:
-            mirror(entry.inside, inner, new, span)
-        target.entries[name] = Entry(new.get(entry.value, UNKNOWN), span, inner)

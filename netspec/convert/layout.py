@@ -13,21 +13,33 @@ from netspec.convert.capture import BATCH
 class Layout:
     """Where the batch of a PyTorch tensor is, whose counterpart in a spec always has it first.
 
-    `at` is the axis of the batch. The first `folded` axes of the counterpart are merged with the batch, as
-    those of windows are, which torchvision and timm treat like images of a larger batch.
+    `at` is the axis of the batch; it is -1 for raw tensors without one. The first `folded` axes of the
+    counterpart are merged with the batch, as those of windows are, which torchvision and timm treat like
+    images of a larger batch. The `size` of the batch is 1 for raw tensors that are stored with a first axis.
     """
 
     at: int = 0
     folded: int = 0
+    size: int = BATCH
 
     def actual(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Return the shape of the PyTorch tensor whose counterpart has this shape."""
         rest = tuple(shape[self.folded :])
-        return (*rest[: self.at], BATCH * prod(shape[: self.folded]), *rest[self.at :])
+        if self.at < 0:
+            return rest
+        return (*rest[: self.at], self.size * prod(shape[: self.folded]), *rest[self.at :])
 
     def axis(self, dim: int, rank: int) -> int | None:
         """Return the axis of the counterpart for one of a tensor's `rank` axes; None for the batch."""
         place = dim % rank
         if place == self.at:
             return None
+        if self.at < 0:
+            return place
         return self.folded + (place if place < self.at else place - 1)
+
+
+BARE = Layout(-1)
+"""The layout of a raw tensor without a batch."""
+STORED = Layout(0, size=1)
+"""The layout of a raw tensor with a first axis of 1."""

@@ -9,11 +9,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from netspec.convert.conversion import Conversion, mode
 from netspec.errors import ConvertError
 
+
+def attention_flops(query: Any, key: Any, value: Any, *rest: Any, **options: Any) -> int:
+    """Return the operations of the CPU's attention, which PyTorch's counter does not list."""
+    return int(sdpa_flop_count(query, key, value))
+
+
+ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_flops}
 BATCH = 2
 TOLERANCE = 1e-4
 """The largest difference of outputs, relative to the largest output, that rounding explains."""
@@ -78,7 +85,7 @@ def prove(conversion: Conversion) -> Proof:
     batch = [torch.randn(BATCH, *shape, generator=generator) for shape in conversion.shapes]
     made.eval()
     with plain_attention(), frozen(original), mode(original, training=False), torch.no_grad():
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
             theirs = list(tensors(original(*batch)))
         ours = list(tensors(made(*batch)))
     pairs = list(zip(ours, theirs, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import fx
 
 from netspec.convert.capture import Graph, attributes_of, stack
 from netspec.convert.constants import Constants
-from netspec.convert.layout import Layout
+from netspec.convert.layout import BARE, STORED, Layout
 from netspec.convert.rows import LEAVES, ROWS, Leaf, Value, bound, class_name, operator_name, where
 from netspec.errors import ConvertError
 from netspec.frontends.trace import Step, Trace
@@ -185,13 +185,14 @@ class Reader:
             return self.constant(node)
         raise ConvertError(f"{self.place}: {node} is no value that a spec can name")
 
-    def tensor(self, node: fx.Node, batch: bool = False) -> int:
-        """Return the raw tensor of a parameter or buffer."""
+    def tensor(self, node: fx.Node) -> int:
+        """Return the raw tensor of a parameter or buffer; a first axis of 1 is its batch."""
         name = self.graph.weights[node]
         if name not in self.raw:
             module, _, label = name.rpartition(".")
             shape = tuple(node.meta["val"].shape)
             kind = "param" if node in self.graph.parameters else "buffer"
+            batch = is_stored(shape)
             sizes = shape[1:] if batch else shape
             self.raw[name] = self.append(
                 Step(kind, raw_arguments(kind, sizes, batch), (), Shape(sizes), module, label)
@@ -204,19 +205,15 @@ class Reader:
         label, kind, value = self.constants.buffer(node, module)
         name = f"{module}.{label}" if module else label
         if name not in self.raw:
-            shape = Shape(value.shape)
-            arguments = {"shape": tuple(shape), "batch": False, "dtype": kind}
+            batch = is_stored(value.shape)
+            shape = Shape(value.shape[1:] if batch else value.shape)
+            arguments = {"shape": tuple(shape), "batch": batch, "dtype": kind}
             self.raw[name] = self.append(Step("buffer", arguments, (), shape, module, label))
         return self.raw[name]
 
     def is_raw(self, value: int) -> bool:
         """Return True if a value has no batch: it is computed from raw tensors alone."""
         return value in self.bare
-
-    def is_bare(self, value: int) -> bool:
-        """Return True if a value is a raw tensor that is stored without a first axis of 1."""
-        step = self.steps[value]
-        return step.op in ("param", "buffer") and not step.arguments["batch"]
 
     def is_weight(self, node: Any) -> bool:
         return isinstance(node, fx.Node) and node in self.graph.weights
@@ -227,7 +224,11 @@ class Reader:
 
     def layout(self, node: fx.Node) -> Layout:
         """Return where the batch of a node's tensor is."""
-        return self.layouts.get(node, Layout())
+        if node in self.layouts:
+            return self.layouts[node]
+        if node in self.graph.weights or node in self.constants:
+            return STORED if self.steps[self.one(node)].arguments["batch"] else BARE
+        return Layout()
 
     def arriving(self, node: fx.Node) -> Layout:
         """Return the layout of the first value with a batch that a call takes."""
@@ -235,7 +236,8 @@ class Reader:
             value = self.values.get(source)
             if value is not None and (isinstance(value, tuple) or not self.is_raw(value)):
                 return self.layout(source)
-        return Layout()
+        raw = (s for s in node.all_input_nodes if s in self.values and s in self.layouts)
+        return next((self.layouts[s] for s in raw), BARE)
 
     def shape(self, value: int) -> Shape:
         return self.steps[value].shape
@@ -282,6 +284,11 @@ WEIGHTED = {
 
 COUNTER = "num_batches_tracked"
 """The buffer in which batch normalization counts its training steps."""
+
+
+def is_stored(shape: Sequence[int]) -> bool:
+    """Return True if the first axis of a raw tensor stands for the batch, as in `1 x tokens x features`."""
+    return len(shape) >= 3 and shape[0] == 1
 
 
 def raw_arguments(kind: str, sizes: tuple[int, ...], batch: bool) -> dict[str, object]:

@@ -72,6 +72,13 @@ class WrongType(ValueError):
     """A value has the wrong type for an argument; validators raise it, and pydantic catches it."""
 
 
+OTHER_PADDINGS = {
+    "valid": "0 is no padding, as `valid` is elsewhere",
+    "full": "kernel - 1 is the padding that is `full` elsewhere",
+}
+"""What to write for the names of paddings in other frameworks, except `same`."""
+
+
 def to_pair(value: object) -> object:
     """Return one number or a size such as 3x5 as a pair.
 
@@ -79,7 +86,7 @@ def to_pair(value: object) -> object:
         ValueError: the value is neither; pydantic reports the message.
     """
     if isinstance(value, str | Call):
-        help = {"valid": "0 is no padding, as `valid` is elsewhere"}.get(str(value).strip('"').lower())
+        help = OTHER_PADDINGS.get(str(value).strip('"').lower())
         same = "half of an odd kernel keeps the size, as padding=1 for kernel=3"
         raise WrongType(f"must be a number, not {value}: {help or same}")
     if isinstance(value, tuple) and len(value) != 2:

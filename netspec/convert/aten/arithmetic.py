@@ -15,9 +15,6 @@ from netspec.errors import ConvertError
 
 def aligned(reader: Reader, node: fx.Node, rank: int) -> int:
     """Return a value for a broadcast over `rank` axes, with axes of size 1 in front if it has fewer."""
-    weight = reader.is_weight(node) and node not in reader.values
-    if weight and rank_of(node) == rank + 1 and node.meta["val"].shape[0] == 1:
-        return reader.tensor(node, batch=True)
     value = reader.one(node)
     shape = tuple(reader.shape(value))
     if len(shape) == rank + 1 and reader.is_raw(value) and shape[0] == 1:
@@ -43,6 +40,8 @@ def binary(op: str) -> Any:
             if rank_of(other) > rank_of(lead) and not reader.is_raw(reader.one(other)):
                 lead = other
             rank = len(reader.shape(reader.one(lead)))
+            if reader.is_raw(reader.one(x)) and reader.is_raw(reader.one(other)):
+                lead = max((x, other), key=lambda n: (reader.layout(n).at, len(reader.shape(reader.one(n)))))
             reader.layouts[node] = reader.layout(lead)
             return reader.add(op, [aligned(reader, n, rank) for n in (x, other)], node)
         value, number = (x, other) if isinstance(x, fx.Node) else (other, x)

@@ -9,7 +9,7 @@ from math import prod
 from torch import fx
 
 from netspec.convert.capture import BATCH
-from netspec.convert.layout import Layout
+from netspec.convert.layout import BARE, STORED, Layout
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten, rank_of
 from netspec.errors import ConvertError
@@ -18,8 +18,7 @@ from netspec.shape import Grid, Shape
 
 def axis(reader: Reader, node: fx.Node, dim: int) -> int:
     """Return an axis without the batch, counted from 0; raises ConvertError if it is the batch."""
-    if reader.is_raw(reader.one(node)):
-        return dim % rank_of(node)
+    reader.one(node)
     found = reader.layout(node).axis(dim, rank_of(node))
     if found is None:
         raise ConvertError(f"{reader.place}: an operation along the batch")
@@ -51,7 +50,9 @@ def reshape(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     value = reader.one(a["self"])
     wanted = tuple(node.meta["val"].shape)
     if reader.is_raw(value):
-        return reshaped(reader, value, wanted or (1,))
+        stored = len(wanted) > 1 and wanted[0] == 1
+        reader.layouts[node] = STORED if stored else BARE
+        return reshaped(reader, value, wanted[1:] if stored else wanted or (1,))
     given, x = reader.layout(a["self"]), reader.shape(value)
     before = prod(x[given.folded : given.folded + given.at])
     folded = x[: given.folded]
@@ -86,12 +87,12 @@ def permute(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     else:
         order = order[::-1]
     value = reader.one(a["self"])
-    if reader.is_raw(value):
+    given = reader.layout(a["self"])
+    if given.at < 0:
         return permuted(reader, value, order)
     if order == [0, 3, 1, 2] and (normalized := over_channels(reader, a["self"])) is not None:
         return normalized
-    given = reader.layout(a["self"])
-    reader.layouts[node] = Layout(order.index(given.at), given.folded)
+    reader.layouts[node] = replace(given, at=order.index(given.at))
     moved = [given.axis(d, rank) for d in order if d != given.at]
     return permuted(reader, value, [*range(given.folded), *(d for d in moved if d is not None)])
 
@@ -135,7 +136,7 @@ def permuted(reader: Reader, value: int, order: list[int]) -> int:
 def without(reader: Reader, source: fx.Node, node: fx.Node, dims: Sequence[int]) -> None:
     """Set the layout of a call that removes axes from its input."""
     given, rank = reader.layout(source), rank_of(source)
-    reader.layouts[node] = Layout(given.at - sum(d % rank < given.at for d in dims), given.folded)
+    reader.layouts[node] = replace(given, at=given.at - sum(d % rank < given.at for d in dims))
 
 
 @aten("mean", "sum", "amax", "linalg_vector_norm")
@@ -178,12 +179,19 @@ def concat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 @aten("stack")
 def stack(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Concatenation along a new axis."""
-    given, place = reader.layout(a["tensors"][0]), a["dim"] % rank_of(node)
-    reader.layouts[node] = Layout(given.at + (place <= given.at), given.folded)
-    at = reader.layouts[node].axis(place, rank_of(node)) or 0
+    place = a["dim"] % rank_of(node)
     values = [reader.one(n) for n in a["tensors"]]
+    given = reader.layout(a["tensors"][0])
+    reader.layouts[node] = replace(given, at=given.at + (place <= given.at))
+    at = reader.layouts[node].axis(place, rank_of(node)) or 0
     one = [reshaped(reader, v, (*reader.shape(v)[:at], 1, *reader.shape(v)[at:])) for v in values]
     return reader.add("concat", one, node, axis=at) if len(one) > 1 else one[0]
+
+
+def padded(reader: Reader, value: int, rank: int) -> int:
+    """Return a value with axes of size 1 in front, if it has fewer axes."""
+    shape = tuple(reader.shape(value))
+    return reshaped(reader, value, (1,) * (rank - len(shape)) + shape) if len(shape) < rank else value
 
 
 @aten("expand", "expand_as", "broadcast_to")
@@ -191,19 +199,22 @@ def expand(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Repetition of axes of size 1; that of the batch needs no op."""
     source = a["self"]
     wanted = tuple(node.meta["val"].shape)
-    stored = reader.is_weight(source) and len(wanted) == rank_of(source) and source.meta["val"].shape[0] == 1
-    if stored and wanted[0] == BATCH:
-        value = reader.tensor(source, batch=True)
-        shape = wanted[1:]
-        return (
-            value if tuple(reader.shape(value)) == shape else reader.add("expand", value, shape, shape=shape)
-        )
     value = reader.one(source)
     if reader.is_raw(value):
-        shape = tuple(reader.shape(value))
-        if wanted[:1] == (BATCH,) and shape[:1] == (1,) and len(shape) == len(wanted):
-            return reshaped(reader, value, shape[1:])
-        return value if shape == wanted else reader.add("expand", value, wanted, shape=wanted)
+        shape, given = tuple(reader.shape(value)), reader.layout(source)
+        if wanted[:1] == (BATCH,):
+            wanted = wanted[1:]
+            if given.at < 0 and len(shape) > len(wanted):
+                value = reshaped(reader, value, shape[1:])
+        elif given.at == 0:
+            wanted = wanted[1:]
+        reader.layouts[node] = given if given.at < 0 and len(wanted) == rank_of(node) else STORED
+        value = padded(reader, value, len(wanted))
+        return (
+            value
+            if tuple(reader.shape(value)) == wanted
+            else reader.add("expand", value, wanted, shape=wanted)
+        )
     given = reader.layout(source)
     shape = (*reader.shape(value)[: given.folded], *wanted[: given.at], *wanted[given.at + 1 :])
     return value if tuple(reader.shape(value)) == shape else reader.add("expand", value, node, shape=shape)

@@ -118,12 +118,12 @@ def standardize(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Batch normalization of a weight in training mode, which is that of each filter."""
     value = reader.one(a["input"])
     x = reader.shape(value)
-    if not reader.is_raw(value) or len(x) != 3 or x[0] != 1:
+    if not reader.is_raw(value) or len(x) != 2 or reader.layout(a["input"]).at != 0:
         raise ConvertError(f"{reader.place}: batch_norm without running statistics")
     value = reader.add("standardize", value, x, eps=a["eps"])
     for name, op in (("weight", "mul"), ("bias", "add")):
         if a[name] is not None:
-            factor = reader.add("reshape", reader.one(a[name]), (1, x[1], 1), shape=(1, x[1], 1))
+            factor = reader.add("reshape", reader.one(a[name]), (x[0], 1), shape=(x[0], 1))
             value = reader.add(op, [value, factor], x)
     return value
 

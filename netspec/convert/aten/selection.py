@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import fx
 
 from netspec.convert.aten.axes import axis, permuted, without
+from netspec.convert.layout import BARE
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten, rank_of
 from netspec.errors import ConvertError
@@ -13,7 +14,11 @@ from netspec.errors import ConvertError
 @aten("select")
 def select(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """One position along an axis."""
-    value, at = reader.one(a["self"]), axis(reader, a["self"], a["dim"])
+    value, given = reader.one(a["self"]), reader.layout(a["self"])
+    if given.size == 1 and given.axis(a["dim"], rank_of(a["self"])) is None:
+        reader.layouts[node] = BARE
+        return value
+    at = axis(reader, a["self"], a["dim"])
     without(reader, a["self"], node, [a["dim"]])
     return selected(reader, value, at, a["index"])
 
@@ -74,7 +79,7 @@ def index(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     value = reader.one(a["self"])
     if len(used) != 1:
         raise ConvertError(f"{reader.place}: indexing by {len(used)} tensors")
-    at = used[0] if reader.is_raw(value) else axis(reader, a["self"], used[0])
+    at = axis(reader, a["self"], used[0])
     positions = reader.one(given[used[0]])
     x, p = reader.shape(value), reader.shape(positions)
     if at:
