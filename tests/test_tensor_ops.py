@@ -102,6 +102,11 @@ OPS = [
         lambda x, y, z: F.scaled_dot_product_attention(x, y, z, scale=0.1),
     ),
     (
+        "4x6x8 1x5x8 1x5x8",
+        "dot_product_attention(x, y, z)",
+        lambda x, y, z: F.scaled_dot_product_attention(x, y, z),
+    ),
+    (
         "2x6x8 2x5x8",
         'einsum(x, y, equation="bhnd,bhmd->bhnm")',
         lambda x, y: torch.einsum("bhnd,bhmd->bhnm", x, y),

@@ -72,10 +72,10 @@ class Constants:
         kind = TYPES.get(value.dtype, "float32")
         value = value.to(getattr(torch, kind)).clone()
         prefix = f"{module}." if module else ""
-        for name, known in self.buffers.items():
-            inside = name.startswith(f"{prefix}constant_") and "." not in name[len(prefix) :]
-            if inside and known.dtype == value.dtype and torch.equal(known, value):
+        own = {n: v for n, v in self.buffers.items() if n.rpartition(".")[0] == module}
+        for name, known in own.items():
+            if known.dtype == value.dtype and torch.equal(known, value):
                 return name[len(prefix) :], kind, known
-        label = f"constant_{len(self.buffers) + 1}"
+        label = f"constant_{len(own) + 1}"
         self.buffers[prefix + label] = value
         return label, kind, value

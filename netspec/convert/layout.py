@@ -43,3 +43,8 @@ BARE = Layout(-1)
 """The layout of a raw tensor without a batch."""
 STORED = Layout(0, size=1)
 """The layout of a raw tensor with a first axis of 1."""
+
+
+def is_stored(shape: Sequence[int]) -> bool:
+    """Return True if the first axis of a raw tensor stands for the batch, as in `1 x tokens x features`."""
+    return len(shape) >= 3 and shape[0] == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any
 
@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from torch import fx
 
 from netspec.convert.capture import Graph, attributes_of, stack
-from netspec.convert.constants import Constants
-from netspec.convert.layout import BARE, STORED, Layout
+from netspec.convert.constants import TYPES, Constants
+from netspec.convert.layout import BARE, STORED, Layout, is_stored
 from netspec.convert.rows import LEAVES, ROWS, Leaf, Value, bound, class_name, operator_name, where
 from netspec.errors import ConvertError
 from netspec.frontends.trace import Step, Trace
@@ -195,7 +195,7 @@ class Reader:
             batch = is_stored(shape)
             sizes = shape[1:] if batch else shape
             self.raw[name] = self.append(
-                Step(kind, raw_arguments(kind, sizes, batch), (), Shape(sizes), module, label)
+                Step(kind, raw_arguments(kind, sizes, batch, node), (), Shape(sizes), module, label)
             )
         return self.raw[name]
 
@@ -286,15 +286,10 @@ COUNTER = "num_batches_tracked"
 """The buffer in which batch normalization counts its training steps."""
 
 
-def is_stored(shape: Sequence[int]) -> bool:
-    """Return True if the first axis of a raw tensor stands for the batch, as in `1 x tokens x features`."""
-    return len(shape) >= 3 and shape[0] == 1
-
-
-def raw_arguments(kind: str, sizes: tuple[int, ...], batch: bool) -> dict[str, object]:
+def raw_arguments(kind: str, sizes: tuple[int, ...], batch: bool, node: fx.Node) -> dict[str, object]:
     """Return the arguments of a raw tensor."""
     given: dict[str, object] = {"shape": sizes, "batch": batch}
-    return given | {"dtype": "float32"} if kind == "buffer" else given
+    return given | {"dtype": TYPES.get(node.meta["val"].dtype, "float32")} if kind == "buffer" else given
 
 
 def input_name(name: str) -> str:

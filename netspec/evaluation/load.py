@@ -177,10 +177,8 @@ def _bare_weights(path: Path, state: dict[str, Any], ema: bool) -> tuple[Checkpo
 
 
 def _checkpoint(path: Path, missing: str) -> Checkpoint:
-    if path.exists() and not path.is_file():
-        raise TrainError(f"{path} is not a file")
     if not path.is_file():
-        raise TrainError(missing)
+        raise TrainError(f"{path} is not a file" if path.exists() else missing)
     return read_checkpoint(path)
 
 

@@ -52,7 +52,8 @@ class DotProductAttention(Merge, keyword="dot_product_attention"):
         )
         q, k, v = xs[:3]
         fact = f"queries of {q}, keys of {k} and values of {v} do not fit"
-        require(len(q) == len(k) == len(v) >= 2 and q[:-2] == k[:-2] == v[:-2], fact)
+        heads = all(b in (a, 1) for a, b in zip(q[:-2], k[:-2], strict=False)) and k[:-2] == v[:-2]
+        require(len(q) == len(k) == len(v) >= 2 and heads, fact)
         require(q[-1] == k[-1] and k[-2] == v[-2], fact)
         if len(xs) == 4:
             scores = (*q[:-1], k[-2])

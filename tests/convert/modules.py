@@ -205,3 +205,45 @@ def make(width: int = 4) -> nn.Module:
 
 READY = make(2)
 NUMBER = 3
+
+
+class Tables(nn.Module):
+    """Constants that pass through layers, in two modules of one class, and a mask with a first axis of 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Table(3), Table(5)
+        self.mask = nn.Parameter(torch.randn(1, 2, 4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.first(x) + self.second(x) + self.mask.sigmoid()).softmax(-1)
+
+
+class Table(nn.Module):
+    """A bias that a small network computes from positions, as in Swin Transformer V2."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(1, width), nn.Linear(width, 2)
+        self.register_buffer("positions", torch.arange(-3.0, 4.0)[:, None] * width, persistent=False)
+        index = torch.arange(4)[:, None] - torch.arange(4) + 3
+        self.register_buffer("index", index.reshape(-1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = self.fc2(self.fc1(self.positions).relu())[self.index].reshape(4, 4, 2)
+        return x + bias.permute(2, 0, 1).unsqueeze(0)
+
+
+class Defaulted(nn.Module):
+    """A class with an attribute called in_channels that does not describe its input."""
+
+    def __init__(self, in_channels: int, out_channels: int, shortcut: bool) -> None:
+        super().__init__()
+        self.in_channels, self.shortcut = in_channels, shortcut
+        self.conv = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        if self.shortcut:
+            return torch.cat((y[:, : self.in_channels] + x, y[:, self.in_channels :]), 1)
+        return y

@@ -48,6 +48,14 @@ SMALL = [
     (modules.Heads(), (6,), 0.0),
     (modules.Pyramid(), (4, 16, 16), 0.0),
     (modules.Hidden(), (3, 4, 4), 0.0),
+    (modules.Tables(), (2, 4, 4), 1e-6),
+    (
+        nn.Sequential(
+            modules.Defaulted(3, 5, True), modules.Defaulted(5, 8, True), modules.Defaulted(8, 4, False)
+        ),
+        (3, 4, 4),
+        0.0,
+    ),
 ]
 
 

@@ -83,6 +83,10 @@ class Template:
     numbers: list[str] = field(default_factory=list)
     inner: list[str] = field(default_factory=list)
 
+    def positional(self) -> set[str]:
+        """Return the names whose values calls pass by position: those without a default in any instance."""
+        return {IN_CHANNELS, *(name for each in self.instances for name in required(each))}
+
     def init(self) -> list[str]:
         """Return the lines of `__init__` that create the children and initialize their weights."""
         texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
@@ -223,14 +227,14 @@ class Solver:
 
     def call(self, place: int, child: Instance) -> str:
         """Return the source of the call of a nested class."""
-        arguments = []
+        arguments, positional = list[str](), child.template.positional()
         for parameter, name in child.template.parameters.items():
             column = tuple(i.inner[place].parameters[parameter] for i in self.instances)
             written = [i.canonical(i.inner[place].outside(name)) for i in self.instances]
             alike = len({w and ast.unparse(w) for w in written}) == 1
             text = self.text(column, parameter, written[0] if alike else None)
             default = child.template.defaults.get(parameter)
-            if name == IN_CHANNELS or name in required(child):
+            if name in positional and default is None:
                 arguments.append(text)
             elif text != default:
                 arguments.append(f"{parameter}={text}")
@@ -246,7 +250,13 @@ class Solver:
             if n in first.defaults and all(i.defaults.get(n) == first.defaults[n] for i in self.instances)
         }
         ranks = {name: rank for rank, name in enumerate(dict.fromkeys([IN_CHANNELS, *first.values]))}
-        ordered = sorted(names, key=lambda p: (p in defaults, ranks.get(names[p], len(ranks))))
+        positional = self.template.positional()
+
+        def place(parameter: str) -> tuple[bool, bool, int]:
+            name = names[parameter]
+            return parameter in defaults, name not in positional, ranks.get(name, len(ranks))
+
+        ordered = sorted(names, key=place)
         self.template.parameters = {p: names[p] for p in ordered}
         self.template.defaults = defaults
         for k, instance in enumerate(self.instances):

@@ -159,7 +159,7 @@ class Wiring:
                 holes = ["{}[None]" if self.bare(i) else "{}" for i in inputs]
             written = self.op(node).torch_expr(*holes)
             call, late = (
-                written or node.op.torch_call(module, *shapes),
+                written or node.op.torch_call(module, *shapes).replace("{}", holes[0]),
                 child in self.training_only and not inner,
             )
             if len(set(inputs)) == 1:

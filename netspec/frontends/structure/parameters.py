@@ -54,7 +54,7 @@ class Parameters:
             text = str(numbers.pop()) if len(numbers) == 1 else self.multiple(side)
             if text is None:
                 return None
-            parts.append(text if text.isdigit() else f"{{{text}}}")
+            parts.append(text if text.isdigit() or len(shapes[0]) == 1 else f"{{{text}}}")
         return Expression("x".join(parts))
 
     def known(self, name: str, column: list[object]) -> Expression | None:
