@@ -11,6 +11,7 @@ Parity means equal parameters, strict names, and outputs within 1e-4.
 
 from __future__ import annotations
 
+import re
 import statistics
 import subprocess
 import sys
@@ -43,6 +44,7 @@ COMPARED = (
     "vit_b_16",
     "swin_t",
 )
+USE = re.compile(r'^use "(.+)"', re.MULTILINE)
 SIZES = {"inception_v3": 299, "vit_h_14": 224, "swin_v2_t": 256, "swin_v2_s": 256, "swin_v2_b": 256}
 
 
@@ -84,9 +86,11 @@ def length() -> None:
     """Print the lines of nine converted specs and of the zoo's specs, without comments and empty lines."""
     for name in COMPARED:
         ours = code_lines(convert(module_of(name), (3, 224, 224)).text)
-        path = builtin_folder() / f"{zoo.card(name).spec}.net"
-        theirs = code_lines(path.read_text("utf-8"))
-        print(f"{name:16} {ours:4} lines, the zoo's {theirs:4}: {ours / theirs:.2f}")
+        text = (builtin_folder() / f"{zoo.card(name).spec}.net").read_text("utf-8")
+        theirs = code_lines(text)
+        used = sum(code_lines((builtin_folder() / path).read_text("utf-8")) for path in USE.findall(text))
+        more = f" and {used} in files that it uses" if used else ""
+        print(f"{name:16} {ours:4} lines, the zoo's {theirs}{more}: {ours / theirs:.2f}")
 
 
 def code_lines(text: str) -> int:

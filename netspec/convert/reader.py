@@ -274,6 +274,7 @@ WEIGHTED = {
     "batch_norm",
     "layer_norm",
     "group_norm",
+    "instance_norm",
     "conv_transpose2d",
     "prelu",
     "rms_norm",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -247,3 +250,44 @@ class Defaulted(nn.Module):
         if self.shortcut:
             return torch.cat((y[:, : self.in_channels] + x, y[:, self.in_channels :]), 1)
         return y
+
+
+class Unet(nn.Module):
+    """Lists of layers on the way down and up, with shortcuts between them, and instance normalization."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = [3, 8, 16]
+        self.down = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.InstanceNorm2d(b, affine=True), nn.ReLU())
+            for a, b in pairwise(sizes)
+        )
+        self.middle = nn.Conv2d(16, 16, 3, padding=1)
+        self.up = nn.ModuleList([nn.ConvTranspose2d(16, 16, 2, 2), nn.ConvTranspose2d(8, 8, 2, 2)])
+        self.join = nn.ModuleList([nn.Conv2d(32, 8, 3, padding=1), nn.Conv2d(16, 8, 3, padding=1)])
+        self.head = nn.Conv2d(8, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = []
+        for down in self.down:
+            x = down(x)
+            kept.append(x)
+            x = functional.max_pool2d(x, 2)
+        x = self.middle(x)
+        for up, join, shortcut in zip(self.up, self.join, kept[::-1], strict=True):
+            x = join(torch.cat([up(x), shortcut], 1))
+        return self.head(x)
+
+
+class Keywords(nn.Module):
+    """Modules with the names of keywords and ops, and outputs in a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input, self.output = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)
+        self.block = nn.Sequential(OrderedDict(relu=nn.ReLU(), add=nn.Conv2d(4, 4, 1)))
+        self.default, self.share = nn.BatchNorm2d(4), nn.ModuleList([nn.Conv2d(4, 4, 1)])
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        y = self.input(x)
+        return {"a": self.output(self.block(self.default(y))), "b": self.share[0](y)}

@@ -49,6 +49,9 @@ SMALL = [
     (modules.Pyramid(), (4, 16, 16), 0.0),
     (modules.Hidden(), (3, 4, 4), 0.0),
     (modules.Tables(), (2, 4, 4), 1e-6),
+    (modules.Unet(), (3, 16, 16), 1e-5),
+    (modules.Keywords(), (3, 4, 4), 0.0),
+    (nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2), (5, 16), 1e-5),
     (
         nn.Sequential(
             modules.Defaulted(3, 5, True), modules.Defaulted(5, 8, True), modules.Defaulted(8, 4, False)
@@ -159,6 +162,8 @@ def test_constants_are_buffers_with_their_values():
 
 REFUSED = [
     (modules.Choice(), "torch.export refuses Choice: .* data-dependent .*modules.py, line [0-9]+"),
+    (nn.Conv2d(3, 4, 1), "Conv2d is a single layer without a name: put it into an nn.Sequential"),
+    (nn.Identity(), "the network has no layers"),
     (modules.Spectrum(), "Spectrum uses operators without a counterpart in netspec: fft_fft, real"),
 ]
 

@@ -26,7 +26,9 @@ def owner(reader: Reader, weight: Any, what: str) -> str:
     """Return the module that owns a weight; raises ConvertError if it is computed."""
     if not reader.is_weight(weight):
         raise ConvertError(f"{reader.place}: the weight of {what} is computed, which has no counterpart")
-    return reader.owner(weight)
+    if not (found := reader.owner(weight)):
+        raise ConvertError(f"{reader.name} is a single layer without a name: put it into an nn.Sequential")
+    return found
 
 
 @aten("conv2d")
@@ -164,6 +166,17 @@ def groupnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     return reader.add(
         "groupnorm", reader.one(a["input"]), node, where, groups=a["num_groups"], eps=a["eps"], affine=affine
     )
+
+
+@aten("instance_norm")
+def instancenorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Instance normalization, which is group normalization with a group for each channel."""
+    if a["running_mean"] is not None or not a["use_input_stats"]:
+        raise ConvertError(f"{reader.place}: instance_norm with running statistics")
+    affine, value = a["weight"] is not None, reader.one(a["input"])
+    where = owner(reader, a["weight"], "instance_norm") if affine else None
+    groups = reader.shape(value)[0]
+    return reader.add("groupnorm", value, node, where, groups=groups, eps=a["eps"], affine=affine)
 
 
 @aten("prelu")

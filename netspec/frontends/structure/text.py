@@ -85,10 +85,9 @@ class Text:
             elif not first.call:
                 yield self.braces(self.label(first), first.body, level, self.tail(first)), True
             else:
-                yield (
-                    [self.simple(first)],
-                    first.call in STARTERS or (first.call not in OPS and bool(first.label)),
-                )
+                text = self.simple(first)
+                block = first.call not in OPS and bool(first.label) and text.endswith(")")
+                yield [text], first.call in STARTERS or block
 
     def loop(self, run: list[Statement], level: int) -> list[str]:
         """Return the lines of calls that differ in one argument at most; labels are counted."""
