@@ -55,8 +55,7 @@ class Reader:
         lacking: dict[str, str] = {}
         for node in self.graph.nodes:
             if node in skipped:
-                found = skipped[node]
-                if found is not None and not lacking:
+                if (found := skipped[node]) is not None and not lacking:
                     self.read_leaf(found)
                 continue
             if node.target is operator.getitem and node.all_input_nodes[0] not in self.constants:
@@ -71,15 +70,17 @@ class Reader:
             if self.constants.fold(node):
                 continue
             name = operator_name(node)
-            row = ROWS.get(name)
-            if row is None:
+            if (row := ROWS.get(name)) is None:
                 lacking.setdefault(name, where(node))
                 self.values[node] = 0
                 continue
             if lacking:
                 continue
             self.layouts[node] = self.arriving(node)
-            self.values[node] = row(self, node, bound(node))
+            try:
+                self.values[node] = row(self, node, bound(node))
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise ConvertError(f"{self.place}: {name} with these arguments is not supported") from error
         if lacking:
             words = ", ".join(f"{name} ({place})" if place else name for name, place in lacking.items())
             raise ConvertError(f"{self.name} uses operators without a counterpart in netspec: {words}")

@@ -291,3 +291,43 @@ class Keywords(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         y = self.input(x)
         return {"a": self.output(self.block(self.default(y))), "b": self.share[0](y)}
+
+
+class Rotary(nn.Module):
+    """An empty prefix of queries, a normalization with a computed weight, and a tiled table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.randn(6))
+        self.table = nn.Parameter(torch.randn(1, 2, 6))
+        self.prefix = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.rms_norm(x, (6,), 1 + self.scale, 1e-6)
+        x = torch.cat([x[:, : self.prefix], x[:, self.prefix :] * 2], 1)
+        return x + self.table.repeat(1, 2, 1)
+
+
+class Biased(nn.Module):
+    """A table that is as long and as wide as the input, and is reshaped."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(tokens, tokens))
+        self.register_buffer("index", torch.arange(tokens * tokens).reshape(tokens, tokens).flip(0))
+        self.tokens = tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.table.reshape(-1)[self.index]
+
+
+class Levels(nn.Module):
+    """The same class for two lengths of sequences."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Biased(4), Biased(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.second(x[:, ::2, ::2])

@@ -50,6 +50,8 @@ SMALL = [
     (modules.Hidden(), (3, 4, 4), 0.0),
     (modules.Tables(), (2, 4, 4), 1e-6),
     (modules.Unet(), (3, 16, 16), 1e-5),
+    (modules.Levels(), (4, 4), 0.0),
+    (modules.Rotary(), (4, 6), 1e-6),
     (modules.Keywords(), (3, 4, 4), 0.0),
     (nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2), (5, 16), 1e-5),
     (

@@ -169,10 +169,12 @@ def last(reader: Reader, node: fx.Node, dim: int) -> int:
 @aten("cat")
 def concat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Concatenation along an axis."""
-    values = [reader.one(n) for n in a["tensors"]]
+    tensors = [n for n in a["tensors"] if n.meta["val"].numel()]
+    values = [reader.one(n) for n in tensors]
     if len(values) == 1:
+        reader.layouts[node] = reader.layout(tensors[0])
         return values[0]
-    node_in = next((n for n in a["tensors"] if not reader.is_raw(reader.one(n))), a["tensors"][0])
+    node_in = next((n for n in tensors if not reader.is_raw(reader.one(n))), tensors[0])
     return reader.add("concat", values, node, axis=axis(reader, node_in, a["dim"]))
 
 
@@ -222,9 +224,26 @@ def expand(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("repeat", "tile")
 def repeat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Repetition of axes of size 1."""
+    """Repetition along axes; that of axes of size 1 is an expansion."""
     sizes = tuple(a["self"].meta["val"].shape)
-    times = list(a.get("repeats", a.get("dims")))
-    if len(times) != len(sizes) or any(t != 1 and n != 1 for t, n in zip(times, sizes, strict=True)):
-        raise ConvertError(f"{reader.place}: repeating {sizes} {times} times")
-    return expand(reader, node, a)
+    given = list(a.get("repeats", a.get("dims")))
+    times = [1] * (len(sizes) - len(given)) + given
+    if len(times) == len(sizes) and all(1 in pair for pair in zip(times, sizes, strict=True)):
+        return expand(reader, node, a)
+    value, layout = reader.one(a["self"]), reader.layout(a["self"])
+    places = [layout.axis(d, len(sizes)) for d in range(len(sizes))]
+    if len(times) != len(sizes) or any(t > 1 for t, p in zip(times, places, strict=True) if p is None):
+        raise ConvertError(f"{reader.place}: repeating {sizes} {given} times")
+    for place, count in zip(places, times, strict=True):
+        if place is not None and count > 1:
+            value = tiled(reader, value, place, count)
+    return value
+
+
+def tiled(reader: Reader, value: int, at: int, count: int) -> int:
+    """Return a value repeated along an axis."""
+    x = tuple(reader.shape(value))
+    value = reshaped(reader, value, (*x[:at], 1, *x[at:]))
+    wide = (*x[:at], count, *x[at:])
+    value = reader.add("expand", value, wide, shape=wide)
+    return reshaped(reader, value, (*x[:at], count * x[at], *x[at + 1 :]))

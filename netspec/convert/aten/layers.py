@@ -135,6 +135,9 @@ def rmsnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Normalization by the root mean square of the last axis."""
     if len(a["normalized_shape"]) != 1:
         raise ConvertError(f"{reader.place}: rms_norm over {len(a['normalized_shape'])} axes")
+    if a["weight"] is not None and not reader.is_weight(a["weight"]):
+        value = reader.add("rmsnorm", reader.one(a["input"]), node, eps=a["eps"], affine=False)
+        return reader.add("mul", [value, aligned(reader, a["weight"], len(reader.shape(value)))], node)
     where = owner(reader, a["weight"], "rms_norm") if a["weight"] is not None else None
     return reader.add(
         "rmsnorm", reader.one(a["input"]), node, where, eps=a["eps"], affine=a["weight"] is not None

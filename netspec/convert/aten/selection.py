@@ -39,8 +39,8 @@ def slice_(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     length = int(a["self"].meta["val"].shape[a["dim"] % rank])
     start, stop, step = slice(a["start"], a["end"], a["step"]).indices(length)
     value = reader.one(a["self"])
-    if (start, stop, step) == (0, length, 1):
-        return value
+    if (start, stop, step) == (0, length, 1) or stop <= start:
+        return value  # a joined range without positions is left out by `concat`
     return sliced(reader, value, axis(reader, a["self"], a["dim"]), start, stop, step)
 
 

@@ -146,7 +146,9 @@ def build(
             elif all(same(value, present[0]) for value in present):
                 text = present[0] if present else None
             else:
-                text = parameters.sizes(argument, column) or parameters.express(argument, label, column)
+                text = parameters.sizes(argument, label, column) or parameters.express(
+                    argument, label, column
+                )
             for version in each.versions:
                 if version:
                     version.arguments[argument] = text

@@ -41,8 +41,8 @@ class Parameters:
         self.columns[word] = column
         return Expression(word)
 
-    def sizes(self, name: str, column: list[object]) -> Expression | None:
-        """Return `{in.channels}x1x1` for sizes that are multiples of other values, or None."""
+    def sizes(self, name: str, label: str | None, column: list[object]) -> Expression | None:
+        """Return `{in.channels}x1x1` for shapes, each size of which is fixed, a multiple or a parameter."""
         given = [value for value in column if value is not None]
         shapes = [value for value in given if isinstance(value, tuple)]
         if name != "shape" or len(shapes) < len(given) or len({len(s) for s in shapes}) > 1:
@@ -51,9 +51,8 @@ class Parameters:
         for k in range(len(shapes[0])):
             side = [value[k] if isinstance(value, tuple) else None for value in column]
             numbers = {n for n in side if n is not None}
-            text = str(numbers.pop()) if len(numbers) == 1 else self.multiple(side)
-            if text is None:
-                return None
+            one = str(numbers.pop()) if len(numbers) == 1 else None
+            text = one or self.multiple(side) or self.express("size", label, side).text
             parts.append(text if text.isdigit() or len(shapes[0]) == 1 else f"{{{text}}}")
         return Expression("x".join(parts))
 
