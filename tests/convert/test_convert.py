@@ -50,6 +50,7 @@ SMALL = [
     (modules.Hidden(), (3, 4, 4), 0.0),
     (modules.Tables(), (2, 4, 4), 1e-6),
     (modules.Unet(), (3, 16, 16), 1e-5),
+    (nn.Sequential(modules.block(), modules.block()), (4,), 0.0),
     (modules.Levels(), (4, 4), 0.0),
     (modules.Rotary(), (4, 6), 1e-6),
     (modules.Keywords(), (3, 4, 4), 0.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -14,17 +14,20 @@ from netspec.frontends.structure.modules import Call, Module, nest
 from netspec.frontends.structure.statements import Expression, Hidden, Statement, Writer
 from netspec.frontends.structure.text import Text, value_text
 from netspec.frontends.structure.tidy import tidy
-from netspec.frontends.trace import Step, Trace
+from netspec.frontends.trace import Step, Trace, TraceError
+from netspec.language.parser.grammar import words
 from netspec.language.values import spell
 from netspec.ops import OPS
 from netspec.ops.base import single
 
+MOST_ALIASES = 1000
+"""The most values that get another name because a layer hides theirs."""
 PREFERRED = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0}
 """Values that become the default of a parameter of this name, if it ever has them."""
 
 
 def write_spec(trace: Trace) -> str:
-    """Write a trace as the text of a spec, with blocks for classes that occur more than once.
+    """Return the text of a spec for a trace, with blocks for classes that occur more than once.
 
     Raises:
         TraceError: the calls of two modules depend on each other in a circle.
@@ -33,21 +36,47 @@ def write_spec(trace: Trace) -> str:
     tidy(root)
     groups = families(root)
     made: dict[Module, Block] = {}
-    defaults: dict[str, dict[str, object]] = {}
 
     def call(module: Module) -> tuple[str, dict[str, object]]:
         return made[module].name, dict(made[module].arguments[module])
 
     outputs = (*trace.outputs, *trace.training)
-    members = {m for group in groups for m in group}
     ends = () if outputs == (root.output,) else outputs
-    while True:
+    writer = named(root, lambda: Writer(root, ends, {m for group in groups for m in group}, call))
+    blocks = list(build_blocks(groups, writer, trace, made))
+    statements = rolled(writer.body(root))
+    bodies = [*(block.statements for block in blocks), statements]
+    common = common_arguments(s for body in bodies for top in body for s in top.walk())
+    defaults = {block.name: parameter_defaults(block) for block in blocks}
+    text = Text({**defaults, **common}, {b.name: b.parameters for b in blocks})
+    lines = [f"network {block_name(trace.name)}", ""]
+    for step, name in zip(trace.steps, input_names(root), strict=False):
+        lines.append(f"input {name}: {spell(tuple(step.shape))}")
+    for op, given in common.items():
+        lines.append(f"default {op}({', '.join(f'{k}={value_text(v)}' for k, v in given.items())})")
+    for block in blocks:
+        lines += ["", *text.block(block, defaults[block.name])]
+    lines += ["", *text.body(statements, 0)]
+    if ends:
+        lines += [f"output {', '.join(writer.reference(i, root) for i in trace.outputs)}"]
+        lines += [f"output {writer.reference(i, root)} when training" for i in trace.training]
+    return "\n".join(lines) + "\n"
+
+
+def named(root: Module, write: Callable[[], Writer]) -> Writer:
+    """Return a writer for a tree in which every value can be named where it is used."""
+    for _ in range(MOST_ALIASES):
         try:
-            writer = Writer(root, ends, members, call)
-            break
+            return write()
         except Hidden as hidden:
             add_alias(root, hidden)
-    blocks: list[Block] = []
+    raise TraceError(f"more than {MOST_ALIASES} values are hidden by layers with the same names")
+
+
+def build_blocks(
+    groups: Sequence[Sequence[Module]], writer: Writer, trace: Trace, made: dict[Module, Block]
+) -> Iterator[Block]:
+    """Yield the blocks of modules, the innermost first, and add them to `made` by their modules."""
     taken: dict[str, int] = {}
     for group in groups:
         bodies = [rolled(writer.body(m)) for m in group]
@@ -57,30 +86,8 @@ def write_spec(trace: Trace) -> str:
             name = unique(block_name(modules[0].kind), taken)
             attributes = [trace.attributes.get(m.path, {}) for m in modules]
             block = build(name, modules, [bodies[k] for k in form], arriving, attributes)
-            blocks.append(block)
             made.update(dict.fromkeys(modules, block))
-    for block in blocks:
-        defaults[block.name] = parameter_defaults(block)
-    statements = rolled(writer.body(root))
-    everything = [
-        s for body in (*(b.statements for b in blocks), statements) for top in body for s in top.walk()
-    ]
-    common = common_arguments(everything)
-    text = Text({**defaults, **common}, {b.name: b.parameters for b in blocks})
-    lines = [f"network {block_name(trace.name)}", ""]
-    for step, name in zip(trace.steps, input_names(root), strict=False):
-        lines.append(f"input {name}: {spell(tuple(step.shape))}")
-    lines += [
-        f"default {op}({', '.join(f'{k}={value_text(v)}' for k, v in given.items())})"
-        for op, given in common.items()
-    ]
-    for block in blocks:
-        lines += ["", *text.block(block, defaults[block.name])]
-    lines += ["", *text.body(statements, 0)]
-    if writer.named_outputs:
-        lines += [f"output {', '.join(writer.reference(i, root) for i in trace.outputs)}"]
-        lines += [f"output {writer.reference(i, root)} when training" for i in trace.training]
-    return "\n".join(lines) + "\n"
+            yield block
 
 
 def add_alias(root: Module, hidden: Hidden) -> None:
@@ -111,9 +118,9 @@ def input_names(root: Module) -> list[str]:
 
 def block_name(kind: str) -> str:
     """Return a name for a block or network: that of its class."""
-    word = "".join(c if c.isalnum() or c == "_" else "_" for c in kind).strip("_") or "Network"
+    word = re.sub(r"[^A-Za-z0-9_]", "_", kind).strip("_") or "Network"
     word = word if word[0].isalpha() else f"Net{word}"
-    return word if word not in OPS else word.title()
+    return word.title() if word in OPS or word in words() else word
 
 
 def unique(name: str, taken: dict[str, int]) -> str:
