@@ -27,6 +27,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __init__(self, noun: str, group: str | None = None) -> None:
         self.noun, self.group = noun, group
         self._members: dict[str, T] = {}
+        self._later: dict[str, str] = {}
 
     def add(self, name: str, member: T) -> T:
         """Add a member and return it.
@@ -39,11 +40,22 @@ class Registry(Mapping[str, T], Generic[T]):
         self._members[name] = member
         return member
 
+    def later(self, module: str, *names: str) -> None:
+        """Name members that the import of a module adds. It is imported when one of them is first needed."""
+        self._later.update(dict.fromkeys(names, module))
+
     def find(self, name: str) -> T | None:
         """Return the member with this name, or None. Plug-ins are imported if no built-in member has it."""
+        self._load(name)
         if name not in self._members:
             self.load_plugins()
         return self._members.get(name)
+
+    def _load(self, *names: str) -> None:
+        """Import the modules of members that are needed now."""
+        for name in names:
+            if name in self._later and name not in self._members:
+                import_module(self._later[name])
 
     def load_plugins(self) -> None:
         """Import the plug-ins of this kind and add their members.
@@ -57,15 +69,21 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def suggest(self, name: str) -> str:
         """Return a text that suggests the names most similar to `name`, or lists all names."""
-        return did_you_mean(name, self._members) or f"expected one of {', '.join(self._members)}"
+        return did_you_mean(name, self) or f"expected one of {', '.join(self)}"
 
     def __getitem__(self, name: str) -> T:
+        self._load(name)
         return self._members[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._members or name in self._later
+
     def __iter__(self) -> Iterator[str]:
+        self._load(*self._later)
         return iter(self._members)
 
     def __len__(self) -> int:
+        self._load(*self._later)
         return len(self._members)
 
 

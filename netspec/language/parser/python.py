@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 
-LINE = re.compile(
-    r"""\s*(?:
+LINE = r"""\s*(?:
       (?:import|from|class|def|return)\s+\w
     | self\.\w+
     | (?:[\w, ]+=\s*)?(?:self|nn|F|torch|tf|keras|layers|models)\.\w+
-    )""",
-    re.VERBOSE,
-)
-CALL = re.compile(r"\.(\w+)\(")
+    )"""
+CALL = r"\.(\w+)\("
 LAYERS = {
     "conv2d": "conv(8, 3)",
     "convtranspose2d": "deconv(8, 2, stride=2)",
@@ -35,12 +32,12 @@ LAYERS = {
 
 def is_python(line: str) -> bool:
     """Return True if a line that is no spec looks like Python."""
-    return LINE.match(line) is not None
+    return re.match(LINE, line, re.VERBOSE) is not None
 
 
 def spec_of(line: str) -> str:
     """Return a help line: what a spec writes for the first layer in a line of Python."""
-    found = next((LAYERS[c.lower()] for c in CALL.findall(line) if c.lower() in LAYERS), None)
+    found = next((LAYERS[c.lower()] for c in re.findall(CALL, line) if c.lower() in LAYERS), None)
     general = (
         "a spec lists layers one after another, such as `conv(8, 3); relu`, and gives no sizes that arrive"
     )
