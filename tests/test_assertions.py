@@ -11,6 +11,7 @@ import netspec
 from netspec.checker import check_source
 from netspec.cli import main
 from netspec.diagnostics import Source, render
+from netspec.emit.manual.blocks import builtin_blocks
 from netspec.language.formatter import format_source
 from netspec.ops import OPS
 
@@ -95,7 +96,7 @@ def test_all_layer_types_are_listed():
     status, text = ops()
     assert status == 0
     listed = {line.split()[0].partition("(")[0] for line in text.splitlines() if line.startswith("  ")}
-    assert listed == set(OPS)
+    assert listed == {*OPS, *builtin_blocks()}
     assert max(map(len, text.splitlines())) <= 110
 
 
@@ -107,11 +108,20 @@ def test_a_layer_type_is_explained(name):
     assert "    input x: " in text
 
 
+@pytest.mark.parametrize("name", builtin_blocks())
+def test_a_block_is_explained(name):
+    status, text = ops(name)
+    assert status == 0
+    assert text.startswith(name)
+    assert f'After `use "blocks/{builtin_blocks()[name].file}"`:' in text
+    assert f"    block {name}" in text
+
+
 @pytest.mark.parametrize(
     ("name", "help"), [("lstm", "recurrent"), ("fc", "`linear`"), ("zz", "`netspec ops`")]
 )
 def test_unknown_layer_types_are_wrong_use(name, help):
     status, text = ops(name)
     assert status == 2
-    assert f"no layer type named `{name}`" in text
+    assert f"no layer type or built-in block named `{name}`" in text
     assert help in text

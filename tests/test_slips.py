@@ -332,3 +332,33 @@ def test_a_refuted_claim_is_one_fault(body):
 def test_a_later_fault_is_told_by_the_computed_shape():
     faults = [d.message for d in check("conv(8, 3) -> 8x32x32; maxpool(2) -> 8x9x9").diagnostics]
     assert faults[1] == "the output of maxpool is 8x15x15, but 8x9x9 is claimed"
+
+
+# A wrong `input` statement, and the statement that the help gives.
+INPUTS = [
+    ("input 3x32x32", "input image: 3x32x32"),
+    ("input(3, 32, 32)", "input image: 3x32x32"),
+    ("input: 3x32x32", "input image: 3x32x32"),
+    ("input = 3x32x32", "input image: 3x32x32"),
+    ("input photo 3x32x32", "input photo: 3x32x32"),
+    ("input photo = (1, 3, 32, 32)", "input photo: 3x32x32"),
+    ("input x: 784, 1", "input x: 784x1"),
+    ('input x: "digits"', "input x: 3x224x224"),
+    ("Input(shape=(3,32,32))", "input image: 3x32x32"),
+]
+
+
+@pytest.mark.parametrize(("line", "correct"), INPUTS)
+def test_wrong_input_statements_are_corrected(line, correct):
+    report = check_source(Source("x.net", f"network Net\n{line}\nflatten\n"), Path())
+    assert f"write `{correct}`" in (report.diagnostics[0].help or "")
+    assert check_source(Source("x.net", f"network Net\n{correct}\nflatten\n"), Path()).net
+
+
+@pytest.mark.parametrize("line", ["nn.ReLU", "y = nn.ReLU", "y = nn.ReLU()", "relu = F.relu"])
+def test_pytorch_names_without_a_call_are_recognized(line):
+    assert "a spec writes `relu`" in first(check(line))[1]
+
+
+def test_strings_in_single_quotes_are_corrected():
+    assert first(check("upsample(2, mode='bilinear')"))[1] == "strings stand in double quotes"

@@ -44,10 +44,11 @@ def cards(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 
 def ops(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete a layer type."""
+    """Complete a layer type or the name of a block."""
+    from netspec.emit.manual.blocks import builtin_blocks
     from netspec.ops import OPS
 
-    return _named(OPS, incomplete)[:-1]
+    return _named([*OPS, *builtin_blocks()], incomplete)[:-1]
 
 
 def codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -61,5 +62,5 @@ def _named(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Return the names that begin with the typed text, and an item that makes the shell add files."""
     from click.shell_completion import CompletionItem
 
-    found = [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete.lower())]
+    found = [CompletionItem(name) for name in sorted(names) if name.lower().startswith(incomplete.lower())]
     return [*found, CompletionItem(incomplete, type="file")]

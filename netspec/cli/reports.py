@@ -22,7 +22,9 @@ def show_diagnostics(report: Report) -> None:
     flags = flags_of(click.get_current_context().command)
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     for diagnostic in report.diagnostics:
-        help = diagnostic.help and with_flags(diagnostic.help, flags)
+        help = diagnostic.help
+        if help and diagnostic.code != "syntax":  # keywords such as `input` are not flags
+            help = with_flags(help, flags)
         text = render(replace(diagnostic, help=help), colour)
         click.echo(printable(text, colour) + "\n", err=True, color=colour)
     for remark in report.remarks:

@@ -136,21 +136,25 @@ def explain_command(code: str | None) -> None:
 @command("ops")
 @click.argument("name", required=False, shell_complete=completion.ops)
 def ops_command(name: str | None) -> None:
-    """Explain the layer type NAME, with its arguments and an example; without NAME, list all types."""
+    """Explain the layer type or block NAME, with its arguments and an example; without NAME, list all."""
     from netspec.checker.arguments import unknown_op
     from netspec.diagnostics import Source, Span
+    from netspec.emit.manual.blocks import builtin_blocks, explain_block, list_blocks
     from netspec.emit.manual.ops import explain_op, list_ops
     from netspec.errors import NetspecError
     from netspec.ops import OPS
 
     if name is None:
-        click.echo(list_ops())
+        click.echo(f"{list_ops()}\n\n{list_blocks()}\n\n`netspec ops NAME` explains one of them.")
         return
-    op = OPS.find(name)
+    op, block = OPS.find(name), builtin_blocks().get(name)
+    if block is not None:
+        click.echo(explain_block(block))
+        return
     if op is None:
         fault = unknown_op(name, (), Span(Source("", ""), 0, 0)).diagnostic
         help = f": {fault.help}" if fault.help else ": `netspec ops` lists them"
-        raise NetspecError(f"there is no layer type named `{name}`{help}", wrong_use=True)
+        raise NetspecError(f"there is no layer type or built-in block named `{name}`{help}", wrong_use=True)
     click.echo(explain_op(op))
 
 

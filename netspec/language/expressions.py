@@ -8,6 +8,7 @@ from netspec.diagnostics import Span, did_you_mean
 from netspec.language import ast as t
 from netspec.language.functions import ARITHMETIC, COMPARISONS, FUNCTIONS, LONGEST
 from netspec.language.names import Budget, Fault, Names, Unknown
+from netspec.language.python import is_python, spec_of
 from netspec.language.values import Call, described, kind_of, spell
 from netspec.shape import ATTRIBUTES
 
@@ -237,7 +238,8 @@ def attribute(expr: t.Attribute, names: Names) -> object:
     shape = names.shape_of(expr.value)
     if shape is None:
         what = f"`{expr.value.span.text}` is not a layer"
-        raise Fault("unknown-name", f"{what}, and only layers have `.{expr.name}`", expr.span)
+        help = spec_of(expr.span.text) if is_python(expr.span.text) else None
+        raise Fault("unknown-name", f"{what}, and only layers have `.{expr.name}`", expr.span, help)
     if expr.name not in ATTRIBUTES:
         help = did_you_mean(expr.name, ATTRIBUTES) or f"the sizes of a shape are {', '.join(ATTRIBUTES)}"
         raise Fault("unknown-name", f"there is no size `{expr.name}`", expr.span, help)

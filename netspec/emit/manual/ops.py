@@ -60,7 +60,7 @@ def list_ops() -> str:
             for op in ops
         ]
         parts.append("\n".join([name, *(clip(line) for line in lines)]))
-    return "\n\n".join([*parts, "`netspec ops NAME` explains a layer type."])
+    return "\n\n".join(parts)
 
 
 def summary(op: type[Op]) -> str:

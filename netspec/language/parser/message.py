@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -88,11 +89,30 @@ def unexpected(
         return Diagnostic("syntax", f"`{opened[-1]}` is never closed", place, labels=labels)
     if token.type == "UNKNOWN":
         unclosed = 'this string has no closing `"`'
-        return Diagnostic("syntax", unclosed if token == '"' else f"unexpected character `{token}`", span)
+        message = unclosed if token == '"' else f"unexpected character `{token}`"
+        return Diagnostic(
+            "syntax", message, span, help="strings stand in double quotes" if token == "'" else None
+        )
     message = f"expected {expected}, found {found}"
     if token.type == "RBRACE" and not any(b.type == "LBRACE" for b in opened):
         message = "unexpected `}`: there is no open `{`"
-    return Diagnostic("syntax", message, span, help=advice(token, previous))
+    line = source.text[source.text.rfind("\n", 0, span.start) + 1 :].partition("\n")[0]
+    return Diagnostic("syntax", message, span, help=input_advice(line) or advice(token, previous))
+
+
+def input_advice(line: str) -> str | None:
+    """Return a help line with the correct statement, if a line is a wrong `input` statement.
+
+    >>> input_advice("input x (3, 32, 32)")
+    'write `input x: 3x32x32`: a name, and channels x height x width'
+    """
+    found = re.match(r"\s*(?:input\b(?:\s+([A-Za-z_]\w*))?|Input\()(.*)", line)
+    if not found or re.match(r"\s*=\s*\d*\s*$", found[2]):  # `input = 4` may be meant as a variable
+        return None
+    name, sizes = found[1] or "image", re.findall(r"\d+", found[2])
+    meaning = {1: "a number of features", 2: "tokens x features"}.get(len(sizes), "channels x height x width")
+    shape = "x".join(sizes[-3:]) or "3x224x224"
+    return f"write `input {name}: {shape}`: a name, and {meaning}"
 
 
 def advice(token: Token, previous: Token | None) -> str | None:

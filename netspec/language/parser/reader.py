@@ -11,7 +11,7 @@ from lark import Token, Tree, UnexpectedInput
 from netspec.diagnostics import Diagnostic, Source, Span
 from netspec.language.parser.grammar import ENDS, accepts, choices, expected, load_grammar
 from netspec.language.parser.message import at, unexpected, until
-from netspec.language.parser.python import is_python, spec_of
+from netspec.language.python import is_python, spec_of
 
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 BEGINNINGS = {

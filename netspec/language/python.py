@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import re
 
-LINE = r"""\s*(?:
-      (?:import|from|class|def|return)\s+\w
-    | self\.\w+
-    | (?:[\w, ]+=\s*)?(?:self|nn|F|torch|tf|keras|layers|models)\.\w+
-    )"""
-CALL = r"\.(\w+)\("
+CALL = r"\.(\w+)"
 LAYERS = {
     "conv2d": "conv(8, 3)",
     "convtranspose2d": "deconv(8, 2, stride=2)",
@@ -28,6 +23,12 @@ LAYERS = {
     **{name: name for name in ("relu", "gelu", "silu", "sigmoid", "tanh", "softmax", "dropout", "flatten")},
 }
 """What a spec writes for the commonest modules and functions, by their names in lower case."""
+PACKAGES = ("self", "nn", "F", "torch", "tf", "keras", "layers", "models")
+"""The names that Python code has for itself and for its libraries."""
+LINE = rf"""\s*(?:
+      (?:import|from|class|def|return)\s+\w
+    | (?:[\w, ]+=\s*)?(?:{"|".join(PACKAGES)})\.\w+
+    )"""
 
 
 def is_python(line: str) -> bool:
