@@ -10,6 +10,7 @@ import pytest
 
 import netspec
 from netspec import zoo
+from netspec.emit.torch.loops import Loop
 from netspec.emit.torch.style import LONGEST, repeated, wrap
 
 
@@ -68,3 +69,47 @@ def test_two_equal_rows_are_written_twice() -> None:
 
 def test_repeated_blocks_are_one_row() -> None:
     assert "for _ in range(22)" in netspec.load("resnet101").source()
+
+
+@pytest.mark.parametrize(
+    ("names", "texts", "body"),
+    [
+        (["a1", "a2", "a3", "a4"], ["B(8, 4)", "B(12, 4)", "B(16, 4)", "B(20, 4)"], "B(8 + 4 * i, 4)"),
+        (["0a2", "0a3", "0a4", "0a5"], ["B(3)", "B(2)", "B(1)", "B(0)"], "B(3 - i)"),
+        (["a0", "a1", "a2", "a3"], ["B(n=0)", "B(n=1)", "B(n=2)", "B(n=3)"], "B(n=i)"),
+        (["a0", "a1", "a2", "a3"], ['B("x")'] * 4, 'B("x")'),
+    ],
+)
+def test_rows_of_a_loop(names: list[str], texts: list[str], body: str) -> None:
+    loop = Loop.of(list(zip(names, texts, strict=True)))
+    assert loop
+    lines = loop.lines("rows", "i")
+    assert lines[-1].endswith(f" = {body}")
+    scope: dict[str, object] = {"OrderedDict": dict, "B": lambda *args, **named: (args, named)}
+    exec("\n".join(lines), scope)
+    given = {name: eval(text, scope) for name, text in zip(names, texts, strict=True)}
+    assert scope["rows"] == given
+
+
+@pytest.mark.parametrize(
+    ("names", "texts"),
+    [
+        (["a0", "a1", "a2"], ["B(1)", "B(2)", "B(3)"]),
+        (["a0", "a1", "a2", "a4"], ["B(1)", "B(2)", "B(3)", "B(4)"]),
+        (["a0", "b1", "a2", "a3"], ["B(1)", "B(2)", "B(3)", "B(4)"]),
+        (["a09", "a10", "a11", "a12"], ["B(1)", "B(2)", "B(3)", "B(4)"]),
+        (["a0", "a1", "a2", "a3"], ["B(1)", "B(2)", "B(4)", "B(8)"]),
+        (["a0", "a1", "a2", "a3"], ["B(1)", "B(2)", "B(3)", "C(4)"]),
+        (["a0", "a1", "a2", "a3"], ["B(2 * 1)", "B(2 * 2)", "B(2 * 3)", "B(2 * 4)"]),
+        (["a0", "a1", "a2", "a3"], ["B(1e-05)", "B(1e-06)", "B(1e-07)", "B(1e-08)"]),
+        (["a0", "a1", "a2", "a3"], ['B("(1)")', 'B("(2)")', 'B("(3)")', 'B("(4)")']),
+    ],
+)
+def test_rows_that_no_loop_gives(names: list[str], texts: list[str]) -> None:
+    assert Loop.of(list(zip(names, texts, strict=True))) is None
+
+
+def test_the_rows_of_densenet_are_loops() -> None:
+    source = netspec.load("densenet121").source()
+    assert 'denseblock4[f"denselayer{i + 1}"] = DenseLayer(512 + 32 * i, 32)' in source
+    assert len(source.splitlines()) < 110

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from netspec.emit.torch.loops import Loop
+from netspec.emit.torch.names import unique
 from netspec.emit.torch.style import repeated
 from netspec.language.values import python
 
@@ -75,33 +77,60 @@ class Buffer:
 Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Bag | Buffer"
 
 
-def write(layout: Layout, numbers: Sequence[str], inner: Sequence[str]) -> str:
-    """Return a layout as Python source, with `numbers` and `inner` in its placeholders."""
-    match layout:
-        case Number():
-            return numbers[layout.place]
-        case Raw():
-            return layout.text
-        case Buffer():
-            return f"self.register_buffer({python(layout.name)}, {write(layout.value, numbers, inner)})"
-        case Inner():
-            return inner[layout.place]
-        case Call():
-            args = [write(a, numbers, inner) for a in layout.args]
-            options = [(key, numbers[hole.place], default) for key, hole, default in layout.options]
-            args += [f"{key}={text}" for key, text, default in options if text != python(default)]
-            return f"{layout.function}({', '.join(args)})"
-        case Bag():
-            tensors = all(isinstance(p, Call) and p.function == "nn.Parameter" for _, p in layout.parts)
-            kind = "nn.Parameter" if tensors else "nn.Module"
-            if layout.listed:
-                parts = sorted(layout.parts, key=lambda part: int(part[0]))
-                return f"{kind}List([{', '.join(write(part, numbers, inner) for _, part in parts)},])"
-            pairs = ", ".join(f"{python(n)}: {write(part, numbers, inner)}" for n, part in layout.parts)
-            return f"{kind}Dict({{{pairs},}})"
-        case Chain():
-            texts = [(name, write(part, numbers, inner)) for name, part in layout.parts]
-            if [name for name, _ in texts] == [str(k) for k in range(len(texts))]:
-                return f"nn.Sequential({', '.join(repeated([text for _, text in texts]))},)"
-            pairs = ", ".join(f"({python(name)}, {text})" for name, text in texts)
+@dataclass
+class Writer:
+    """Writes layouts as Python source, with `numbers` and `inner` in their placeholders.
+
+    `statements` must precede the statement that contains the text: they are loops that fill the rows of an
+    nn.Sequential, in local variables whose names are not in `taken`.
+    """
+
+    numbers: Sequence[str]
+    inner: Sequence[str]
+    taken: set[str]
+    statements: list[str] = field(default_factory=list)
+
+    def write(self, layout: Layout, name: str = "") -> str:
+        """Return the source of a layout; `name` is the name of the module in its parent."""
+        match layout:
+            case Number():
+                return self.numbers[layout.place]
+            case Raw():
+                return layout.text
+            case Buffer():
+                return f"self.register_buffer({python(layout.name)}, {self.write(layout.value)})"
+            case Inner():
+                return self.inner[layout.place]
+            case Call():
+                args = [self.write(a) for a in layout.args]
+                options = [(key, self.numbers[hole.place], default) for key, hole, default in layout.options]
+                args += [f"{key}={text}" for key, text, default in options if text != python(default)]
+                return f"{layout.function}({', '.join(args)})"
+            case Bag():
+                return self.bag(layout)
+            case Chain():
+                return self.chain(layout, name)
+
+    def bag(self, layout: Bag) -> str:
+        """Return the source of a list or dictionary of modules or parameters."""
+        tensors = all(isinstance(p, Call) and p.function == "nn.Parameter" for _, p in layout.parts)
+        kind = "nn.Parameter" if tensors else "nn.Module"
+        if layout.listed:
+            parts = sorted(layout.parts, key=lambda part: int(part[0]))
+            return f"{kind}List([{', '.join(self.write(part) for _, part in parts)},])"
+        pairs = ", ".join(f"{python(name)}: {self.write(part, name)}" for name, part in layout.parts)
+        return f"{kind}Dict({{{pairs},}})"
+
+    def chain(self, layout: Chain, name: str) -> str:
+        """Return the source of an nn.Sequential; rows that differ only in numbers are written as a loop."""
+        texts = [(n, self.write(part, n)) for n, part in layout.parts]
+        if [n for n, _ in texts] == [str(k) for k in range(len(texts))]:
+            return f"nn.Sequential({', '.join(repeated([text for _, text in texts]))},)"
+        loop = Loop.of(texts)
+        if loop is None or not name:
+            pairs = ", ".join(f"({python(n)}, {text})" for n, text in texts)
             return f"nn.Sequential(OrderedDict([{pairs},]))"
+        rows, index = unique(name, {"i", *self.taken}), unique("i", self.taken)
+        self.taken.add(rows)
+        self.statements += loop.lines(rows, index)
+        return f"nn.Sequential({rows})"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netspec.emit.torch import symbols
-from netspec.emit.torch.layout import Inner, Layout, Number, write
+from netspec.emit.torch.layout import Inner, Layout, Number, Writer
 from netspec.emit.torch.names import identifier, plain, unique
 from netspec.emit.torch.style import repeated
 from netspec.emit.torch.symbols import FREE, IN_CHANNELS, MARK, literal, names_in, replaced
@@ -89,14 +89,19 @@ class Template:
 
     def init(self) -> list[str]:
         """Return the lines of `__init__` that create the children and initialize their weights."""
-        texts = [(name, write(layout, self.numbers, self.inner)) for name, layout in self.children]
-        starts = [write(layout, self.numbers, self.inner) for layout in self.starts]
+        writer = Writer(self.numbers, self.inner, {*self.parameters, *self.bindings})
         bound = [f"{name} = {text}" for name, text in self.bindings.items()]
         if self.sequential:
-            inside = ", ".join(repeated([text for _, text in texts]))
-            return [*bound, f"super().__init__({inside},)", *starts]
-        bound += ["super().__init__()", *(f"self.{name} = {text}" for name, text in self.attributes.items())]
-        return [*bound, *(assign(name, text) for name, text in texts), *starts]
+            inside = ", ".join(repeated([writer.write(layout, name) for name, layout in self.children]))
+            lines = [*bound, *writer.statements, f"super().__init__({inside},)"]
+        else:
+            attributes = [f"self.{name} = {text}" for name, text in self.attributes.items()]
+            lines = [*bound, "super().__init__()", *attributes]
+            for name, layout in self.children:
+                text = writer.write(layout, name)
+                lines += [*writer.statements, assign(name, text)]
+                writer.statements.clear()
+        return [*lines, *(writer.write(layout) for layout in self.starts)]
 
 
 class Slots:
