@@ -53,16 +53,30 @@ class Shape(tuple[int, ...]):
         return self[0]
 
     @property
+    def depth(self) -> int:
+        """The number of frames of a video."""
+        return self[-3]
+
+    @property
     def height(self) -> int:
-        return self[1]
+        return self[-2]
 
     @property
     def width(self) -> int:
-        return self[2]
+        return self[-1]
+
+    @property
+    def length(self) -> int:
+        return self[-1]
 
     @property
     def hw(self) -> tuple[int, int]:
         return self[1], self[2]
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The sizes without the channels: the length of a signal, height and width, or those of a volume."""
+        return tuple(self[1:])
 
     @property
     def tokens(self) -> int:
@@ -107,8 +121,26 @@ class Grid(Shape):
         return self[0], self[1]
 
     @property
+    def spatial(self) -> tuple[int, ...]:
+        return tuple(self[:-1])
+
+    @property
     def noun(self) -> str:
         return f"{self} with its channels last"
+
+
+class Signal(Shape):
+    """A signal, channels x length, as a convolution of two axes gives it; other shapes of two are tokens.
+
+    >>> print(Signal((64, 8000)).noun)
+    a signal of 64x8000 (channels x length)
+    """
+
+    __slots__ = ()
+
+    @property
+    def noun(self) -> str:
+        return f"a signal of {self} (channels x length)"
 
 
 class Free(Shape):
@@ -122,15 +154,29 @@ def is_image(x: Shape) -> bool:
     return len(x) == 3 and not isinstance(x, Grid)
 
 
+def has_channels(x: Shape) -> bool:
+    """Whether the first axis is the channels of a signal, an image, or a volume such as a video."""
+    return isinstance(x, Signal) or is_image(x) or len(x) == 4
+
+
 ATTRIBUTES = {
-    "channels": (1, 3),
-    "height": (3,),
-    "width": (3,),
+    "channels": (1, 3, 4),
+    "depth": (4,),
+    "height": (3, 4),
+    "width": (3, 4),
+    "length": (),
     "features": (1, 2),
     "tokens": (2,),
-    "numbers": (1, 2, 3),
+    "numbers": (1, 2, 3, 4, 5),
 }
 """The attributes of a shape that a spec can use, with the numbers of axes that have each."""
+OF_SIGNALS = ("channels", "length", "numbers")
+"""The attributes of a signal."""
+
+
+def has_attribute(x: Shape, name: str) -> bool:
+    """Whether a shape has one of the attributes that a spec can use."""
+    return name in OF_SIGNALS if isinstance(x, Signal) else len(x) in ATTRIBUTES[name]
 
 
 def axis_of(axis: int, x: Shape) -> int:
@@ -226,7 +272,8 @@ def slide(axes: tuple[Axis, ...], what: str) -> tuple[int, ...]:
     Raises:
         ShapeError: the window is larger than the padded image.
     """
-    for name, axis in zip(("height", "width"), axes, strict=True):
+    names = ("length",) if len(axes) == 1 else ("depth", "height", "width")[-len(axes) :]
+    for name, axis in zip(names, axes, strict=True):
         if axis.positions() < 1:
             padded = f"{axis.size} + 2*{axis.padding} = {axis.size + 2 * axis.padding}"
             message = f"the {what} spans {axis.reach} pixels, but the padded {name} is only {padded}"

@@ -17,7 +17,7 @@ from netspec.language import ast as t
 from netspec.language.expressions import evaluate
 from netspec.language.names import Fault, Unknown
 from netspec.ops import OPS, Op
-from netspec.shape import is_image
+from netspec.shape import has_channels
 
 
 @dataclass
@@ -147,7 +147,7 @@ class Actions:
         if len(inputs) != 1 or inputs[0] in (None, UNKNOWN):
             return None
         shape = self.layers.nodes[inputs[0]].shape
-        return shape.channels if is_image(shape) else shape[-1]
+        return shape.channels if has_channels(shape) else shape[-1]
 
     def make(
         self, op: type[Op], action: t.Apply | t.Join, ctx: Context, arriving: int | None = None

@@ -241,6 +241,7 @@ class Analyzer:
             if net.recipe:
                 found += lint.unfit_scores(net)
         found += lint.channels_last(run.layers.nodes, run.input_spans)
+        found += lint.batch_first(run.layers.nodes, run.input_spans)
         if not any(d.severity == "error" for d in found):
             found += [d for file in self.files.all for d in lint.unused_names(file)]
         diagnostics = in_order(found)

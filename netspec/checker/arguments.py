@@ -17,7 +17,7 @@ from netspec.language.expressions import evaluate
 from netspec.language.names import Fault, Names, Unknown
 from netspec.language.values import Call, described, spell
 from netspec.ops import OPS, Op
-from netspec.ops.base import WrongType
+from netspec.ops.arguments import WrongType
 
 MOST_FAULTS = 10
 """The maximum number of diagnostics for the arguments of one statement."""

@@ -10,7 +10,7 @@ from netspec.diagnostics import Diagnostic, Label, Source, Span
 from netspec.graph import Net, Node
 from netspec.language import ast as t
 from netspec.language.values import Rounded, spell
-from netspec.shape import Grid, Shape, ShapeError, is_image
+from netspec.shape import MOST_AXES, Grid, Shape, ShapeError, has_channels
 
 COUNTS: Mapping[str, Callable[[Net], int]] = {
     "params": lambda net: net.totals.params,
@@ -53,7 +53,7 @@ def completed(sizes: tuple[int | None, ...], shape: Shape) -> Shape | None:
     if len(sizes) == len(shape):
         sizes = tuple(n if size is None else size for size, n in zip(sizes, shape, strict=True))
     known = [size for size in sizes if size is not None]
-    if len(known) != len(sizes) or min(known) < 1 or len(sizes) > 3:
+    if len(known) != len(sizes) or min(known) < 1 or len(sizes) > MOST_AXES:
         return None
     return (type(shape) if len(sizes) == len(shape) else Shape)(known)
 
@@ -78,7 +78,7 @@ def independent(
 
 def determined(node: Node, inputs: Sequence[Shape]) -> list[bool]:
     """Return for each size of an output if it is the same for larger inputs with the same channels."""
-    channels = [is_image(node.shape) and place == 0 for place in range(len(node.shape))]
+    channels = [has_channels(node.shape) and place == 0 for place in range(len(node.shape))]
     if not inputs:
         return channels
     try:
@@ -92,7 +92,8 @@ def determined(node: Node, inputs: Sequence[Shape]) -> list[bool]:
 
 def larger(shape: Shape) -> Shape:
     """Return a shape of twice the height and width, twice the tokens, or twice the features."""
-    fixed = {1: (), 2: (1,), 3: (2,) if isinstance(shape, Grid) else (0,)}.get(len(shape), ())
+    channels = len(shape) - 1 if isinstance(shape, Grid) or not has_channels(shape) else 0
+    fixed = () if len(shape) == 1 else (channels,)
     return type(shape)(n if place in fixed else 2 * n for place, n in enumerate(shape))
 
 
@@ -133,8 +134,8 @@ def mended(layers: Layers, node: Node, parts: tuple[int | None, ...]) -> str | N
     if fix is None:
         return None
     changed, words, reached = fix
-    keeps = changed.inputs and reached.hw == layers.nodes[changed.inputs[0]].shape.hw
-    size = "x".join(map(str, reached.hw if keeps else reached))
+    keeps = changed.inputs and reached.spatial == layers.nodes[changed.inputs[0]].shape.spatial
+    size = "x".join(map(str, reached.spatial if keeps else reached))
     help = f"{changed.label} with {words} {'keeps' if keeps else 'gives'} {size}"
     return help if changed is chain[-1] else f"{help}, and then {node.label} gives {spell(parts)}"
 
@@ -144,7 +145,7 @@ def padded_run(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...
     shape, padded = start, list[tuple[str, str]]()
     for node in chain:
         op = node.op
-        if op.kind == "conv" and is_image(shape):
+        if op.kind == "conv" and len(shape) > 1:
             for cost, words, changed in op.variants(shape):
                 if cost == 0:
                     op = changed
@@ -181,7 +182,7 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
     shapes = [start, *(n.shape for n in chain)]
     found = []
     for place, node in enumerate(chain):
-        for cost, words, op in node.op.variants(shapes[place]) if is_image(shapes[place]) else ():
+        for cost, words, op in node.op.variants(shapes[place]) if len(shapes[place]) > 1 else ():
             shape = shapes[place]
             try:
                 reached = op.infer(shape)

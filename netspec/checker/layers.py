@@ -39,7 +39,7 @@ class Layers:
 
     def input(self, name: str, shape: Shape, span: Span) -> int:
         """Append an input and return its id."""
-        self.extent[len(self.nodes)] = shape.hw if len(shape) == 3 else (1, 1)
+        self.extent[len(self.nodes)] = shape.hw if len(shape) > 2 else (1, 1)
         self.nodes.append(Node(len(self.nodes), name, Input(shape=shape), (), shape, span))
         return len(self.nodes) - 1
 

@@ -44,6 +44,19 @@ def channels_last(nodes: Iterable[Node], input_spans: dict[str, Span]) -> Iterat
         )
 
 
+def batch_first(nodes: Iterable[Node], input_spans: dict[str, Span]) -> Iterator[Diagnostic]:
+    """Yield a warning for each input that seems to be batch x channels x height x width."""
+    for node in nodes:
+        if node.op.kind != "input" or node.name not in input_spans or len(node.shape) != 4:
+            continue
+        batch, channels, height, width = node.shape
+        if channels not in (1, 3, 4) or height != width:
+            continue
+        message = f"the input `{node.name}` is a video of {batch} channels and {channels} frames"
+        help = f"the batch is not part of a shape: {channels}x{height}x{width} is probably meant"
+        yield Diagnostic("batch-first", message, input_spans[node.name], "warning", help=help)
+
+
 SCORES = {
     "softmax": "this loss applies softmax itself, and after a second softmax the network hardly learns",
     "log_softmax": "this loss applies log_softmax itself",

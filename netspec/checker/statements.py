@@ -149,8 +149,8 @@ class Statements:
     def input(self, s: t.Input, ctx: Context) -> int:
         """Add an input with its declared shape, or with the shape given in its place; return its id."""
         shape = self.given_shapes.get(s.name) or evaluate(s.shape, ctx.names)
-        if not isinstance(shape, tuple) or None in shape or min(shape) < 1 or len(shape) > 3:
-            message = "an input is 1 to 3 sizes of at least 1, such as 3x224x224 (channels x height x width)"
+        if not isinstance(shape, tuple) or None in shape or min(shape) < 1 or len(shape) > 4:
+            message = "an input is 1 to 4 sizes of at least 1, such as 3x224x224 (channels x height x width)"
             raise Fault("bad-input", message, s.shape.span)
         name = label_text(t.Label(s.span, (s.name,)), ctx.names)
         self.input_spans[name] = s.span

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from netspec.diagnostics import did_you_mean
@@ -9,12 +10,12 @@ from netspec.diagnostics import did_you_mean
 SYNONYMS = {
     **dict.fromkeys(("dense", "fc", "innerproduct", "fullyconnected"), "linear"),
     **dict.fromkeys(("eltwise", "plus"), "add"),
-    **dict.fromkeys(("convolution", "conv2d", "convolution2d"), "conv"),
-    **dict.fromkeys(("convtranspose2d", "convtranspose", "transposedconv", "deconvolution"), "deconv"),
-    **dict.fromkeys(("pool", "maxpool2d", "maxpooling2d", "maxpooling"), "maxpool"),
-    **dict.fromkeys(("avgpool2d", "averagepooling2d", "averagepool", "meanpool"), "avgpool"),
-    **dict.fromkeys(("adaptiveavgpool2d", "adaptiveaveragepool"), "adaptive_avgpool"),
-    **dict.fromkeys(("bn", "batchnorm2d", "batchnorm1d", "batchnormalization"), "batchnorm"),
+    **dict.fromkeys(("convolution",), "conv"),
+    **dict.fromkeys(("convtranspose", "transposedconv", "deconvolution"), "deconv"),
+    **dict.fromkeys(("pool", "maxpooling"), "maxpool"),
+    **dict.fromkeys(("averagepooling", "averagepool", "meanpool"), "avgpool"),
+    **dict.fromkeys(("adaptiveavgpool", "adaptiveaveragepool"), "adaptive_avgpool"),
+    **dict.fromkeys(("bn", "batchnormalization"), "batchnorm"),
     **dict.fromkeys(("ln", "layernormalization"), "layernorm"),
     **dict.fromkeys(("gn", "groupnormalization"), "groupnorm"),
     **dict.fromkeys(("localresponsenorm", "localresponsenormalization"), "lrn"),
@@ -23,10 +24,10 @@ SYNONYMS = {
     **dict.fromkeys(("hsigmoid",), "hardsigmoid"),
     **dict.fromkeys(("lrelu", "leakyrelu"), "leaky_relu"),
     **dict.fromkeys(("mha", "multiheadattention", "selfattention"), "attention"),
-    **dict.fromkeys(("interpolate", "resize", "upsampling2d"), "upsample"),
+    **dict.fromkeys(("interpolate", "resize", "upsampling"), "upsample"),
     **dict.fromkeys(("droppath",), "stochastic_depth"),
-    **dict.fromkeys(("spatialdropout", "spatialdropout2d"), "dropout2d"),
-    **dict.fromkeys(("zeropad2d", "zeropadding2d"), "zeropad"),
+    **dict.fromkeys(("spatialdropout",), "dropout2d"),
+    **dict.fromkeys(("zeropadding",), "zeropad"),
     **{"cat": "concat", "concatenate": "concat", "multiply": "mul", "bmm": "matmul"},
     **dict.fromkeys(("depthtospace",), "pixel_shuffle"),
     **dict.fromkeys(("spacetodepth",), "pixel_unshuffle"),
@@ -34,20 +35,20 @@ SYNONYMS = {
     **{"filters": "channels", "outchannels": "channels", "units": "features", "outfeatures": "features"},
     **{"negativeslope": "slope", "rate": "p", "kernelsize": "kernel", "strides": "stride"},
 }
-"""netspec's names for those of other frameworks, which are in lower case without underscores."""
+"""netspec's names for those of other frameworks, which are in lower case, without underscores and `2d`."""
 
 ADVICE: dict[str, str] = {
     **dict.fromkeys(
-        ("depthwise", "depthwiseconv", "depthwiseconv2d", "dwconv"),
+        ("depthwise", "depthwiseconv", "dwconv"),
         "a depthwise convolution is `conv({channels}, 3, padding=1, groups={channels})`",
     ),
     **dict.fromkeys(("pointwise", "pointwiseconv", "conv1x1"), "a pointwise convolution is `conv(64, 1)`"),
     **dict.fromkeys(
-        ("globalavgpool", "globalaveragepooling2d", "globalaveragepool", "gap"),
+        ("globalavgpool", "globalaveragepooling", "globalaveragepool", "gap"),
         "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
     ),
     **dict.fromkeys(("globalmaxpool", "gmp"), "global maximum pooling is `adaptive_maxpool(1)`"),
-    **dict.fromkeys(("instancenorm", "instancenorm2d"), "instance normalization is `groupnorm({channels})`"),
+    **dict.fromkeys(("instancenorm",), "instance normalization is `groupnorm({channels})`"),
     **dict.fromkeys(
         ("transpose", "swapaxes"),
         "`permute([1, 0])` reorders the axes; `channels_last` and `channels_first` move the channels of an "
@@ -57,17 +58,9 @@ ADVICE: dict[str, str] = {
         ("lstm", "gru", "rnn"), "there are no recurrent layers: a spec describes a feed-forward network"
     ),
     **dict.fromkeys(("embedding", "embed"), "there are no embeddings: the inputs of a spec are numbers"),
-    **dict.fromkeys(
-        ("conv1d", "maxpool1d", "avgpool1d"),
-        "convolution and pooling are two-dimensional: a signal of length n can be an input of size Cx1xn",
-    ),
-    **dict.fromkeys(
-        ("conv3d", "maxpool3d", "avgpool3d"),
-        "convolution and pooling are two-dimensional: there are none for video",
-    ),
     **dict.fromkeys(("multihead", "multiheadselfattention"), "write `attention(8)`, with 8 heads"),
     **dict.fromkeys(
-        ("separableconv", "separableconv2d", "depthwiseseparableconv"),
+        ("separableconv", "depthwiseseparableconv"),
         "write `conv({channels}, 3, padding=1, groups={channels})` and then `conv(64, 1)`",
     ),
     **dict.fromkeys(
@@ -86,14 +79,14 @@ ADVICE: dict[str, str] = {
 
 
 def plain_name(word: str) -> str:
-    """Return a name in lower case without underscores, as in the tables above."""
-    return word.lower().replace("_", "")
+    """Return a name in lower case, without underscores and `2d` at its end, as in the tables above."""
+    return re.sub(r"[123]d$", "", word.lower().replace("_", ""))
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """Return a help line that suggests the intended name, or None."""
     known = list(known)
-    synonym = SYNONYMS.get(plain_name(word))
+    synonym = SYNONYMS.get(plain_name(word), plain_name(word))
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
 
 

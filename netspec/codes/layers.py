@@ -8,9 +8,10 @@ add(
     Explanation(
         "bad-input",
         "The shape of an input is invalid",
-        "The shape has 1 to 3 sizes of at least 1: features, tokens x features, or channels x height x "
-        "width. The batch is never part of a shape.",
-        "network Net\ninput image: 1x3x32x32\nrelu",
+        "The shape has 1 to 4 sizes of at least 1: features, tokens x features (or channels x length of a "
+        "signal), channels x height x width, or channels x depth x height x width of a video. The batch is "
+        "never part of a shape.",
+        "network Net\ninput image: 8x2x3x32x32\nrelu",
         "network Net\ninput image: 3x32x32\nrelu",
     ),
     Explanation(

@@ -50,6 +50,14 @@ add(
         severity="warning",
     ),
     Explanation(
+        "batch-first",
+        "An input seems to be written as batch x channels x height x width",
+        "The batch is never part of a shape: four sizes are a video, channels x depth x height x width.",
+        "network Net\ninput image: 1x3x32x32\nrelu",
+        "network Net\ninput image: 3x32x32\nrelu",
+        severity="warning",
+    ),
+    Explanation(
         "unfit-scores",
         "The last activation does not suit the loss",
         "The loss cross_entropy takes scores of any size and applies the softmax itself. After a softmax, "

@@ -14,7 +14,7 @@ from torch import fx
 from netspec.convert.capture import Graph, attributes_of, stack
 from netspec.convert.constants import TYPES, Constants
 from netspec.convert.layout import BARE, STORED, Layout, is_stored
-from netspec.convert.rows import LEAVES, ROWS, Leaf, Value, bound, class_name, operator_name, where
+from netspec.convert.rows import LEAVES, ROWS, WEIGHTED, Leaf, Value, bound, class_name, operator_name, where
 from netspec.errors import ConvertError
 from netspec.frontends.trace import Step, Trace
 from netspec.language.parser.grammar import words
@@ -91,10 +91,11 @@ class Reader:
         """Return the nodes inside known modules: the last one with the module, the others with None."""
         calls: dict[str, list[fx.Node]] = {}
         for node in self.graph.nodes:
-            for path, kind in stack(node):
-                if kind in LEAVES and path.partition("@")[0] in self.graph.modules:
-                    calls.setdefault(path, []).append(node)
-                    break
+            known = (
+                p for p, kind in stack(node) if kind in LEAVES and p.partition("@")[0] in self.graph.modules
+            )
+            if (path := next(known, None)) is not None:
+                calls.setdefault(path, []).append(node)
         found: dict[fx.Node, Leaf | None] = {}
         for path, nodes in calls.items():
             inside = set(nodes)
@@ -265,23 +266,6 @@ class Reader:
         while any(path == o or path.startswith(f"{o}.") for o in self.owners if o):
             path = path.rpartition(".")[0]
         return path
-
-
-WEIGHTED = {
-    "conv2d",
-    "conv1d",
-    "conv3d",
-    "linear",
-    "batch_norm",
-    "layer_norm",
-    "group_norm",
-    "instance_norm",
-    "conv_transpose2d",
-    "prelu",
-    "rms_norm",
-    "embedding",
-}
-"""Operators that take weights, which make a layer of the module that owns these."""
 
 
 COUNTER = "num_batches_tracked"

@@ -103,3 +103,22 @@ def where(node: fx.Node) -> str:
 def rank_of(node: Any) -> int:
     """Return the number of axes of a node's tensor."""
     return int(node.meta["val"].dim())
+
+
+WEIGHTED = {
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "linear",
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "instance_norm",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "prelu",
+    "rms_norm",
+    "embedding",
+}
+"""Operators that take weights, which make a layer of the module that owns these."""

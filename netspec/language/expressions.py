@@ -10,7 +10,7 @@ from netspec.language.functions import ARITHMETIC, COMPARISONS, FUNCTIONS, LONGE
 from netspec.language.names import Budget, Fault, Names, Unknown
 from netspec.language.python import is_python, spec_of
 from netspec.language.values import Call, described, kind_of, spell
-from netspec.shape import ATTRIBUTES
+from netspec.shape import ATTRIBUTES, has_attribute
 
 LARGEST = 2**63
 
@@ -243,7 +243,7 @@ def attribute(expr: t.Attribute, names: Names) -> object:
     if expr.name not in ATTRIBUTES:
         help = did_you_mean(expr.name, ATTRIBUTES) or f"the sizes of a shape are {', '.join(ATTRIBUTES)}"
         raise Fault("unknown-name", f"there is no size `{expr.name}`", expr.span, help)
-    if len(shape) not in ATTRIBUTES[expr.name]:
+    if not has_attribute(shape, expr.name):
         raise Fault("shape-mismatch", f"{shape} has no {expr.name}", expr.span)
     return getattr(shape, expr.name)
 

@@ -58,8 +58,8 @@ def read_shape(text: str) -> tuple[str, Shape]:
     image 3x224x224
     """
     name, equals, sizes = text.rpartition("=")
-    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,2}", sizes) or (equals and not name):
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,3}", sizes) or (equals and not name):
         raise SettingError(
-            f"an input shape must have 1 to 3 sizes, such as 3x224x224 or image=3x224x224, not {text!r}"
+            f"an input shape must have 1 to 4 sizes, such as 3x224x224 or image=3x224x224, not {text!r}"
         )
     return name, Shape(int(part) for part in sizes.split("x"))

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from netspec.language.values import Call
-from netspec.ops.base import Code, Positive, Reach, Share, Tensor, code
+from netspec.ops.arguments import Positive, Share
+from netspec.ops.base import Code, Reach, Tensor, code
 from netspec.ops.layout import require_channels_last
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Cost, Shape, require

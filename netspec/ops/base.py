@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from inspect import Parameter, signature
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from netspec.language.values import Call, described, python
+from netspec.language.values import python
 from netspec.registry import Registry, class_attributes
-from netspec.shape import Axis, Cost, Grid, Shape, is_image, require
+from netspec.shape import Axis, Cost, Shape
 
 OPS: Registry[type[Op]] = Registry("layer type", "netspec.ops")
 """Every layer type by its keyword; defining the class registers it."""
@@ -64,56 +64,18 @@ def code(function: str, *args: object, **options: tuple[object, object]) -> Code
 
 
 def single(value: object) -> object:
-    """Return one number for a pair of equal numbers; other values are returned unchanged."""
-    return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
+    """Return one number for equal numbers in a tuple; other values are returned unchanged."""
+    return (
+        value[0]
+        if isinstance(value, tuple) and len(value) > 1 and all(n == value[0] for n in value)
+        else value
+    )
 
 
-class WrongType(ValueError):
-    """A value has the wrong type for an argument; validators raise it, and pydantic catches it."""
-
-
-OTHER_PADDINGS = {
-    "valid": "0 is no padding, as `valid` is elsewhere",
-    "full": "kernel - 1 is the padding that is `full` elsewhere",
-}
-"""What to write for the names of paddings in other frameworks, except `same`."""
-
-
-def to_pair(value: object) -> object:
-    """Return one number or a size such as 3x5 as a pair.
-
-    Raises:
-        ValueError: the value is neither; pydantic reports the message.
-    """
-    if isinstance(value, str | Call):
-        help = OTHER_PADDINGS.get(str(value).strip('"').lower())
-        same = "half of an odd kernel keeps the size, as padding=1 for kernel=3"
-        raise WrongType(f"must be a number, not {value}: {help or same}")
-    if isinstance(value, tuple) and len(value) != 2:
-        raise WrongType("must be one number or a size such as 3x5 (height x width)")
-    if not isinstance(value, tuple) and (isinstance(value, bool) or not isinstance(value, int)):
-        raise WrongType(f"must be a whole number or a size such as 3x5, not {described(value)}")
-    return (value, value) if isinstance(value, int) else value
-
-
-def at_least(least: int) -> AfterValidator:
-    """Return a validator that requires both numbers of a pair to be at least `least`."""
-
-    def check(pair: tuple[int, int]) -> tuple[int, int]:
-        if min(pair) < least:
-            raise ValueError(f"must be at least {least}, not {min(pair)}")
-        return pair
-
-    return AfterValidator(check)
-
-
-def require_image(x: Shape, what: str) -> None:
-    """Raise `ShapeError` unless `x` is channels x height x width."""
-    help = "put `channels_first` before it" if isinstance(x, Grid) else None
-    if len(x) == 2 and x[0] == x[1]:
-        help = f"a grey image of this size is written 1x{x[0]}x{x[1]}"
-    fact = f"{what} takes an image (channels x height x width), but its input is {x.noun}"
-    require(is_image(x), fact, help=help)
+def last_two(reaches: Iterable[Reach]) -> tuple[Reach, Reach]:
+    """Return the windows along height and width; the length of a signal counts as its width."""
+    height, width = [(1, 1, 0), (1, 1, 0), *reaches][-2:]
+    return height, width
 
 
 COMMON_ARGUMENTS = {
@@ -128,10 +90,6 @@ COMMON_ARGUMENTS = {
 }
 """The descriptions of arguments that have the same meaning in several layer types."""
 
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Pair = Annotated[tuple[int, int], at_least(1), BeforeValidator(to_pair)]
-Pad = Annotated[tuple[int, int], at_least(0), BeforeValidator(to_pair)]
 Kind = Literal[
     "input",
     "conv",
@@ -215,19 +173,16 @@ class Op(BaseModel):
         return Cost()
 
     def axes(self, *xs: Any) -> tuple[Axis, ...]:
-        """Return the sliding windows along height and width; empty for a layer without a window."""
+        """Return the sliding windows along each axis; empty for a layer without a window."""
         return ()
 
     def reach(self, *xs: Any) -> tuple[Reach, Reach] | None:
         """Return the window for the receptive field in height and width; None for the whole image."""
-        if not (axes := self.axes(*xs)):
-            return (1, 1, 0), (1, 1, 0)
-        height, width = ((a.reach, a.stride, a.padding) for a in axes)
-        return height, width
+        return last_two((a.reach, a.stride, a.padding) for a in self.axes(*xs))
 
     def explain(self, *xs: Any, **y: Any) -> tuple[str, ...]:
         """Return the arithmetic of the output's sizes, with one string for each axis."""
-        axes = self.axes(xs[0]) if len(xs) == 1 and is_image(xs[0]) else ()
+        axes = self.axes(xs[0]) if len(xs) == 1 else ()
         return tuple(dict.fromkeys(axis.explain() for axis in axes))
 
     def torch_module(self, *xs: Any) -> Code | None:

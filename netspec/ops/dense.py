@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import Code, Positive, Reach, Tensor, code
+from netspec.ops.arguments import Positive
+from netspec.ops.base import Code, Reach, Tensor, code
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Cost, Free, Shape, is_image, require
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Positive, Reach, code, require_image
+from netspec.ops.arguments import Positive, require_image
+from netspec.ops.base import Code, Op, Reach, code
 from netspec.shape import Free, Grid, Shape, require
 
 

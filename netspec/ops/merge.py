@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from netspec.ops.base import Op
-from netspec.shape import Cost, Free, Grid, Shape, ShapeError, axis_of, require, torch_axis
+from netspec.shape import (
+    Cost,
+    Free,
+    Grid,
+    Shape,
+    ShapeError,
+    Signal,
+    axis_of,
+    has_channels,
+    require,
+    torch_axis,
+)
 
 FIRST = "put `channels_first` before it"
 
 
 def layout(*xs: Shape) -> type[Shape]:
-    """Return the class of shapes of a merged value: channels last if any input has them last."""
-    return max(map(type, xs), key=(Shape, Free, Grid).index)
+    """Return the class of shapes of a merged value: channels last, or a signal, if any input is."""
+    return max(map(type, xs), key=(Shape, Free, Signal, Grid).index)
 
 
 class Merge(Op):
@@ -35,15 +46,19 @@ class Concat(Merge, keyword="concat"):
 
     def infer(self, *xs: Shape) -> Shape:
         first = xs[0]
-        if self.axis or len(first) > 3:
+        if self.axis or len(first) > 4:
             return self.along_axis(*xs)
         kinds = {type(x) for x in xs} - {Free}
-        if len(kinds) > 1 or any(len(x) != len(first) or x[1:] != first[1:] for x in xs):
-            what = {3: "height or width", 2: "features", 1: "kind"}[len(first)]
+        if (kinds - {Shape, Signal} and len(kinds) > 1) or any(
+            len(x) != len(first) or x[1:] != first[1:] for x in xs
+        ):
+            sizes = {4: "depth, height or width", 3: "height or width", 2: "features", 1: "kind"}
+            what = "length" if Signal in kinds else sizes[len(first)]
             shapes = " and ".join(dict.fromkeys(map(str, xs)))
             raise ShapeError(f"{shapes} cannot be concatenated: they differ in {what}", "branches-disagree")
         require(Grid not in kinds, "concat joins along the channels, which must come first", help=FIRST)
-        return Shape((sum(x.channels for x in xs), *first[1:]))
+        kind = Signal if Signal in kinds else Shape
+        return kind((sum(x.channels for x in xs), *first[1:]))
 
     def along_axis(self, *xs: Shape) -> Shape:
         """Return the shape for any axis; raises `ShapeError` if another axis differs."""
@@ -55,9 +70,9 @@ class Concat(Merge, keyword="concat"):
         return layout(*xs)((*first[:at], sum(x[at] for x in xs), *first[at + 1 :]))
 
     def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
-        if self.axis or len(y) > 3:
+        if self.axis or len(y) > 4:
             return (f"{' + '.join(str(x[self.axis]) for x in xs)} = {y[self.axis]} along axis {self.axis}",)
-        what = {3: "channels", 2: "tokens", 1: "features"}[len(y)]
+        what = "channels" if has_channels(y) else {2: "tokens", 1: "features"}[len(y)]
         return (f"{' + '.join(str(x.channels) for x in xs)} = {y.channels} {what}",)
 
     def torch_expr(self, *xs: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Positive, Share, Tensor, code, require_image
+from netspec.ops.arguments import Positive, Share, require_image, require_spatial
+from netspec.ops.base import Code, Op, Tensor, code
 from netspec.ops.start import Init, Weighted
-from netspec.shape import Axis, Cost, Free, Shape, is_image, require
+from netspec.shape import Axis, Cost, Free, Shape, Signal, has_channels, is_image, require
 
 Small = Annotated[float, Field(gt=0, le=1)]
 
@@ -24,6 +25,8 @@ class BatchNorm(Weighted, keyword="batchnorm"):
     momentum: Share = 0.1
     """Weight of the current batch in the running mean and variance."""
     affine: bool = True
+    axis: Literal[0] | None = None
+    """0 if the first of two axes is the channels of a signal; by default, the second one is features."""
     init: Init | None = None
     bias_init: Init | None = None
 
@@ -32,14 +35,18 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 
     def infer(self, x: Shape) -> Shape:
         require(
-            len(x) <= 2 or is_image(x),
-            f"batchnorm takes an image, tokens or a feature vector, but its input is {x.noun}",
+            len(x) <= 2 or has_channels(x),
+            f"batchnorm takes an image, a signal, a video, tokens or features, but its input is {x.noun}",
         )
         return x
 
+    def of_tokens(self, x: Shape) -> bool:
+        """Return True if the features of tokens are normalized."""
+        return len(x) == 2 and not isinstance(x, Signal) and self.axis is None
+
     def size(self, x: Shape) -> int:
         """Return the number of channels, or of features of a token."""
-        return x.features if len(x) == 2 else x.channels
+        return x.features if self.of_tokens(x) else x.channels
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
         size = (self.size(x),)
@@ -52,10 +59,10 @@ class BatchNorm(Weighted, keyword="batchnorm"):
 
     def torch_module(self, x: Shape) -> Code:
         options = {"eps": (self.eps, 1e-5), "momentum": (self.momentum, 0.1), "affine": (self.affine, True)}
-        return code("nn.BatchNorm2d" if len(x) == 3 else "nn.BatchNorm1d", self.size(x), **options)
+        return code(f"nn.BatchNorm{max(len(x) - 1, 1)}d", self.size(x), **options)
 
     def torch_call(self, module: str, x: Shape) -> str:
-        return f"{module}({{}}.transpose(1, 2)).transpose(1, 2)" if len(x) == 2 else f"{module}({{}})"
+        return f"{module}({{}}.transpose(1, 2)).transpose(1, 2)" if self.of_tokens(x) else f"{module}({{}})"
 
 
 class Lrn(Op, keyword="lrn"):
@@ -119,6 +126,9 @@ class LayerNorm(Weighted, keyword="layernorm"):
     takes_raw = True
 
     def infer(self, x: Shape) -> Shape:
+        fact = f"layernorm takes an image, tokens or features, but its input is {x.noun}"
+        help = "`permute([1, 0])` turns a signal into tokens"
+        require(not isinstance(x, Signal), fact, help=help)
         return x
 
     def size(self, x: Shape) -> int:
@@ -186,7 +196,7 @@ class GroupNorm(Weighted, keyword="groupnorm"):
     def infer(self, x: Shape) -> Shape:
         fact = f"{x.channels} channels cannot be divided into {self.groups} groups"
         require(x.channels % self.groups == 0, fact, "indivisible-groups")
-        require_image(x, "groupnorm")
+        require_spatial(x, "groupnorm")
         return x
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
@@ -228,11 +238,11 @@ class Dropout2d(Op, keyword="dropout2d"):
     kind = "dropout"
 
     def infer(self, x: Shape) -> Shape:
-        require_image(x, "dropout2d")
+        require_spatial(x, "dropout2d")
         return x
 
     def torch_module(self, x: Shape) -> Code:
-        return code("nn.Dropout2d", self.p)
+        return code(f"nn.Dropout{len(x.spatial)}d", self.p)
 
 
 class StochasticDepth(Op, keyword="stochastic_depth"):

@@ -7,10 +7,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from netspec.ops.arguments import Pads, Positive, Sizes, like, require_spatial
 from netspec.ops.axes import free
-from netspec.ops.base import Pad, Pair, Positive, require_image
+from netspec.ops.base import single
 from netspec.ops.merge import Merge
-from netspec.shape import Axis, Cost, Shape, require, slide
+from netspec.ops.window import windows
+from netspec.shape import Cost, Shape, require, slide
 
 
 class MatMul(Merge, keyword="matmul"):
@@ -109,18 +111,18 @@ class Einsum(Merge, keyword="einsum"):
 
 
 class Convolve(Merge, keyword="convolve"):
-    """A convolution of an image whose weight is computed: the second input, as a raw tensor.
+    """A convolution whose weight is computed: the second input, as a raw tensor.
 
-    The weight is channels x channels of a group x height x width; a third input is the bias.
+    The weight is channels x channels of a group x height x width for an image; a third input is the bias.
     """
 
     example = "3x32x32; weight: param(8x3x3x3); convolve(x, weight) -> 8x30x30"
 
-    stride: Pair = (1, 1)
-    """Step of the window; one number, or two as in `2x1`."""
-    padding: Pad = (0, 0)
+    stride: Sizes = (1, 1)
+    """Step of the window; one number, or one for each axis as in `2x1`."""
+    padding: Pads = (0, 0)
     """Zeros added on each side of the image."""
-    dilation: Pair = (1, 1)
+    dilation: Sizes = (1, 1)
     groups: Positive = 1
 
     positional = 0
@@ -130,19 +132,21 @@ class Convolve(Merge, keyword="convolve"):
             len(xs) in (2, 3), f"convolve takes an image, a weight and perhaps a bias, not {len(xs)} inputs"
         )
         x, weight = xs[:2]
-        require_image(x, "convolve")
-        fits = len(weight) == 4 and weight[1] * self.groups == x.channels and weight[0] % self.groups == 0
-        require(fits, f"a weight of {weight} does not fit an image of {x} in {self.groups} groups")
-        axes = tuple(
-            Axis(*a) for a in zip(x.hw, weight[2:], self.stride, self.padding, self.dilation, strict=True)
+        require_spatial(x, "convolve")
+        fits = (
+            len(weight) == len(x) + 1
+            and weight[1] * self.groups == x.channels
+            and weight[0] % self.groups == 0
         )
-        return Shape((weight[0], *slide(axes, "kernel")))
+        require(fits, f"a weight of {weight} does not fit an input of {x} in {self.groups} groups")
+        axes = windows(x, tuple(weight[2:]), self.stride, self.padding, self.dilation)
+        return like(x, weight[0], slide(axes, "kernel"))
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(macs=y.numbers * prod(xs[1][1:]))
 
     def torch_expr(self, *xs: str) -> str:
         given = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
-        options = [f"{k}={v}" for k, v in given.items() if v != ((0, 0) if k == "padding" else (1, 1))]
+        options = [f"{k}={single(v)}" for k, v in given.items() if single(v) != (0 if k == "padding" else 1)]
         options += [f"groups={self.groups}"] if self.groups != 1 else []
         return f"nn.functional.conv2d({', '.join([xs[0], *(f'unbatched({x})' for x in xs[1:]), *options])})"

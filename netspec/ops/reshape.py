@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from netspec.ops.base import Code, Op, Pad, Pair, Positive, Reach, code, require_image
+from netspec.ops.arguments import Pads, Positive, Sizes, fit, like, require_image, require_spatial
+from netspec.ops.base import Code, Op, Reach, code, last_two
 from netspec.shape import Cost, Shape, axis_of, require
 
 
@@ -44,16 +45,16 @@ class Identity(Op, keyword="identity"):
 
 
 class Upsample(Op, keyword="upsample"):
-    """Enlarge an image by a factor."""
+    """Enlarge an image, a signal or a video by a factor, or to a size."""
 
     example = "64x28x28; upsample(2, mode=bilinear) -> 64x56x56"
 
-    scale: Pair | None = None
-    """Factor for height and width; one number, or two as in `2x3`."""
-    size: Pair | None = None
-    """Height and width of the output, in place of a factor."""
-    mode: Literal["nearest", "bilinear", "bicubic"] = "nearest"
-    """Interpolation of new pixels."""
+    scale: Sizes | None = None
+    """Factor for each axis; one number, or one for each axis as in `2x3` (height x width)."""
+    size: Sizes | None = None
+    """Size of the output, in place of a factor."""
+    mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear"] = "nearest"
+    """Interpolation: `linear` of a signal, `bilinear` or `bicubic` of an image, `trilinear` of a video."""
     align_corners: bool = False
     """Whether the corners of both images coincide, instead of their edges."""
 
@@ -66,45 +67,59 @@ class Upsample(Op, keyword="upsample"):
         require(not self.align_corners or self.mode != "nearest", corners, "argument-range")
 
     def infer(self, x: Shape) -> Shape:
-        require_image(x, "upsample")
+        require_spatial(x, "upsample")
         self.check_arguments()
+        modes = ("nearest", *INTERPOLATIONS[len(x.spatial)])
+        fact = f"mode={self.mode} does not suit an input of {x}: use {' or '.join(modes)}"
+        require(self.mode in modes, fact, "argument-range")
         if self.size is not None:
-            return Shape((x.channels, *self.size))
-        assert self.scale is not None
-        return Shape((x.channels, x.height * self.scale[0], x.width * self.scale[1]))
+            return like(x, x.channels, fit(self.size, len(x.spatial), "size"))
+        return like(x, x.channels, tuple(size * factor for size, factor in self.factors(x)))
+
+    def factors(self, x: Shape) -> list[tuple[int, int]]:
+        """Return each size with its factor."""
+        return list(zip(x.spatial, fit(self.scale or (1, 1), len(x.spatial), "scale"), strict=True))
 
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
         if self.scale is None:
             return ()
-        return (f"{x.height}*{self.scale[0]} = {y.height}, {x.width}*{self.scale[1]} = {y.width}",)
+        return (", ".join(f"{size}*{factor} = {size * factor}" for size, factor in self.factors(x)),)
 
     def torch_module(self, x: Shape) -> Code:
         options = {"mode": (self.mode, "nearest"), "align_corners": (self.align_corners, False)}
         return code("nn.Upsample", size=(self.size, None), scale_factor=(self.scale, None), **options)
 
 
+INTERPOLATIONS = {1: ("linear",), 2: ("bilinear", "bicubic"), 3: ("trilinear",)}
+"""The modes of `upsample` that compute new values, by the number of axes."""
+
+
 class ZeroPad(Op, keyword="zeropad"):
-    """Pad an image with zeros."""
+    """Pad an image, a signal or a video with zeros."""
 
     example = "3x224x224; zeropad(3) -> 3x230x230"
 
-    padding: Pad
-    """Pixels added on each side; one number, or two for height and width as in `1x2`."""
+    padding: Pads
+    """Pixels added on each side; one number, or one for each axis as in `1x2` (height x width)."""
 
     def infer(self, x: Shape) -> Shape:
-        require_image(x, "zeropad")
-        return Shape((x.channels, x.height + 2 * self.padding[0], x.width + 2 * self.padding[1]))
+        require_spatial(x, "zeropad")
+        return like(x, x.channels, tuple(size + 2 * pad for size, pad in self.sides(x)))
+
+    def sides(self, x: Shape) -> list[tuple[int, int]]:
+        """Return each size with its padding."""
+        return list(zip(x.spatial, fit(self.padding, len(x.spatial), "padding"), strict=True))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach]:
-        return (1, 1, self.padding[0]), (1, 1, self.padding[1])
+        return last_two((1, 1, pad) for _, pad in self.sides(x))
 
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
-        high, wide = self.padding
-        return (f"{x.height} + 2*{high} = {y.height}, {x.width} + 2*{wide} = {y.width}",)
+        return (", ".join(f"{size} + 2*{pad} = {size + 2 * pad}" for size, pad in self.sides(x)),)
 
     def torch_module(self, x: Shape) -> Code:
-        high, wide = self.padding
-        return code("nn.ZeroPad2d", high if high == wide else (wide, wide, high, high))
+        padding = fit(self.padding, len(x.spatial), "padding")
+        backwards = tuple(side for pad in reversed(padding) for side in (pad, pad))
+        return code(f"nn.ZeroPad{len(padding)}d", backwards)
 
 
 class Slice(Op, keyword="slice"):
@@ -182,33 +197,40 @@ class Rescale(Op, keyword="rescale"):
 
 
 class PadSides(Op, keyword="pad"):
-    """Pad an image with a different number of pixels on each side, with a constant or by reflection."""
+    """Pad each side with a number of pixels of its own, with a constant or by reflection."""
 
     example = "3x224x224; pad([0, 1, 0, 1]) -> 3x225x225"
 
-    padding: Annotated[list[Annotated[int, Field(ge=-10_000, le=10_000)]], Field(min_length=4, max_length=4)]
-    """Pixels at the left, right, top and bottom; negative numbers crop."""
+    padding: Annotated[list[Annotated[int, Field(ge=-10_000, le=10_000)]], Field(min_length=2, max_length=6)]
+    """Pixels at the left, right, top and bottom of an image, or at the start and end of a signal; a video has
+    two more numbers, for its first and last frames. Negative numbers crop."""
     mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
     """What the new pixels contain."""
     value: float = 0.0
     """The constant."""
 
     def infer(self, x: Shape) -> Shape:
-        require_image(x, "pad")
-        left, right, top, bottom = self.padding
-        y = Shape((x.channels, x.height + top + bottom, x.width + left + right))
+        require_spatial(x, "pad")
+        wanted = 2 * len(x.spatial)
+        fact = f"pad takes {wanted} numbers for {x}, two for each axis, not {len(self.padding)}"
+        require(len(self.padding) == wanted, fact, "argument-range")
+        y = like(x, x.channels, tuple(size + start + end for size, start, end in self.sides(x)))
         require(min(y) > 0, f"pad leaves nothing of {x}", "empty-output")
-        least = {"reflect": 1, "circular": 0}.get(self.mode, -10_000)
-        fits = max(left, right) <= x.width - least and max(top, bottom) <= x.height - least
-        require(least < 0 or fits, f"{self.mode} padding of {self.padding} is too wide for {x}")
+        least = {"reflect": 1, "circular": 0}.get(self.mode)
+        fits = least is None or all(max(sides) <= size - least for size, *sides in self.sides(x))
+        require(fits, f"{self.mode} padding of {self.padding} is too wide for {x}")
         return y
 
+    def sides(self, x: Shape) -> list[tuple[int, int, int]]:
+        """Return each size with the pixels before and after it; the arguments start with the last axis."""
+        pairs = [(self.padding[k], self.padding[k + 1]) for k in range(0, len(self.padding) - 1, 2)]
+        return [(size, *pair) for size, pair in zip(x.spatial, reversed(pairs), strict=True)]
+
     def reach(self, x: Shape) -> tuple[Reach, Reach]:
-        return (1, 1, self.padding[2]), (1, 1, self.padding[0])
+        return last_two((1, 1, start) for _, start, _ in self.sides(x))
 
     def explain(self, x: Shape, *, y: Shape) -> tuple[str, ...]:
-        left, right, top, bottom = self.padding
-        return f"{x.height} + {top} + {bottom} = {y.height}", f"{x.width} + {left} + {right} = {y.width}"
+        return tuple(f"{size} + {start} + {end} = {size + start + end}" for size, start, end in self.sides(x))
 
     def torch_expr(self, x: str) -> str:
         options = "" if self.mode == "constant" else f', mode="{self.mode}"'

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from netspec.language.values import Call, kind_of
-from netspec.ops.base import Op, WrongType
+from netspec.ops.arguments import WrongType
+from netspec.ops.base import Op
 
 INITS: Mapping[str, tuple[str, ...]] = {
     "zeros": (),

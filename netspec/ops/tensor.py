@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator
 
 from netspec.language.values import Call
-from netspec.ops.base import Code, Op, Tensor, WrongType
+from netspec.ops.arguments import WrongType
+from netspec.ops.base import Code, Op, Tensor
 from netspec.ops.start import Init, Weighted
 from netspec.shape import Shape
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netspec.language.values import spell
-from netspec.ops.base import Op, Pair
+from netspec.ops.arguments import Pads, Sizes
+from netspec.ops.base import Op
 from netspec.shape import Axis
 
 LIKELY = 16
@@ -17,12 +18,12 @@ Variant = tuple[int, str, Op]
 
 
 def change(op: Op, cost: int, name: str, value: Any) -> Variant:
-    """Return a correction that sets an argument to one value for both axes, or sets a flag."""
+    """Return a correction that sets an argument to one value for all axes, or sets a flag."""
     changed = value if isinstance(value, bool) else (value, value)
     return cost, f"{name}={spell(value)}", op.model_copy(update={name: changed})
 
 
-def other_paddings(op: Op, axis: Axis, padding: Pair) -> Iterator[Variant]:
+def other_paddings(op: Op, axis: Axis, padding: Pads) -> Iterator[Variant]:
     """Yield corrections of the padding; the padding that keeps the size at stride 1 costs least."""
     same = (axis.reach - 1) // 2
     for pad in range(min(axis.reach // 2, LIKELY) + 1):
@@ -30,7 +31,7 @@ def other_paddings(op: Op, axis: Axis, padding: Pair) -> Iterator[Variant]:
             yield change(op, 0 if pad == same and axis.stride == 1 else 2 if pad else 3, "padding", pad)
 
 
-def other_sizes(op: Op, kernel: Pair, stride: Pair, kernels: Sequence[int]) -> Iterator[Variant]:
+def other_sizes(op: Op, kernel: Sizes, stride: Sizes, kernels: Sequence[int]) -> Iterator[Variant]:
     """Yield corrections of the stride and of the kernel."""
     for step in range(1, 5):
         if (step, step) != stride:

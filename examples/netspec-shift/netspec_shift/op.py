@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from netspec.ops import Code, Op
-from netspec.ops.base import Positive, code, require_image
+from netspec.ops.arguments import Positive, require_image
+from netspec.ops.base import code
 from netspec.shape import Shape, require
 
 SOURCE = '''

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import fx
 
 from netspec.convert.aten.layers import pair
 from netspec.convert.reader import Reader
-from netspec.convert.rows import Arguments, Value, aten
+from netspec.convert.rows import Arguments, Value, aten, operator_name
 from netspec.errors import ConvertError
 
 
-@aten("max_pool2d")
+@aten("max_pool1d", "max_pool2d", "max_pool3d")
 def maxpool(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Max pooling."""
     if pair(a["dilation"], 1) != 1:
-        raise ConvertError(f"{reader.place}: max_pool2d with dilation")
+        raise ConvertError(f"{reader.place}: max pooling with dilation")
     return reader.add("maxpool", reader.one(a["self"]), node, **window(a), ceil=bool(a["ceil_mode"]))
 
 
-@aten("avg_pool2d")
+@aten("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def avgpool(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Average pooling."""
     options = {"ceil": bool(a["ceil_mode"]), "count_padding": bool(a["count_include_pad"])}
@@ -36,13 +38,13 @@ def window(a: Arguments) -> dict[str, object]:
     }
 
 
-@aten("adaptive_avg_pool2d")
+@aten("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
 def adaptive_avgpool(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Average pooling to a given size."""
     return reader.add("adaptive_avgpool", reader.one(a["self"]), node, size=pair(a["output_size"]))
 
 
-@aten("adaptive_max_pool2d")
+@aten("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
 def adaptive_maxpool(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Max pooling to a given size."""
     value = reader.add(
@@ -51,28 +53,46 @@ def adaptive_maxpool(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     return value, value
 
 
-@aten("pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d")
+@aten(
+    "pad",
+    "constant_pad_nd",
+    "reflection_pad1d",
+    "reflection_pad2d",
+    "reflection_pad3d",
+    "replication_pad1d",
+    "replication_pad2d",
+    "replication_pad3d",
+)
 def pad(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Padding of height and width."""
+    """Padding of the axes after the channels."""
     value = reader.one(a["self"])
     sides = [int(n) for n in a.get("pad", a.get("padding"))]
     if not any(sides):
         return value
-    if len(sides) % 2 or len(reader.shape(value)) != 3 or any(sides[4:]):
+    count = 2 * len(reader.shape(value)) - 2
+    if not 2 <= count <= 6 or any(sides[count:]):
         raise ConvertError(f"{reader.place}: pad of {sides} on {reader.shape(value)}")
-    sides = [*sides, 0, 0][:4]
+    sides = [*sides, *[0] * count][:count]
     mode = a.get("mode", "constant")
     fill = float(a.get("value") or 0)
-    if fill == 0 and mode == "constant" and sides[0] == sides[1] and sides[2] == sides[3] and min(sides) >= 0:
-        padding = sides[0] if len(set(sides)) == 1 else (sides[2], sides[0])
-        return reader.add("zeropad", value, node, padding=padding)
+    even = sides[::2] == sides[1::2] and min(sides) >= 0
+    if fill == 0 and mode == "constant" and even:
+        return reader.add("zeropad", value, node, padding=pair(sides[::-2]))
     return reader.add("pad", value, node, padding=sides, mode=mode, value=fill)
 
 
-@aten("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d")
+@aten(
+    "upsample_nearest1d",
+    "upsample_nearest2d",
+    "upsample_nearest3d",
+    "upsample_linear1d",
+    "upsample_bilinear2d",
+    "upsample_bicubic2d",
+    "upsample_trilinear3d",
+)
 def upsample(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Resizing of an image."""
-    mode = str(node.target).split("upsample_")[1].split("2d")[0]
+    mode = re.sub(r"\dd$", "", operator_name(node).removeprefix("upsample_"))
     value = reader.one(a["input"])
     y = tuple(node.meta["val"].shape)[1:]
     factors = a.get("scale_factors")
@@ -82,8 +102,8 @@ def upsample(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     elif factors and any(n * f != int(n * f) for n, f in zip(x, factors, strict=True)):
         raise ConvertError(f"{reader.place}: resizing {x} by {factors} does not give whole pixels")
     else:
-        given = {"scale": None, "size": (y[1], y[2])}
-    given = {k: v[0] if isinstance(v, tuple) and v[0] == v[1] else v for k, v in given.items()}
+        given = {"scale": None, "size": y[1:]}
+    given = {k: pair(v) if v else None for k, v in given.items()}
     return reader.add(
         "upsample", value, node, **given, mode=mode, align_corners=bool(a.get("align_corners", False))
     )

@@ -10,6 +10,7 @@ from netspec.convert.aten.arithmetic import aligned
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten
 from netspec.errors import ConvertError
+from netspec.shape import Signal
 
 
 def pair(value: Any, default: Any = None) -> Any:
@@ -31,9 +32,9 @@ def owner(reader: Reader, weight: Any, what: str) -> str:
     return found
 
 
-@aten("conv2d")
+@aten("conv1d", "conv2d", "conv3d")
 def conv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A convolution whose weight is a parameter of its own."""
+    """A convolution, whose weight is a parameter or computed."""
     weight = a["weight"].meta["val"].shape
     padding = a["padding"]
     if isinstance(padding, str):
@@ -53,7 +54,7 @@ def conv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         "conv",
         reader.one(a["input"]),
         node,
-        owner(reader, a["weight"], "conv2d"),
+        owner(reader, a["weight"], "a convolution"),
         channels=int(weight[0]),
         kernel=pair(weight[2:]),
         stride=pair(a["stride"], 1),
@@ -64,7 +65,7 @@ def conv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     )
 
 
-@aten("conv_transpose2d")
+@aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def deconv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """A transposed convolution."""
     weight = a["weight"].meta["val"].shape
@@ -72,7 +73,7 @@ def deconv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         "deconv",
         reader.one(a["input"]),
         node,
-        owner(reader, a["weight"], "conv_transpose2d"),
+        owner(reader, a["weight"], "a transposed convolution"),
         channels=int(weight[1]) * int(a["groups"]),
         kernel=pair(weight[2:]),
         stride=pair(a["stride"], 1),
@@ -105,11 +106,14 @@ def batchnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         return standardize(reader, node, a)
     where = owner(reader, a["running_mean"], "batch_norm")
     affine = a["weight"] is not None
+    value = reader.one(a["input"])
+    x = reader.shape(value)
     return reader.add(
         "batchnorm",
-        reader.one(a["input"]),
+        value,
         node,
         where,
+        axis=0 if len(x) == 2 and not isinstance(x, Signal) else None,
         eps=a["eps"],
         momentum=float(a["momentum"]),
         affine=affine,
