@@ -1,6 +1,6 @@
 """The conversion of PyTorch modules: parity, length of the specs, speed of the result, and of the conversion.
 
-    python -m benchmarks.convert parity            every network of torchvision: classifiers, segmentation
+    python -m benchmarks.convert parity            torchvision's classifiers, segmentation and video models
     python -m benchmarks.convert length            lines of nine specs, against those of the zoo
     python -m benchmarks.convert forward           time of a forward pass, against that of the original
     python -m benchmarks.convert cold              time of `netspec convert`, against torch.export alone
@@ -45,6 +45,8 @@ COMPARED = (
     "swin_t",
 )
 USE = re.compile(r'^use "(.+)"', re.MULTILINE)
+VIDEOS = {"s3d": (14, 224), "r": (16, 112), "mc": (16, 112), "swin": (8, 224), "mvit": (16, 224)}
+"""The frames and the side of the input of torchvision's video networks, by the start of their names."""
 SIZES = {"inception_v3": 299, "vit_h_14": 224, "swin_v2_t": 256, "swin_v2_s": 256, "swin_v2_b": 256}
 
 
@@ -71,12 +73,17 @@ def verdict(module: nn.Module, shape: tuple[int, ...]) -> tuple[str, str]:
 
 
 def parity() -> None:
-    """Print a line for each classifier and segmentation model of torchvision."""
-    names = [*list_models(torchvision.models), *list_models(torchvision.models.segmentation)]
+    """Print a line for each classifier, segmentation and video model of torchvision."""
+    images = [*list_models(torchvision.models), *list_models(torchvision.models.segmentation)]
+    shapes: dict[str, tuple[int, ...]] = {
+        name: (3, SIZES.get(name, 224), SIZES.get(name, 224)) for name in images
+    }
+    for name in list_models(torchvision.models.video):
+        frames, side = next(size for start, size in VIDEOS.items() if name.startswith(start))
+        shapes[name] = (3, frames, side, side)
     counts: Counter[str] = Counter()
-    for name in names:
-        size = SIZES.get(name, 224)
-        word, text = verdict(module_of(name), (3, size, size))
+    for name, shape in shapes.items():
+        word, text = verdict(module_of(name), shape)
         counts[word] += 1
         print(f"{name:32} {word:8} {text}", flush=True)
     print(dict(counts))

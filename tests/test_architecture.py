@@ -211,12 +211,13 @@ def test_every_module_has_a_docstring(path):
 
 WRITTEN = "".join(p.read_text("utf-8") for p in HERE.rglob("*") if p.suffix in (".py", ".net"))
 WRITTEN += "".join(p.read_text("utf-8") for p in SPECS.glob("*.net"))
-HEADS = ["8x16x16", "8", "4x8", "8x16x16\nchannels_last", "8x16x16\npartition(4)"]
+HEADS = ["8x16x16", "8", "4x8", "8x16x16\nchannels_last", "8x16x16\npartition(4)", "8x4x8x8"]
 ARGUMENTS = {
     **dict.fromkeys(("conv", "deconv"), "4, 3"),
     **dict.fromkeys(("maxpool", "avgpool", "groupnorm", "upsample", "channel_shuffle", "zeropad"), "2"),
     **dict.fromkeys(("linear", "partition", "attention", "relative_attention"), "4"),
     **dict.fromkeys(("window_attention", "cosine_window_attention"), "4, shift=3"),
+    "video_window_attention": "4, window=4",
     **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool"), "1"),
     "unpartition": "4, 16, 16",
     "stochastic_depth": "0.1",

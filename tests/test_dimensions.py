@@ -18,14 +18,26 @@ def network(shape: str, body: str) -> Network:
 # The input's shape, a layer with its shape, and PyTorch's module.
 LAYERS = [
     ("16x1000", "conv(8, 5, stride=2, padding=2) -> 8x500", nn.Conv1d(16, 8, 5, 2, 2)),
-    ("16x100", "conv(8, 3, dilation=4, groups=4, bias=false) -> 8x92", nn.Conv1d(16, 8, 3, 1, 0, 4, 4, False)),
+    (
+        "16x100",
+        "conv(8, 3, dilation=4, groups=4, bias=false) -> 8x92",
+        nn.Conv1d(16, 8, 3, 1, 0, 4, 4, False),
+    ),
     ("3x8x32x32", "conv(8, 3, padding=1) -> 8x8x32x32", nn.Conv3d(3, 8, 3, padding=1)),
     ("4x8x9x9", "conv(8, 1x3x5, stride=2x1x1) -> 8x4x7x5", nn.Conv3d(4, 8, (1, 3, 5), (2, 1, 1))),
     ("4x50", "deconv(6, 4, stride=2, padding=1) -> 6x100", nn.ConvTranspose1d(4, 6, 4, 2, 1)),
     ("4x3x5x5", "deconv(6, 2, stride=2) -> 6x6x10x10", nn.ConvTranspose3d(4, 6, 2, 2)),
     ("4x51", "maxpool(3, stride=2, ceil=true) -> 4x25", nn.MaxPool1d(3, 2, ceil_mode=True)),
-    ("4x6x9x9", "maxpool(1x3x3, stride=1x2x2, padding=0x1x1) -> 4x6x5x5", nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))),
-    ("4x50", "avgpool(4, padding=2, count_padding=false) -> 4x13", nn.AvgPool1d(4, padding=2, count_include_pad=False)),
+    (
+        "4x6x9x9",
+        "maxpool(1x3x3, stride=1x2x2, padding=0x1x1) -> 4x6x5x5",
+        nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+    ),
+    (
+        "4x50",
+        "avgpool(4, padding=2, count_padding=false) -> 4x13",
+        nn.AvgPool1d(4, padding=2, count_include_pad=False),
+    ),
     ("4x6x8x8", "avgpool(2) -> 4x3x4x4", nn.AvgPool3d(2)),
     ("4x50", "adaptive_avgpool(7) -> 4x7", nn.AdaptiveAvgPool1d(7)),
     ("4x6x8x8", "adaptive_avgpool(1x2x2) -> 4x1x2x2", nn.AdaptiveAvgPool3d((1, 2, 2))),
@@ -38,13 +50,21 @@ LAYERS = [
     ("4x50", "dropout2d -> 4x50", nn.Dropout1d()),
     ("4x6x8x8", "dropout2d -> 4x6x8x8", nn.Dropout3d()),
     ("4x50", "upsample(2, mode=linear) -> 4x100", nn.Upsample(scale_factor=2, mode="linear")),
-    ("4x3x5x5", "upsample(size=6x10x7, mode=trilinear) -> 4x6x10x7", nn.Upsample((6, 10, 7), mode="trilinear")),
+    (
+        "4x3x5x5",
+        "upsample(size=6x10x7, mode=trilinear) -> 4x6x10x7",
+        nn.Upsample((6, 10, 7), mode="trilinear"),
+    ),
     ("4x3x5x5", "upsample(1x2x2) -> 4x3x10x10", nn.Upsample(scale_factor=(1, 2, 2))),
     ("4x50", "zeropad(3) -> 4x56", nn.ZeroPad1d(3)),
     ("4x3x5x5", "zeropad(1x0x2) -> 4x5x5x9", nn.ZeroPad3d((2, 2, 0, 0, 1, 1))),
     ("4x50", "pad([3, 1], mode=reflect) -> 4x54", nn.ReflectionPad1d((3, 1))),
-    ("4x3x5x5", "pad([1, 2, 0, 1, 1, 0], mode=replicate) -> 4x4x6x8", nn.ReplicationPad3d((1, 2, 0, 1, 1, 0))),
-]  # fmt: skip
+    (
+        "4x3x5x5",
+        "pad([1, 2, 0, 1, 1, 0], mode=replicate) -> 4x4x6x8",
+        nn.ReplicationPad3d((1, 2, 0, 1, 1, 0)),
+    ),
+]
 
 
 @pytest.mark.parametrize(("shape", "layer", "module"), LAYERS, ids=[layer for _, layer, _ in LAYERS])
@@ -63,7 +83,10 @@ def test_layers_compute_what_the_modules_of_pytorch_do(shape: str, layer: str, m
 def test_macs_are_those_of_the_flop_counter() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
-    for shape, body in (("2x400", "conv(6, 9, stride=3); deconv(4, 3)"), ("3x4x16x16", "conv(6, 3x3x5); deconv(2, 2)")):
+    for shape, body in (
+        ("2x400", "conv(6, 9, stride=3); deconv(4, 3)"),
+        ("3x4x16x16", "conv(6, 3x3x5); deconv(2, 2)"),
+    ):
         net = network(shape, body)
         with FlopCounterMode(display=False) as counter:
             net.module()(torch.randn(1, *map(int, shape.split("x"))))
@@ -108,7 +131,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("shape", "body", "message"), REFUSED)
 def test_inputs_of_other_dimensions_are_refused(shape: str, body: str, message: str) -> None:
-    with pytest.raises(SpecError, match="^") as caught:
+    with pytest.raises(SpecError) as caught:
         network(shape, body)
     assert message in str(caught.value)
 

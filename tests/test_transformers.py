@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torchvision.models import convnext, maxvit
 from torchvision.models import swin_transformer as swin
+from torchvision.models.video import swin_transformer as video
 from torchvision.ops import StochasticDepth
 
 from netspec import Network
@@ -83,6 +84,18 @@ def test_an_op_equals_its_torch_counterpart(text, shape, theirs):
         ours.load_state_dict(dict(zip(ours.state_dict(), weights, strict=True)))
     x = torch.randn(2, *map(int, shape.split("x")))
     assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (1, 2, 3)])
+@pytest.mark.parametrize("shape", ["24x8x14x14", "24x5x9x15", "24x3x7x14", "24x2x3x4"])
+def test_attention_in_windows_of_videos_equals_that_of_torchvision(shape, shift):
+    sizes = "x".join(map(str, shift))
+    body = f"video_window_attention(4, window=4x7x7, shift={sizes})"
+    ours = compiled(f"permute([1, 2, 3, 0]); {body}; permute([3, 0, 1, 2])", shape)
+    theirs = video.ShiftedWindowAttention3d(24, [4, 7, 7], list(shift), 4)
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+    x = torch.randn(2, *map(int, shape.split("x")))
+    assert torch.equal(ours(x), theirs(x.permute(0, 2, 3, 4, 1)).permute(0, 4, 1, 2, 3))
 
 
 def test_attention_equals_that_of_torch():

@@ -68,6 +68,15 @@ window("window_attention")
 window("cosine_window_attention")
 
 
+@leaf("torchvision.models.video.swin_transformer.ShiftedWindowAttention3d")
+def video_window_attention(reader: Reader, found: Leaf) -> Value:
+    """Attention in the shifted windows of torchvision's Video Swin Transformers."""
+    module, value = found.module, reader.one(found.inputs[0])
+    options = {"window": tuple(module.window_size), "shift": tuple(module.shift_size)}
+    shape = reader.shape(value)
+    return reader.add("video_window_attention", value, shape, found.path, heads=module.num_heads, **options)
+
+
 @leaf("torchvision.models.maxvit.RelativePositionalMultiHeadAttention")
 def relative_attention(reader: Reader, found: Leaf) -> Value:
     """Attention in the windows of MaxViT."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from math import isqrt
+from dataclasses import replace
+from math import isqrt, prod
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.language.values import Call
-from netspec.ops.arguments import Positive, Share
+from netspec.ops.arguments import Pads, Positive, Share, Sizes, fit
 from netspec.ops.base import Code, Reach, Tensor, code
 from netspec.ops.layout import require_channels_last
 from netspec.ops.start import Init, Weighted
@@ -161,6 +162,57 @@ class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
 
     def torch_module(self, x: Shape) -> Code:
         return code("CosineWindowAttention", x.features, self.heads, self.window, self.shift)
+
+
+class VideoWindowAttention(Attends, keyword="video_window_attention"):
+    """Self-attention in shifted windows of a video (Liu et al., 2022, Video Swin Transformer).
+
+    The input is depth x height x width x features. Along an axis that is not longer than its window, there
+    is no shift. Each relative position of two tokens has a learned bias.
+    """
+
+    example = "48x8x14x14; permute([1, 2, 3, 0]); video_window_attention(3, window=4x7x7) -> 8x14x14x48"
+
+    heads: Positive
+    window: Sizes = (8, 7, 7)
+    """Size of a window; the video is padded to multiples of it."""
+    shift: Pads = (0, 0, 0)
+    """Distance along each axis by which the windows are shifted; must be less than `window`."""
+
+    inner_linears: ClassVar[tuple[str, ...]] = ("qkv", "proj")
+
+    def infer(self, x: Shape) -> Shape:
+        fact = f"video_window_attention takes depth x height x width x features, but its input is {x.noun}"
+        require(len(x) == 4, fact)
+        self.require_heads(x)
+        for size, shift in zip(self.sizes("window"), self.sizes("shift"), strict=True):
+            fact = f"`shift` must be less than `window`, {size}, not {shift}"
+            require(shift < size, fact, "argument-range")
+        return x
+
+    def sizes(self, name: str) -> tuple[int, ...]:
+        """Return an argument as three numbers."""
+        return fit(getattr(self, name), 3, name)
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        window = self.sizes("window")
+        offsets, places = prod(2 * n - 1 for n in window), prod(window)
+        table = Tensor("relative_position_bias_table", (offsets, self.heads))
+        index = Tensor("relative_position_index", (places, places), trainable=False)
+        return table, index, *self.projections("qkv", "proj", x.features)
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        window = [min(n, w) for n, w in zip(x, self.sizes("window"), strict=False)]
+        padded = prod(-(-n // w) * w for n, w in zip(x, window, strict=False))
+        return matmuls(padded, prod(window), x.features)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach]:
+        _, height, width = self.sizes("window")
+        return (height, 1, 0), (width, 1, 0)
+
+    def torch_module(self, x: Shape) -> Code:
+        made = code("VideoWindowAttention", x.features, self.heads)
+        return replace(made, args=(*made.args, self.sizes("window"), self.sizes("shift")))
 
 
 class RelativeAttention(Attends, keyword="relative_attention"):
