@@ -17,6 +17,7 @@ from netspec.diagnostics import Diagnostic, SpecError
 from netspec.errors import (
     ConvertError,
     DataError,
+    ExportError,
     FileError,
     NetspecError,
     PictureError,
@@ -46,6 +47,7 @@ __all__ = [
     "ConvertError",
     "DataError",
     "Diagnostic",
+    "ExportError",
     "FileError",
     "MissingPackageError",
     "Net",

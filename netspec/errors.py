@@ -46,6 +46,10 @@ class ConvertError(NetspecError):
     """A network of another program cannot be converted to a spec."""
 
 
+class ExportError(NetspecError):
+    """A network cannot be written in a format, since the format has no counterpart for a layer."""
+
+
 class ZooError(NetspecError):
     """No network of the zoo has this name or matches this filter."""
 

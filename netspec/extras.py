@@ -23,6 +23,7 @@ EXTRAS = {
         ),
         "train",
     ),
+    "onnx": "onnx",
     "networkx": "graph",
     "tensorboard": "tensorboard",
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from netspec.checker import Report, check_file, check_source
 from netspec.diagnostics import Source
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 Sizes: TypeAlias = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 """A shape without the batch, such as `(3, 224, 224)`, or a mapping from input names to shapes."""
+Weights: TypeAlias = str | Path | Mapping[str, Any]
+"""The name of published weights, a file or folder of a run that holds some, or a state_dict."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,15 +48,16 @@ class Network:
 
         return source(self.net)
 
-    def module(self, *, weights: str | None = None) -> nn.Module:
-        """Return the network as an `nn.Module`, with newly initialized or published weights.
+    def module(self, *, weights: Weights | None = None) -> nn.Module:
+        """Return the network as an `nn.Module`, with newly initialized or given weights.
 
         `weights` is a name from the network's card, such as `IMAGENET1K_V2`, or `DEFAULT` for torchvision's
-        default. torchvision downloads and caches them.
+        default, which torchvision downloads and caches; or a file of weights, the folder of a run, or a
+        state_dict.
 
         Raises:
             MissingPackageError: torch is not installed.
-            WeightsError: the network has no such weights, they do not fit, or they cannot be downloaded.
+            WeightsError: there are no such weights, they do not fit, or they cannot be downloaded.
         """
         with needed_for("Network.module"):
             from netspec.build import build
@@ -63,6 +68,25 @@ class Network:
 
             load_weights(module, self.card, weights)
         return module
+
+    def onnx(self, path: str | Path, *, weights: Weights | None = None) -> Path:
+        """Write the network as an ONNX model for inference, and return its path.
+
+        `weights` is as in `module`; without it, the model has new, random weights. The batch is open.
+
+        Raises:
+            ExportError: a layer has no counterpart in ONNX.
+            FileError: the file cannot be written.
+            MissingPackageError: torch or onnx is not installed.
+            WeightsError: there are no such weights, or they do not fit.
+        """
+        from netspec.emit.targets import TARGETS
+        from netspec.files import write_file
+
+        content = TARGETS["onnx"].write(self.net, state_arrays(self, weights))
+        assert isinstance(content, bytes)
+        write_file(Path(path), lambda file: file.write(content))
+        return Path(path)
 
     def dot(self, *, direction: Direction = "TB", depth: int | None = None) -> str:
         """Return the network drawn in DOT, the language of Graphviz.
@@ -125,6 +149,14 @@ class Network:
         with suppress(PictureError):  # without Graphviz, the table alone
             shown["image/svg+xml"] = render(self.dot(), "svg").decode()
         return media_types(shown, include, exclude)
+
+
+def state_arrays(network: Network, weights: Weights | None) -> dict[str, Any]:
+    """Return the state_dict of a network's module as NumPy arrays; see `Network.module`."""
+    state = network.module(weights=weights).state_dict()
+    if weights is None:
+        logger.warning("no weights were given: those of the exported model are random")
+    return {name: tensor.numpy() for name, tensor in state.items()}
 
 
 def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:

@@ -26,6 +26,10 @@ from netspec.recipe.images import ImageNet
 from netspec.transforms.normalize import IMAGENET_MEAN
 from netspec.zoo import Card
 
+PUBLISHED = re.compile(r"[A-Z][A-Z0-9_]*")
+"""A name of published weights, such as `IMAGENET1K_V1`."""
+logger = logging.getLogger(__name__)
+
 DOWNLOAD_ERRORS = (OSError, HTTPException, RuntimeError, UnpicklingError, EOFError)
 """The exceptions of downloading and reading a file; a wrong hash raises RuntimeError."""
 
@@ -38,15 +42,42 @@ OLD_MLP = re.compile(r"(.*\.mlp)\.linear_([12])\.(weight|bias)")
 """Old names in files of vision transformers: `mlp.linear_1` is now `mlp.0`, `linear_2` is `mlp.3`."""
 
 
-def load_weights(module: nn.Module, card: Card | None, name: str) -> None:
-    """Load the published weights `name` (or `DEFAULT`) into a module built from the card's spec.
+def load_weights(module: nn.Module, card: Card | None, weights: str | Path | Mapping[str, Any]) -> None:
+    """Load weights into a module: published ones by name, those in a file or run, or a state_dict.
 
     Raises:
         WeightsError: there are no such weights, they cannot be downloaded, or their shapes do not fit.
     """
-    name = getattr(name, "name", name)  # members of torchvision's enums are also accepted
-    if not isinstance(name, str):
-        raise WeightsError(f"weights are named by a string such as DEFAULT, not by {name!r}")
+    weights = getattr(weights, "name", weights) if not isinstance(weights, Path) else weights
+    named = isinstance(weights, str) and Path(weights).name == Path(weights).stem == weights
+    if isinstance(weights, str) and named and not Path(weights).exists():
+        load_published(module, card, weights)
+        return
+    if isinstance(weights, Mapping):
+        state, what = dict(weights), "the given weights"
+    elif isinstance(weights, str | Path):
+        what = f"the weights {weights}"
+        try:
+            state = _read(Path(weights))
+        except TrainError as error:
+            raise WeightsError(str(error)) from error
+    else:
+        raise WeightsError(f"weights are a name such as DEFAULT, a file or a state_dict, not {weights!r}")
+    state = unwrapped(state, module.state_dict(), what)
+    check_state(module, state, what)
+    module.load_state_dict(state, strict=False)  # only num_batches_tracked can be missing, in old files
+
+
+def unwrapped(state: dict[str, Tensor], own: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+    """Return a state_dict without the prefix of a wrapper, if all its names have one that `own` lacks."""
+    if state.keys() & own.keys() or not (prefix := wrapper_prefix(state)):
+        return state
+    logger.info("the names of %s start with `%s`, which is left out", what, prefix)
+    return {name.removeprefix(prefix): value for name, value in state.items()}
+
+
+def load_published(module: nn.Module, card: Card | None, name: str) -> None:
+    """Load the published weights `name` (or `DEFAULT`) into a module built from the card's spec."""
     if card is None:
         raise WeightsError(
             "only networks of the zoo have published weights, and this one was loaded from a file: "
@@ -164,10 +195,6 @@ def _size(tensor: torch.Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "one number"
 
 
-PUBLISHED = re.compile(r"[A-Z][A-Z0-9_]*")
-logger = logging.getLogger(__name__)
-
-
 def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, recipe: Recipe) -> list[str]:
     """Load the weights with which training starts into a module, and return warnings.
 
@@ -185,9 +212,7 @@ def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, r
     own = module.state_dict()
     try:
         state, warnings = _published(weights, spec, recipe) if published else (_read(Path(weights)), [])
-        if not state.keys() & own.keys() and (prefix := wrapper_prefix(state)):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
-            logger.info("the names of the weights %s start with `%s`, which is left out", weights, prefix)
+        state = unwrapped(state, own, f"the weights {weights}")
         new = [k for k, value in own.items() if k in state and _differs_in_classes(value, state[k], outputs)]
         state = {**state, **{name: own[name] for name in new}}
         check_state(module, state, f"the weights {weights}")
@@ -250,6 +275,6 @@ def wrapper_prefix(names: Iterable[str]) -> str:
     'module._orig_mod.'
     """
     names, prefix = list(names), ""
-    while found := [w for w in WRAPPERS if all(name.startswith(prefix + w) for name in names)]:
+    while names and (found := [w for w in WRAPPERS if all(n.startswith(prefix + w) for n in names)]):
         prefix += found[0]
     return prefix

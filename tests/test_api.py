@@ -31,6 +31,7 @@ ERRORS = [
     *(
         "ConvertError",
         "DataError",
+        "ExportError",
         "FileError",
         "MissingPackageError",
         "NetspecError",
@@ -43,7 +44,8 @@ METHODS = {
     "dot": "(self, *, direction: 'Direction' = 'TB', depth: 'int | None' = None) -> 'str'",
     "draw": "(self, path: 'str | Path', *, direction: 'Direction' = 'TB', depth: 'int | None' = None)"
     " -> 'Path'",
-    "module": "(self, *, weights: 'str | None' = None) -> 'nn.Module'",
+    "module": "(self, *, weights: 'Weights | None' = None) -> 'nn.Module'",
+    "onnx": "(self, path: 'str | Path', *, weights: 'Weights | None' = None) -> 'Path'",
     "source": "(self) -> 'str'",
     "table": "(self, *, depth: 'int | None' = None, ops: 'bool' = False) -> 'str'",
     "to_dict": "(self) -> 'dict[str, object]'",

@@ -33,9 +33,8 @@ OPTIONAL = PROJECT["optional-dependencies"]
 
 
 def test_every_optional_package_has_its_extra():
-    declared = {
-        package: extra for extra in ("train", "graph", "tensorboard") for package in packages(OPTIONAL[extra])
-    }
+    extras = ("train", "graph", "onnx", "tensorboard")
+    declared = {package: extra for extra in extras for package in packages(OPTIONAL[extra])}
     assert declared == EXTRAS
 
 

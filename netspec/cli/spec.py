@@ -103,17 +103,42 @@ def draw_command(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file to write; by default, the text is printed.",
 )
+@click.option(
+    "--weights",
+    metavar="WEIGHTS",
+    help="For ONNX: a file, the folder of a run, or a name such as DEFAULT; random weights if omitted.",
+)
 @settings
 @shape
 def export_command(
-    spec: str, target: str, output: Path | None, settings: Sequence[str], inputs: Sequence[str]
+    spec: str,
+    target: str,
+    output: Path | None,
+    weights: str | None,
+    settings: Sequence[str],
+    inputs: Sequence[str],
 ) -> None:
-    """Compile a spec to source code, which imports only torch."""
+    """Compile a spec to PyTorch source, which imports only torch, or write an ONNX model."""
     from netspec.emit.targets import TARGETS
-    from netspec.files import write_text
+    from netspec.errors import NetspecError
+    from netspec.files import write_file
+    from netspec.library import locate
+    from netspec.network import Network, state_arrays
 
-    text = TARGETS[target](examined(spec, settings, inputs).require())
-    write_text(output, text) if output else click.echo(text, nl=False)
+    writer = TARGETS[target]
+    if weights is not None and not writer.weighted:
+        message = f"{target} is source code without weights: leave out `weights`, or use `to=onnx`"
+        raise NetspecError(message, wrong_use=True)
+    if writer.weighted and output is None:
+        raise NetspecError(f"{target} is not text: name a file with `output`", wrong_use=True)
+    report = examined(spec, settings, inputs)
+    network = Network(report.require(), locate(spec).card, report, spec)
+    content = writer.write(network.net, state_arrays(network, weights) if writer.weighted else {})
+    data = content if isinstance(content, bytes) else content.encode()
+    if output is None:
+        click.echo(data, nl=False)
+    else:
+        write_file(output, lambda file: file.write(data))
 
 
 @command("explain")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.ops.arguments import Pads, Positive, Sizes, like, require_spatial
+from netspec.ops.arguments import Pads, Positive, Sizes, require_image
 from netspec.ops.axes import free
 from netspec.ops.base import single
 from netspec.ops.merge import Merge
@@ -111,9 +111,9 @@ class Einsum(Merge, keyword="einsum"):
 
 
 class Convolve(Merge, keyword="convolve"):
-    """A convolution whose weight is computed: the second input, as a raw tensor.
+    """A convolution of an image whose weight is computed: the second input, as a raw tensor.
 
-    The weight is channels x channels of a group x height x width for an image; a third input is the bias.
+    The weight is channels x channels of a group x height x width; a third input is the bias.
     """
 
     example = "3x32x32; weight: param(8x3x3x3); convolve(x, weight) -> 8x30x30"
@@ -132,15 +132,11 @@ class Convolve(Merge, keyword="convolve"):
             len(xs) in (2, 3), f"convolve takes an image, a weight and perhaps a bias, not {len(xs)} inputs"
         )
         x, weight = xs[:2]
-        require_spatial(x, "convolve")
-        fits = (
-            len(weight) == len(x) + 1
-            and weight[1] * self.groups == x.channels
-            and weight[0] % self.groups == 0
-        )
-        require(fits, f"a weight of {weight} does not fit an input of {x} in {self.groups} groups")
+        require_image(x, "convolve")
+        fits = len(weight) == 4 and weight[1] * self.groups == x.channels and weight[0] % self.groups == 0
+        require(fits, f"a weight of {weight} does not fit an image of {x} in {self.groups} groups")
         axes = windows(x, tuple(weight[2:]), self.stride, self.padding, self.dilation)
-        return like(x, weight[0], slide(axes, "kernel"))
+        return Shape((weight[0], *slide(axes, "kernel")))
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(macs=y.numbers * prod(xs[1][1:]))

@@ -116,7 +116,7 @@ def test_weights_are_chosen_by_name_or_by_torchvisions_enum(served, name):
         load_weights(ours, CARDS["resnet18"], name)
         assert torch.equal(ours.state_dict()["fc.weight"], state["fc.weight"])
     else:
-        with pytest.raises(WeightsError, match="named by a string"):
+        with pytest.raises(WeightsError, match="weights are a name such as DEFAULT"):
             load_weights(ours, CARDS["resnet18"], name)
 
 

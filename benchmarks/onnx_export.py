@@ -1,0 +1,57 @@
+"""ONNX models of the zoo, run by onnxruntime and compared with the PyTorch modules.
+
+    python -m benchmarks.onnx_export [NAME...]    all networks of the zoo, or some
+
+For each network, this prints the number of operators, and the largest difference of an output on a random
+batch of two, divided by the largest output.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import torch
+
+import netspec
+from netspec import zoo
+
+LIMIT = 1e-4
+
+
+def compared(name: str, folder: Path) -> tuple[int, float]:
+    """Return the number of operators of a network's model, and the relative difference of its outputs."""
+    network = netspec.load(name)
+    torch.manual_seed(0)
+    module = network.module().eval()
+    path = network.onnx(folder / "net.onnx", weights=module.state_dict())
+    inputs = [torch.rand(2, *node.shape) for node in network.net.inputs]
+    with torch.no_grad():
+        expected = module(*inputs)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    found = session.run(None, {n: x.numpy() for n, x in zip(names, inputs, strict=True)})
+    theirs = [expected] if isinstance(expected, torch.Tensor) else list(expected)
+    pairs = zip(map(torch.from_numpy, found), theirs, strict=True)
+    difference = max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+    return len(onnx.load(path).graph.node), difference
+
+
+def main() -> None:
+    logging.disable()
+    within = 0
+    names = sys.argv[1:] or zoo.names()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            operators, difference = compared(name, Path(folder))
+            within += difference < LIMIT
+            print(f"{name:24} {operators:5} operators, difference {difference:.1e}", flush=True)
+    print(f"{within} of {len(names)} networks within {LIMIT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Activations and elementwise functions as ONNX operators."""
+
+from __future__ import annotations
+
+from netspec.emit.onnx.builder import Site
+from netspec.emit.onnx.rows import onnx_row
+
+ACTIVATIONS: dict[str, tuple[str, dict[str, object]]] = {
+    "relu": ("Relu", {}),
+    "selu": ("Selu", {}),
+    "sigmoid": ("Sigmoid", {}),
+    "softplus": ("Softplus", {}),
+    "hardswish": ("HardSwish", {}),
+    "hardsigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "exp": ("Exp", {}),
+    "sqrt": ("Sqrt", {}),
+    "abs": ("Abs", {}),
+    "sin": ("Sin", {}),
+    "cos": ("Cos", {}),
+}
+"""The operators of activations and functions without arguments, with their attributes."""
+
+
+@onnx_row(*ACTIVATIONS)
+def activation(s: Site) -> str:
+    kind, attributes = ACTIVATIONS[s.op.keyword]
+    return s.add(kind, s.value, **attributes)
+
+
+@onnx_row("relu6")
+def relu6(s: Site) -> str:
+    return s.add("Clip", s.value, s.graph.number(0), s.graph.number(6))
+
+
+@onnx_row("leaky_relu")
+def leaky_relu(s: Site) -> str:
+    return s.add("LeakyRelu", s.value, alpha=s.op.slope)
+
+
+@onnx_row("elu")
+def elu(s: Site) -> str:
+    return s.add("Elu", s.value, alpha=s.op.alpha)
+
+
+@onnx_row("gelu")
+def gelu(s: Site) -> str:
+    return s.add("Gelu", s.value, approximate=s.op.approximate)
+
+
+@onnx_row("tanh")
+def tanh(s: Site) -> str:
+    return s.times(s.add("Tanh", s.times(s.value, s.op.slope)), s.op.scale)
+
+
+@onnx_row("silu")
+def silu(s: Site) -> str:
+    return s.add("Mul", s.value, s.add("Sigmoid", s.value))
+
+
+@onnx_row("prelu")
+def prelu(s: Site) -> str:
+    slopes = s.op.slopes(s.x)
+    return s.add("PRelu", s.value, s.weight("weight", (slopes, *[1] * (len(s.x) - 1))))
+
+
+@onnx_row("softmax", "log_softmax")
+def softmax(s: Site) -> str:
+    kind = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}[s.op.keyword]
+    return s.add(kind, s.value, axis=s.op.torch_module(s.x).options["dim"].value)
+
+
+@onnx_row("clamp")
+def clamp(s: Site) -> str:
+    low = "" if s.op.min is None else s.graph.number(s.op.min)
+    return s.add("Clip", s.value, low, *([] if s.op.max is None else [s.graph.number(s.op.max)]))
+
+
+@onnx_row("pow")
+def pow_(s: Site) -> str:
+    return s.add("Pow", s.value, s.graph.number(s.op.exponent))
+
+
+@onnx_row("scale")
+def scale(s: Site) -> str:
+    return s.plus(s.times(s.value, s.op.factor), s.op.offset)
