@@ -130,7 +130,7 @@ class Grid(Shape):
 
 
 class Signal(Shape):
-    """A signal, channels x length, as a convolution of two axes gives it; other shapes of two are tokens.
+    """The shape of a signal, channels x length. Layers such as `conv` return it; inputs are plain shapes.
 
     >>> print(Signal((64, 8000)).noun)
     a signal of 64x8000 (channels x length)

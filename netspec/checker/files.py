@@ -68,7 +68,7 @@ class Files:
             source = self.source(path, shown)
         except SpecError as error:
             fault = error.diagnostics[0]
-            help = fault.help if file_exists(path) else None  # else it suggests built-in specs: no help here
+            help = fault.help if file_exists(path) else None  # without a file, it suggests built-in specs
             raise Fault("bad-use", fault.message, use.span, help) from None
         self.real[shown], self.used_by[shown] = self.resolved(path), user
         self.loaded[shown], faults = parse(source)

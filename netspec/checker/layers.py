@@ -181,7 +181,8 @@ class Layers:
     ) -> list[Label]:
         """Return labels for the last layers, at most `most`, that changed the sizes in `axes`.
 
-        Layers with ids up to `since` are skipped. A block not among `calls` is labelled at its call.
+        Layers with ids up to `since` are skipped. A layer inside a block is labelled where the block is
+        called, except in the blocks of `calls`, which the diagnostic is about.
         """
         if value == UNKNOWN:
             return []

@@ -129,5 +129,5 @@ def addcmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def broadcast(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of two tensors with as many axes, broadcast."""
+    """Return the shape to which two shapes of the same length are broadcast."""
     return tuple(max(m, n) for m, n in zip(a, b, strict=True))

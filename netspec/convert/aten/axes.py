@@ -198,7 +198,7 @@ def padded(reader: Reader, value: int, rank: int) -> int:
 
 @aten("expand", "expand_as", "broadcast_to")
 def expand(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Repetition of axes of size 1; that of the batch needs no op."""
+    """Repetition of axes of size 1; a repetition along the batch needs no op."""
     source = a["self"]
     wanted = tuple(node.meta["val"].shape)
     value = reader.one(source)

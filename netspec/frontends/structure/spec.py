@@ -124,7 +124,7 @@ def block_name(kind: str) -> str:
 
 
 def unique(name: str, taken: dict[str, int]) -> str:
-    """Return a name with a number after it, if it is taken."""
+    """Return a name, with a number appended if it is already taken."""
     taken[name] = taken.get(name, 0) + 1
     return name if taken[name] == 1 else f"{name}_{taken[name]}"
 
