@@ -17,10 +17,6 @@ from torch.export import ExportedProgram
 
 from netspec.errors import ConvertError
 
-BATCH = 13
-"""The batch size of the example inputs: a prime, so that it is easily told apart from other sizes."""
-
-
 HIDDEN = {"training", "call_super_init", "dump_patches"}
 """Attributes that every module has."""
 

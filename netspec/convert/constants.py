@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from netspec.convert.capture import BATCH
 from netspec.convert.rows import operator_name, where
 from netspec.errors import ConvertError
+from netspec.frontends.layout import BATCH
 
 SIZED = {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like"}
 """Operators that take only the size or type of their input."""

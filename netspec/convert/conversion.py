@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netspec.checker import check_source
-from netspec.convert.capture import BATCH, Graph, export, read_graph
+from netspec.convert.capture import Graph, export, read_graph
 from netspec.convert.reader import Reader
 from netspec.convert.rows import LEAVES, class_name
 from netspec.diagnostics import Source
 from netspec.errors import ConvertError
+from netspec.frontends.layout import BATCH
 from netspec.frontends.structure import write_spec
 from netspec.frontends.trace import Trace, TraceError
 from netspec.language.formatter import format_source

@@ -13,9 +13,9 @@ from torch import fx
 
 from netspec.convert.capture import Graph, attributes_of, stack
 from netspec.convert.constants import TYPES, Constants
-from netspec.convert.layout import BARE, STORED, Layout, is_stored
 from netspec.convert.rows import LEAVES, ROWS, WEIGHTED, Leaf, Value, bound, class_name, operator_name, where
 from netspec.errors import ConvertError
+from netspec.frontends.layout import BARE, STORED, Layout, is_stored
 from netspec.frontends.trace import Step, Trace
 from netspec.language.parser.grammar import words
 from netspec.ops import OPS

@@ -8,11 +8,10 @@ from math import prod
 
 from torch import fx
 
-from netspec.convert.capture import BATCH
-from netspec.convert.layout import BARE, STORED, Layout
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten, rank_of
 from netspec.errors import ConvertError
+from netspec.frontends.layout import BARE, BATCH, STORED, Layout
 from netspec.shape import Grid, Shape
 
 

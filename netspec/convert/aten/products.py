@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import fx
 
 from netspec.convert.aten.arithmetic import aligned
-from netspec.convert.layout import Layout
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten
 from netspec.errors import ConvertError
+from netspec.frontends.layout import Layout
 
 
 @aten("matmul", "bmm")

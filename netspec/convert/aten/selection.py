@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import fx
 
 from netspec.convert.aten.axes import axis, permuted, without
-from netspec.convert.layout import BARE
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten, rank_of
 from netspec.errors import ConvertError
+from netspec.frontends.layout import BARE
 
 
 @aten("select")

@@ -160,7 +160,7 @@ class Text:
         defaults = self.defaults.get(statement.call, {})
         if statement.call in OPS:
             op = OPS[statement.call]
-            names, positional = list(op.model_fields), op.by_position()
+            names, positional = list(op.model_fields), op.by_position() if op.kind != "merge" else []
             own = {n: single(f.default) for n, f in op.model_fields.items() if not f.is_required()}
             defaults = {**own, **defaults}
         elif statement.call == "share":

@@ -1,4 +1,4 @@
-"""Where the batch of a PyTorch tensor is."""
+"""Where the batch of a traced tensor is."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from netspec.convert.capture import BATCH
+BATCH = 13
+"""The size of the batch of a traced network: a prime, so that it is easily told apart from other sizes."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the batch of a PyTorch tensor is, whose counterpart in a spec always has it first.
+    """Where the batch of a traced tensor is; its counterpart in a spec always has it first.
 
     `at` is the axis of the batch; it is -1 for raw tensors without one. The first `folded` axes of the
     counterpart are merged with the batch, as those of windows are, which torchvision and timm treat like
@@ -21,9 +22,14 @@ class Layout:
     at: int = 0
     folded: int = 0
     size: int = BATCH
+    rows: bool = False
+    """Whether the batch is the inner part of the first axis instead of the outer one.
+
+    Only layers that treat all rows alike can follow, until the axis is split again.
+    """
 
     def actual(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """Return the shape of the PyTorch tensor whose counterpart has this shape."""
+        """Return the shape of the traced tensor whose counterpart has this shape."""
         rest = tuple(shape[self.folded :])
         if self.at < 0:
             return rest

@@ -1,0 +1,48 @@
+"""Reading ONNX models as specs, with their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.diagnostics import Source
+from netspec.errors import ConvertError
+from netspec.frontends.onnx import axes, layers
+from netspec.frontends.onnx.model import Array, Model, load_model
+from netspec.frontends.onnx.patterns import joined
+from netspec.frontends.onnx.reader import ROWS, Reader
+from netspec.frontends.structure import write_spec
+from netspec.frontends.trace import TraceError
+from netspec.language.formatter import format_source
+
+
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """A model that was read: the text of the spec, the weights by their names there, and the model."""
+
+    text: str
+    weights: Mapping[str, Array]
+    model: Model
+
+
+def read_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> OnnxNetwork:
+    """Read an ONNX file as a spec.
+
+    `shapes` are the shapes of inputs without the batch, by their names, for inputs whose sizes are open; the
+    shape of a single input can have the name "".
+
+    Raises:
+        ConvertError: the file cannot be read, or the model uses something that netspec has no op for.
+    """
+    model = joined(load_model(path))
+    reader = Reader(model, shapes or {})
+    trace = reader.read()
+    try:
+        text = write_spec(trace)
+    except TraceError as error:
+        raise ConvertError(f"{path}: {error}") from None
+    return OnnxNetwork(format_source(Source(f"{path.stem}.net", text)), reader.weights, model)
+
+
+__all__ = ["ROWS", "OnnxNetwork", "axes", "layers", "read_onnx"]

@@ -1,0 +1,133 @@
+"""Reading ONNX files: nodes with their attributes, constants, and names of modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from netspec.errors import ConvertError
+from netspec.files import open_regular, reason
+
+Array = np.ndarray[Any, np.dtype[Any]]
+LARGEST_FILE = 2**31
+LARGEST_CONSTANT = 2**28
+"""The most numbers of a constant that is computed while reading."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node of the graph: its operator, its inputs and outputs by name, and its attributes."""
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    proto: Any
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute; strings are decoded."""
+        value = self.attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else value
+
+    @property
+    def place(self) -> str:
+        """The node in words, for messages."""
+        return f"{self.kind} {self.name or self.outputs[0]}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ONNX graph: its calls in order, its inputs with their shapes, its outputs, and its constants."""
+
+    name: str
+    calls: tuple[Call, ...]
+    inputs: Mapping[str, tuple[int | None, ...]]
+    outputs: tuple[str, ...]
+    constants: dict[str, Array]
+    opset: int
+
+
+def load_model(path: Path) -> Model:
+    """Read an ONNX file; weights in files beside it are read too.
+
+    Raises:
+        ConvertError: the file cannot be read, is no ONNX model, or uses functions or operators of others.
+    """
+    try:
+        with open_regular(path) as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ConvertError(f"{path} cannot be read: {reason(error)}") from error
+    if len(content) > LARGEST_FILE:
+        raise ConvertError(f"{path} is larger than 2 GiB")
+    try:
+        proto = onnx.load_model_from_string(content)
+        onnx.load_external_data_for_model(proto, str(path.parent))
+    except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise ConvertError(f"{path} is no ONNX model, or damaged: {reason(error)}") from error
+    graph = proto.graph
+    opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
+    if not graph.node or not opset:
+        raise ConvertError(f"{path} is no ONNX model: it has no nodes, or states no opset")
+    constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    inputs = {v.name: sizes(v) for v in graph.input if v.name not in constants}
+    calls = []
+    for made in map(call, graph.node):
+        if made.kind == "Constant" and "value" in made.attributes:
+            constants[made.outputs[0]] = numpy_helper.to_array(made.attributes["value"])
+        elif made.kind == "Identity" and made.inputs[0] in constants:
+            constants[made.outputs[0]] = constants[made.inputs[0]]
+        else:
+            calls.append(made)
+    if not calls:
+        raise ConvertError(f"{path} has no layers")
+    name = re.sub(r"\W", "_", path.stem)
+    return Model(name, tuple(calls), inputs, tuple(o.name for o in graph.output), constants, opset)
+
+
+def call(node: Any) -> Call:
+    """Return a node as a `Call`; raises ConvertError for operators that ONNX does not define."""
+    if node.domain not in ("", "ai.onnx"):
+        raise ConvertError(f"{node.op_type} is an operator of {node.domain}, not of ONNX")
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    return Call(node.op_type, node.name, tuple(node.input), tuple(node.output), attributes, node)
+
+
+def sizes(value: Any) -> tuple[int | None, ...]:
+    """Return the declared sizes of an input; None for one that is open."""
+    return tuple(d.dim_value or None for d in value.type.tensor_type.shape.dim)
+
+
+def fold(node: Call, inputs: Sequence[Array], opset: int) -> list[Array]:
+    """Compute a node whose inputs are constants.
+
+    Raises:
+        ConvertError: it cannot be computed, or its output would be too large.
+    """
+    if node.kind in ("Expand", "Tile", "ConstantOfShape", "Range", "Resize", "Pad"):
+        numbers = [abs(float(n)) for array in inputs[-1:] for n in array.reshape(-1)[:16]]
+        if np.prod([max(n, 1) for n in numbers]) > LARGEST_CONSTANT:
+            raise ConvertError(f"{node.place} makes a constant that is too large")
+    names = [name for name in node.inputs if name]
+    described = [
+        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+        for n, a in zip(names, inputs, strict=True)
+    ]
+    outputs = [helper.make_tensor_value_info(o, onnx.TensorProto.UNDEFINED, None) for o in node.outputs if o]
+    graph = helper.make_graph([node.proto], "constant", described, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    try:
+        found = ReferenceEvaluator(model).run(None, dict(zip(names, inputs, strict=True)))
+    except Exception as error:
+        raise ConvertError(f"{node.place} cannot be computed: {reason(error)}") from error
+    return [np.asarray(value) for value in found]
