@@ -47,7 +47,11 @@ def main() -> None:
     names = sys.argv[1:] or zoo.names()
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            operators, difference = compared(name, Path(folder))
+            try:
+                operators, difference = compared(name, Path(folder))
+            except netspec.ExportError as error:
+                print(f"{name:24} refused: {error}", flush=True)
+                continue
             within += difference < LIMIT
             print(f"{name:24} {operators:5} operators, difference {difference:.1e}", flush=True)
     print(f"{within} of {len(names)} networks within {LIMIT}")

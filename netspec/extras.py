@@ -24,6 +24,7 @@ EXTRAS = {
         "train",
     ),
     "onnx": "onnx",
+    "onnxruntime": "onnx",
     "networkx": "graph",
     "tensorboard": "tensorboard",
 }

@@ -12,7 +12,7 @@ from netspec.checker.files import Root
 from netspec.checker.report import Inputs, Report
 from netspec.checker.sizes import with_working_sizes
 from netspec.diagnostics import Diagnostic, Source
-from netspec.frontends import frontend_for
+from netspec.frontends import frontend_for, read_source
 from netspec.language.ast import File
 from netspec.library import read
 
@@ -36,7 +36,7 @@ def check_file(
         SpecError: a file cannot be read.
     """
     recipe_source = read(recipe) if recipe else None
-    return check_source(read(path, shown), path.parent, arguments, inputs, recipe_source)
+    return check_source(read_source(path, shown, inputs or {}), path.parent, arguments, inputs, recipe_source)
 
 
 def check_source(

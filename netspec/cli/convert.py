@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -41,12 +41,16 @@ from netspec.cli.common import assigned, command, sized
 def convert_command(
     target: str, output: Path | None, inputs: Sequence[str], arguments: Sequence[str], weights: Path | None
 ) -> None:
-    """Write a PyTorch module as a spec, and compare both.
+    """Write a PyTorch module or an ONNX model as a spec, and compare both.
 
-    TARGET is PACKAGE.MODULE:NAME or FILE.py:NAME, where NAME is a module, or a class or function that makes
-    one: torchvision.models:resnet50. Importing TARGET runs its code.
+    TARGET is a file FILE.onnx; or PACKAGE.MODULE:NAME or FILE.py:NAME, where NAME is a module, or a class or
+    function that makes one: torchvision.models:resnet50. Importing such a TARGET runs its code.
     """
     from netspec.checkpoint.files import save_weights
+
+    if target.lower().endswith(".onnx"):
+        convert_onnx_file(Path(target), output, sized(inputs), weights)
+        return
     from netspec.convert import convert
     from netspec.convert.proof import prove
     from netspec.convert.target import load_target
@@ -62,9 +66,35 @@ def convert_command(
     if weights is not None:
         save_weights(weights, conversion.weights())
     lines = len(conversion.text.splitlines())
-    click.echo(f"{output or conversion.network.net.name}: {lines} lines, compared with {target}:", err=True)
-    for line in (*proof.lines(), *conversion.notes):
-        click.echo(f"  {line}", err=True)
-    if not proof.holds:
+    title = f"{output or conversion.network.net.name}: {lines} lines, compared with {target}:"
+    show_proof(title, [*proof.lines(), *conversion.notes], proof.holds)
+
+
+def convert_onnx_file(
+    path: Path, output: Path | None, shapes: Mapping[str, tuple[int, ...]], weights: Path | None
+) -> None:
+    """Write an ONNX model as a spec, and compare both."""
+    from netspec.checkpoint.files import save_weights
+    from netspec.convert.onnx import convert_onnx, prove_onnx
+    from netspec.files import write_text
+
+    conversion = convert_onnx(path, shapes)
+    if output is None:
+        click.echo(conversion.text, nl=False)
+    else:
+        write_text(output, conversion.text)
+    proof = prove_onnx(conversion)
+    if weights is not None:
+        save_weights(weights, conversion.weights)
+    lines = len(conversion.text.splitlines())
+    title = f"{output or conversion.network.net.name}: {lines} lines, compared with {path}:"
+    show_proof(title, list(proof.lines()), proof.holds)
+
+
+def show_proof(title: str, lines: Sequence[str], holds: bool) -> None:
+    """Show what was compared; exit with status 1 if the networks differ."""
+    for line in (title, *(f"  {line}" for line in lines)):
+        click.echo(line, err=True)
+    if not holds:
         click.echo("the networks differ", err=True)
         sys.exit(1)

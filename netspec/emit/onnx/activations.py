@@ -23,63 +23,75 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, object]]] = {
 
 @onnx_row(*ACTIVATIONS)
 def activation(s: Site) -> str:
+    """Write a function without arguments."""
     kind, attributes = ACTIVATIONS[s.op.keyword]
     return s.add(kind, s.value, **attributes)
 
 
 @onnx_row("relu6")
 def relu6(s: Site) -> str:
+    """Write `relu6`."""
     return s.add("Clip", s.value, s.graph.number(0), s.graph.number(6))
 
 
 @onnx_row("leaky_relu")
 def leaky_relu(s: Site) -> str:
+    """Write `leaky_relu`."""
     return s.add("LeakyRelu", s.value, alpha=s.op.slope)
 
 
 @onnx_row("elu")
 def elu(s: Site) -> str:
+    """Write `elu`."""
     return s.add("Elu", s.value, alpha=s.op.alpha)
 
 
 @onnx_row("gelu")
 def gelu(s: Site) -> str:
+    """Write `gelu`."""
     return s.add("Gelu", s.value, approximate=s.op.approximate)
 
 
 @onnx_row("tanh")
 def tanh(s: Site) -> str:
+    """Write `tanh`."""
     return s.times(s.add("Tanh", s.times(s.value, s.op.slope)), s.op.scale)
 
 
 @onnx_row("silu")
 def silu(s: Site) -> str:
+    """Write `silu`."""
     return s.add("Mul", s.value, s.add("Sigmoid", s.value))
 
 
 @onnx_row("prelu")
 def prelu(s: Site) -> str:
+    """Write `prelu`."""
     slopes = s.op.slopes(s.x)
     return s.add("PRelu", s.value, s.weight("weight", (slopes, *[1] * (len(s.x) - 1))))
 
 
 @onnx_row("softmax", "log_softmax")
 def softmax(s: Site) -> str:
+    """Write `softmax` or `log_softmax`."""
     kind = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}[s.op.keyword]
     return s.add(kind, s.value, axis=s.op.torch_module(s.x).options["dim"].value)
 
 
 @onnx_row("clamp")
 def clamp(s: Site) -> str:
+    """Write `clamp`."""
     low = "" if s.op.min is None else s.graph.number(s.op.min)
     return s.add("Clip", s.value, low, *([] if s.op.max is None else [s.graph.number(s.op.max)]))
 
 
 @onnx_row("pow")
 def pow_(s: Site) -> str:
+    """Write `pow`."""
     return s.add("Pow", s.value, s.graph.number(s.op.exponent))
 
 
 @onnx_row("scale")
 def scale(s: Site) -> str:
+    """Write `scale`."""
     return s.plus(s.times(s.value, s.op.factor), s.op.offset)

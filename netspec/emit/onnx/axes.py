@@ -16,6 +16,7 @@ def axis(s: Site, place: int) -> int:
 
 @onnx_row("param", "buffer")
 def tensor(s: Site) -> str:
+    """Write `param` or `buffer`."""
     return s.weight("", (1, *s.y))
 
 
@@ -37,6 +38,7 @@ def concat(s: Site) -> str:
 
 @onnx_row("add", "mul", "sub", "div")
 def elementwise(s: Site) -> str:
+    """Write `add`, `mul`, `sub` or `div`."""
     kind = s.op.keyword.title()
     value = s.value
     for other in s.inputs[1:]:
@@ -46,6 +48,7 @@ def elementwise(s: Site) -> str:
 
 @onnx_row("matmul")
 def matmul(s: Site) -> str:
+    """Write `matmul`."""
     return s.add("MatMul", *s.inputs)
 
 
@@ -62,47 +65,56 @@ def einsum(s: Site) -> str:
 
 @onnx_row("index")
 def index(s: Site) -> str:
+    """Write `index`."""
     table, positions = (s.add("Squeeze", v, s.graph.ints(0)) for v in s.inputs)
     return s.add("Unsqueeze", s.add("Gather", table, positions, axis=0), s.graph.ints(0))
 
 
 @onnx_row("flatten")
 def flatten(s: Site) -> str:
+    """Write `flatten`."""
     return s.add("Flatten", s.value, axis=1)
 
 
 @onnx_row("reshape")
 def reshape(s: Site) -> str:
+    """Write `reshape`."""
     return s.reshape(s.value, -1, *s.y)
 
 
 @onnx_row("permute")
 def permute(s: Site) -> str:
+    """Write `permute`."""
     return s.transpose(s.value, 0, *(k + 1 for k in s.op.order))
 
 
 @onnx_row("expand")
 def expand(s: Site) -> str:
+    """Write `expand`."""
     return s.add("Expand", s.value, s.graph.ints(1, *s.y))
 
 
 @onnx_row("select")
 def select(s: Site) -> str:
+    """Write `select`."""
     return s.add("Gather", s.value, s.graph.constant(np.array(s.op.index)), axis=axis(s, s.op.axis))
 
 
 @onnx_row("token")
 def token(s: Site) -> str:
+    """Write `token`."""
     return s.add("Gather", s.value, s.graph.constant(np.array(s.op.index)), axis=1)
 
 
 @onnx_row("slice")
 def slice_(s: Site) -> str:
+    """Write `slice`."""
     return s.slice(s.value, s.op.start, s.op.stop, axis(s, s.op.axis), s.op.step)
 
 
 @onnx_row("roll")
 def roll(s: Site) -> str:
+    """Write `roll`."""
     value = s.value
     for shift, place in zip(s.op.shifts, s.op.axis, strict=True):
         value = s.roll(value, shift, axis(s, place), s.x[axis_of(place, s.x)])
@@ -111,6 +123,7 @@ def roll(s: Site) -> str:
 
 @onnx_row("flip")
 def flip(s: Site) -> str:
+    """Write `flip`."""
     value = s.value
     for place in s.op.axis:
         value = s.slice(value, -1, -(2**62), axis(s, place), -1)
@@ -119,6 +132,7 @@ def flip(s: Site) -> str:
 
 @onnx_row("mean", "sum", "max", "norm")
 def reduction(s: Site) -> str:
+    """Write `mean`, `sum`, `max` or `norm`."""
     kind = {"mean": "ReduceMean", "sum": "ReduceSum", "max": "ReduceMax", "norm": "ReduceL2"}[s.op.keyword]
     axes = s.graph.ints(*(axis(s, place) for place in s.op.axis))
     return s.add(kind, s.value, axes, keepdims=int(s.op.keep))
@@ -126,6 +140,7 @@ def reduction(s: Site) -> str:
 
 @onnx_row("upsample")
 def upsample(s: Site) -> str:
+    """Write `upsample`."""
     mode = {"nearest": "nearest", "bicubic": "cubic"}.get(s.op.mode, "linear")
     given: dict[str, object] = {"mode": mode}
     if mode == "nearest":
@@ -144,6 +159,7 @@ def upsample(s: Site) -> str:
 
 @onnx_row("zeropad", "pad")
 def pad(s: Site) -> str:
+    """Write `zeropad` or `pad`."""
     if s.op.keyword == "zeropad":
         sides, mode, fill = [(0, pad, pad) for _, pad in s.op.sides(s.x)], "constant", 0.0
     else:
@@ -156,11 +172,13 @@ def pad(s: Site) -> str:
 
 @onnx_row("pixel_shuffle")
 def pixel_shuffle(s: Site) -> str:
+    """Write `pixel_shuffle`."""
     return s.add("DepthToSpace", s.value, blocksize=s.op.factor, mode="CRD")
 
 
 @onnx_row("pixel_unshuffle")
 def pixel_unshuffle(s: Site) -> str:
+    """Write `pixel_unshuffle`."""
     channels, height, width = s.x
     n = s.op.factor
     value = s.reshape(s.value, -1, channels, height // n, n, width // n, n)
@@ -169,6 +187,7 @@ def pixel_unshuffle(s: Site) -> str:
 
 @onnx_row("channel_shuffle")
 def channel_shuffle(s: Site) -> str:
+    """Write `channel_shuffle`."""
     channels, height, width = s.x
     value = s.reshape(s.value, -1, s.op.groups, channels // s.op.groups, height, width)
     return s.reshape(s.transpose(value, 0, 2, 1, 3, 4), -1, *s.y)
@@ -176,21 +195,25 @@ def channel_shuffle(s: Site) -> str:
 
 @onnx_row("channels_last")
 def channels_last(s: Site) -> str:
+    """Write `channels_last`."""
     return s.transpose(s.value, 0, 2, 3, 1)
 
 
 @onnx_row("channels_first")
 def channels_first(s: Site) -> str:
+    """Write `channels_first`."""
     return s.transpose(s.value, 0, 3, 1, 2)
 
 
 @onnx_row("tokens")
 def tokens(s: Site) -> str:
+    """Write `tokens`."""
     return s.transpose(s.reshape(s.value, 0, 0, -1), 0, 2, 1)
 
 
 @onnx_row("merge_patches")
 def merge_patches(s: Site) -> str:
+    """Write `merge_patches`."""
     height, width, _ = s.x
     value = s.value
     if height % 2 or width % 2:
@@ -201,6 +224,7 @@ def merge_patches(s: Site) -> str:
 
 @onnx_row("partition")
 def partition(s: Site) -> str:
+    """Write `partition`."""
     channels, height, width = s.x
     size = height // s.op.size if s.op.grid else s.op.size
     value = s.reshape(s.value, -1, channels, height // size, size, width // size, size)
@@ -210,6 +234,7 @@ def partition(s: Site) -> str:
 
 @onnx_row("unpartition")
 def unpartition(s: Site) -> str:
+    """Write `unpartition`."""
     channels, height, width = s.y
     size = height // s.op.size if s.op.grid else s.op.size
     value = s.transpose(s.value, 0, 2, 1, 3) if s.op.grid else s.value

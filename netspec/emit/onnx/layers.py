@@ -25,12 +25,14 @@ def windows(axes: tuple[Axis, ...]) -> dict[str, Any]:
 
 @onnx_row("conv")
 def conv(s: Site) -> str:
+    """Write `conv`."""
     weights = [s.weight("weight"), *([s.weight("bias")] if s.op.bias else [])]
     return s.add("Conv", s.value, *weights, **windows(s.op.axes(s.x)), group=s.op.groups)
 
 
 @onnx_row("deconv")
 def deconv(s: Site) -> str:
+    """Write `deconv`."""
     weights = [s.weight("weight"), *([s.weight("bias")] if s.op.bias else [])]
     _, kernel, strides, padding, extra, dilations = (list(v) for v in zip(*s.op.windows(s.x), strict=True))
     return s.add(
@@ -48,6 +50,7 @@ def deconv(s: Site) -> str:
 
 @onnx_row("convolve")
 def convolve(s: Site) -> str:
+    """Write `convolve`."""
     n = len(s.x.spatial)
     weights = [s.add("Squeeze", w, s.graph.ints(0)) for w in s.inputs[1:]]
     return s.add(
@@ -64,6 +67,7 @@ def convolve(s: Site) -> str:
 
 @onnx_row("linear")
 def linear(s: Site) -> str:
+    """Write `linear`."""
     bias = s.weight("bias") if s.op.bias else None
     if len(s.x) == 1:
         return s.add("Gemm", s.value, s.weight("weight"), *([bias] if bias else []), transB=1)
@@ -72,6 +76,7 @@ def linear(s: Site) -> str:
 
 @onnx_row("maxpool")
 def maxpool(s: Site) -> str:
+    """Write `maxpool`."""
     return s.add("MaxPool", s.value, **windows(s.op.axes(s.x)), ceil_mode=int(s.op.ceil))
 
 
@@ -115,6 +120,7 @@ def cells(size: int, out: int) -> list[tuple[int, int]]:
 
 @onnx_row("adaptive_avgpool", "adaptive_maxpool")
 def adaptive(s: Site) -> str:
+    """Write `adaptive_avgpool` or `adaptive_maxpool`."""
     average = s.op.keyword == "adaptive_avgpool"
     sizes, outs = s.x.spatial, s.y.spatial
     if set(outs) == {1}:
@@ -144,6 +150,7 @@ def nothing(s: Site) -> str:
 
 @onnx_row("attention")
 def attention(s: Site) -> str:
+    """Write `attention`."""
     tokens, features = s.x
     size = features // s.op.heads
     qkv = s.linear(s.value, s.weight("in_proj_weight"), s.weight("in_proj_bias"))
@@ -165,6 +172,7 @@ def attended(s: Site, q: str, k: str, v: str, *terms: str) -> str:
 
 @onnx_row("dot_product_attention")
 def dot_product_attention(s: Site) -> str:
+    """Write `dot_product_attention`."""
     q, k, v = s.inputs[:3]
     factor = s.op.scale if s.op.scale is not None else 1 / sqrt(s.x[-1])
     last = len(s.x)

@@ -11,6 +11,7 @@ from netspec.emit.onnx.rows import onnx_row
 
 @onnx_row("batchnorm")
 def batchnorm(s: Site) -> str:
+    """Write `batchnorm`."""
     size = s.op.size(s.x)
     ones, zeros = np.ones(size, np.float32), np.zeros(size, np.float32)
     learned = (
@@ -26,6 +27,7 @@ def batchnorm(s: Site) -> str:
 
 @onnx_row("lrn")
 def lrn(s: Site) -> str:
+    """Write `lrn`."""
     if not s.op.within:
         return s.add("LRN", s.value, size=s.op.size, alpha=s.op.alpha, beta=s.op.beta, bias=s.op.k)
     energy = s.add(
@@ -40,6 +42,7 @@ def lrn(s: Site) -> str:
 
 @onnx_row("layernorm")
 def layernorm(s: Site) -> str:
+    """Write `layernorm`."""
     over_channels = s.op.over_channels(s.x)
     value = s.transpose(s.value, 0, 2, 3, 1) if over_channels else s.value
     size = s.op.size(s.x)
@@ -51,12 +54,14 @@ def layernorm(s: Site) -> str:
 
 @onnx_row("standardize")
 def standardize(s: Site) -> str:
+    """Write `standardize`."""
     ones = s.graph.constant(np.ones(s.x[-1], np.float32))
     return s.add("LayerNormalization", s.value, ones, axis=-1, epsilon=s.op.eps)
 
 
 @onnx_row("rmsnorm")
 def rmsnorm(s: Site) -> str:
+    """Write `rmsnorm`."""
     eps = float(np.finfo(np.float32).eps) if s.op.eps is None else s.op.eps
     square = s.add("ReduceMean", s.add("Mul", s.value, s.value), s.graph.ints(-1), keepdims=1)
     value = s.add("Div", s.value, s.add("Sqrt", s.plus(square, eps)))
@@ -84,6 +89,7 @@ def groupnorm(s: Site) -> str:
 
 @onnx_row("rescale")
 def rescale(s: Site) -> str:
+    """Write `rescale`."""
     shape = (s.x.channels, 1, 1)
     factors, shifts = (np.array(v, np.float32).reshape(shape) for v in (s.op.scale, s.op.shift))
     return s.add("Add", s.add("Mul", s.value, s.graph.constant(factors)), s.graph.constant(shifts))

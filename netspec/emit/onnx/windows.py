@@ -55,6 +55,7 @@ def bias_of(s: Site, table: str, index: Array, places: int) -> str:
 
 @onnx_row("window_attention", "cosine_window_attention")
 def window_attention(s: Site) -> str:
+    """Write `window_attention` or `cosine_window_attention`."""
     sizes, features, window = list(s.x[:2]), s.x[-1], [s.op.window] * 2
     padded = [-(-n // w) * w for n, w in zip(sizes, window, strict=True)]
     shift = [0 if w >= n else s.op.shift for w, n in zip(window, padded, strict=True)]
@@ -81,6 +82,7 @@ def window_attention(s: Site) -> str:
 
 @onnx_row("video_window_attention")
 def video_window_attention(s: Site) -> str:
+    """Write `video_window_attention`."""
     sizes = list(s.x[:3])
     window = [min(w, n) for w, n in zip(s.op.sizes("window"), sizes, strict=True)]
     moves = zip(s.op.sizes("shift"), s.op.sizes("window"), sizes, strict=True)
@@ -146,6 +148,7 @@ def normalized(s: Site, value: str) -> str:
 
 @onnx_row("relative_attention")
 def relative_attention(s: Site) -> str:
+    """Write `relative_attention`."""
     groups, places, features = s.x
     heads = s.op.heads
     qkv = s.linear(s.value, s.weight("to_qkv.weight"), s.weight("to_qkv.bias"))

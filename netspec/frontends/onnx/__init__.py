@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netspec.diagnostics import Source
 from netspec.errors import ConvertError
-from netspec.frontends.onnx import axes, layers
+from netspec.frontends.onnx import activations, arithmetic, axes, images, layers, norms, pools
 from netspec.frontends.onnx.model import Array, Model, load_model
 from netspec.frontends.onnx.patterns import joined
 from netspec.frontends.onnx.reader import ROWS, Reader
@@ -45,4 +45,15 @@ def read_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -
     return OnnxNetwork(format_source(Source(f"{path.stem}.net", text)), reader.weights, model)
 
 
-__all__ = ["ROWS", "OnnxNetwork", "axes", "layers", "read_onnx"]
+__all__ = [
+    "ROWS",
+    "OnnxNetwork",
+    "activations",
+    "arithmetic",
+    "axes",
+    "images",
+    "layers",
+    "norms",
+    "pools",
+    "read_onnx",
+]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -73,8 +72,9 @@ def load_model(path: Path) -> Model:
     try:
         proto = onnx.load_model_from_string(content)
         onnx.load_external_data_for_model(proto, str(path.parent))
-    except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise ConvertError(f"{path} is no ONNX model, or damaged: {reason(error)}") from error
+    except Exception as error:  # protobuf and onnx have exceptions of their own for damaged files
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConvertError(f"{path} is no ONNX model, or damaged: {text}") from error
     graph = proto.graph
     opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
     if not graph.node or not opset:
@@ -82,7 +82,7 @@ def load_model(path: Path) -> Model:
     constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     inputs = {v.name: sizes(v) for v in graph.input if v.name not in constants}
     calls = []
-    for made in map(call, graph.node):
+    for made in map(as_call, graph.node):
         if made.kind == "Constant" and "value" in made.attributes:
             constants[made.outputs[0]] = numpy_helper.to_array(made.attributes["value"])
         elif made.kind == "Identity" and made.inputs[0] in constants:
@@ -95,7 +95,7 @@ def load_model(path: Path) -> Model:
     return Model(name, tuple(calls), inputs, tuple(o.name for o in graph.output), constants, opset)
 
 
-def call(node: Any) -> Call:
+def as_call(node: Any) -> Call:
     """Return a node as a `Call`; raises ConvertError for operators that ONNX does not define."""
     if node.domain not in ("", "ai.onnx"):
         raise ConvertError(f"{node.op_type} is an operator of {node.domain}, not of ONNX")
@@ -129,5 +129,6 @@ def fold(node: Call, inputs: Sequence[Array], opset: int) -> list[Array]:
     try:
         found = ReferenceEvaluator(model).run(None, dict(zip(names, inputs, strict=True)))
     except Exception as error:
-        raise ConvertError(f"{node.place} cannot be computed: {reason(error)}") from error
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConvertError(f"{node.place} cannot be computed: {text}") from error
     return [np.asarray(value) for value in found]

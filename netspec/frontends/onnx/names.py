@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from netspec.frontends.trace import Step
 
@@ -29,6 +30,18 @@ def groups(paths: Iterable[str]) -> set[str]:
     for path in paths:
         while path := path.rpartition(".")[0]:
             found.add(path)
+    return found
+
+
+def lifted(steps: Sequence[Step]) -> list[Step]:
+    """Return the steps, where one that is alone in its module takes the module's place."""
+    inside = Counter(path for s in steps for path in (s.module, *groups([s.module])) if path)
+    found = []
+    for step in steps:
+        if not step.name and inside[step.module] == 1:
+            module, _, name = step.module.rpartition(".")
+            step = replace(step, module=module, name="" if re.fullmatch(rf"{step.op}_?\d*", name) else name)
+        found.append(step)
     return found
 
 

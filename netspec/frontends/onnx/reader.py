@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from onnx import numpy_helper
 from pydantic import ValidationError
 
 from netspec.errors import ConvertError
-from netspec.frontends.layout import BARE, BATCH, Layout
-from netspec.frontends.onnx.model import Array, Call, Model, fold
-from netspec.frontends.onnx.names import classes, groups, module_path
+from netspec.frontends.layout import BARE, Layout
+from netspec.frontends.onnx.model import Array, Call, Model, as_call, fold
+from netspec.frontends.onnx.names import classes, groups, lifted, module_path
 from netspec.frontends.trace import Step, Trace
 from netspec.language.parser.grammar import words
 from netspec.ops import OPS
@@ -78,11 +79,12 @@ class Reader:
             self.node = call
             self.call(call)
         outputs = tuple(self.value(name) for name in self.model.outputs)
-        return Trace(self.model.name, tuple(self.steps), outputs, classes(self.steps))
+        steps = lifted(self.steps)
+        return Trace(self.model.name, tuple(steps), outputs, classes(steps))
 
     def folds(self, call: Call) -> bool:
         """Return True if a node may turn out to be a constant."""
-        return call.kind in ("Constant", "ConstantOfShape", "Shape", "Size", "Range") or not any(
+        return call.kind in ("If", "Constant", "ConstantOfShape", "Shape", "Size", "Range") or not any(
             name in self.model.inputs for name in call.inputs
         )
 
@@ -105,6 +107,9 @@ class Reader:
             whole = slice(call.get("start", 0), call.get("end"))
             self.constants[call.outputs[0]] = shape[whole] if call.kind == "Shape" else shape.prod()
             return
+        if call.kind == "If" and given[0] in self.constants:
+            self.branch(call, bool(self.constants[given[0]]))
+            return
         if all(name in self.constants for name in given):
             found = fold(call, [self.constants[name] for name in given], self.model.opset)
             self.constants.update(zip([o for o in call.outputs if o], found, strict=False))
@@ -122,6 +127,20 @@ class Reader:
             raise ConvertError(f"{call.place} with these arguments is not supported") from error
         outputs = [value] if isinstance(value, int) else value
         self.values.update(zip(call.outputs, outputs, strict=False))
+
+    def branch(self, call: Call, condition: bool) -> None:
+        """Read the branch of an `If` that a constant condition selects."""
+        graph = call.attributes["then_branch" if condition else "else_branch"]
+        self.constants.update({i.name: numpy_helper.to_array(i) for i in graph.initializer})
+        for node in graph.node:
+            self.node = as_call(node)
+            self.call(self.node)
+        for inner, outer in zip(graph.output, call.outputs, strict=True):
+            if inner.name in self.constants:
+                self.constants[outer] = self.constants[inner.name]
+            else:
+                self.values[outer] = self.value(inner.name)
+                self.layouts[outer] = self.layout(inner.name)
 
     def arriving(self, call: Call) -> Layout:
         """Return the layout of the first value with a batch that a node takes."""
@@ -156,7 +175,7 @@ class Reader:
         return self.append(Step(op, given, ids, shape, module, name))
 
     def place(self, op: str) -> tuple[str, str]:
-        """Return the module and name of a layer without weights; a name that says no more than the op is empty."""
+        """Return the module and name of a layer without weights; a name that repeats the op is empty."""
         path = module_path(self.node.name)
         if path in self.groups:
             return path, ""
@@ -232,7 +251,7 @@ class Reader:
         return self.constants[name]
 
     def given(self, call: Call, place: int, attribute: str) -> list[Any] | None:
-        """Return numbers that are an input in newer opsets and an attribute in older ones; None if omitted."""
+        """Return numbers that are an input in newer opsets, and an attribute in older ones, or None."""
         if place < len(call.inputs) and call.inputs[place]:
             return [x.item() for x in self.constant(call.inputs[place]).reshape(-1)]
         found = call.get(attribute)
@@ -272,6 +291,3 @@ def plain(name: str) -> str:
     word = re.sub(r"\W", "_", name).lstrip("_") or "x"
     word = f"x_{word}" if word[0].isdigit() else word
     return f"{word}_1" if word in words() else word
-
-
-__all__ = ["BATCH", "ROWS", "Reader", "onnx_operator", "plain"]

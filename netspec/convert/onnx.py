@@ -1,0 +1,102 @@
+"""From an ONNX file to a checked network, compared with onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+import torch
+from torch import Tensor
+
+from netspec.checker import check_source
+from netspec.convert.proof import BATCH, TOLERANCE, tensors
+from netspec.diagnostics import Source
+from netspec.errors import ConvertError
+from netspec.frontends.onnx import read_onnx
+from netspec.network import Network
+
+
+@dataclass(frozen=True)
+class OnnxConversion:
+    """A converted ONNX file: the text of the spec, the checked network, and its weights."""
+
+    path: Path
+    text: str
+    network: Network
+    weights: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class OnnxProof:
+    """What the comparison of both networks found."""
+
+    params: int
+    keys: int
+    difference: float
+    relative: float
+
+    @property
+    def holds(self) -> bool:
+        """Return True if both networks compute the same."""
+        return self.relative <= TOLERANCE
+
+    def lines(self) -> Iterator[str]:
+        """Yield what was compared, one line each."""
+        yield f"parameters    {self.params:,}"
+        yield f"state_dict    {self.keys} keys"
+        yield f"outputs       largest difference {self.difference:.3g} from onnxruntime on a random batch"
+
+
+def convert_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> OnnxConversion:
+    """Read an ONNX file as a checked network; `shapes` are those of inputs whose sizes are open.
+
+    Raises:
+        ConvertError: the file cannot be read, or the model uses something that netspec has no op for.
+    """
+    found = read_onnx(path, shapes)
+    report = check_source(Source(f"{path.stem}.net", found.text), Path())
+    if report.net is None:
+        faults = "; ".join(d.message for d in report.diagnostics[:3])
+        raise ConvertError(f"{path} cannot be written as a spec: {faults}")
+    weights = {name: torch.from_numpy(array.copy()) for name, array in found.weights.items()}
+    return OnnxConversion(path, found.text, Network(report.net, None, report, f"{path.stem}.net"), weights)
+
+
+def prove_onnx(conversion: OnnxConversion) -> OnnxProof:
+    """Build the converted network with the model's weights, and compare it with onnxruntime.
+
+    Raises:
+        ConvertError: onnxruntime cannot run the model, or the weights do not fit.
+    """
+    network = conversion.network
+    module = network.module().eval()
+    try:
+        module.load_state_dict(dict(conversion.weights), strict=True)
+    except RuntimeError as error:
+        raise ConvertError(f"the weights do not fit the converted network: {error}") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(conversion.path, options, providers=["CPUExecutionProvider"])
+        declared = [value.shape[0] for value in session.get_inputs()]
+        count = next((n for n in declared if isinstance(n, int)), BATCH)
+        generator = torch.Generator().manual_seed(0)
+        batch = [torch.rand(count, *node.shape, generator=generator) for node in network.net.inputs]
+        names = [value.name for value in session.get_inputs()]
+        theirs = session.run(None, {n: x.numpy() for n, x in zip(names, batch, strict=True)})
+    except Exception as error:  # onnxruntime's exceptions have no common base
+        text = str(error).strip().splitlines()[0]
+        raise ConvertError(f"onnxruntime cannot run {conversion.path}: {text}") from error
+    with torch.no_grad():
+        ours = list(tensors(module(*batch)))
+    pairs = [(a, torch.from_numpy(b)) for a, b in zip(ours, theirs, strict=True)]
+    differences = [float((a - b).abs().max()) for a, b in pairs]
+    largest = [max(float(b.abs().max()), 1e-12) for _, b in pairs]
+    return OnnxProof(
+        network.net.totals.params,
+        len(conversion.weights),
+        max(differences),
+        max(d / n for d, n in zip(differences, largest, strict=True)),
+    )

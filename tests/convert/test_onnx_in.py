@@ -1,0 +1,258 @@
+"""ONNX models as specs: those of other exporters, and those that netspec writes; onnxruntime is the truth."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import torchvision
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+import netspec
+from netspec.cli import main
+from netspec.convert.onnx import OnnxConversion, convert_onnx, prove_onnx
+from netspec.emit.manual.ops import example
+from netspec.errors import ConvertError
+from netspec.frontends.onnx import read_onnx
+from netspec.ops import OPS
+
+LIGHT = sorted(Path(onnx.__file__).parent.glob("backend/test/data/light/*.onnx"))
+
+
+def converted(path: Path) -> OnnxConversion:
+    """Convert a file, and check that the result computes the same."""
+    conversion = convert_onnx(path, {})
+    proof = prove_onnx(conversion)
+    assert proof.holds, list(proof.lines())
+    return conversion
+
+
+def exported(module: nn.Module, path: Path, *shapes: tuple[int, ...], opset: int = 17) -> Path:
+    """Export a module by PyTorch's older exporter, which needs no other packages."""
+    inputs = tuple(torch.rand(2, *shape) for shape in shapes)
+    names = [f"x{k}" for k in range(len(inputs))]
+    axes = {name: {0: "batch"} for name in names}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            inputs,
+            str(path),
+            dynamo=False,
+            opset_version=opset,
+            input_names=names,
+            dynamic_axes=axes,
+        )
+    return path
+
+
+# A network of torchvision, an opset, and the most lines of its spec.
+TORCHVISION = [
+    ("resnet18", 9, 30),
+    ("resnet18", 17, 30),
+    ("mobilenet_v3_small", 17, 100),
+    ("googlenet", 13, 95),
+    ("shufflenet_v2_x0_5", 13, 120),
+    ("densenet121", 13, 100),
+    ("efficientnet_b0", 14, 150),
+    ("convnext_tiny", 14, 45),
+    ("convnext_tiny", 17, 45),
+    ("vit_b_32", 14, 45),
+    ("swin_t", 17, 340),
+]
+
+
+@pytest.mark.parametrize(("name", "opset", "most"), TORCHVISION)
+def test_networks_of_torchvision(name, opset, most, tmp_path):
+    options = {"init_weights": False} if name == "googlenet" else {}
+    torch.manual_seed(0)
+    module = torchvision.models.get_model(name, weights=None, **options).eval()
+    conversion = converted(exported(module, tmp_path / "net.onnx", (3, 224, 224), opset=opset))
+    assert len(conversion.text.splitlines()) <= most
+    own = sum(p.numel() for n, p in module.named_parameters() if not n.startswith("aux"))
+    found = conversion.network.net.totals.params
+    assert abs(found - own) < 0.02 * own  # the exporter folds batch norms, and tables of biases
+
+
+@pytest.mark.parametrize("path", LIGHT, ids=lambda p: p.stem)
+def test_classics_in_the_onnx_package(path):
+    """They have no weights of their own, so that only their structure can be compared."""
+    network = netspec.load(read_onnx(path).text)
+    (output,) = network.net.outputs
+    assert network.net.nodes[output.node].shape[0] == 1000
+
+
+NOTHING = {"input", "identity", "dropout", "dropout2d"}
+"""The layer types whose examples compute nothing."""
+
+
+@pytest.mark.parametrize("keyword", sorted(set(OPS) - NOTHING))
+def test_every_layer_type_comes_back(keyword, tmp_path):
+    network = netspec.load(f"network Net\n{example(OPS[keyword])}")
+    torch.manual_seed(0)
+    module = network.module()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    network.onnx(tmp_path / "net.onnx", weights=module.state_dict())
+    back = converted(tmp_path / "net.onnx").network
+    assert back.net.nodes[-1].shape == network.net.nodes[-1].shape
+
+
+@pytest.mark.parametrize("name", ["lenet", "googlenet", "resnet18", "inception_v3", "swin_t", "maxvit_t"])
+def test_networks_of_the_zoo_come_back(name, tmp_path):
+    network = netspec.load(name)
+    torch.manual_seed(0)
+    network.onnx(tmp_path / "net.onnx", weights=network.module().state_dict())
+    conversion = converted(tmp_path / "net.onnx")
+    if not any(n.op.kind == "attention" for n in network.net.nodes):
+        heads = [n for n in network.net.nodes if n.name.startswith(("aux", "AuxLogits"))]
+        whole = network.net.totals.params - sum(n.params for n in heads)
+        assert conversion.network.net.totals.params == whole
+
+
+def test_names_and_blocks_are_recovered(tmp_path):
+    network = netspec.load("resnet18")
+    module = network.module()
+    network.onnx(tmp_path / "net.onnx", weights=module.state_dict())
+    conversion = converted(tmp_path / "net.onnx")
+    assert set(conversion.weights) == set(module.state_dict())
+    assert "block Layer(channels, stride = 1)" in conversion.text
+    assert "layer2: { Layer(128, stride=2); Layer(128) }" in conversion.text
+
+
+# Small modules of PyTorch with the shapes of their inputs.
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
+        self.norm = nn.LayerNorm(32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(x + self.attention(x, x, x, need_weights=False)[0])
+
+
+class Sides(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b = x.chunk(2, dim=1)
+        y = torch.cat([a * b.sigmoid(), b.clamp(0.1, 0.9), (a - b).abs().sqrt()], 1)
+        return nn.functional.interpolate(y, scale_factor=2.0, mode="bilinear").mean((2, 3))
+
+
+MODULES = [
+    (nn.Sequential(nn.Conv1d(2, 8, 5, 2), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(2)), [(2, 64)]),
+    (nn.Sequential(nn.Conv3d(2, 4, 3), nn.BatchNorm3d(4), nn.AvgPool3d(2), nn.Flatten()), [(2, 8, 8, 8)]),
+    (nn.Sequential(nn.ConvTranspose2d(3, 4, 3, 2, 1, 1), nn.GELU(), nn.Upsample(None, 2)), [(3, 8, 8)]),
+    (nn.Sequential(nn.Conv2d(4, 8, 3), nn.GroupNorm(2, 8), nn.SiLU(), nn.Hardswish()), [(4, 8, 8)]),
+    (nn.Sequential(nn.Conv2d(4, 8, 3), nn.InstanceNorm2d(8, affine=True), nn.PReLU(8)), [(4, 8, 8)]),
+    (nn.Sequential(nn.Linear(8, 16), nn.ELU(), nn.Linear(16, 4), nn.LogSoftmax(-1)), [(5, 8)]),
+    (nn.Sequential(nn.PixelShuffle(2), nn.LocalResponseNorm(3), nn.ReflectionPad2d(1)), [(8, 4, 4)]),
+    (Attention(), [(10, 32)]),
+    (Sides(), [(4, 6, 6)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "shapes"), MODULES, ids=range(len(MODULES)))
+@pytest.mark.parametrize("opset", [14, 17])
+def test_modules(module, shapes, opset, tmp_path):
+    converted(exported(module, tmp_path / "net.onnx", *shapes, opset=opset))
+
+
+def save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], opset: int = 17) -> Path:
+    """Write a graph from x, 3 x 8 x 8, to y."""
+    shapes = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 8, 8])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    arrays = [numpy_helper.from_array(a, n) for n, a in weights.items()]
+    graph = helper.make_graph(nodes, "g", shapes, outputs, arrays)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+WEIGHT = {"w": np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("pads", [[0, 0, 1, 1], [2, 1, 0, 1]])
+def test_padding_that_differs_on_both_sides(pads, tmp_path):
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=pads)
+    converted(save(tmp_path / "net.onnx", [node], WEIGHT))
+    node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], pads=pads, strides=[2, 2])
+    converted(save(tmp_path / "net.onnx", [node], {}))
+
+
+@pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_padding_by_name(auto, stride, tmp_path):
+    node = helper.make_node("Conv", ["x", "w"], ["y"], auto_pad=auto, strides=[stride, stride])
+    converted(save(tmp_path / "net.onnx", [node], WEIGHT))
+
+
+def test_old_opsets_give_numbers_as_attributes(tmp_path):
+    nodes = [
+        helper.make_node("Clip", ["x"], ["a"], min=0.0, max=6.0),
+        helper.make_node("Pad", ["a"], ["b"], pads=[0, 0, 1, 1, 0, 0, 1, 1]),
+        helper.make_node("Slice", ["b"], ["c"], axes=[2], starts=[1], ends=[9]),
+        helper.make_node("Unsqueeze", ["c"], ["d"], axes=[1]),
+        helper.make_node("Squeeze", ["d"], ["e"], axes=[1]),
+        helper.make_node("Dropout", ["e"], ["f"], ratio=0.5),
+        helper.make_node("ReduceMean", ["f"], ["y"], axes=[2, 3], keepdims=0),
+    ]
+    assert "relu6" in converted(save(tmp_path / "net.onnx", nodes, {}, opset=7)).text
+
+
+# A graph that cannot be read, and the message.
+REFUSED = [
+    ([helper.make_node("NonZero", ["x"], ["y"])], "without a counterpart in netspec: NonZero"),
+    ([helper.make_node("Own", ["x"], ["y"], domain="com.example")], "an operator of com.example"),
+    ([helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2, 3]),
+      helper.make_node("Reshape", ["t", "s"], ["y"])], "splits the batch"),
+    ([helper.make_node("ReduceSum", ["x"], ["y"])], "over all axes"),
+    ([helper.make_node("Softmax", ["x"], ["y"], axis=0)], "along the batch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "message"), REFUSED)
+def test_graphs_that_cannot_be_read(nodes, message, tmp_path):
+    path = save(tmp_path / "net.onnx", nodes, {"s": np.array([6, -1], np.int64)})
+    with pytest.raises(ConvertError, match=message):
+        read_onnx(path)
+    report = CliRunner().invoke(main, ["check", str(path)])
+    assert report.exit_code == 1
+    assert message in report.output
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\x08\x07", bytes(range(256))])
+def test_damaged_files_are_refused(content, tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ConvertError, match=r"no ONNX model"):
+        read_onnx(path)
+
+
+def test_open_sizes_are_asked_for(tmp_path):
+    shapes = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", shapes, outputs)
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    result = CliRunner().invoke(main, ["check", str(path)])
+    assert result.exit_code == 1
+    assert "the input x has the shape 3x?x?" in result.output
+    assert CliRunner().invoke(main, ["check", str(path), "--input", "3x16x16"]).exit_code == 0
+
+
+def test_the_command_writes_a_spec_and_weights(tmp_path):
+    path = netspec.load("lenet").onnx(tmp_path / "lenet.onnx")
+    spec, weights = tmp_path / "own.net", tmp_path / "own.safetensors"
+    result = CliRunner().invoke(main, ["convert", str(path), "-o", str(spec), "--weights", str(weights)])
+    assert result.exit_code == 0, result.output
+    assert "largest difference" in result.output
+    again = netspec.load(spec).module(weights=weights)
+    assert again(torch.rand(1, 1, 32, 32)).shape == (1, 10)
+    assert CliRunner().invoke(main, ["check", str(path)]).exit_code == 0
+    assert CliRunner().invoke(main, ["draw", str(path), "-o", str(tmp_path / "n.dot")]).exit_code == 0
