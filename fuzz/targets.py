@@ -1,4 +1,4 @@
-"""The targets of the fuzzer: specs, settings, images, checkpoints and data sets."""
+"""The targets of the fuzzer: specs, settings, images, checkpoints, ONNX models and data sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import random
 from pathlib import Path
 
-from fuzz import checkpoints, datasets, specs
+from fuzz import checkpoints, datasets, models, specs
 from fuzz.damage import damage
 from fuzz.harness import Target
 
@@ -105,6 +105,7 @@ for target in (
     Target("setting", ".txt", make_setting, setting),
     Target("image", ".bin", make_image, image, ("netspec.transforms.pixels",)),
     Target("checkpoint", ".pt", checkpoints.make, checkpoints.run, ("netspec.training",)),
+    Target("onnx", ".onnx", models.make, models.run, ("netspec.frontends.onnx",)),
     Target("dataset", ".tar", datasets.make, datasets.run, ("netspec.datasets.packed",)),
 ):
     TARGETS[target.name] = target

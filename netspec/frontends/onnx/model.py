@@ -72,13 +72,28 @@ def load_model(path: Path) -> Model:
     try:
         proto = onnx.load_model_from_string(content)
         onnx.load_external_data_for_model(proto, str(path.parent))
+        return as_model(proto, re.sub(r"\W", "_", path.stem))
+    except ConvertError as error:
+        raise ConvertError(f"{path}: {error}") from error
     except Exception as error:  # protobuf and onnx have exceptions of their own for damaged files
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConvertError(f"{path} is no ONNX model, or damaged: {text}") from error
+
+
+def as_model(proto: Any, name: str) -> Model:
+    """Return a model whose constant nodes are constants.
+
+    Raises:
+        ConvertError: it has no nodes, states no opset, or has operators that ONNX does not define.
+    """
     graph = proto.graph
+    values = [*graph.initializer, *graph.input, *graph.output]
+    names = [v.name for v in values] + [t for n in graph.node for t in (n.name, *n.input, *n.output)]
+    if not all(isinstance(text, str) for text in names):  # protobuf returns bytes that are not UTF-8
+        raise ConvertError("this is no ONNX model: a name is not UTF-8 text")
     opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
-    if not graph.node or not opset:
-        raise ConvertError(f"{path} is no ONNX model: it has no nodes, or states no opset")
+    if not graph.node or opset < 1:
+        raise ConvertError("this is no ONNX model: it has no nodes, or states no opset")
     constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     inputs = {v.name: sizes(v) for v in graph.input if v.name not in constants}
     calls = []
@@ -89,9 +104,8 @@ def load_model(path: Path) -> Model:
             constants[made.outputs[0]] = constants[made.inputs[0]]
         else:
             calls.append(made)
-    if not calls:
-        raise ConvertError(f"{path} has no layers")
-    name = re.sub(r"\W", "_", path.stem)
+    if not calls or not inputs:
+        raise ConvertError("the model has no layers, or no inputs")
     return Model(name, tuple(calls), inputs, tuple(o.name for o in graph.output), constants, opset)
 
 

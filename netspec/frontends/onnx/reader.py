@@ -123,7 +123,7 @@ class Reader:
             self.layouts[name] = self.arriving(call)
         try:
             value = row(self, call)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration) as error:
             raise ConvertError(f"{call.place} with these arguments is not supported") from error
         outputs = [value] if isinstance(value, int) else value
         self.values.update(zip(call.outputs, outputs, strict=False))
