@@ -20,6 +20,7 @@ from netspec.cli.spec import (
 )
 from netspec.cli.sweep import sweep_command
 from netspec.cli.train import train_command
+from netspec.cli.weights import weights_group
 from netspec.cli.zoo import zoo_group
 
 
@@ -51,6 +52,7 @@ for command in (
     eval_command,
     predict_command,
     plot_command,
+    weights_group,
     zoo_group,
 ):
     main.add_command(command)

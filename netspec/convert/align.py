@@ -1,0 +1,222 @@
+"""Weights of one network for another one that computes the same under other names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netspec.convert.conversion import convert
+from netspec.convert.onnx import convert_onnx
+from netspec.convert.proof import TOLERANCE, tensors
+from netspec.convert.target import load_target
+from netspec.errors import WeightsError
+from netspec.graph import Net, Node
+from netspec.network import Network, Weights, load
+
+COMMUTATIVE = ("add", "mul")
+"""The layer types whose inputs can stand in any order."""
+SKIPPED = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Party:
+    """One of the two networks, with its own weights if it comes with some."""
+
+    name: str
+    network: Network
+    state: Mapping[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor of a network: its name in the state_dict, its sizes, and the layer type that has it."""
+
+    name: str
+    shape: tuple[int, ...]
+    op: str
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The weights of the second network, made of those of the first, and how the outputs compare."""
+
+    state: Mapping[str, Tensor]
+    renamed: int
+    difference: float
+    relative: float
+
+    @property
+    def holds(self) -> bool:
+        """Return True if both networks gave the same outputs."""
+        return self.relative <= TOLERANCE
+
+
+def open_party(name: str, shapes: Mapping[str, tuple[int, ...]], arguments: Mapping[str, object]) -> Party:
+    """Open a network: a spec, a name of the zoo, an ONNX file, or a PyTorch target, whose code is run.
+
+    Raises:
+        ConvertError: a target or an ONNX model cannot be converted.
+        SpecError: the spec has errors or does not exist.
+    """
+    if name.lower().endswith(".onnx"):
+        conversion = convert_onnx(Path(name), shapes)
+        return Party(name, conversion.network, conversion.weights)
+    if ":" in name:
+        module = load_target(name, arguments)
+        made = convert(module, list(shapes.values()) or [(3, 224, 224)])
+        return Party(name, made.network, made.weights())
+    return Party(name, load(name, input=dict(shapes) or None))
+
+
+def align(first: Party, second: Party, weights: Weights | None) -> Alignment:
+    """Give the weights of `first` to `second`, by their places in both graphs, and compare the outputs.
+
+    `weights` are those of the first network, if it does not come with its own. The outputs are compared on a
+    random batch of two, with weights whose constant tensors are disturbed.
+
+    Raises:
+        WeightsError: a tensor of one network has no counterpart in the other, or there are no weights.
+    """
+    if weights is None and first.state is None:
+        raise WeightsError(f"{first.name} has no weights of its own: name a file or a run with `weights`")
+    theirs = source(first, weights)
+    own = theirs.state_dict()
+    pairs = matched(first, second)
+    target = second.network.module()
+    base = dict(target.state_dict())
+    base.update({k: v for k, v in (second.state or {}).items() if k in base})
+
+    def given(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {**base, **{b.name: weights[a.name].reshape(b.shape).clone() for a, b in pairs}}
+
+    state = given(own)
+    tried = disturbed(own)
+    theirs.load_state_dict(tried)
+    target.load_state_dict(given(tried))
+    difference, relative = compared(theirs, target, first.network, second.network)
+    return Alignment(state, sum(a.name != b.name for a, b in pairs), difference, relative)
+
+
+def source(party: Party, weights: Weights | None) -> nn.Module:
+    """Return the module of a network with its weights."""
+    if weights is not None:
+        return party.network.module(weights=weights)
+    module = party.network.module()
+    module.load_state_dict(dict(party.state or {}))
+    return module
+
+
+def matched(first: Party, second: Party) -> list[tuple[Slot, Slot]]:
+    """Return the tensors of both networks in pairs.
+
+    Raises:
+        WeightsError: a tensor has no counterpart.
+    """
+    ours, others = list(slots(first.network.net)), list(slots(second.network.net))
+    pairs = list(zip(ours, others, strict=False))
+    for a, b in pairs:
+        if prod(a.shape) != prod(b.shape):
+            both = f"{a.name} of {first.name} ({sizes(a)}) and {b.name} of {second.name} ({sizes(b)})"
+            raise WeightsError(f"{both} stand at the same place, but differ in size")
+    if len(ours) != len(others):
+        longer, name = (ours, first.name) if len(ours) > len(others) else (others, second.name)
+        more = longer[len(pairs)]
+        raise WeightsError(
+            f"{first.name} has {len(ours)} tensors and {second.name} {len(others)}: {more.name} of {name} "
+            f"({sizes(more)}) has no counterpart"
+        )
+    return pairs
+
+
+def sizes(slot: Slot) -> str:
+    """Return the sizes of a tensor in words."""
+    return f"{slot.op}, {'x'.join(map(str, slot.shape)) or 'a number'}"
+
+
+def slots(net: Net) -> Iterator[Slot]:
+    """Yield the tensors of a network in an order that does not depend on names or on how the spec is written.
+
+    Layers come in an order of execution; the inputs of a sum or product are ordered by what they compute.
+    Heads that only train with the network are left out.
+    """
+    prints: dict[int, str] = {}
+    for node in net.nodes:
+        inputs = [prints[i] for i in node.inputs]
+        if node.op.keyword in COMMUTATIVE:
+            inputs.sort()
+        prints[node.id] = fingerprint(node, inputs)
+    done: set[int] = set()
+    owners: set[int] = set()
+
+    def visit(start: int) -> Iterator[Node]:
+        waiting = [(start, False)]
+        while waiting:
+            place, left = waiting.pop()
+            node = net.nodes[place]
+            if left:
+                yield node
+                continue
+            if place in done:
+                continue
+            done.add(place)
+            waiting.append((place, True))
+            inputs = list(node.inputs)
+            if node.op.keyword in COMMUTATIVE:
+                inputs.sort(key=prints.__getitem__)
+            waiting += [(i, False) for i in reversed(inputs)]
+
+    for output in (o for o in net.outputs if not o.training):
+        for node in visit(output.node):
+            owner = node.id if node.shares is None else node.shares
+            if owner in owners:
+                continue
+            owners.add(owner)
+            for tensor in net.nodes[owner].tensors:
+                if tensor.name != SKIPPED:
+                    name = ".".join(filter(None, (net.nodes[owner].name, tensor.name)))
+                    yield Slot(name, tensor.shape, node.op.keyword)
+
+
+def fingerprint(node: Node, inputs: list[str]) -> str:
+    """Return a text for what a layer computes: equal ones have weights of the same sizes before them.
+
+    Layers without weights do not count, since they can be written in several ways.
+    """
+    if not node.tensors and len(inputs) == 1:
+        return inputs[0]
+    numbers = sorted(prod(t.shape) for t in node.tensors)
+    return sha256(f"{numbers} {inputs or node.shape}".encode()).hexdigest()
+
+
+def disturbed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights in which no tensor is constant, since zeros would hide what stands before them."""
+    generator = torch.Generator().manual_seed(1)
+    changed = dict(state)
+    for name, value in state.items():
+        if value.is_floating_point() and value.numel() and (value == value.flatten()[0]).all():
+            changed[name] = value + 0.1 * torch.rand(value.shape, generator=generator)
+    return changed
+
+
+def compared(first: nn.Module, second: nn.Module, ours: Network, others: Network) -> tuple[float, float]:
+    """Return the largest difference of the outputs on a random batch, also relative to the largest output."""
+    generator = torch.Generator().manual_seed(0)
+    batch = [torch.rand(2, *node.shape, generator=generator) for node in ours.net.inputs]
+    if [n.shape for n in ours.net.inputs] != [n.shape for n in others.net.inputs]:
+        shapes = [" and ".join(str(n.shape) for n in net.net.inputs) for net in (ours, others)]
+        raise WeightsError(f"the inputs are {shapes[0]} and {shapes[1]}: give both the same with `input`")
+    with torch.no_grad():
+        pairs: list[tuple[Any, Any]] = list(
+            zip(tensors(first.eval()(*batch)), tensors(second.eval()(*batch)), strict=False)
+        )
+    if any(a.shape != b.shape for a, b in pairs):
+        raise WeightsError("the outputs of both networks have different shapes")
+    difference = max(float((a - b).abs().max()) for a, b in pairs)
+    return difference, max(float((a - b).abs().max() / a.abs().max().clamp(min=1e-12)) for a, b in pairs)
