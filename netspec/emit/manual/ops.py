@@ -15,7 +15,8 @@ from netspec.ops.base import COMMON_ARGUMENTS
 HEAD = """# Layer types
 
 Generated from the classes in `netspec/ops/` by `make docs`. Shapes are written without the batch: `3x224x224`
-is an image (channels x height x width), `197x768` a sequence (tokens x features), `4096` a feature vector.
+is an image (channels x height x width), `197x768` a sequence (tokens x features), `4096` a feature vector,
+`3x16x112x112` a video (channels x depth x height x width), and `1x16000` before a convolution a signal.
 Arguments with a default can be omitted.
 """
 
