@@ -31,7 +31,7 @@ def compared(name: str, folder: Path) -> tuple[int, float]:
     with torch.no_grad():
         for parameter in module.parameters():
             if (parameter == parameter.flatten()[0]).all():  # a head of zeros would hide all before it
-                parameter += 0.02 * torch.randn_like(parameter)
+                parameter.add_(0.02 * torch.randn_like(parameter))
     path = network.onnx(folder / "net.onnx", weights=module.state_dict())
     inputs = [torch.rand(2, *node.shape) for node in network.net.inputs]
     with torch.no_grad():

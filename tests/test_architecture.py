@@ -218,7 +218,7 @@ HEADS = ["8x16x16", "8", "4x8", "8x16x16\nchannels_last", "8x16x16\npartition(4)
 ARGUMENTS = {
     **dict.fromkeys(("conv", "deconv"), "4, 3"),
     **dict.fromkeys(("maxpool", "avgpool", "groupnorm", "upsample", "channel_shuffle", "zeropad"), "2"),
-    **dict.fromkeys(("linear", "partition", "attention", "relative_attention"), "4"),
+    **dict.fromkeys(("linear", "partition", "attention", "relative_attention", "lstm", "gru"), "4"),
     **dict.fromkeys(("window_attention", "cosine_window_attention"), "4, shift=3"),
     "video_window_attention": "4, window=4",
     **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool"), "1"),

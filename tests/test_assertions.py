@@ -118,7 +118,7 @@ def test_a_block_is_explained(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "help"), [("lstm", "recurrent"), ("fc", "`linear`"), ("zz", "`netspec ops`")]
+    ("name", "help"), [("rnn", "recurrent"), ("fc", "`linear`"), ("zz", "`netspec ops`")]
 )
 def test_unknown_layer_types_are_wrong_use(name, help):
     status, text = ops(name)

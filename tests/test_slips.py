@@ -92,7 +92,7 @@ UNKNOWN = {
     "depthwise(3)": "a depthwise convolution is `conv(3, 3, padding=1, groups=3)`",
     "global_avgpool": "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
     "transpose": "`permute([1, 0])` reorders the axes",
-    "lstm(64)": "there are no recurrent layers",
+    "rnn(64)": "the recurrent layers are `lstm(64)` and `gru(64)`",
     "reluu": "did you mean `relu`",
 }
 

@@ -54,9 +54,7 @@ ADVICE: dict[str, str] = {
         "`permute([1, 0])` reorders the axes; `channels_last` and `channels_first` move the channels of an "
         "image, and `tokens` turns an image into tokens",
     ),
-    **dict.fromkeys(
-        ("lstm", "gru", "rnn"), "there are no recurrent layers: a spec describes a feed-forward network"
-    ),
+    **dict.fromkeys(("rnn",), "the recurrent layers are `lstm(64)` and `gru(64)`"),
     **dict.fromkeys(("embedding", "embed"), "there are no embeddings: the inputs of a spec are numbers"),
     **dict.fromkeys(("multihead", "multiheadselfattention"), "write `attention(8)`, with 8 heads"),
     **dict.fromkeys(

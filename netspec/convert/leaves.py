@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from netspec.convert.aten.axes import permuted
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Leaf, Value, leaf
@@ -44,6 +46,33 @@ def multihead_attention(reader: Reader, found: Leaf) -> Value:
     value = reader.one(found.inputs[0])
     options = {"heads": module.num_heads, "dropout": float(module.dropout)}
     return reader.add("attention", value, reader.shape(value), found.path, **options)
+
+
+@leaf("torch.nn.modules.rnn.LSTM", "torch.nn.modules.rnn.GRU")
+def recurrent(reader: Reader, found: Leaf) -> Value:
+    """Recurrent layers; the last hidden state is that of the last token."""
+    module, source = found.module, found.inputs[0]
+    plain = len(found.inputs) == 1 and module.batch_first and module.bias and not module.proj_size
+    if not plain:
+        what = "with a given state, a projection, no bias or batch_first=False"
+        raise ConvertError(f"{reader.place}: a recurrent layer {what}")
+    op = {"LSTM": "lstm", "GRU": "gru"}[type(module).__name__]
+    options = {"layers": module.num_layers, "bidirectional": module.bidirectional, "dropout": module.dropout}
+    tokens = reader.shape(reader.one(source))[0]
+    width = module.hidden_size * (2 if module.bidirectional else 1)
+    value = reader.add(
+        op, reader.one(source), (tokens, width), found.path, hidden=module.hidden_size, **options
+    )
+    values = [value]
+    for node in found.outputs:
+        place = node.args[1] if node.target is operator.getitem else 0
+        if place == 0:
+            continue
+        if place != 1 or module.num_layers > 1 or module.bidirectional:
+            raise ConvertError(f"{reader.place}: only the hidden states of a recurrent layer can be used")
+        last = reader.add("select", value, (width,), index=-1, axis=0)
+        values.append(reader.add("reshape", last, (1, width), shape=(1, width)))
+    return tuple(values)
 
 
 def window(op: str) -> None:

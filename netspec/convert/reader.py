@@ -114,8 +114,9 @@ class Reader:
         self.enter(found.around)
         value = LEAVES[class_name(found.module)].read(self, found)
         for node in found.outputs:
-            self.values[node] = value
-            self.layouts[node] = self.layout(found.inputs[0])
+            place = int(str(node.args[1])) if isinstance(value, tuple) else 0
+            self.values[node] = value[place] if isinstance(value, tuple) else value
+            self.layouts[node] = self.layout(found.inputs[0]) if place == 0 else Layout(1)
 
     # What rows use
 

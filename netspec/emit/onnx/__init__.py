@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper
 from onnx.shape_inference import infer_shapes
 
-from netspec.emit.onnx import activations, axes, layers, norms, windows
+from netspec.emit.onnx import activations, axes, layers, norms, recurrent, windows
 from netspec.emit.onnx.builder import Array, Builder, Site
 from netspec.emit.onnx.rows import ROWS
 from netspec.errors import ExportError
@@ -74,4 +74,4 @@ def described(name: str, shape: tuple[int, ...]) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, *shape])
 
 
-__all__ = ["BATCH", "OPSET", "activations", "axes", "layers", "norms", "onnx_model", "windows"]
+__all__ = ["BATCH", "OPSET", "activations", "axes", "layers", "norms", "onnx_model", "recurrent", "windows"]

@@ -1,0 +1,97 @@
+"""Recurrent layers over the tokens of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from netspec.ops.arguments import Positive, Share
+from netspec.ops.base import Code, Op, Reach, Tensor, code
+from netspec.shape import Cost, Shape, Signal, require
+
+
+class Recurrent(Op):
+    """A recurrent layer; the output has the hidden state after each token."""
+
+    hidden: Positive
+    """Number of features of the hidden state."""
+    layers: Positive = 1
+    """Number of layers; each takes the hidden states of the one before."""
+    bidirectional: bool = False
+    """Whether each layer also runs backwards; the states of both directions are concatenated."""
+    dropout: Share = 0.0
+    """Probability of setting a value between two layers to zero in training."""
+
+    kind = "dense"
+
+    gates: ClassVar[int]
+    function: ClassVar[str]
+
+    def infer(self, x: Shape) -> Shape:
+        fact = f"{self.keyword} takes tokens x features, but its input is {x.noun}"
+        require(
+            len(x) == 2 and not isinstance(x, Signal), fact, help="`permute([1, 0])` makes tokens of a signal"
+        )
+        return Shape((x.tokens, self.directions * self.hidden))
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def passes(self, x: Shape) -> Iterator[tuple[str, int]]:
+        """Yield the end of the names of each layer's tensors in each direction, and its input features."""
+        for layer in range(self.layers):
+            features = self.directions * self.hidden if layer else x.features
+            for end in ("", "_reverse")[: self.directions]:
+                yield f"l{layer}{end}", features
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        rows = self.gates * self.hidden
+        return tuple(
+            tensor
+            for end, features in self.passes(x)
+            for tensor in (
+                Tensor(f"weight_ih_{end}", (rows, features)),
+                Tensor(f"weight_hh_{end}", (rows, self.hidden)),
+                Tensor(f"bias_ih_{end}", (rows,)),
+                Tensor(f"bias_hh_{end}", (rows,)),
+            )
+        )
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        rows = self.gates * self.hidden
+        macs = sum(rows * (features + self.hidden) for _, features in self.passes(x))
+        passes = self.layers * self.directions
+        return Cost(macs=x.tokens * macs, additions=2 * x.tokens * rows * passes)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        return None
+
+    def torch_module(self, x: Shape) -> Code:
+        options = {
+            "num_layers": (self.layers, 1),
+            "batch_first": (True, False),
+            "dropout": (self.dropout, 0.0),
+        }
+        return code(
+            self.function, x.features, self.hidden, **options, bidirectional=(self.bidirectional, False)
+        )
+
+    def torch_call(self, module: str, x: Shape) -> str:
+        return f"{module}({{}})[0]"
+
+
+class Lstm(Recurrent, keyword="lstm"):
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997): the state after each token."""
+
+    example = "20x64; lstm(128, layers=2) -> 20x128"
+
+    gates, function = 4, "nn.LSTM"
+
+
+class Gru(Recurrent, keyword="gru"):
+    """Gated recurrent units (Cho et al., 2014): the state after each token."""
+
+    example = "20x64; gru(128, bidirectional=true) -> 20x256"
+
+    gates, function = 3, "nn.GRU"
