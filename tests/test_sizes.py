@@ -91,7 +91,7 @@ flatten -> 3136
 linear(10)"""
     (found,) = check(body, "1x28x28").diagnostics
     assert found.help == (
-        "padding=1 in conv1, conv3 and conv4 and padding=2 in conv2 keeps their sizes, "
+        "with padding=1 in conv1, conv3 and conv4 and padding=2 in conv2, the sizes stay the same, "
         "and then flatten gives 3136"
     )
     assert len(found.labels) == 6

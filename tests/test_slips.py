@@ -362,4 +362,4 @@ def test_pytorch_names_without_a_call_are_recognized(line):
 
 
 def test_strings_in_single_quotes_are_corrected():
-    assert first(check("upsample(2, mode='bilinear')"))[1] == "strings stand in double quotes"
+    assert first(check("upsample(2, mode='bilinear')"))[1] == "strings must be in double quotes"

@@ -184,7 +184,7 @@ REFUSED = [
     ("4x5", "mean(2)", "there is no axis 2: the axes of 4x5 are counted from 0 to 1"),
     ("4x5", "mean([0, 1])", "leaves nothing"),
     ("4x5", "roll([1, 2], 0)", "`shifts` has 2 numbers for 1 axes"),
-    ("4x5x6", "slice(3, 9, axis=1)", "positions 3 to 9 cannot be selected from 5"),
+    ("4x5x6", "slice(3, 9, axis=1)", "start=3 and stop=9 do not select a range of 5 positions"),
     ("4x5 4x5", "matmul(x, y)", "5 columns need as many rows, not 4"),
     ("4x5 4x6", "sub(x, y)", "cannot be subtracted"),
     ("4x5x6 4x2x7", "concat(x, y, axis=1)", "along axis 1"),

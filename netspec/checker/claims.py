@@ -157,7 +157,8 @@ def padded_run(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...
     if len(padded) < 2 or not meets(shape, parts):
         return None
     named = [(words, [label for w, label in padded if w == words]) for words in dict.fromkeys(dict(padded))]
-    return f"{' and '.join(f'{words} in {listed(labels)}' for words, labels in named)} keeps their sizes"
+    paddings = " and ".join(f"{words} in {listed(labels)}" for words, labels in named)
+    return f"with {paddings}, the sizes stay the same"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -102,7 +102,7 @@ class Layers:
         return node.id
 
     def meant_by(self, op: Op, inputs: Sequence[int]) -> Shape | None:
-        """Return the shape of a layer if the refuted claims before it held; None if there are none."""
+        """Return the shape of a layer if the refuted claims before it held; None if it depends on none."""
         if not any(i in self.meant for i in inputs):
             return None
         try:

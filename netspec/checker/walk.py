@@ -29,7 +29,7 @@ def children(kind: str) -> tuple[str, ...]:
 
 
 def mentioned(file: t.File) -> set[str]:
-    """Return the names used in the `expect` statements of a file, directly or through other names."""
+    """Return the names that the `expect` statements of a file depend on, also through conditions."""
     nodes = list(walk(file))
     choices = [n for n in nodes if isinstance(n, t.If) and any(isinstance(x, t.Expect) for x in walk(n))]
     used = {x.id for n in nodes if isinstance(n, t.Expect) for x in walk(n) if isinstance(x, t.Name)}

@@ -13,7 +13,7 @@ from netspec.cli.common import assigned, command, sized
 
 @click.group("weights")
 def weights_group() -> None:
-    """Carry weights between networks."""
+    """Transfer weights between networks."""
 
 
 @command("align")

@@ -21,13 +21,16 @@ from netspec.graph import Net, Node
 from netspec.network import Network, Weights, load
 
 COMMUTATIVE = ("add", "mul")
-"""The layer types whose inputs can stand in any order."""
+"""The layer types whose inputs can come in any order."""
 SKIPPED = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
 class Party:
-    """One of the two networks, with its own weights if it comes with some."""
+    """One of the two networks that `align` compares.
+
+    `state` holds its weights if it was read from an ONNX file or a PyTorch module, otherwise None.
+    """
 
     name: str
     network: Network
@@ -124,7 +127,7 @@ def matched(first: Party, second: Party) -> list[tuple[Slot, Slot]]:
     for a, b in pairs:
         if prod(a.shape) != prod(b.shape):
             both = f"{a.name} of {first.name} ({sizes(a)}) and {b.name} of {second.name} ({sizes(b)})"
-            raise WeightsError(f"{both} stand at the same place, but differ in size")
+            raise WeightsError(f"{both} are at corresponding places, but differ in size")
     if len(ours) != len(others):
         longer, name = (ours, first.name) if len(ours) > len(others) else (others, second.name)
         more = longer[len(pairs)]
@@ -185,7 +188,7 @@ def slots(net: Net) -> Iterator[Slot]:
 
 
 def fingerprint(node: Node, inputs: list[str]) -> str:
-    """Return a text for what a layer computes: equal ones have weights of the same sizes before them.
+    """Return a hash of the sizes of the weights of a layer and of all layers before it.
 
     Layers without weights do not count, since they can be written in several ways.
     """
@@ -196,7 +199,7 @@ def fingerprint(node: Node, inputs: list[str]) -> str:
 
 
 def disturbed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights in which no tensor is constant, since zeros would hide what stands before them."""
+    """Return weights without constant tensors: zeros would hide errors in the layers before them."""
     generator = torch.Generator().manual_seed(1)
     changed = dict(state)
     for name, value in state.items():

@@ -20,7 +20,9 @@ def permute(reader: Reader, found: Leaf) -> Value:
 def stochastic_depth(reader: Reader, found: Leaf) -> Value:
     """Stochastic depth, which does nothing in evaluation."""
     if found.module.mode != "row":
-        raise ConvertError(f"{reader.place}: StochasticDepth with mode={found.module.mode!r}")
+        raise ConvertError(
+            f"{reader.place}: StochasticDepth with mode={found.module.mode!r} has no counterpart in netspec"
+        )
     value = reader.one(found.inputs[0])
     return reader.add("stochastic_depth", value, reader.shape(value), p=float(found.module.p))
 
@@ -32,7 +34,7 @@ def drop_path(reader: Reader, found: Leaf) -> Value:
     if not found.module.drop_prob:
         return value
     if not found.module.scale_by_keep:
-        raise ConvertError(f"{reader.place}: DropPath with scale_by_keep=False")
+        raise ConvertError(f"{reader.place}: DropPath with scale_by_keep=False has no counterpart in netspec")
     return reader.add("stochastic_depth", value, reader.shape(value), p=float(found.module.drop_prob))
 
 
@@ -42,7 +44,9 @@ def multihead_attention(reader: Reader, found: Leaf) -> Value:
     module = found.module
     plain = module._qkv_same_embed_dim and module.in_proj_bias is not None and module.bias_k is None
     if len(found.inputs) != 1 or not module.batch_first or not plain:
-        raise ConvertError(f"{reader.place}: MultiheadAttention with other arguments than self-attention")
+        raise ConvertError(
+            f"{reader.place}: MultiheadAttention is only supported as self-attention with biases"
+        )
     value = reader.one(found.inputs[0])
     options = {"heads": module.num_heads, "dropout": float(module.dropout)}
     return reader.add("attention", value, reader.shape(value), found.path, **options)
@@ -55,7 +59,7 @@ def recurrent(reader: Reader, found: Leaf) -> Value:
     plain = len(found.inputs) == 1 and module.batch_first and module.bias and not module.proj_size
     if not plain:
         what = "with a given state, a projection, no bias or batch_first=False"
-        raise ConvertError(f"{reader.place}: a recurrent layer {what}")
+        raise ConvertError(f"{reader.place}: a recurrent layer {what} has no counterpart in netspec")
     op = {"LSTM": "lstm", "GRU": "gru"}[type(module).__name__]
     options = {"layers": module.num_layers, "bidirectional": module.bidirectional, "dropout": module.dropout}
     tokens = reader.shape(reader.one(source))[0]
@@ -69,7 +73,7 @@ def recurrent(reader: Reader, found: Leaf) -> Value:
         if place == 0:
             continue
         if place != 1 or module.num_layers > 1 or module.bidirectional:
-            raise ConvertError(f"{reader.place}: only the hidden states of a recurrent layer can be used")
+            raise ConvertError(f"{reader.place}: of a recurrent layer, only the hidden states can be used")
         last = reader.add("select", value, (width,), index=-1, axis=0)
         values.append(reader.add("reshape", last, (1, width), shape=(1, width)))
     return tuple(values)
@@ -82,7 +86,9 @@ def window(op: str) -> None:
         module = found.module
         value = reader.one(found.inputs[0])
         if len(set(module.window_size)) > 1 or len(set(module.shift_size)) > 1:
-            raise ConvertError(f"{reader.place}: windows of {module.window_size}")
+            raise ConvertError(
+                f"{reader.place}: attention in windows of {module.window_size} has no counterpart in netspec"
+            )
         options = {"heads": module.num_heads, "window": module.window_size[0], "shift": module.shift_size[0]}
         return reader.add(op, value, reader.shape(value), found.path, **options)
 

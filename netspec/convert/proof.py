@@ -28,7 +28,11 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Proof:
-    """What a comparison found: parameters and MACs of both, keys of one only, and the largest difference."""
+    """What a comparison found.
+
+    It holds the parameters and MACs of both networks, the keys that only one of them has, and the largest
+    difference of the outputs.
+    """
 
     params: tuple[int, int]
     macs: tuple[int, int]
@@ -105,7 +109,7 @@ def prove(conversion: Conversion) -> Proof:
 
 @contextmanager
 def plain_attention() -> Iterator[None]:
-    """Let nn.MultiheadAttention call operators that the counter knows."""
+    """Disable the fast path of nn.MultiheadAttention, whose operator torch's FLOP counter does not know."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -116,7 +120,7 @@ def plain_attention() -> Iterator[None]:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Let no parameter require a gradient, for which the counter would look."""
+    """Freeze all parameters inside this context, so that the FLOP counter tracks no gradients."""
     trained = [p for p in module.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad = False

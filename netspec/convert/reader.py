@@ -38,7 +38,7 @@ class Reader:
         """The values that have no batch, since they are computed from raw tensors alone."""
         self.owners = self.weight_owners()
         self.constants = Constants(graph.constants)
-        self.place = self.group = ""
+        self.place, self.group = name, ""
 
     # The walk over the graph
 
@@ -118,7 +118,7 @@ class Reader:
             self.values[node] = value[place] if isinstance(value, tuple) else value
             self.layouts[node] = self.layout(found.inputs[0]) if place == 0 else Layout(1)
 
-    # What rows use
+    # Helpers for the functions that read operators
 
     def add(
         self, op: str, inputs: Any, shape: Any, weights: str | None = None, /, **arguments: object
@@ -145,7 +145,7 @@ class Reader:
         return value
 
     def infer(self, op: str, ids: tuple[int, ...], arguments: Mapping[str, object], shape: Any) -> Shape:
-        """Return the shape that the checker will infer; raises ConvertError if PyTorch's is another one."""
+        """Return the shape that the checker will infer; raises ConvertError if PyTorch's shape differs."""
         raw = bool(ids) and all(self.is_raw(i) for i in ids)
         try:
             made = OPS[op].model_validate(dict(arguments))
@@ -186,10 +186,10 @@ class Reader:
             return self.tensor(node)
         if node in self.constants:
             return self.constant(node)
-        raise ConvertError(f"{self.place}: {node} is no value that a spec can name")
+        raise ConvertError(f"{self.place}: {node} is not a value that a spec can name")
 
     def tensor(self, node: fx.Node) -> int:
-        """Return the raw tensor of a parameter or buffer; a first axis of 1 is its batch."""
+        """Return the raw tensor of a parameter or buffer; a first axis of size 1 is the batch axis."""
         name = self.graph.weights[node]
         if name not in self.raw:
             module, _, label = name.rpartition(".")
@@ -247,7 +247,7 @@ class Reader:
 
     def enter(self, around: list[tuple[str, str]]) -> None:
         """Set the place of the next steps: the modules around a call, up to one that is called again."""
-        self.place = around[-1][0].partition("@")[0] if around else ""
+        self.place = (around[-1][0].partition("@")[0] if around else "") or self.name
         first = [path for path, _ in takewhile(lambda entry: "@" not in entry[0], around)]
         self.group = first[-1] if first else ""
 

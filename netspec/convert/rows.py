@@ -1,4 +1,4 @@
-"""The registries of what becomes ops of netspec: ATen operators, and modules of known classes."""
+"""Registries of the functions that turn ATen operators, and modules of known classes, into ops of netspec."""
 
 from __future__ import annotations
 
@@ -106,6 +106,8 @@ def rank_of(node: Any) -> int:
 
 
 WEIGHTED = {
+    "lstm",
+    "gru",
     "conv1d",
     "conv2d",
     "conv3d",

@@ -203,7 +203,7 @@ class Prepared(PhotoSet[Packed]):
 
     @property
     def is_imagenet(self) -> bool:
-        """Whether the images are ImageNet's: their mean and colours are published and not measured."""
+        """Whether the images are ImageNet's, whose mean and principal components are published."""
         return self.train.contents.source == "imagenet"
 
     def open(self, config: LoaderConfig) -> PhotoBatches[Packed]:

@@ -1,6 +1,6 @@
 """Frontends: functions that parse a file to a syntax tree, chosen by the file's extension.
 
-Files that are no text, such as ONNX models, are first read as the text of a spec.
+Binary files, such as ONNX models, are first read as the text of a spec.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BinaryFrontend: TypeAlias = Callable[[Path, Mapping[str, Shape]], str]
 """A function that reads a file as the text of a spec, with the shapes of inputs whose sizes are open."""
 
 BINARY: Registry[BinaryFrontend] = Registry("frontend for binary files")
-"""The frontends for files that are no text, by file extension."""
+"""The frontends for binary files, by file extension."""
 
 
 def onnx(path: Path, shapes: Mapping[str, Shape]) -> str:

@@ -24,7 +24,7 @@ LAYERS = {
 }
 """What a spec writes for the commonest modules and functions, by their names in lower case."""
 PACKAGES = ("self", "nn", "F", "torch", "tf", "keras", "layers", "models")
-"""The names that Python code has for itself and for its libraries."""
+"""Names before the first dot that mark a line as Python."""
 LINE = rf"""\s*(?:
       (?:import|from|class|def|return)\s+\w
     | (?:[\w, ]+=\s*)?(?:{"|".join(PACKAGES)})\.\w+
@@ -32,7 +32,7 @@ LINE = rf"""\s*(?:
 
 
 def is_python(line: str) -> bool:
-    """Return True if a line that is no spec looks like Python."""
+    """Return True if a line that is not part of a spec looks like Python."""
     return re.match(LINE, line, re.VERBOSE) is not None
 
 
@@ -40,7 +40,7 @@ def spec_of(line: str) -> str:
     """Return a help line: what a spec writes for the first layer in a line of Python."""
     found = next((LAYERS[c.lower()] for c in re.findall(CALL, line) if c.lower() in LAYERS), None)
     general = (
-        "a spec lists layers one after another, such as `conv(8, 3); relu`, and gives no sizes that arrive"
+        "a spec lists layers one after another, such as `conv(8, 3); relu`, and does not state input sizes"
     )
     return (
         f"a spec writes `{found}`: input sizes are inferred, and layers follow each other"

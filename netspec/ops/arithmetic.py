@@ -160,7 +160,7 @@ class Scale(Rearranging, keyword="scale"):
 
 
 def whole(value: float) -> str:
-    """Write a number in Python, a whole one without a point."""
+    """Return a number as a Python literal; whole numbers have no decimal point."""
     return (
         str(int(value))
         if isfinite(value) and value == int(value) and abs(value) < 1e15
@@ -169,5 +169,5 @@ def whole(value: float) -> str:
 
 
 def literal(value: float) -> str:
-    """Write a number in Python, infinity as a call."""
+    """Return a number as a Python literal, infinity as a call of `float`."""
     return repr(value) if isfinite(value) else f'float("{value}")'

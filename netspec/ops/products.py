@@ -111,9 +111,9 @@ class Einsum(Merge, keyword="einsum"):
 
 
 class Convolve(Merge, keyword="convolve"):
-    """A convolution of an image whose weight is computed: the second input, as a raw tensor.
+    """A convolution of an image by a weight that the network computes: the second input, a raw tensor.
 
-    The weight is channels x channels of a group x height x width; a third input is the bias.
+    Its shape is output channels x input channels of a group x height x width; a third input is the bias.
     """
 
     example = "3x32x32; weight: param(8x3x3x3); convolve(x, weight) -> 8x30x30"

@@ -141,7 +141,7 @@ class Slice(Op, keyword="slice"):
     def infer(self, x: Shape) -> Shape:
         at = axis_of(self.axis, x)
         what = "channels" if at == 0 and len(x) != 2 else "positions"
-        fact = f"{what} {self.start} to {self.stop} cannot be selected from {x[at]}"
+        fact = f"start={self.start} and stop={self.stop} do not select a range of {x[at]} {what}"
         require(self.start < self.stop <= x[at], fact, "argument-range")
         return type(x)((*x[:at], -(-(self.stop - self.start) // self.step), *x[at + 1 :]))
 

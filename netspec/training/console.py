@@ -49,7 +49,7 @@ class ConsoleLines(Callback):
         self.print(f"on {state.execution}{processes}{citation}")
         epochs = f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)}"
         steps = f"{state.batches.steps:,} step{'s' * (state.batches.steps != 1)}"
-        self.print(f"{epochs} of {steps} of {state.batches.batch} images, saved in {state.out}")
+        self.print(f"{epochs} of {steps} of {state.batches.batch} images; the run is saved in {state.out}")
         if state.step:
             self.print(f"resuming after {state.step:,} steps")
 

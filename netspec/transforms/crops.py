@@ -169,7 +169,7 @@ def mirror(step: Flip, crop: Cut, random: Random) -> Cut:
     """Return a crop, mirrored with probability `p`."""
     if random.random() >= step.p:
         return crop
-    # torch mirrors N x C x H x W with the channels last far faster than H x W x C.
+    # torch flips N x C x H x W in channels_last format far faster than H x W x C.
     pixels = crop.pixels[None].permute(0, 3, 1, 2).flip(-1)[0].permute(1, 2, 0)
     return replace(crop, pixels=pixels, mirrored=not crop.mirrored)
 

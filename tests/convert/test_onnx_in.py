@@ -234,7 +234,7 @@ def test_graphs_that_cannot_be_read(nodes, message, tmp_path):
 def test_damaged_files_are_refused(content, tmp_path):
     path = tmp_path / "net.onnx"
     path.write_bytes(content)
-    with pytest.raises(ConvertError, match=r"no ONNX model"):
+    with pytest.raises(ConvertError, match=r"not an ONNX model"):
         read_onnx(path)
 
 

@@ -53,7 +53,7 @@ def test_lines_show_everything(terminal: bool) -> None:
     for line in (
         "431,080 parameters on digits (1,442 training images, 355 validation images, 10 classes)",
         "on cpu, float32",
-        "2 epochs of 45 steps of 32 images, saved in runs/lenet",
+        "2 epochs of 45 steps of 32 images; the run is saved in runs/lenet",
         "epoch 1/2  loss 0.5000  accuracy 90.00%  val loss 0.2000  top-1 error 5.00%  top-5 error 1.00%",
         "finished 2 epochs (90 steps) in 1m05s, 4,321 images/s",
         "best (epoch 2): accuracy 95.00%, top-1 error 5.00%, top-5 error 1.00%",

@@ -41,7 +41,8 @@ def gelu(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 def hardtanh(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """ReLU6, which PyTorch exports as a hardtanh."""
     if (a.get("min_val", 0), a.get("max_val", 6)) != (0, 6):
-        raise ConvertError(f"{reader.place}: hardtanh between {a['min_val']} and {a['max_val']}")
+        what = f"hardtanh between {a['min_val']} and {a['max_val']}"
+        raise ConvertError(f"{reader.place}: {what} has no counterpart in netspec")
     return reader.add("relu6", reader.one(a["self"]), node)
 
 

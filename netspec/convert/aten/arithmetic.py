@@ -32,7 +32,7 @@ def binary(op: str) -> Any:
     def row(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         x, other = a["self"], a["other"]
         if a.get("alpha", 1) != 1:
-            raise ConvertError(f"{reader.place}: {op} with alpha={a['alpha']}")
+            raise ConvertError(f"{reader.place}: {op} with alpha={a['alpha']} has no counterpart in netspec")
         number = reader.constants.number(other)
         other = other if number is None else number
         if isinstance(x, fx.Node) and isinstance(other, fx.Node):
@@ -82,7 +82,7 @@ def power(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     value = reader.one(a["self"])
     exponent = a.get("exponent", 2)
     if isinstance(exponent, fx.Node):
-        raise ConvertError(f"{reader.place}: pow with a computed exponent")
+        raise ConvertError(f"{reader.place}: pow with a computed exponent has no counterpart in netspec")
     return reader.add("pow", value, reader.shape(value), exponent=float(exponent))
 
 
@@ -105,7 +105,7 @@ def rsub(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """A number minus the values."""
     value = reader.one(a["self"])
     if isinstance(a["other"], fx.Node) or a["alpha"] != 1:
-        raise ConvertError(f"{reader.place}: rsub of two tensors")
+        raise ConvertError(f"{reader.place}: rsub of two tensors has no counterpart in netspec")
     return reader.add("scale", value, reader.shape(value), factor=-1.0, offset=float(a["other"]))
 
 
@@ -123,7 +123,7 @@ def addcmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     rank = max(len(reader.shape(reader.one(a[n]))) for n in ("self", "tensor1", "tensor2"))
     x, first, second = (aligned(reader, a[n], rank) for n in ("self", "tensor1", "tensor2"))
     if a["value"] != 1:
-        raise ConvertError(f"{reader.place}: addcmul with value={a['value']}")
+        raise ConvertError(f"{reader.place}: addcmul with value={a['value']} has no counterpart in netspec")
     product = reader.add("mul", [first, second], broadcast(reader.shape(first), reader.shape(second)))
     return reader.add("add", [x, product], node)
 

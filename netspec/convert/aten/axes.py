@@ -20,12 +20,12 @@ def axis(reader: Reader, node: fx.Node, dim: int) -> int:
     reader.one(node)
     found = reader.layout(node).axis(dim, rank_of(node))
     if found is None:
-        raise ConvertError(f"{reader.place}: an operation along the batch")
+        raise ConvertError(f"{reader.place}: an operation along the batch has no counterpart in netspec")
     return found
 
 
 def reshaped(reader: Reader, value: int, shape: Sequence[int]) -> int:
-    """Return a value with another shape, as itself if it has it already."""
+    """Return a value in the given shape; unchanged if it already has it."""
     if tuple(reader.shape(value)) == tuple(shape):
         return value
     if len(shape) == 1 and not reader.is_raw(value):
@@ -113,7 +113,7 @@ def over_channels(reader: Reader, node: fx.Node) -> int | None:
 
 
 def permuted(reader: Reader, value: int, order: list[int]) -> int:
-    """Return a value with its axes in another order, by the name that this order has."""
+    """Return a value with its axes in another order, with a named op such as `tokens` if there is one."""
     x = reader.shape(value)
     shape = tuple(x[i] for i in order)
     if order == list(range(len(x))):
@@ -145,13 +145,15 @@ def reduction(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     value = reader.one(a["self"])
     x = reader.shape(value)
     if not a["dim"]:
-        raise ConvertError(f"{reader.place}: {name} over all axes, the batch among them")
+        raise ConvertError(
+            f"{reader.place}: {name} over all axes, including the batch, has no counterpart in netspec"
+        )
     axes = sorted(axis(reader, a["self"], d) for d in a["dim"])
     keep = bool(a["keepdim"])
     if not keep:
         without(reader, a["self"], node, a["dim"])
     if name == "linalg_vector_norm" and a["ord"] != 2:
-        raise ConvertError(f"{reader.place}: a norm of order {a['ord']}")
+        raise ConvertError(f"{reader.place}: a norm of order {a['ord']} has no counterpart in netspec")
     if name == "mean" and axes == [1, 2] and type(x) is Shape:
         pooled = reader.add("adaptive_avgpool", value, (x[0], 1, 1), size=1)
         return pooled if keep else reader.add("flatten", pooled, node)
@@ -232,7 +234,7 @@ def repeat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     value, layout = reader.one(a["self"]), reader.layout(a["self"])
     places = [layout.axis(d, len(sizes)) for d in range(len(sizes))]
     if len(times) != len(sizes) or any(t > 1 for t, p in zip(times, places, strict=True) if p is None):
-        raise ConvertError(f"{reader.place}: repeating {sizes} {given} times")
+        raise ConvertError(f"{reader.place}: repeating {sizes} {given} times has no counterpart in netspec")
     for place, count in zip(places, times, strict=True):
         if place is not None and count > 1:
             value = tiled(reader, value, place, count)

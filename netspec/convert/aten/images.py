@@ -16,7 +16,7 @@ from netspec.errors import ConvertError
 def maxpool(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Max pooling."""
     if pair(a["dilation"], 1) != 1:
-        raise ConvertError(f"{reader.place}: max pooling with dilation")
+        raise ConvertError(f"{reader.place}: max pooling with dilation has no counterpart in netspec")
     return reader.add("maxpool", reader.one(a["self"]), node, **window(a), ceil=bool(a["ceil_mode"]))
 
 
@@ -71,7 +71,9 @@ def pad(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         return value
     count = 2 * len(reader.shape(value)) - 2
     if not 2 <= count <= 6 or any(sides[count:]):
-        raise ConvertError(f"{reader.place}: pad of {sides} on {reader.shape(value)}")
+        raise ConvertError(
+            f"{reader.place}: padding {reader.shape(value)} by {sides} has no counterpart in netspec"
+        )
     sides = [*sides, *[0] * count][:count]
     mode = a.get("mode", "constant")
     fill = float(a.get("value") or 0)

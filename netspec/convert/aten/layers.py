@@ -121,11 +121,13 @@ def batchnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def standardize(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Batch normalization of a weight in training mode, which is that of each filter."""
+    """`batch_norm` in training mode, applied to a weight: it standardizes each filter."""
     value = reader.one(a["input"])
     x = reader.shape(value)
     if not reader.is_raw(value) or len(x) != 2 or reader.layout(a["input"]).at != 0:
-        raise ConvertError(f"{reader.place}: batch_norm without running statistics")
+        raise ConvertError(
+            f"{reader.place}: batch_norm without running statistics has no counterpart in netspec"
+        )
     value = reader.add("standardize", value, x, eps=a["eps"])
     for name, op in (("weight", "mul"), ("bias", "add")):
         if a[name] is not None:
@@ -138,7 +140,9 @@ def standardize(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 def rmsnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Normalization by the root mean square of the last axis."""
     if len(a["normalized_shape"]) != 1:
-        raise ConvertError(f"{reader.place}: rms_norm over {len(a['normalized_shape'])} axes")
+        raise ConvertError(
+            f"{reader.place}: rms_norm over {len(a['normalized_shape'])} axes has no counterpart in netspec"
+        )
     if a["weight"] is not None and not reader.is_weight(a["weight"]):
         value = reader.add("rmsnorm", reader.one(a["input"]), node, eps=a["eps"], affine=False)
         return reader.add("mul", [value, aligned(reader, a["weight"], len(reader.shape(value)))], node)
@@ -152,7 +156,9 @@ def rmsnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 def layernorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Layer normalization over the last axis."""
     if len(a["normalized_shape"]) != 1:
-        raise ConvertError(f"{reader.place}: layer_norm over {len(a['normalized_shape'])} axes")
+        raise ConvertError(
+            f"{reader.place}: layer_norm over {len(a['normalized_shape'])} axes has no counterpart in netspec"
+        )
     where = owner(reader, a["weight"], "layer_norm") if a["weight"] is not None else None
     return reader.add(
         "layernorm",
@@ -179,7 +185,9 @@ def groupnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 def instancenorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Instance normalization, which is group normalization with a group for each channel."""
     if a["running_mean"] is not None or not a["use_input_stats"]:
-        raise ConvertError(f"{reader.place}: instance_norm with running statistics")
+        raise ConvertError(
+            f"{reader.place}: instance_norm with running statistics has no counterpart in netspec"
+        )
     affine, value = a["weight"] is not None, reader.one(a["input"])
     where = owner(reader, a["weight"], "instance_norm") if affine else None
     groups = reader.shape(value)[0]

@@ -23,7 +23,8 @@ def matmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 def attention(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Attention of queries to keys and values."""
     if a["is_causal"] or a["enable_gqa"]:
-        raise ConvertError(f"{reader.place}: scaled_dot_product_attention with is_causal or enable_gqa")
+        what = "scaled_dot_product_attention with is_causal or enable_gqa"
+        raise ConvertError(f"{reader.place}: {what} has no counterpart in netspec")
     inputs = [reader.one(a[name]) for name in ("query", "key", "value")]
     if a["attn_mask"] is not None:
         inputs.append(aligned(reader, a["attn_mask"], len(reader.shape(inputs[0]))))

@@ -78,7 +78,7 @@ def index(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     used = [k for k, i in enumerate(given) if i is not None]
     value = reader.one(a["self"])
     if len(used) != 1:
-        raise ConvertError(f"{reader.place}: indexing by {len(used)} tensors")
+        raise ConvertError(f"{reader.place}: indexing by {len(used)} tensors has no counterpart in netspec")
     at = axis(reader, a["self"], used[0])
     positions = reader.one(given[used[0]])
     x, p = reader.shape(value), reader.shape(positions)

@@ -54,7 +54,7 @@ def matmul(s: Site) -> str:
 
 @onnx_row("einsum")
 def einsum(s: Site) -> str:
-    """Einstein's notation; terms without the letter of the batch are those of raw tensors without one."""
+    """Einstein's notation; a term without a letter for the batch belongs to a raw tensor."""
     terms = s.op.equation.partition("->")[0].split(",")
     values = [
         value if len(term) == len(x) + 1 else s.add("Squeeze", value, s.graph.ints(0))

@@ -31,7 +31,7 @@ def join(s: Site, value: str, sizes: Sequence[int], window: Sequence[int], featu
 
 
 def mask(sizes: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> Array:
-    """Return -100 for pairs of positions in a window that are no neighbours in the image, else 0."""
+    """Return -100 for pairs of positions in a window that are not neighbours in the image, else 0."""
     region = np.zeros(sizes, np.int64)
     for axis, (size, w, moved) in enumerate(zip(sizes, window, shift, strict=True)):
         own = np.zeros(size, np.int64)
@@ -141,7 +141,7 @@ def shifted(
 
 
 def normalized(s: Site, value: str) -> str:
-    """Return vectors of length 1."""
+    """Divide vectors along the last axis by their Euclidean norm."""
     length = s.add("ReduceL2", value, s.graph.ints(-1), keepdims=1)
     return s.add("Div", value, s.add("Max", length, s.graph.number(1e-12)))
 

@@ -11,8 +11,9 @@ PAIRS = {"(": ")", "[": "]", "{": "}"}
 def wrap(text: str, indent: int = 0, after: str = "") -> list[str]:
     """Return the lines of a statement or argument, broken if it is too long or has a trailing comma.
 
-    `after` is appended to the last line. Each argument of the outermost bracket is on its own line, with a
-    trailing comma, so that formatters with longer lines do not join them.
+    `after` is appended to the last line. In a broken line, each argument of the outermost bracket gets a line
+    of its own, with a trailing comma that keeps formatters from joining the lines; a sole argument that ends
+    in a bracket gets none.
 
     >>> print("\\n".join(wrap("x = nn.Sequential(nn.Linear(2, 2), nn.ReLU(),)")))
     x = nn.Sequential(

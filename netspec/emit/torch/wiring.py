@@ -36,7 +36,7 @@ class Interface:
 
 
 class Wiring:
-    """The users of each node, the nodes behind identity layers, and the inputs and outputs of each scope."""
+    """The users of each node, the sources of identity layers, and the inputs and outputs of each scope."""
 
     def __init__(self, net: Net, op: Callable[[Node], Op] = lambda node: node.op) -> None:
         self.net, self.op = net, op

@@ -90,7 +90,7 @@ def prelu(r: Reader, c: Call) -> int:
     if slope.size not in (1, channels) or (
         slope.size > 1 and slope.shape[slope.ndim - len(r.shape(value))] == 1
     ):
-        raise ConvertError(f"{c.place}: slopes of {slope.shape} are not those of {channels} channels")
+        raise ConvertError(f"{c.place}: slopes of {slope.shape} do not fit {channels} channels")
     return r.add("prelu", value, {"weight": slope.reshape(-1)}, per_channel=slope.size > 1)
 
 
@@ -101,5 +101,5 @@ def softmax(r: Reader, c: Call) -> int:
     rank = r.rank(c.inputs[0])
     place = c.get("axis", -1 if r.model.opset >= 13 else 1) % rank
     if r.model.opset < 13 and any(n > 1 for n in r.actual(c.inputs[0])[place + 1 :]):
-        raise ConvertError(f"{c.place}: a softmax over several axes together")
+        raise ConvertError(f"{c.place}: a softmax over several axes together has no counterpart in netspec")
     return r.add(op, r.value(c.inputs[0]), axis=r.axis(c.inputs[0], place))

@@ -25,7 +25,9 @@ def arithmetic(r: Reader, c: Call) -> int:
         if found is not None:
             return found
     if op == "pow":
-        raise ConvertError(f"{c.place}: an exponent that is not one number")
+        raise ConvertError(
+            f"{c.place}: an exponent that is not a single number has no counterpart in netspec"
+        )
     names = list(c.inputs)
     if op in ("add", "mul") and names[0] in r.constants:
         names.reverse()
@@ -53,7 +55,10 @@ def arithmetic(r: Reader, c: Call) -> int:
 
 
 def with_number(r: Reader, op: str, value: int, number: float, first: bool) -> int | None:
-    """Combine a value with one number, which stands first for `1 - x`; None if no op does that."""
+    """Combine a value with one number, and return it; None if no op computes this.
+
+    `first` is true if the number is the left operand, as in `1 - x`.
+    """
     number = tidy(number)
     if op == "add":
         return r.add("scale", value, factor=1.0, offset=number) if number else value
@@ -89,7 +94,7 @@ def bound(r: Reader, c: Call) -> int:
     """Read `Max` or `Min`."""
     numbers = [r.constants[n] for n in c.inputs if n in r.constants]
     if len(c.inputs) != 2 or len(numbers) != 1 or numbers[0].size != 1:
-        raise ConvertError(f"{c.place}: the {c.kind.lower()}imum of two values that depend on the input")
+        raise ConvertError(f"{c.place}: the {c.kind.lower()}imum of two values has no counterpart in netspec")
     name = next(n for n in c.inputs if n not in r.constants)
     given = {"min" if c.kind == "Max" else "max": tidy(float(numbers[0].reshape(-1)[0]))}
     return r.add("clamp", r.value(name), **given)
@@ -100,5 +105,5 @@ def einsum(r: Reader, c: Call) -> int:
     """Read `Einsum`."""
     equation = c.get("equation").replace(" ", "")
     if any(r.layout(n) != Layout() for n in c.inputs):
-        raise ConvertError(f"{c.place}: an Einstein sum along the batch")
+        raise ConvertError(f"{c.place}: an Einstein sum along the batch has no counterpart in netspec")
     return r.add("einsum", [r.value(n) for n in c.inputs], equation=equation)

@@ -38,7 +38,7 @@ def concat(r: Reader, c: Call) -> int:
 
 
 def reshaped(r: Reader, value: int, shape: Sequence[int]) -> int:
-    """Return a value with another shape, as itself if it has it already."""
+    """Return a value in the given shape; unchanged if it already has it."""
     if tuple(r.shape(value)) == tuple(shape):
         return value
     if len(shape) == 1:
@@ -106,7 +106,7 @@ def wanted_shape(r: Reader, c: Call, x: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def fixed_batch(r: Reader, sizes: list[int], x: tuple[int, ...]) -> list[int]:
-    """Replace a first size that is the batch for which a model was exported by the batch of the trace."""
+    """Replace a first size that is the exported model's fixed batch with the batch of the trace."""
     declared = {d[0] for d in r.model.inputs.values() if d and d[0]}
     if x[0] == BATCH and sizes and sizes[0] in declared and -1 not in sizes:
         own = prod(sizes[1:])
@@ -129,7 +129,7 @@ def transpose(r: Reader, c: Call) -> int:
 
 
 def permuted(r: Reader, value: int, order: list[int]) -> int:
-    """Return a value with its axes in another order, by the name that this order has."""
+    """Return a value with its axes in another order, with a named op such as `tokens` if there is one."""
     x = r.shape(value)
     if order == list(range(len(x))):
         return value
@@ -159,7 +159,9 @@ def reduction(r: Reader, c: Call) -> int:
     name = c.inputs[0]
     places = r.given(c, 1, "axes")
     if places is None:
-        raise ConvertError(f"{c.place}: a reduction over all axes, the batch among them")
+        raise ConvertError(
+            f"{c.place}: a reduction over all axes, including the batch, has no counterpart in netspec"
+        )
     axes = sorted(r.axis(name, int(p)) for p in places)
     keep = bool(c.get("keepdims", 1))
     if not keep:
@@ -190,7 +192,9 @@ def gather(r: Reader, c: Call) -> int:
     steps = np.diff(chosen) if chosen.ndim == 1 else np.array([])
     if chosen.ndim == 1 and (steps == 1).all() and chosen[0] >= 0:
         return sliced(r, value, axis, int(chosen[0]), int(chosen[-1]) + 1, 1)
-    raise ConvertError(f"{c.place}: positions that are not next to each other")
+    raise ConvertError(
+        f"{c.place}: a selection of positions that are not adjacent has no counterpart in netspec"
+    )
 
 
 def sliced(r: Reader, value: int, axis: int, start: int, stop: int, step: int) -> int:
@@ -218,7 +222,7 @@ def slice_(r: Reader, c: Call) -> int:
         if jump == -1 and (first, last) == (size - 1, -1):
             value = r.add("flip", value, axis=axis)
         elif jump < 0:
-            raise ConvertError(f"{c.place}: a slice backwards")
+            raise ConvertError(f"{c.place}: a slice backwards has no counterpart in netspec")
         else:
             value = sliced(r, value, axis, first, last, jump)
     return value
@@ -248,7 +252,7 @@ def expand(r: Reader, c: Call) -> int:
     wanted = tuple(int(n) for n in r.constant(c.inputs[1]).reshape(-1))
     whole = np.broadcast_shapes(x, wanted)
     if len(whole) != len(x):
-        raise ConvertError(f"{c.place}: {x} gets more axes")
+        raise ConvertError(f"{c.place}: an expansion of {x} by more axes has no counterpart in netspec")
     value = r.value(name)
     shape = (*r.shape(value)[: given.folded], *whole[: given.at], *whole[given.at + 1 :])
     same = tuple(r.shape(value)) == tuple(shape)

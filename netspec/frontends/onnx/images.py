@@ -25,7 +25,7 @@ def pad(r: Reader, c: Call) -> int:
     if not any(pads):
         return value
     if r.layout(name) != Layout() or any((*starts[:2], *ends[:2])):
-        raise ConvertError(f"{c.place}: padding of the batch or the channels")
+        raise ConvertError(f"{c.place}: padding of the batch or the channels has no counterpart in netspec")
     mode = {"edge": "replicate", "wrap": "circular"}.get(c.get("mode", "constant"), c.get("mode", "constant"))
     sides = [side for pair in reversed(list(zip(starts[2:], ends[2:], strict=True))) for side in pair]
     if mode == "constant" and fill == 0 and starts == ends and min(pads) >= 0:
@@ -51,10 +51,11 @@ def resize(r: Reader, c: Call) -> int:
     whole = factors is not None and all(f == int(f) for f in factors)
     plain = kind == "nearest" and whole  # all ways of counting pixels agree for whole factors
     rounding = c.get("nearest_mode", "round_prefer_floor") if r.model.opset > 10 else "floor"
+    what = f"mode={mode} with coordinate_transformation_mode={corners}"
     if not plain and (corners not in right or (kind == "nearest" and rounding != "floor")):
-        raise ConvertError(f"{c.place}: resizing by {mode} with {corners} pixels")
+        raise ConvertError(f"{c.place}: {what} has no counterpart in netspec")
     if plain and corners == "half_pixel" and rounding == "ceil":
-        raise ConvertError(f"{c.place}: resizing by {mode} with {corners} pixels")
+        raise ConvertError(f"{c.place}: {what} has no counterpart in netspec")
     given: dict[str, object] = {"mode": kind, "align_corners": corners == "align_corners"}
     if whole and factors is not None:
         steps = [int(f) for f in factors[2:]]

@@ -57,7 +57,7 @@ def conv(r: Reader, c: Call) -> int:
     weight = r.constant(c.inputs[1])
     bias = r.constant(c.inputs[2]) if len(c.inputs) > 2 and c.inputs[2] else None
     if len(r.shape(value)) != weight.ndim - 1:
-        raise ConvertError(f"{c.place}: a weight of {weight.shape} for an input of {r.shape(value)}")
+        raise ConvertError(f"{c.place}: a weight of {weight.shape} does not fit an input of {r.shape(value)}")
     value, given = window(r, c, value, weight.shape[2:], 0.0)
     weights = {"weight": weight, **({} if bias is None else {"bias": bias})}
     groups = c.get("group", 1)
@@ -91,7 +91,7 @@ def deconv(r: Reader, c: Call) -> int:
     starts, ends = pads[:n], pads[n:]
     cuts = [end - start for start, end in zip(starts, ends, strict=True)]
     if min(pads) < 0:
-        raise ConvertError(f"{c.place}: negative padding")
+        raise ConvertError(f"{c.place}: negative padding has no counterpart in netspec")
     least = [min(pair) for pair in zip(starts, ends, strict=True)]
     weights = {"weight": weight, **({} if bias is None else {"bias": bias})}
     value = r.add(
@@ -117,7 +117,7 @@ def deconv(r: Reader, c: Call) -> int:
 def gemm(r: Reader, c: Call) -> int:
     """Read `Gemm`."""
     if c.get("transA", 0) or r.layout(c.inputs[0]).at == r.rank(c.inputs[0]) - 1:
-        raise ConvertError(f"{c.place}: a product that is no linear layer")
+        raise ConvertError(f"{c.place}: a product that is not a linear layer has no counterpart in netspec")
     weight = r.constant(c.inputs[1])
     weight = weight if c.get("transB", 0) else weight.T
     weight = weight * np.float32(c.get("alpha", 1.0)) if c.get("alpha", 1.0) != 1 else weight
@@ -145,7 +145,7 @@ def matmul(r: Reader, c: Call) -> int:
         return linear(r, r.value(left), r.constants[right].T, None)
     rank = max(r.rank(left), r.rank(right))
     if layout.at > rank - 3 and layout.at >= 0:
-        raise ConvertError(f"{c.place}: a product along the batch")
+        raise ConvertError(f"{c.place}: a product along the batch has no counterpart in netspec")
     return r.add("matmul", [r.value(left, rank), r.value(right, rank)])
 
 

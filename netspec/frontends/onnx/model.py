@@ -60,7 +60,7 @@ def load_model(path: Path) -> Model:
     """Read an ONNX file; weights in files beside it are read too.
 
     Raises:
-        ConvertError: the file cannot be read, is no ONNX model, or uses functions or operators of others.
+        ConvertError: the file cannot be read, is not an ONNX model, or uses functions or operators of others.
     """
     try:
         with open_regular(path) as file:
@@ -77,7 +77,7 @@ def load_model(path: Path) -> Model:
         raise ConvertError(f"{path}: {error}") from error
     except Exception as error:  # protobuf and onnx have exceptions of their own for damaged files
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConvertError(f"{path} is no ONNX model, or damaged: {text}") from error
+        raise ConvertError(f"{path} is not an ONNX model, or damaged: {text}") from error
 
 
 def as_model(proto: Any, name: str) -> Model:
@@ -90,10 +90,10 @@ def as_model(proto: Any, name: str) -> Model:
     values = [*graph.initializer, *graph.input, *graph.output]
     names = [v.name for v in values] + [t for n in graph.node for t in (n.name, *n.input, *n.output)]
     if not all(isinstance(text, str) for text in names):  # protobuf returns bytes that are not UTF-8
-        raise ConvertError("this is no ONNX model: a name is not UTF-8 text")
+        raise ConvertError("this is not an ONNX model: a name is not UTF-8 text")
     opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
     if not graph.node or opset < 1:
-        raise ConvertError("this is no ONNX model: it has no nodes, or states no opset")
+        raise ConvertError("this is not an ONNX model: it has no nodes, or states no opset")
     constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     inputs = {v.name: sizes(v) for v in graph.input if v.name not in constants}
     calls = []

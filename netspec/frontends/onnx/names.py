@@ -11,7 +11,7 @@ from netspec.frontends.trace import Step
 
 
 def module_path(name: str) -> str:
-    """Return the path of the module that a node's name states, by the habits of PyTorch's exporters.
+    """Return the path of the module in a node's name, by the conventions of PyTorch's exporters.
 
     >>> module_path("/layer1/layer1.0/conv1/Conv"), module_path("layer1.0.conv1/Conv"), module_path("Conv_12")
     ('layer1.0.conv1', 'layer1.0.conv1', '')
@@ -34,7 +34,7 @@ def groups(paths: Iterable[str]) -> set[str]:
 
 
 def lifted(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps, where one that is alone in its module takes the module's place."""
+    """Return the steps; the only step of a module replaces the module, and takes its name."""
     inside = Counter(path for s in steps for path in (s.module, *groups([s.module])) if path)
     found = []
     for step in steps:

@@ -17,7 +17,7 @@ from netspec.shape import Shape
 def batchnorm(r: Reader, c: Call) -> Sequence[int]:
     """Read `BatchNormalization`."""
     if c.get("training_mode", 0):
-        raise ConvertError(f"{c.place} in training mode")
+        raise ConvertError(f"{c.place}: training mode has no counterpart in netspec")
     value = r.value(c.inputs[0])
     x = r.shape(value)
     names = ("weight", "bias", "running_mean", "running_var")
@@ -56,7 +56,7 @@ def layernorm(r: Reader, c: Call) -> Sequence[int]:
     x = r.shape(value)
     place = c.get("axis", -1) % r.rank(c.inputs[0])
     if place != r.rank(c.inputs[0]) - 1:
-        raise ConvertError(f"{c.place}: layer normalization over several axes")
+        raise ConvertError(f"{c.place}: layer normalization over several axes has no counterpart in netspec")
     weights = {"weight": r.constant(c.inputs[1])}
     if len(c.inputs) > 2 and c.inputs[2]:
         weights["bias"] = r.constant(c.inputs[2])

@@ -18,7 +18,7 @@ def maxpool(r: Reader, c: Call) -> Sequence[int]:
     """Read `MaxPool`."""
     value, given = window(r, c, r.value(c.inputs[0]), c.attributes["kernel_shape"], SMALLEST)
     if given.pop("dilation") != 1 or (len(c.outputs) > 1 and c.outputs[1]):
-        raise ConvertError(f"{c.place}: max pooling with dilation or indices")
+        raise ConvertError(f"{c.place}: max pooling with dilation or indices has no counterpart in netspec")
     given["stride"] = None if given["stride"] == given["kernel"] else given["stride"]
     return [r.add("maxpool", value, **given, ceil=bool(c.get("ceil_mode", 0)))]
 
@@ -29,7 +29,7 @@ def avgpool(r: Reader, c: Call) -> int:
     count = bool(c.get("count_include_pad", 0))
     value, given = window(r, c, r.value(c.inputs[0]), c.attributes["kernel_shape"], 0.0)
     if given.pop("dilation") != 1:
-        raise ConvertError(f"{c.place}: average pooling with dilation")
+        raise ConvertError(f"{c.place}: average pooling with dilation has no counterpart in netspec")
     if value != r.values[c.inputs[0]] and not count:
         return clipped(r, c)
     given["stride"] = None if given["stride"] == given["kernel"] else given["stride"]
@@ -38,7 +38,7 @@ def avgpool(r: Reader, c: Call) -> int:
 
 
 def clipped(r: Reader, c: Call) -> int:
-    """An average that leaves out padding at the end: the incomplete windows of `ceil=true` do the same."""
+    """Read average pooling that excludes its padding at the end, as `avgpool` with `ceil=true` does."""
     value, kernel = r.values[c.inputs[0]], c.attributes["kernel_shape"]
     r.steps.pop()
     sizes = r.shape(value).spatial
@@ -46,7 +46,9 @@ def clipped(r: Reader, c: Call) -> int:
     if c.get("auto_pad", "NOTSET") == "SAME_UPPER":
         wanted = tuple(-(-size // s) for size, s in zip(sizes, strides, strict=True))
     elif any(pads[: len(sizes)]):
-        raise ConvertError(f"{c.place}: an average that leaves out padding which differs on both sides")
+        raise ConvertError(
+            f"{c.place}: an average that excludes uneven padding has no counterpart in netspec"
+        )
     else:
         ends = pads[len(sizes) :]
         wanted = tuple(
@@ -56,7 +58,9 @@ def clipped(r: Reader, c: Call) -> int:
         return r.add("adaptive_avgpool", value, size=1)
     pooled = r.add("avgpool", value, kernel=even(kernel), stride=even(strides), padding=0, ceil=True)
     if r.shape(pooled).spatial != wanted:
-        raise ConvertError(f"{c.place}: an average that leaves out padding on one side")
+        raise ConvertError(
+            f"{c.place}: an average that excludes padding on one side has no counterpart in netspec"
+        )
     return pooled
 
 

@@ -116,9 +116,11 @@ class Reader:
             return
         row = ROWS.find(call.kind)
         if row is None:
-            raise ConvertError(f"{call.place}: netspec has no counterpart")
+            raise ConvertError(f"{call.place}: this operator has no counterpart in netspec")
         if any(self.layout(n).rows for n in given) and call.kind not in BY_ROWS:
-            raise ConvertError(f"{call.place}: an operation on rows of a batch in another order")
+            raise ConvertError(
+                f"{call.place}: this operation needs the rows of the batch in their original order"
+            )
         for name in call.outputs:
             self.layouts[name] = self.arriving(call)
         try:
@@ -147,7 +149,7 @@ class Reader:
         known = [self.layouts[n] for n in call.inputs if n in self.layouts]
         return next((layout for layout in known if layout.at >= 0), known[0] if known else BARE)
 
-    # What rows use
+    # Helpers for the functions that read operators
 
     def add(
         self,
@@ -185,7 +187,7 @@ class Reader:
         return module, "" if used or re.fullmatch(rf"{op}_?\d*", name) else name
 
     def owner(self, op: str) -> tuple[str, str]:
-        """Return the module and name of a layer with weights: those in the names of its weights, or new."""
+        """Return the module and name of a layer with weights, from the names of these if possible."""
         found = (n.rpartition(".")[0] for n in self.node.inputs if WEIGHT.fullmatch(n))
         path = next((p for p in found if p in self.weighted), module_path(self.node.name))
         parts = [part for part in path.split(".") if part]
@@ -210,7 +212,7 @@ class Reader:
         if name in self.constants:
             array = self.constants[name]
             return self.tensor(name, array, array.ndim + 1 if rank is None else rank)
-        raise ConvertError(f"{self.node.place}: {name} is no value of the graph")
+        raise ConvertError(f"{self.node.place}: {name} is not a value of the graph")
 
     def tensor(self, name: str, array: Array, rank: int, layout: Layout = Layout()) -> int:  # noqa: B008
         """Return the raw tensor of a constant that is combined with values of `rank` axes."""
@@ -233,7 +235,7 @@ class Reader:
         return self.raw[key]
 
     def tensor_label(self, name: str) -> str:
-        """Return the name of a raw tensor in the state_dict: its own one if it can be, else a new one."""
+        """Return the name of a raw tensor in the state_dict: its ONNX name if that is valid and free."""
         plain_name = re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name) is not None
         parent = name.rpartition(".")[0]
         layer = bool(parent) and (parent in self.owners or self.names[parent] > 0)
@@ -274,7 +276,9 @@ class Reader:
         """Return an axis without the batch, counted from 0; raises ConvertError if it is the batch."""
         found = self.layout(name).axis(place, self.rank(name))
         if found is None:
-            raise ConvertError(f"{self.node.place}: an operation along the batch")
+            raise ConvertError(
+                f"{self.node.place}: an operation along the batch has no counterpart in netspec"
+            )
         return found
 
     def sole(self, name: str) -> bool:

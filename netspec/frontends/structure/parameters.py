@@ -11,7 +11,7 @@ from netspec.language.parser.grammar import words
 from netspec.shape import Shape
 
 SCALED = ("channels", "features", "groups", "heads", "kernel")
-"""Arguments that may be a multiple of another one, as the width of a bottleneck is."""
+"""Arguments that may be written as a multiple of another argument, as in `4 * width`."""
 
 
 @dataclass

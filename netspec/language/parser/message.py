@@ -91,7 +91,7 @@ def unexpected(
         unclosed = 'this string has no closing `"`'
         message = unclosed if token == '"' else f"unexpected character `{token}`"
         return Diagnostic(
-            "syntax", message, span, help="strings stand in double quotes" if token == "'" else None
+            "syntax", message, span, help="strings must be in double quotes" if token == "'" else None
         )
     message = f"expected {expected}, found {found}"
     if token.type == "RBRACE" and not any(b.type == "LBRACE" for b in opened):
