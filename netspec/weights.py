@@ -246,7 +246,7 @@ def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tenso
     means = [r.evaluation.mean for r in card.results if r.weights == entry.name]
     if IMAGENET_MEAN not in means or isinstance(recipe.normalize, ImageNet):
         return state, []
-    message = f"the weights {weights} expect images normalised by the mean and deviation of ImageNet"
+    message = f"the weights {weights} expect images normalised by the mean and standard deviation of ImageNet"
     return state, [f"{message}, but the recipe normalises differently: set `train.normalize=imagenet`"]
 
 

@@ -276,8 +276,8 @@ MESSAGES = [
     ("a = {}[{}]", "the table has no key {}: it is empty"),
     ("a = range(1, 5, 0)", "the step of `range` must not be 0"),
     ("a = [1][{}]", "an item is chosen by a whole number, not by a table"),
-    ("upsample(10**9)", "the output of `upsample` would have 3.1e+21 numbers, more than a tensor can have"),
-    ("conv(10**18, 3)", "the output of `conv` would have 9.0e+20 numbers, more than a tensor can have"),
+    ("upsample(10**9)", "the output of `upsample` would have 3.1e+21 elements, more than a tensor can have"),
+    ("conv(10**18, 3)", "the output of `conv` would have 9.0e+20 elements, more than a tensor can have"),
     ("g: { relu <- g }", "`g` contains this line, so that its output is not known yet"),
 ]
 

@@ -11,7 +11,7 @@ from netspec.ops.start import NEEDS_FANS, Weighted
 from netspec.shape import Shape
 
 MOST_NUMBERS = 2**63 - 1
-"""The most numbers that a tensor of PyTorch can have."""
+"""The most elements that a tensor of PyTorch can have."""
 
 
 def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
@@ -28,10 +28,10 @@ def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:
 
 
 def refuse_sizes(op: Op, shape: Shape, tensors: Sequence[Tensor], span: Span) -> None:
-    """Raise a fault if the output or a weight has more numbers than a tensor can have."""
+    """Raise a fault if the output or a weight has more elements than a tensor can have."""
     for what, count in (("output", shape.numbers), *(("weight", t.count) for t in tensors)):
         if count > MOST_NUMBERS:
             message = (
-                f"the {what} of `{op.keyword}` would have {count:.1e} numbers, more than a tensor can have"
+                f"the {what} of `{op.keyword}` would have {count:.1e} elements, more than a tensor can have"
             )
             raise Fault("too-large", message, span)

@@ -87,8 +87,8 @@ class Packer(Dataset[Item]):
         if isinstance(pixels, BadImage):
             return pixels
         shape = resized_shape(pixels.shape[:2], self.size)
-        # The ends of a very long image could take gigabytes, so they are cut off: training reads only the
-        # centre square. The number of pixels is even, since the offset of that square is even too.
+        # The ends of a very long image could take gigabytes, and training reads only the centre square, so
+        # they are cut off: an even number of pixels, so that the square stays at the same place.
         top, left = (max(side - LONG * self.size, 0) // 4 * 2 for side in shape)
         height, width = shape[0] - 2 * top, shape[1] - 2 * left
         resized = window(pixels, self.size, Box(top, left, height, width)).contiguous().numpy()

@@ -72,7 +72,7 @@ def note(cards: Sequence[Card]) -> str:
     """Return the note below a list: the number of networks and the units of the columns."""
     networks = f"{len(cards)} network{'s' * (len(cards) != 1)}"
     accuracy = (
-        "top-1 is the accuracy of the best published weights on ImageNet-1K in %, for some at a larger input"
+        "top-1 is the accuracy of the best published weights on ImageNet-1K in %, some of it on larger images"
     )
     return f"{networks}; a MAC is {MACS}; {accuracy}"
 

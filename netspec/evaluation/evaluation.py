@@ -218,7 +218,7 @@ def predict_images(
     shape = check_fit(images.data, model.input_shape)
     numbers = class_numbers(model, images.data)
     size = batch or model.recipe.batch
-    # Nothing is measured if the recipe does not normalise: the statistics of training are used instead.
+    # With `Raw`, no statistics of these images are measured: `model.preprocessing` has those of training.
     recipe = model.recipe.model_copy(update={"normalize": Raw(), "augment": (), "batch": size})
     with memory_errors(f"a batch of {recipe.batch}"):
         place(model.module, device)

@@ -151,7 +151,7 @@ class Op(BaseModel):
     @classmethod
     @cache
     def arity(cls) -> tuple[int, int | None]:
-        """Return the least and the most inputs, from the signature of `infer`; None means unlimited."""
+        """Return the minimum and maximum number of inputs, as `infer` takes them; None means unlimited."""
         inputs = [p for name, p in signature(cls.infer).parameters.items() if name != "self"]
         if any(p.kind is Parameter.VAR_POSITIONAL for p in inputs):
             return 2, None

@@ -62,7 +62,7 @@ IMAGENET = Statistics(
 def needs(recipe: Recipe, published: bool) -> tuple[bool, bool]:
     """Return whether a recipe needs measurements of the training set, and whether of its mean image.
 
-    `published` is true if the mean and the colours of the data set are published.
+    `published` is true if the mean and the principal components of the data set are published.
     """
     image = recipe.normalize.measures == "mean image"
     colours = recipe.normalize.measures == "colours" or any(step.uses_colours for step in recipe.augment)
@@ -150,7 +150,7 @@ def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Prepr
 
 
 def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalisation by ImageNet's mean and deviation; raises DataError for grey images."""
+    """Return the normalisation by ImageNet's mean and standard deviation; grey images raise DataError."""
     if len(found.mean) != 3:
         message = f"imagenet normalises RGB images, but these have {len(found.mean)} channel"
         raise DataError(f"{message}: use `train.normalize=mean_std`")

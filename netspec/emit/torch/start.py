@@ -90,7 +90,7 @@ class Starts:
 
 
 def shared_starts(modules: list[Module]) -> Mapping[str, Call]:
-    """Return the initializers that all modules of a type share; none for fewer than LEAST_LOOPED modules."""
+    """Return the initializers that all modules of a type share; none if there are fewer than LEAST_LOOPED."""
     if len(modules) < LEAST_LOOPED:
         return {}
     stated = [(m.starts(), m.tensors()) for m in modules]

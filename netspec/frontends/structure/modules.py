@@ -76,7 +76,7 @@ def nest(trace: Trace) -> Module:
         if not torn:
             return root
         if torn <= dissolved:
-            raise TraceError(f"the calls of {', '.join(sorted(torn))} depend on each other in a circle")
+            raise TraceError(f"the calls of {', '.join(sorted(torn))} depend on each other in a cycle")
         dissolved |= torn
 
 
@@ -105,7 +105,10 @@ def unordered(trace: Trace, dissolved: set[str]) -> Module:
 
 
 def order(module: Module) -> list[Module]:
-    """Sort a module's children by their data flow; return those that the rest of a circle interrupts."""
+    """Sort a module's children by their data flow.
+
+    If children depend on each other in a cycle, return those whose calls alternate with calls of others.
+    """
     calls = [list(calls_of(child)) for child in module.children]
     place = {call.id: k for k, own in enumerate(calls) for call in own}
     needed = [

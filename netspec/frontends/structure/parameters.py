@@ -57,7 +57,7 @@ class Parameters:
         return Expression("x".join(parts))
 
     def known(self, name: str, column: list[object]) -> Expression | None:
-        """Return a parameter for the same argument with these values, where they are used."""
+        """Return an existing parameter of this name with these values; values of None match any."""
         for known, values in self.columns.items():
             alike = all(b is None or same(a, b) for a, b in zip(values, column, strict=True))
             if alike and known.endswith(name) and any(b is not None for b in column):
@@ -82,7 +82,7 @@ class Parameters:
         return found
 
     def multiple(self, column: list[object]) -> str | None:
-        """Return `4 * width` if the values are a multiple of a parameter's or of what arrives."""
+        """Return `4 * width` if the values are a multiple or a fraction of a parameter or of the input."""
         known = {n: values for n, values in self.columns.items() if n.rpartition("_")[2] in SCALED}
         attribute = {1: "features", 2: "features", 3: "channels"}.get(len(self.arriving[0]))
         if attribute and len({len(s) for s in self.arriving}) == 1:

@@ -174,7 +174,7 @@ class Writer:
         return ".".join(parts)
 
     def path(self, trail: list[Module | Call], scope: Module) -> list[str] | None:
-        """Return the labels of a reference, from a scope in which no inner one hides the first of them.
+        """Return the labels of a reference, beginning in a scope where no inner label hides the first one.
 
         None if there is no such scope.
         """
