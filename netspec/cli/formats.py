@@ -79,8 +79,8 @@ def _score_row(name: str, weights: str, score: Score) -> list[str]:
 
 
 def _class_table(evaluation: Evaluation) -> str:
+    from netspec.datasets.info import class_titles
     from netspec.evaluation.metrics import has_top5
-    from netspec.evaluation.titles import class_titles
     from netspec.tables import align, percent
 
     names = class_titles(evaluation.class_names)
@@ -100,7 +100,7 @@ def _class_table(evaluation: Evaluation) -> str:
 
 
 def _confusion_table(evaluation: Evaluation) -> str:
-    from netspec.evaluation.titles import class_titles
+    from netspec.datasets.info import class_titles
     from netspec.tables import align, percent
 
     names = class_titles(evaluation.class_names)

@@ -1,9 +1,11 @@
-"""The counts of a data set, and whether a network fits it, for `netspec check --data`."""
+"""The counts and class names of a data set, and whether a network fits it; torch is not imported."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from netspec.checker import Report
@@ -131,3 +133,21 @@ def markdown_table() -> str:
         root = "" if row.root == "none" else row.root
         lines.append([f"`{row.spelling}`", row.contents, *counts, root])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+WORDNET = re.compile(r"n\d{8}")
+"""A WordNet number, as in the names of ImageNet's folders."""
+
+
+@cache
+def class_titles(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of classes; if they are ImageNet's WordNet numbers, each is followed by its words.
+
+    torchvision lists the words of ILSVRC 2012 in the order of the numbers.
+    """
+    if len(names) != 1000 or not all(WORDNET.fullmatch(name) for name in names):
+        return names
+    from torchvision.models import ResNet50_Weights
+
+    words = dict(zip(sorted(names), ResNet50_Weights.DEFAULT.meta["categories"], strict=True))
+    return tuple(f"{name} {words[name]}" for name in names)

@@ -41,9 +41,8 @@ class DataSet:
     Args:
         name: The name that users write.
         contents: A description of the data set, in one line of Markdown.
-        opener: A function that takes this entry and a Request and returns a `netspec.datasets.base.Data`; if
-        it
-            is given as "module:function", it is imported when the data set is opened.
+        opener: A function that takes this entry and a Request and returns a `netspec.datasets.base.Data`.
+            If it is given as "module:function", it is imported when the data set is opened.
         form: What follows the name: ":PATH", or "[:CLASSES]" if it is optional.
         root: Whether the parameter `root`, the folder of the files, is optional, required or not accepted.
         classes, channels, train_images, val_images: Counts, if they are known without opening the set.
@@ -82,9 +81,8 @@ class TorchvisionSet(DataSet):
 
     Args:
         torchvision: The name of torchvision's class.
-        train, val: Arguments of that class for the training and the validation images. Without `val`, a share
-        of the
-            training images is held out.
+        train, val: Arguments of that class for the training and the validation images. Without `val`, a
+            share of the training images is held out.
         prefixes: For MNIST's file format: how the names of the training and the validation files begin.
         size: The height and width of each image in pixels, if it is the same for all.
     """

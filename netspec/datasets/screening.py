@@ -32,8 +32,7 @@ def screened(data: Data, *, skip_bad: bool, training: bool = True) -> tuple[Data
 
     Raises:
         DataError: images cannot be read and `skip_bad` is false, or no readable image is left for a class or
-        for
-            validation.
+            for validation.
     """
     if not isinstance(data, PhotoSet):
         return data, []

@@ -16,9 +16,9 @@ from netspec.checker import check_file
 from netspec.checkpoint import CHECKPOINT, Checkpoint, best_weights, load, read_checkpoint, read_content
 from netspec.checkpoint import restore as restore_net
 from netspec.checkpoint.content import SavedPreprocessing
+from netspec.datasets.info import class_titles
 from netspec.errors import TrainError, WeightsError
 from netspec.evaluation.run import Run
-from netspec.evaluation.titles import class_titles
 from netspec.graph import Net
 from netspec.library import locate
 from netspec.recipe import Recipe

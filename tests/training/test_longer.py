@@ -12,8 +12,8 @@ from click.testing import CliRunner
 import netspec
 from netspec.checkpoint import load, read_log
 from netspec.cli import main
+from netspec.datasets.info import class_titles
 from netspec.errors import DataError, TrainError
-from netspec.evaluation.titles import class_titles
 from netspec.recipe import RecipeError
 from netspec.training import resume, train
 
