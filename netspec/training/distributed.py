@@ -99,8 +99,7 @@ def join_processes(device: str) -> Iterator[Processes]:
 
     Raises:
         TrainError: the environment variables of torchrun are invalid, the processes cannot reach each other,
-        or
-            another process has ended.
+            or another process has ended.
     """
     world = environment_number("WORLD_SIZE", 1)
     if world < 2:

@@ -57,14 +57,11 @@ def fit(
     """Train a module on an opened data set, write the files of the run, and return its record.
 
     `input_shape` is channels, height, width. In evaluation, the module returns logits, N x classes; in
-    training,
-    the outputs that `objective` expects. If the module was built after
-    `torch.manual_seed(config.recipe.seed)`,
-    the same seed, number of threads and precision give the same weights on a CPU. `macs` are those of one
-    image;
-    they decide the precision if the recipe has `precision: auto`. `about` is stored in every checkpoint.
-    Ctrl-C
-    and SIGTERM end the run with a checkpoint.
+    training, the outputs that `objective` expects. If the module was built after
+    `torch.manual_seed(config.recipe.seed)`, the same seed, number of threads and precision give the same
+    weights on a CPU. `macs` are those of one image; they decide the precision if the recipe has `precision:
+    auto`. `about` is stored in every checkpoint. Ctrl-C and SIGTERM end the run with a checkpoint.
+
     Raises:
         DataError: the images do not fit the network, or cannot be read.
         TrainError: the configuration is invalid, the loss is not finite, or a file cannot be written.

@@ -73,15 +73,12 @@ def train(
 
     `data`, `epochs`, `batch`, `lr`, `seed` and `val_share` replace entries of the recipe. If the network's
     parameter `classes` has its default value, it is set to the number of classes of the data set. `out` is
-    the
-    folder of the run, by default a new one in `runs`. `root`, `device`, `workers`, `save_every` (minutes),
-    `shard` and `tensorboard` are as in `RunConfig`. `weights` are the weights that training starts with: a
-    name
-    on the network's card, the folder of a run, or a file. With `skip_bad`, images that cannot be read are
-    left
-    out, and listed in the folder of the run. `name` is the spec's name in the files of the run, by default
-    its
-    path.
+    the folder of the run, by default a new one in `runs`. `root`, `device`, `workers`, `save_every`
+    (minutes), `shard` and `tensorboard` are as in `RunConfig`. `weights` are the weights that training starts
+    with: a name on the network's card, the folder of a run, or a file. With `skip_bad`, images that cannot be
+    read are left out, and listed in the folder of the run. `name` is the spec's name in the files of the run,
+    by default its path.
+
     Raises:
         SpecError: the spec has errors.
         RecipeError: a value in the recipe is out of range.

@@ -28,8 +28,7 @@ class Preprocessing:
         crop: The height and width of the centre crop, which follows resizing.
         interpolation: How pixels are interpolated in resizing, with antialiasing.
         mean_image: The mean of the resized image or of its centre square, C x H x W. If given, its window
-        under
-            the crop is subtracted instead of `mean`.
+            under the crop is subtracted instead of `mean`.
     """
 
     mean: tuple[float, ...]
