@@ -117,7 +117,7 @@ def test_an_invalid_setting_is_rejected(text):
         read_setting(text)
 
 
-@pytest.mark.parametrize("text", ["3x", "x3", "0x1x1", "3x1x1x1", "axb", "-1", "3 x 3", "3x²", "9" * 30])
+@pytest.mark.parametrize("text", ["3x", "x3", "0x1x1", "3x1x1x1x1", "axb", "-1", "3 x 3", "3x²", "9" * 30])
 def test_an_invalid_input_shape_is_rejected(text):
     with pytest.raises(SettingError, match="an input shape must have"):
         read_shape(text)

@@ -208,7 +208,7 @@ WRONG_USE = [
     (["--epoch", "3"], "--epoch"),
     (["--epochs", "none"], "--epochs"),
     (["more"], "more"),
-    (["--input", "3y3"], "an input shape must have 1 to 3 sizes"),
+    (["--input", "3y3"], "an input shape must have 1 to 4 sizes"),
 ]
 
 

@@ -32,8 +32,8 @@ OPS.later(
     "standardize",
 )
 OPS.later("netspec.ops.arithmetic", "sub", "div", "exp", "sqrt", "abs", "sin", "cos", "pow", "clamp", "scale")
-OPS.later("netspec.ops.recurrent", "lstm", "gru")
 OPS.later("netspec.ops.products", "matmul", "dot_product_attention", "einsum", "convolve")
+OPS.later("netspec.ops.recurrent", "lstm", "gru")
 
 
 def is_builtin(keyword: str) -> bool:

@@ -26,7 +26,7 @@ class BatchNorm(Weighted, keyword="batchnorm"):
     """Weight of the current batch in the running mean and variance."""
     affine: bool = True
     axis: Literal[0] | None = None
-    """0 if the first of two axes is the channels of a signal; by default, the second one is features."""
+    """Axis of the channels, 0 for a signal; by default, the second of two axes is normalized as features."""
     init: Init | None = None
     bias_init: Init | None = None
 

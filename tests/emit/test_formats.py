@@ -22,6 +22,7 @@ from netspec.emit.formats import Format, Options
 from netspec.emit.picture import PICTURES
 from netspec.emit.targets import TARGETS
 from netspec.errors import NetspecError
+from netspec.network import state_arrays
 
 SPEC = str(SPECS / "lenet.net")
 # What the text of each format must hold for LeNet, and what reads it without an error.
@@ -39,7 +40,7 @@ TRIED_PICTURES = {
     ".png": b"\x89PNG",
     ".pdf": b"%PDF",
 }
-TRIED_TARGETS = {"pytorch": "class LeNet(nn.Module)"}
+TRIED_TARGETS = {"pytorch": "class LeNet(nn.Module)", "onnx": b"c1.weight"}
 
 
 def run(*arguments: str):
@@ -92,8 +93,10 @@ def test_a_picture_format_works(ending, graphviz):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_an_export_target_works(name):
-    assert TRIED_TARGETS[name] in TARGETS[name](netspec.load("lenet").net)
-    assert TARGETS[name].__doc__
+    network, target = netspec.load("lenet"), TARGETS[name]
+    written = target.write(network.net, state_arrays(network, None) if target.weighted else {})
+    assert TRIED_TARGETS[name] in written
+    assert isinstance(written, bytes) == target.weighted
 
 
 @pytest.mark.parametrize("name", LISTINGS)
