@@ -24,6 +24,10 @@ def _original() -> bytes:
     return (RUN / "checkpoint.pt").read_bytes()
 
 
+IMPORTS = ("netspec.training", "netspec.evaluation.plots")
+"""The modules that take long to import."""
+
+
 def make(draw: random.Random) -> bytes:
     """Return a checkpoint with changed entries, or with changed bytes."""
     import torch

@@ -104,7 +104,13 @@ for target in (
     Target("spec", ".net", specs.make, spec),
     Target("setting", ".txt", make_setting, setting),
     Target("image", ".bin", make_image, image, ("netspec.transforms.pixels",)),
-    Target("checkpoint", ".pt", checkpoints.make, checkpoints.run, ("netspec.training",)),
+    Target(
+        "checkpoint",
+        ".pt",
+        checkpoints.make,
+        checkpoints.run,
+        checkpoints.IMPORTS,
+    ),
     Target("onnx", ".onnx", models.make, models.run, ("netspec.frontends.onnx",)),
     Target("dataset", ".tar", datasets.make, datasets.run, ("netspec.datasets.packed",)),
 ):

@@ -135,13 +135,19 @@ def _refuse_nested(folder: Path, names: list[str]) -> None:
 
 
 def _class_parent(folder: Path) -> Path:
-    """Return the folder at or below `folder` that has train/ and val/, or whose subfolders hold images."""
-    names = subfolders(folder)
+    """Return the folder at or below `folder` that has train/ and val/, or whose subfolders hold images.
+
+    A link to a folder on the way ends the search.
+    """
+    names, visited = subfolders(folder), [folder]
     while names and not any(_has_images(folder / name) for name in names):
         lower = {name.lower() for name in names}
         if lower & {*TRAIN_NAMES} and lower & {*VAL_NAMES}:
             return folder
         deeper = folder / next((name for name in names if "train" in name.lower()), names[0])
+        if any(deeper.samefile(other) for other in visited):
+            return folder
+        visited.append(deeper)
         names = subfolders(deeper)
         folder = deeper if names else folder
     return folder

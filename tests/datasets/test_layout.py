@@ -197,3 +197,12 @@ def test_pipes_and_broken_links_are_skipped_by_name(tmp_path):
     listing = list_images(root)
     assert [Path(os.fsdecode(p)).name for p in listing.images] == ["1.jpg"]
     assert [Path(p).name for p in listing.skipped] == ["2.jpg", "3.jpg"]
+
+
+def test_a_link_to_its_own_folder_ends_the_search_for_classes(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "loop").symlink_to(tmp_path / name, target_is_directory=True)
+        (tmp_path / name / "other").mkdir()
+    with pytest.raises(DataError, match="holds folders"):
+        class_folders(tmp_path)

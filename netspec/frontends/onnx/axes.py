@@ -101,6 +101,8 @@ def wanted_shape(r: Reader, c: Call, x: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(n for k, n in enumerate(x) if k not in gone)
     rank = len(x) + len(axes or [])
     new = {a % rank for a in axes or []}
+    if len(new) + len(x) != rank:
+        raise ConvertError(f"{c.place}: the axes {axes} are not distinct")
     rest = iter(x)
     return tuple(1 if k in new else next(rest) for k in range(rank))
 
