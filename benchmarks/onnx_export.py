@@ -14,11 +14,12 @@ import tempfile
 from pathlib import Path
 
 import onnx
-import onnxruntime
 import torch
 
 import netspec
 from netspec import zoo
+from netspec.convert.onnx import run_onnx
+from netspec.convert.proof import tensors
 
 LIMIT = 1e-4
 
@@ -33,14 +34,9 @@ def compared(name: str, folder: Path) -> tuple[int, float]:
             if (parameter == parameter.flatten()[0]).all():  # a head of zeros would hide all before it
                 parameter.add_(0.02 * torch.randn_like(parameter))
     path = network.onnx(folder / "net.onnx", weights=module.state_dict())
-    inputs = [torch.rand(2, *node.shape) for node in network.net.inputs]
+    inputs, found = run_onnx(path, [node.shape for node in network.net.inputs])
     with torch.no_grad():
-        expected = module(*inputs)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [value.name for value in session.get_inputs()]
-    found = session.run(None, {n: x.numpy() for n, x in zip(names, inputs, strict=True)})
-    theirs = [expected] if isinstance(expected, torch.Tensor) else list(expected)
-    pairs = zip(map(torch.from_numpy, found), theirs, strict=True)
+        pairs = list(zip(found, tensors(module(*inputs)), strict=True))
     difference = max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
     return len(onnx.load(path).graph.node), difference
 

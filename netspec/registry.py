@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -39,6 +39,16 @@ class Registry(Mapping[str, T], Generic[T]):
             raise ValueError(f"a {self.noun} named {name} already exists")
         self._members[name] = member
         return member
+
+    def adds(self, *names: str) -> Callable[[T], T]:
+        """Return a decorator that adds a member under each of these names."""
+
+        def add(member: T) -> T:
+            for name in names:
+                self.add(name, member)
+            return member
+
+        return add
 
     def later(self, module: str, *names: str) -> None:
         """Name members that the import of a module adds. It is imported when one of them is first needed."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from netspec.cli.common import assigned, command, sized
+
+if TYPE_CHECKING:
+    from netspec.convert import Conversion
+    from netspec.convert.onnx import OnnxConversion
 
 
 @command("convert")
@@ -46,55 +51,52 @@ def convert_command(
     TARGET is a file FILE.onnx; or PACKAGE.MODULE:NAME or FILE.py:NAME, where NAME is a module, or a class or
     function that makes one: torchvision.models:resnet50. Importing such a TARGET runs its code.
     """
-    from netspec.checkpoint.files import save_weights
-
     if target.lower().endswith(".onnx"):
-        convert_onnx_file(Path(target), output, sized(inputs), weights)
+        from netspec.convert.onnx import convert_onnx, prove_onnx
+
+        model = convert_onnx(Path(target), sized(inputs))
+        write_spec(model.text, output)
+        proof = prove_onnx(model)
+        finish(target, model, output, weights, proof.lines(), proof.holds)
         return
     from netspec.convert import convert
     from netspec.convert.proof import prove
     from netspec.convert.target import load_target
-    from netspec.files import write_text
 
     shapes = [shape for text in inputs or ["3x224x224"] for shape in sized([text]).values()]
     conversion = convert(load_target(target, assigned(arguments)), shapes)
-    if output is None:
-        click.echo(conversion.text, nl=False)
-    else:
-        write_text(output, conversion.text)
-    proof = prove(conversion)
-    if weights is not None:
-        save_weights(weights, conversion.weights())
-    lines = len(conversion.text.splitlines())
-    title = f"{output or conversion.network.net.name}: {lines} lines, compared with {target}:"
-    show_proof(title, [*proof.lines(), *conversion.notes], proof.holds)
+    write_spec(conversion.text, output)
+    found = prove(conversion)
+    finish(target, conversion, output, weights, [*found.lines(), *conversion.notes], found.holds)
 
 
-def convert_onnx_file(
-    path: Path, output: Path | None, shapes: Mapping[str, tuple[int, ...]], weights: Path | None
-) -> None:
-    """Write an ONNX model as a spec, and compare both."""
-    from netspec.checkpoint.files import save_weights
-    from netspec.convert.onnx import convert_onnx, prove_onnx
+def write_spec(text: str, output: Path | None) -> None:
+    """Write a spec to a file, by default to standard output."""
     from netspec.files import write_text
 
-    conversion = convert_onnx(path, shapes)
     if output is None:
-        click.echo(conversion.text, nl=False)
+        click.echo(text, nl=False)
     else:
-        write_text(output, conversion.text)
-    proof = prove_onnx(conversion)
+        write_text(output, text)
+
+
+def finish(
+    target: str,
+    made: Conversion | OnnxConversion,
+    output: Path | None,
+    weights: Path | None,
+    lines: Iterable[str],
+    holds: bool,
+) -> None:
+    """Write the weights, and show what was compared; exit with status 1 if the networks differ."""
+    from netspec.checkpoint.files import save_weights
+
     if weights is not None:
-        save_weights(weights, conversion.weights)
-    lines = len(conversion.text.splitlines())
-    title = f"{output or conversion.network.net.name}: {lines} lines, compared with {path}:"
-    show_proof(title, list(proof.lines()), proof.holds)
-
-
-def show_proof(title: str, lines: Sequence[str], holds: bool) -> None:
-    """Show what was compared; exit with status 1 if the networks differ."""
-    for line in (title, *(f"  {line}" for line in lines)):
-        click.echo(line, err=True)
+        save_weights(weights, made.weights())
+    count = len(made.text.splitlines())
+    click.echo(f"{output or made.network.net.name}: {count} lines, compared with {target}:", err=True)
+    for line in lines:
+        click.echo(f"  {line}", err=True)
     if not holds:
         click.echo("the networks differ", err=True)
         sys.exit(1)

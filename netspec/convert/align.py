@@ -70,7 +70,7 @@ def open_party(name: str, shapes: Mapping[str, tuple[int, ...]], arguments: Mapp
     """
     if name.lower().endswith(".onnx"):
         conversion = convert_onnx(Path(name), shapes)
-        return Party(name, conversion.network, conversion.weights)
+        return Party(name, conversion.network, conversion.weights())
     if ":" in name:
         module = load_target(name, arguments)
         made = convert(module, list(shapes.values()) or [(3, 224, 224)])

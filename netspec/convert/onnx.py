@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,11 @@ class OnnxConversion:
     path: Path
     text: str
     network: Network
-    weights: Mapping[str, Tensor]
+    state: Mapping[str, Tensor]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the state_dict of the converted network."""
+        return dict(self.state)
 
 
 @dataclass(frozen=True)
@@ -73,30 +77,43 @@ def prove_onnx(conversion: OnnxConversion) -> OnnxProof:
     network = conversion.network
     module = network.module().eval()
     try:
-        module.load_state_dict(dict(conversion.weights), strict=True)
+        module.load_state_dict(conversion.weights(), strict=True)
     except RuntimeError as error:
         raise ConvertError(f"the weights do not fit the converted network: {error}") from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(conversion.path, options, providers=["CPUExecutionProvider"])
-        declared = [value.shape[0] for value in session.get_inputs()]
-        count = next((n for n in declared if isinstance(n, int)), BATCH)
-        generator = torch.Generator().manual_seed(0)
-        batch = [torch.rand(count, *node.shape, generator=generator) for node in network.net.inputs]
-        names = [value.name for value in session.get_inputs()]
-        theirs = session.run(None, {n: x.numpy() for n, x in zip(names, batch, strict=True)})
-    except Exception as error:  # onnxruntime's exceptions have no common base
-        text = str(error).strip().splitlines()[0]
-        raise ConvertError(f"onnxruntime cannot run {conversion.path}: {text}") from error
+    batch, theirs = run_onnx(conversion.path, [node.shape for node in network.net.inputs])
     with torch.no_grad():
         ours = list(tensors(module(*batch)))
-    pairs = [(a, torch.from_numpy(b)) for a, b in zip(ours, theirs, strict=True)]
+    pairs = list(zip(ours, theirs, strict=True))
     differences = [float((a - b).abs().max()) for a, b in pairs]
     largest = [max(float(b.abs().max()), 1e-12) for _, b in pairs]
     return OnnxProof(
         network.net.totals.params,
-        len(conversion.weights),
+        len(conversion.state),
         max(differences),
         max(d / n for d, n in zip(differences, largest, strict=True)),
     )
+
+
+def run_onnx(
+    path: Path, shapes: Sequence[tuple[int, ...]], batch: int = BATCH
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run a model by onnxruntime on a random batch; return the inputs and the outputs.
+
+    `shapes` are those of the inputs without the batch. `batch` is its size, unless the model fixes it.
+
+    Raises:
+        ConvertError: onnxruntime cannot run the model.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        count = next((v.shape[0] for v in session.get_inputs() if isinstance(v.shape[0], int)), batch)
+        generator = torch.Generator().manual_seed(0)
+        inputs = [torch.rand(count, *shape, generator=generator) for shape in shapes]
+        names = [value.name for value in session.get_inputs()]
+        found = session.run(None, {n: x.numpy() for n, x in zip(names, inputs, strict=True)})
+    except Exception as error:  # onnxruntime's exceptions have no common base
+        text = str(error).strip().splitlines()[0]
+        raise ConvertError(f"onnxruntime cannot run {path}: {text}") from error
+    return inputs, [torch.from_numpy(array) for array in found]

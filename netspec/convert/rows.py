@@ -47,15 +47,8 @@ class Leaf:
     outputs: list[fx.Node]
 
 
-def aten(*names: str) -> Callable[[Row], Row]:
-    """Register a function for ATen operators with these names."""
-
-    def add(row: Row) -> Row:
-        for name in names:
-            ROWS.add(name, row)
-        return row
-
-    return add
+aten = ROWS.adds
+"""Registers a function for ATen operators with these names."""
 
 
 def leaf(*names: str, passes: bool = False) -> Callable[[LeafReader], LeafReader]:

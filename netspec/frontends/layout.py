@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from netspec.shape import Grid, Shape
+
 BATCH = 13
 """The size of the batch of a traced network: a prime, so that it is easily told apart from other sizes."""
 
@@ -54,3 +56,24 @@ STORED = Layout(0, size=1)
 def is_stored(shape: Sequence[int]) -> bool:
     """Return True if the first axis of a raw tensor stands for the batch, as in `1 x tokens x features`."""
     return len(shape) >= 3 and shape[0] == 1
+
+
+def named_order(x: Shape, order: Sequence[int]) -> str | None:
+    """Return the op that reorders the axes of a shape in this way, if one has the order in its name."""
+    if list(order) == [1, 2, 0] and type(x) is Shape:
+        return "channels_last"
+    return "channels_first" if list(order) == [2, 0, 1] and type(x) is Grid else None
+
+
+def is_row_of_pixels(source: Shape, x: Shape) -> bool:
+    """Return True if reshaping `source` to `x` joins the height and width of an image."""
+    return len(source) == 3 and type(source) is not Grid and tuple(x) == (source[0], source[1] * source[2])
+
+
+def even(sizes: Sequence[int]) -> int | tuple[int, ...]:
+    """Return sizes as one number if all are equal, else as a tuple.
+
+    >>> even([3, 3]), even([1, 7])
+    (3, (1, 7))
+    """
+    return int(sizes[0]) if len(set(sizes)) == 1 else tuple(int(n) for n in sizes)

@@ -59,7 +59,7 @@ class MaxPool(Pool, keyword="maxpool"):
     example = "96x55x55; maxpool(3, stride=2) -> 96x27x27"
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(comparisons=y.numbers * prod(fit(self.kernel, len(x.spatial), "kernel")))
+        return Cost(comparisons=y.numbers * prod(a.kernel for a in self.axes(x)))
 
     def torch_module(self, x: Shape) -> Code:
         return code(f"nn.MaxPool{dimensions(x)}", self.kernel, **self.options())
@@ -74,7 +74,7 @@ class AvgPool(Pool, keyword="avgpool"):
     """Whether the average includes the padding, counted as zeros."""
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        window = prod(fit(self.kernel, len(x.spatial), "kernel"))
+        window = prod(a.kernel for a in self.axes(x))
         return Cost(additions=y.numbers * window, divisions=y.numbers)
 
     def torch_module(self, x: Shape) -> Code:

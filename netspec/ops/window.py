@@ -68,13 +68,12 @@ class Conv(Weighted, keyword="conv"):
         return like(x, self.channels, slide(self.axes(x), "kernel"))
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
-        weight = Tensor(
-            "weight", (self.channels, x.channels // self.groups, *fit(self.kernel, len(x.spatial), "kernel"))
-        )
+        kernel = (a.kernel for a in self.axes(x))
+        weight = Tensor("weight", (self.channels, x.channels // self.groups, *kernel))
         return (weight, Tensor("bias", (self.channels,))) if self.bias else (weight,)
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        per_output = x.channels // self.groups * prod(fit(self.kernel, len(x.spatial), "kernel"))
+        per_output = x.channels // self.groups * prod(a.kernel for a in self.axes(x))
         return Cost(macs=per_output * y.numbers, additions=self.bias * y.numbers)
 
     def torch_module(self, x: Shape) -> Code:
@@ -163,12 +162,12 @@ class Deconv(Weighted, keyword="deconv"):
         return tuple(dict.fromkeys(text for _, text in self.sums(x)))
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:
-        kernel = fit(self.kernel, len(x.spatial), "kernel")
+        kernel = (size for _, size, *_ in self.windows(x))
         weight = Tensor("weight", (x.channels, self.channels // self.groups, *kernel))
         return (weight, Tensor("bias", (self.channels,))) if self.bias else (weight,)
 
     def cost(self, x: Shape, *, y: Shape) -> Cost:
-        macs = x.numbers * (self.channels // self.groups) * prod(fit(self.kernel, len(x.spatial), "kernel"))
+        macs = x.numbers * (self.channels // self.groups) * prod(k for _, k, *_ in self.windows(x))
         return Cost(macs=macs, additions=self.bias * y.numbers)
 
     def reach(self, x: Shape) -> tuple[Reach, Reach]:

@@ -126,7 +126,7 @@ def test_names_and_blocks_are_recovered(tmp_path):
     module = network.module()
     network.onnx(tmp_path / "net.onnx", weights=module.state_dict())
     conversion = converted(tmp_path / "net.onnx")
-    assert set(conversion.weights) == set(module.state_dict())
+    assert set(conversion.weights()) == set(module.state_dict())
     assert "block Layer(channels, stride = 1)" in conversion.text
     assert "layer2: { Layer(128, stride=2); Layer(128) }" in conversion.text
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
 
 import netspec
 from netspec.cli import main
+from netspec.convert.onnx import run_onnx
+from netspec.convert.proof import tensors
 from netspec.emit.manual.ops import example
 from netspec.emit.onnx import OPSET
 from netspec.emit.onnx.rows import ROWS
@@ -35,14 +36,10 @@ def outputs(network: Network, path: Path, batch: int = 2) -> list[tuple[torch.Te
     """The outputs of onnxruntime and of PyTorch for random inputs."""
     module = module_of(network)
     network.onnx(path, weights=module.state_dict())
-    inputs = [torch.rand(batch, *n.shape) for n in network.net.inputs]
+    inputs, found = run_onnx(path, [n.shape for n in network.net.inputs], batch)
+    assert len(inputs[0]) == batch
     with torch.no_grad():
-        expected = module(*inputs)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [i.name for i in session.get_inputs()]
-    found = session.run(None, {n: x.numpy() for n, x in zip(names, inputs, strict=True)})
-    theirs = [expected] if isinstance(expected, torch.Tensor) else list(expected)
-    return [(torch.from_numpy(a), b) for a, b in zip(found, theirs, strict=True)]
+        return list(zip(found, tensors(module(*inputs)), strict=True))
 
 
 def assert_equal(network: Network, path: Path, batch: int = 2) -> None:

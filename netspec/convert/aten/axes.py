@@ -11,8 +11,8 @@ from torch import fx
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten, rank_of
 from netspec.errors import ConvertError
-from netspec.frontends.layout import BARE, BATCH, STORED, Layout
-from netspec.shape import Grid, Shape
+from netspec.frontends.layout import BARE, BATCH, STORED, Layout, is_row_of_pixels, named_order
+from netspec.shape import Shape
 
 
 def axis(reader: Reader, node: fx.Node, dim: int) -> int:
@@ -118,17 +118,14 @@ def permuted(reader: Reader, value: int, order: list[int]) -> int:
     shape = tuple(x[i] for i in order)
     if order == list(range(len(x))):
         return value
-    raw = reader.is_raw(value)
-    if order == [1, 2, 0] and type(x) is Shape and not raw:
-        return reader.add("channels_last", value, shape)
-    if order == [2, 0, 1] and type(x) is Grid and not raw:
-        return reader.add("channels_first", value, shape)
+    named = named_order(x, order)
+    if named and not reader.is_raw(value):
+        return reader.add(named, value, shape)
     last = reader.steps[value]
-    if order == [1, 0] and last.op == "reshape" and value == len(reader.steps) - 1 and not last.name:
-        source = reader.shape(last.inputs[0])
-        if len(source) == 3 and type(source) is not Grid and tuple(x) == (source[0], source[1] * source[2]):
-            reader.steps.pop()
-            return reader.add("tokens", last.inputs[0], shape)
+    fresh = last.op == "reshape" and value == len(reader.steps) - 1 and not last.name
+    if order == [1, 0] and fresh and is_row_of_pixels(reader.shape(last.inputs[0]), x):
+        reader.steps.pop()
+        return reader.add("tokens", last.inputs[0], shape)
     return reader.add("permute", value, shape, order=order)
 
 

@@ -10,17 +10,14 @@ from netspec.convert.aten.arithmetic import aligned
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten
 from netspec.errors import ConvertError
+from netspec.frontends.layout import even
 from netspec.shape import Signal
 
 
 def pair(value: Any, default: Any = None) -> Any:
     """Return a size as one number if both are equal, else as a pair."""
     numbers = list(value) if isinstance(value, list | tuple) else [value]
-    if not numbers:
-        return default
-    if len(set(numbers)) == 1:
-        return int(numbers[0])
-    return tuple(int(n) for n in numbers)
+    return even(numbers) if numbers else default
 
 
 def owner(reader: Reader, weight: Any, what: str) -> str:

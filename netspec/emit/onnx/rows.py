@@ -11,13 +11,5 @@ from netspec.registry import Registry
 Row: TypeAlias = Callable[[Site], str]
 ROWS: Registry[Row] = Registry("ONNX export")
 
-
-def onnx_row(*keywords: str) -> Callable[[Row], Row]:
-    """Register a function that writes a layer and returns its output."""
-
-    def register(row: Row) -> Row:
-        for keyword in keywords:
-            ROWS.add(keyword, row)
-        return row
-
-    return register
+onnx_row = ROWS.adds
+"""Registers a function that writes layers with these keywords; it returns the output."""

@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 
 from netspec.errors import ConvertError
-from netspec.frontends.layout import BATCH, Layout
+from netspec.frontends.layout import BATCH, Layout, is_row_of_pixels, named_order
 from netspec.frontends.onnx.model import Call
 from netspec.frontends.onnx.reader import Reader, onnx_operator
-from netspec.shape import Grid, Shape
+from netspec.shape import Shape
 
 
 @onnx_operator("Concat")
@@ -135,16 +135,13 @@ def permuted(r: Reader, value: int, order: list[int]) -> int:
     x = r.shape(value)
     if order == list(range(len(x))):
         return value
-    if order == [1, 2, 0] and type(x) is Shape:
-        return r.add("channels_last", value)
-    if order == [2, 0, 1] and type(x) is Grid:
-        return r.add("channels_first", value)
+    if named := named_order(x, order):
+        return r.add(named, value)
     last = r.steps[value]
-    if order == [1, 0] and last.op == "reshape" and value == len(r.steps) - 1:
-        source = r.shape(last.inputs[0])
-        if len(source) == 3 and type(source) is not Grid and tuple(x) == (source[0], source[1] * source[2]):
-            r.steps.pop()
-            return r.add("tokens", last.inputs[0])
+    fresh = last.op == "reshape" and value == len(r.steps) - 1
+    if order == [1, 0] and fresh and is_row_of_pixels(r.shape(last.inputs[0]), x):
+        r.steps.pop()
+        return r.add("tokens", last.inputs[0])
     return r.add("permute", value, order=order)
 
 

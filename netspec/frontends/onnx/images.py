@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.errors import ConvertError
-from netspec.frontends.layout import Layout
+from netspec.frontends.layout import Layout, even
 from netspec.frontends.onnx.model import Call
 from netspec.frontends.onnx.reader import Reader, onnx_operator
 
@@ -30,7 +30,7 @@ def pad(r: Reader, c: Call) -> int:
     sides = [side for pair in reversed(list(zip(starts[2:], ends[2:], strict=True))) for side in pair]
     if mode == "constant" and fill == 0 and starts == ends and min(pads) >= 0:
         sizes = starts[2:]
-        return r.add("zeropad", value, padding=sizes[0] if len(set(sizes)) == 1 else tuple(sizes))
+        return r.add("zeropad", value, padding=even(sizes))
     return r.add("pad", value, padding=sides, mode=mode, value=float(fill))
 
 
@@ -59,13 +59,13 @@ def resize(r: Reader, c: Call) -> int:
     given: dict[str, object] = {"mode": kind, "align_corners": corners == "align_corners"}
     if whole and factors is not None:
         steps = [int(f) for f in factors[2:]]
-        return r.add("upsample", value, scale=steps[0] if len(set(steps)) == 1 else tuple(steps), **given)
+        return r.add("upsample", value, scale=even(steps), **given)
     wanted = (
         [int(n) for n in sizes[2:]]
         if sizes
         else [int(n * f) for n, f in zip(x[2:], (factors or [])[2:], strict=True)]
     )
-    return r.add("upsample", value, size=wanted[0] if len(set(wanted)) == 1 else tuple(wanted), **given)
+    return r.add("upsample", value, size=even(wanted), **given)
 
 
 @onnx_operator("DepthToSpace")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from netspec.errors import ConvertError
+from netspec.frontends.layout import even
 from netspec.frontends.onnx.model import Array, Call
 from netspec.frontends.onnx.reader import Reader, onnx_operator
 from netspec.shape import Shape
@@ -17,11 +18,6 @@ from netspec.shape import Shape
 def tidy(value: float) -> float:
     """Return a number that was stored in single precision as its shortest decimal."""
     return float(str(np.float32(value)))
-
-
-def even(sizes: Sequence[int]) -> Any:
-    """Return sizes as one number if all are equal, else as a tuple."""
-    return int(sizes[0]) if len(set(sizes)) == 1 else tuple(int(n) for n in sizes)
 
 
 def window(r: Reader, c: Call, value: int, kernel: Sequence[int], fill: float) -> tuple[int, dict[str, Any]]:

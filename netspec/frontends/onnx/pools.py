@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.errors import ConvertError
-from netspec.frontends.onnx.layers import even, window
+from netspec.frontends.layout import even
+from netspec.frontends.onnx.layers import window
 from netspec.frontends.onnx.model import Call
 from netspec.frontends.onnx.reader import Reader, onnx_operator
 

@@ -27,16 +27,8 @@ Row: TypeAlias = "Callable[[Reader, Call], int | Sequence[int]]"
 ROWS: Registry[Row] = Registry("ONNX operator")
 """How each operator of ONNX becomes ops of netspec. A row returns the value of each output."""
 
-
-def onnx_operator(*names: str) -> Callable[[Row], Row]:
-    """Register a function for operators with these names."""
-
-    def add(row: Row) -> Row:
-        for name in names:
-            ROWS.add(name, row)
-        return row
-
-    return add
+onnx_operator = ROWS.adds
+"""Registers a function for operators with these names."""
 
 
 class Reader:
