@@ -34,7 +34,7 @@ def compared(name: str, folder: Path) -> tuple[int, float]:
             if (parameter == parameter.flatten()[0]).all():  # a head of zeros would hide all before it
                 parameter.add_(0.02 * torch.randn_like(parameter))
     path = network.onnx(folder / "net.onnx", weights=module.state_dict())
-    inputs, found = run_onnx(path, [node.shape for node in network.net.inputs])
+    inputs, found = run_onnx(path, network.net)
     with torch.no_grad():
         pairs = list(zip(found, tensors(module(*inputs)), strict=True))
     difference = max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)

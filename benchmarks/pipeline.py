@@ -3,7 +3,7 @@
     taskset -c 0 python benchmarks/pipeline.py --root ../shared/data/imagenet-sample
 
 The images are AlexNet's training crops: short side resized to 256, centre square, random crop of 227, random
-flip, normalised. The baseline is ImageFolder with Pillow's transforms and the default collate. Targets: 2.5
+flip, normalized. The baseline is ImageFolder with Pillow's transforms and the default collate. Targets: 2.5
 times its images/s from the files, 5 times from a prepared copy. Figures are medians over rounds, each of
 which runs every source once. At the end, the pixels of the crops are compared with Pillow's antialiased
 resize, and for scale with a resize without antialiasing.

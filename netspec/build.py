@@ -30,7 +30,7 @@ from netspec.recipe.devices import DEVICES
 
 
 def build(net: Net) -> nn.Module:
-    """Compile a network to a module with freshly initialised weights.
+    """Compile a network to a module with freshly initialized weights.
 
     The source is registered with `linecache` and as a Python module, so that tracebacks, debuggers and
     `inspect.getsource` work as for handwritten code. A pickle of the module contains the source, so that

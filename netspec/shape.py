@@ -149,9 +149,23 @@ class Free(Shape):
     __slots__ = ()
 
 
+class Indices(Shape):
+    """The shape of whole numbers that select entries of a table, such as the tokens of a text.
+
+    >>> print(Indices((128,)).noun)
+    128 indices
+    """
+
+    __slots__ = ()
+
+    @property
+    def noun(self) -> str:
+        return f"{self} indices"
+
+
 def is_image(x: Shape) -> bool:
     """Whether a shape is, or can be read as, channels x height x width."""
-    return len(x) == 3 and not isinstance(x, Grid)
+    return len(x) == 3 and not isinstance(x, Grid | Indices)
 
 
 def has_channels(x: Shape) -> bool:

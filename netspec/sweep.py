@@ -252,7 +252,7 @@ def _wait(process: subprocess.Popen[bytes], out: Path) -> int:
 
     def pass_on(number: int) -> None:
         received.append(number)
-        if number == signal.SIGTERM:  # a terminal sends Ctrl-C to the run as well
+        if number == signal.SIGTERM:  # on Ctrl-C, the terminal signals the run too
             process.terminate()
 
     with stop_signals(pass_on):

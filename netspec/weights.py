@@ -199,7 +199,7 @@ def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, r
     """Load the weights with which training starts into a module, and return warnings.
 
     `weights` is a name on the card of `spec`, the folder of a run, or a file with a state_dict. If the last
-    layers were trained for another number of classes, they keep their new initialisation; all other tensors
+    layers were trained for another number of classes, they keep their new initialization; all other tensors
     must match by name and shape.
 
     Raises:
@@ -222,7 +222,7 @@ def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, r
     if bad:
         raise TrainError(f"the weights {weights} contain values that are not finite, in {bad[0]}")
     module.load_state_dict(state, strict=False)  # only num_batches_tracked can be missing, in old files
-    note = f"; {' and '.join(new)} are newly initialised, for {min(outputs)} classes" if new else ""
+    note = f"; {' and '.join(new)} are newly initialized, for {min(outputs)} classes" if new else ""
     logger.info("training starts from the weights %s%s", weights, note)
     return warnings
 
@@ -235,7 +235,7 @@ def _differs_in_classes(own: Tensor, other: Tensor, outputs: set[int]) -> bool:
 
 
 def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tensor], list[str]]:
-    """Return published weights, and a list with a warning if the recipe normalises images differently."""
+    """Return published weights, and a list with a warning if the recipe normalizes images differently."""
     card = locate(spec).card
     if card is None:
         message = f"{spec} is not a network of the zoo, and only those have published weights"
@@ -246,8 +246,8 @@ def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tenso
     means = [r.evaluation.mean for r in card.results if r.weights == entry.name]
     if IMAGENET_MEAN not in means or isinstance(recipe.normalize, ImageNet):
         return state, []
-    message = f"the weights {weights} expect images normalised by the mean and standard deviation of ImageNet"
-    return state, [f"{message}, but the recipe normalises differently: set `train.normalize=imagenet`"]
+    message = f"the weights {weights} expect images normalized by the mean and standard deviation of ImageNet"
+    return state, [f"{message}, but the recipe normalizes differently: set `train.normalize=imagenet`"]
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from places import HERE, SPECS
 from torch import nn
 
@@ -17,6 +16,7 @@ import netspec
 from netspec.build import build
 from netspec.checker import check_source
 from netspec.checker.naming import MODULE_WORDS
+from netspec.convert.inputs import random_batch
 from netspec.diagnostics import Source
 from netspec.ops import OPS
 
@@ -226,11 +226,14 @@ ARGUMENTS = {
     "stochastic_depth": "0.1",
     "slice": "2, 4",
     "rescale": "scale=[1] * 8, shift=[0] * 8",
-    **dict.fromkeys(("mean", "sum", "max", "norm", "select", "flip"), "0"),
+    **dict.fromkeys(
+        ("mean", "sum", "max", "min", "var", "std", "norm", "select", "flip", "glu", "equal"), "0"
+    ),
     **dict.fromkeys(("pow", "pixel_shuffle", "pixel_unshuffle"), "2"),
     "permute": "[2, 0, 1]",
     "reshape": "16x8x16",
     "expand": "8x16x16",
+    "embedding": "10, 4",
     "roll": "1, -1",
     "clamp": "min=0",
     "pad": "[1, 0, 2, 0]",
@@ -252,12 +255,13 @@ def test_every_op_uses_functions_that_torch_has(keyword):
         return
     accepted = 0
     for head in HEADS:
+        head = f"{head}, dtype=int64" if keyword == "embedding" else head
         text = f"network Net\ninput image: {head}\n{keyword}({ARGUMENTS.get(keyword, '')})"
         net = check_source(Source("test.net", text), Path()).net
         if net is None:
             continue
         accepted += 1
-        result = build(net)(torch.rand(2, *net.inputs[0].shape))
+        result = build(net)(*random_batch(net, 2))
         assert tuple(result.shape) == (2, *net.nodes[-1].shape)
     assert accepted
 

@@ -87,10 +87,10 @@ def checked(lines: str) -> None:
 def test_every_name_in_the_documentation_of_images_is_known():
     augment = entries("Augmentation")
     assert {entry.split("(")[0] for entry in augment} == PARTS["augment"].keys()
-    assert {entry.split("(")[0] for entry in entries("Normalisation")} == PARTS["normalize"].keys()
+    assert {entry.split("(")[0] for entry in entries("Normalization")} == PARTS["normalize"].keys()
     for entry in augment:
         checked(f"  augment: [{entry}]")
-    for entry in entries("Normalisation"):
+    for entry in entries("Normalization"):
         checked(f"  normalize: {entry}")
     for entry in entries("Data sets"):
         name = entry.replace("[:CLASSES]", ":10")

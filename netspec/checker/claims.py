@@ -82,7 +82,7 @@ def determined(node: Node, inputs: Sequence[Shape]) -> list[bool]:
     if not inputs:
         return channels
     try:
-        other = node.op.infer(*map(larger, inputs))
+        other = node.op.output(*map(larger, inputs))
     except ShapeError:
         return channels
     if len(other) != len(node.shape):
@@ -151,7 +151,7 @@ def padded_run(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...
                     op = changed
                     padded.append((words, node.label))
         try:
-            shape = op.infer(shape)
+            shape = op.output(shape)
         except ShapeError:
             return None
     if len(padded) < 2 or not meets(shape, parts):
@@ -186,10 +186,10 @@ def fixes(chain: Sequence[Node], start: Shape, parts: tuple[int | None, ...]) ->
         for cost, words, op in node.op.variants(shapes[place]) if len(shapes[place]) > 1 else ():
             shape = shapes[place]
             try:
-                reached = op.infer(shape)
+                reached = op.output(shape)
                 shape = reached
                 for later in chain[place + 1 :]:
-                    shape = later.op.infer(shape)
+                    shape = later.op.output(shape)
             except ShapeError:
                 continue
             if len(reached) == 3 and meets(shape, parts):

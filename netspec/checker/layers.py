@@ -37,10 +37,11 @@ class Layers:
     What is wrong only because of a refuted claim is not reported again.
     """
 
-    def input(self, name: str, shape: Shape, span: Span) -> int:
+    def input(self, name: str, op: Input, span: Span) -> int:
         """Append an input and return its id."""
+        shape = op.infer()
         self.extent[len(self.nodes)] = shape.hw if len(shape) > 2 else (1, 1)
-        self.nodes.append(Node(len(self.nodes), name, Input(shape=shape), (), shape, span))
+        self.nodes.append(Node(len(self.nodes), name, op, (), shape, span))
         return len(self.nodes) - 1
 
     def first_input(self) -> int | None:
@@ -51,7 +52,7 @@ class Layers:
         """Add a node with the claimed shape of a failed layer; return its id, or UNKNOWN for no shape."""
         if shape is None:
             return UNKNOWN
-        value = self.input("?", shape, span)
+        value = self.input("?", Input(shape=shape), span)
         self.unsure.add(value)
         return value
 
@@ -73,7 +74,7 @@ class Layers:
         shapes, batched = [n.shape for n in sources], self.batched(op, sources, span)
         meant = self.meant_by(op, inputs)
         try:
-            shape = op.infer(*shapes)
+            shape = op.output(*shapes)
         except ShapeError as error:
             if meant is not None:
                 return self.stand_in(meant, span)
@@ -106,7 +107,7 @@ class Layers:
         if not any(i in self.meant for i in inputs):
             return None
         try:
-            return op.infer(*(self.meant.get(i, self.nodes[i].shape) for i in inputs))
+            return op.output(*(self.meant.get(i, self.nodes[i].shape) for i in inputs))
         except ShapeError:
             return None
 
@@ -115,7 +116,7 @@ class Layers:
         mixed = any(n.batched for n in sources)
         if op.kind == "tensor" or all(n.batched for n in sources):
             return op.kind != "tensor"
-        if op.kind == "merge" or (op.takes_raw and not mixed):
+        if op.mixes_raw or (op.takes_raw and not mixed):
             return mixed
         bare = next(n.label for n in sources if not n.batched)
         message = f"`{op.keyword}` needs a batch, but `{bare}` is a raw tensor without one"

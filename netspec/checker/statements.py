@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from netspec.checker import claims
 from netspec.checker.actions import Actions
-from netspec.checker.arguments import Faults
+from netspec.checker.arguments import Faults, Given, build, match, values, word_fields
 from netspec.checker.collector import MOST_STATEMENTS, Collector
 from netspec.checker.context import Context, Site, Value
 from netspec.checker.declarations import Declarations
@@ -19,6 +19,7 @@ from netspec.language import ast as t
 from netspec.language.expressions import evaluate
 from netspec.language.names import Exhausted, Fault, Refused, Unknown
 from netspec.language.values import described
+from netspec.ops import Input
 from netspec.shape import MOST_AXES, Shape
 
 BLOCK_STEPS = 4
@@ -152,9 +153,13 @@ class Statements:
         if not isinstance(shape, tuple) or None in shape or min(shape) < 1 or len(shape) > 4:
             message = "an input is 1 to 4 sizes of at least 1, such as 3x224x224 (channels x height x width)"
             raise Fault("bad-input", message, s.shape.span)
+        matched = match("input", ["dtype"], s.arguments, s.span)
+        given = values(matched, ctx.names, word_fields(Input))
+        op = build(Input, {"shape": Given(shape, s.shape.span), **given}, s.span)
         name = label_text(t.Label(s.span, (s.name,)), ctx.names)
         self.input_spans[name] = s.span
-        value = self.layers.input(name, Shape(shape), s.span)
+        assert isinstance(op, Input)
+        value = self.layers.input(name, op, s.span)
         ctx.naming.add(name, Entry(value, s.span))
         ctx.naming.children.append(value)
         return value

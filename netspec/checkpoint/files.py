@@ -86,7 +86,7 @@ def load(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # torch warns about some files before it rejects them
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files raise RuntimeError, UnpicklingError, EOFError, KeyError ...
-        raise TrainError(f"{path} is not a checkpoint, or damaged") from error
+        raise TrainError(f"{path} is not a checkpoint, or is damaged") from error
     if not isinstance(content, dict):
         raise TrainError(f"{path} is not a checkpoint")
     return content
@@ -96,7 +96,7 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = safetensors.torch.load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise TrainError(f"{path} is not a safetensors file, or damaged") from error
+        raise TrainError(f"{path} is not a safetensors file, or is damaged") from error
     return state
 
 
@@ -116,7 +116,7 @@ def _check_records(file: IO[bytes], path: Path) -> None:
     try:
         records = zipfile.ZipFile(file).infolist()
     except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, struct.error) as error:
-        raise TrainError(f"{path} is not a checkpoint, or damaged") from error
+        raise TrainError(f"{path} is not a checkpoint, or is damaged") from error
     stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
     if not stored or sum(record.file_size for record in records) > file.seek(0, os.SEEK_END):
         raise TrainError(f"{path} is not a checkpoint: its records are compressed, or larger than the file")

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     "--input",
     "inputs",
     multiple=True,
-    metavar="CxHxW",
-    help="The shape of the input without the batch; once for each input.  [default: 3x224x224]",
+    metavar="[NAME=]SIZES[:TYPE]",
+    help="The shape of an input without the batch, and its type if it is int64; once for each input, with its"
+    " name in the call if not in order.  [default: 3x224x224]",
 )
 @click.option(
     "--arg",
@@ -60,11 +61,11 @@ def convert_command(
         finish(target, model, output, weights, proof.lines(), proof.holds)
         return
     from netspec.convert import convert
+    from netspec.convert.inputs import read_inputs
     from netspec.convert.proof import prove
     from netspec.convert.target import load_target
 
-    shapes = [shape for text in inputs or ["3x224x224"] for shape in sized([text]).values()]
-    conversion = convert(load_target(target, assigned(arguments)), shapes)
+    conversion = convert(load_target(target, assigned(arguments)), read_inputs(inputs or ["3x224x224"]))
     write_spec(conversion.text, output)
     found = prove(conversion)
     finish(target, conversion, output, weights, [*found.lines(), *conversion.notes], found.holds)

@@ -19,7 +19,7 @@ from netspec.cli.common import command
     shell_complete=completion.data,
     help="A data set of image files, such as imagenet or folder:PATH.",
 )
-@click.option("--root", type=click.Path(path_type=Path), help="The folder of a named data set.")
+@click.option("--root", type=click.Path(path_type=Path), help="The folder of the data set.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -35,7 +35,9 @@ FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", 
 )
 @click.option("--epochs", type=click.IntRange(1), help="The number of passes over the training images.")
 @click.option("--batch", type=click.IntRange(1), help="The number of images per step, over all devices.")
-@click.option("--lr", type=click.FloatRange(0, min_open=True), help="The learning rate before the schedule.")
+@click.option(
+    "--lr", type=click.FloatRange(0, min_open=True), help="The base learning rate, which the schedule scales."
+)
 @click.option("--seed", type=int, help="The seed of all random numbers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--workers", type=click.IntRange(0), help="The number of processes that read image files.")

@@ -79,7 +79,7 @@ add(
     Explanation(
         "recipe",
         "An entry of the `train` section is invalid",
-        "The entry or its value is not recognised, a required argument is missing, or a value is out of "
+        "The entry or its value is not recognized, a required argument is missing, or a value is out of "
         "range. docs/training.md lists all entries.",
         "flatten; linear(10)\ntrain { optimizer: sgd }",
         "flatten; linear(10)\ntrain { optimizer: sgd(lr=0.1) }",

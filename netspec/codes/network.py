@@ -52,7 +52,7 @@ add(
     Explanation(
         "batch-first",
         "An input seems to be written as batch x channels x height x width",
-        "The batch is never part of a shape: four sizes are a video, channels x depth x height x width.",
+        "A shape never includes the batch. Four sizes describe a video: channels x depth x height x width.",
         "network Net\ninput image: 1x3x32x32\nrelu",
         "network Net\ninput image: 3x32x32\nrelu",
         severity="warning",

@@ -127,7 +127,7 @@ def matched(first: Party, second: Party) -> list[tuple[Slot, Slot]]:
     for a, b in pairs:
         if prod(a.shape) != prod(b.shape):
             both = f"{a.name} of {first.name} ({sizes(a)}) and {b.name} of {second.name} ({sizes(b)})"
-            raise WeightsError(f"{both} are at corresponding places, but differ in size")
+            raise WeightsError(f"{both} are in the same position, but differ in size")
     if len(ours) != len(others):
         longer, name = (ours, first.name) if len(ours) > len(others) else (others, second.name)
         more = longer[len(pairs)]

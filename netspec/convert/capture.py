@@ -37,7 +37,9 @@ class Graph:
     classes: dict[str, str] = field(default_factory=dict)
 
 
-def export(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
+def export(
+    module: nn.Module, inputs: Sequence[torch.Tensor], named: Mapping[str, torch.Tensor]
+) -> ExportedProgram:
     """Export a module in its present mode.
 
     Raises:
@@ -45,7 +47,7 @@ def export(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram
     """
     try:
         with quiet(), torch.no_grad():
-            return torch.export.export(module, tuple(inputs), strict=False)
+            return torch.export.export(module, tuple(inputs), dict(named), strict=False)
     except Exception as error:
         raise ConvertError(f"torch.export refuses {type(module).__name__}: {reason(error)}") from error
 

@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from netspec.convert.rows import operator_name, where
 from netspec.errors import ConvertError
 from netspec.frontends.layout import BATCH
+from netspec.shape import Indices, Shape
 
 SIZED = {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like"}
 """Operators that take only the size or type of their input."""
@@ -79,3 +80,15 @@ class Constants:
         label = f"constant_{len(own) + 1}"
         self.buffers[prefix + label] = value
         return label, kind, value
+
+
+def raw_arguments(kind: str, sizes: tuple[int, ...], batch: bool, node: fx.Node) -> dict[str, object]:
+    """Return the arguments of a raw tensor."""
+    given: dict[str, object] = {"shape": sizes, "batch": batch}
+    return given | {"dtype": TYPES.get(node.meta["val"].dtype, "float32")} if kind == "buffer" else given
+
+
+def raw_shape(arguments: Mapping[str, Any]) -> Shape:
+    """Return the shape of a raw tensor with these arguments."""
+    kind = Indices if arguments.get("dtype") == "int64" else Shape
+    return kind(arguments["shape"])

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from netspec.checker import check_source
 from netspec.convert.capture import Graph, export, read_graph
+from netspec.convert.inputs import Inputs, as_call, example_inputs
 from netspec.convert.reader import Reader
 from netspec.convert.rows import LEAVES, class_name
 from netspec.diagnostics import Source
 from netspec.errors import ConvertError
-from netspec.frontends.layout import BATCH
 from netspec.frontends.structure import write_spec
 from netspec.frontends.trace import Trace, TraceError
 from netspec.language.formatter import format_source
 from netspec.network import Network
-
-Shapes: TypeAlias = "tuple[int, ...] | Sequence[tuple[int, ...]]"
-"""The shape of the input without the batch, such as `(3, 224, 224)`, or a list of such shapes."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +30,31 @@ class Conversion:
     text: str
     network: Network
     module: nn.Module
-    shapes: tuple[tuple[int, ...], ...]
+    names: tuple[str | int, ...]
+    """The names of the inputs, or their positions in the call of the module."""
     constants: Mapping[str, Tensor]
     """The tensors that the module computes without its input, which are buffers of the network."""
     notes: tuple[str, ...] = ()
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the state_dict of the converted network: the module's weights, and its constants."""
-        return {**self.module.state_dict(), **self.constants}
+        """Return the state_dict of the converted network: the module's weights, and its constants.
+
+        A tensor with several names in the module has one name in the network.
+        """
+        own = {f"{n.name}.{t.name}" if t.name else n.name for n in self.network.net.nodes for t in n.tensors}
+        state = self.module.state_dict()
+        kept = {x.data_ptr() for name, x in state.items() if name in own}
+        tied = [name for name, x in state.items() if name not in own and x.numel() and x.data_ptr() in kept]
+        return {**{name: x for name, x in state.items() if name not in tied}, **self.constants}
 
 
-def from_torch(module: nn.Module, inputs: Shapes) -> Network:
+def from_torch(module: nn.Module, inputs: Inputs) -> Network:
     """Read a PyTorch module as a network, with blocks for its classes and the names of its state_dict.
 
-    `inputs` is the shape of the input without the batch, or a list of shapes. The module is exported by
-    torch.export, so that control flow is that of an input of this shape. Load the weights into the result's
-    module by `load_state_dict`.
+    `inputs` is the shape of the input without the batch, or a batch, for an input of whole numbers; several
+    are a list, or a mapping by the names of the module's arguments. The module is exported by torch.export,
+    so that control flow is that of an input of this shape. Load the weights into the result's module by
+    `load_state_dict`.
 
     Raises:
         ConvertError: torch.export refuses the module, or it calls something that netspec has no op for.
@@ -58,14 +62,14 @@ def from_torch(module: nn.Module, inputs: Shapes) -> Network:
     return convert(module, inputs).network
 
 
-def convert(module: nn.Module, inputs: Shapes) -> Conversion:
+def convert(module: nn.Module, inputs: Inputs) -> Conversion:
     """Convert a module, as `from_torch` does, and return also the text of the spec.
 
     Raises:
         ConvertError: as for `from_torch`.
     """
-    shapes = as_shapes(inputs)
-    trace, constants = read(module, shapes)
+    examples = example_inputs(inputs)
+    trace, constants = read(module, examples)
     try:
         text = write_spec(trace)
     except TraceError as error:
@@ -76,32 +80,24 @@ def convert(module: nn.Module, inputs: Shapes) -> Conversion:
         faults = "; ".join(d.message for d in report.diagnostics[:3])
         raise ConvertError(f"{trace.name} cannot be written as a spec: {faults}")
     network = Network(report.net, None, report, f"{trace.name}.net")
-    return Conversion(text, network, module, shapes, constants, trace.notes)
+    return Conversion(text, network, module, tuple(examples), constants, trace.notes)
 
 
-def as_shapes(inputs: Shapes) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes of all inputs."""
-    sizes = tuple(n for n in inputs if isinstance(n, int))
-    if len(sizes) == len(inputs):
-        return (sizes,)
-    return tuple(tuple(shape) for shape in inputs if not isinstance(shape, int))
-
-
-def read(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[Trace, Mapping[str, Tensor]]:
+def read(module: nn.Module, examples: Mapping[str | int, Tensor]) -> tuple[Trace, Mapping[str, Tensor]]:
     """Trace a module in evaluation; if that leaves parameters unused, add the heads that train with it.
 
     Also returns the constant tensors of the trace, by their names in the state_dict.
     """
     name = type(module).__name__
     with mode(module, training=False), identities_shown(module):
-        graph = graph_of(module, shapes)
+        graph = graph_of(module, examples)
     reader = Reader(graph, name)
     trace = reader.read()
     unused = unused_parameters(module, graph)
     if not unused:
         return trace, reader.constants.buffers
     with mode(module, training=True):
-        training = graph_of(module, shapes)
+        training = graph_of(module, examples)
     if len(unused_parameters(module, training)) < len(unused):
         reader = Reader(training, name)
         whole = reader.read()
@@ -115,10 +111,9 @@ def read(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[Trace, M
     return replace(trace, notes=(*trace.notes, note)), reader.constants.buffers
 
 
-def graph_of(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> Graph:
-    """Export a module for inputs of these shapes."""
-    examples = [torch.zeros(BATCH, *shape) for shape in shapes]
-    return read_graph(export(module, examples), module)
+def graph_of(module: nn.Module, examples: Mapping[str | int, Tensor]) -> Graph:
+    """Export a module for inputs like the examples."""
+    return read_graph(export(module, *as_call(examples)), module)
 
 
 def unused_parameters(module: nn.Module, graph: Graph) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from netspec.checker import check_source
+from netspec.convert.inputs import random_batch
 from netspec.convert.proof import BATCH, TOLERANCE, tensors
 from netspec.diagnostics import Source
 from netspec.errors import ConvertError
 from netspec.frontends.onnx import read_onnx
+from netspec.graph import Net
 from netspec.network import Network
 
 
@@ -80,7 +82,7 @@ def prove_onnx(conversion: OnnxConversion) -> OnnxProof:
         module.load_state_dict(conversion.weights(), strict=True)
     except RuntimeError as error:
         raise ConvertError(f"the weights do not fit the converted network: {error}") from None
-    batch, theirs = run_onnx(conversion.path, [node.shape for node in network.net.inputs])
+    batch, theirs = run_onnx(conversion.path, network.net)
     with torch.no_grad():
         ours = list(tensors(module(*batch)))
     pairs = list(zip(ours, theirs, strict=True))
@@ -94,12 +96,10 @@ def prove_onnx(conversion: OnnxConversion) -> OnnxProof:
     )
 
 
-def run_onnx(
-    path: Path, shapes: Sequence[tuple[int, ...]], batch: int = BATCH
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Run a model by onnxruntime on a random batch; return the inputs and the outputs.
+def run_onnx(path: Path, net: Net, batch: int = BATCH) -> tuple[list[Tensor], list[Tensor]]:
+    """Run the model of a network by onnxruntime on a random batch; return the inputs and the outputs.
 
-    `shapes` are those of the inputs without the batch. `batch` is its size, unless the model fixes it.
+    `batch` is the size of the batch, unless the model fixes it.
 
     Raises:
         ConvertError: onnxruntime cannot run the model.
@@ -109,8 +109,7 @@ def run_onnx(
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         count = next((v.shape[0] for v in session.get_inputs() if isinstance(v.shape[0], int)), batch)
-        generator = torch.Generator().manual_seed(0)
-        inputs = [torch.rand(count, *shape, generator=generator) for shape in shapes]
+        inputs = random_batch(net, count)
         names = [value.name for value in session.get_inputs()]
         found = session.run(None, {n: x.numpy() for n, x in zip(names, inputs, strict=True)})
     except Exception as error:  # onnxruntime's exceptions have no common base

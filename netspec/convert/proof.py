@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from netspec.convert.conversion import Conversion, mode
+from netspec.convert.inputs import as_call, random_batch
 from netspec.errors import ConvertError
 
 
@@ -80,17 +81,16 @@ def prove(conversion: Conversion) -> Proof:
     """
     original = conversion.module
     made = conversion.network.module()
-    state = {**original.state_dict(), **conversion.constants}
     try:
-        found = made.load_state_dict(state, strict=False)
+        found = made.load_state_dict(conversion.weights(), strict=False)
     except RuntimeError as error:
         raise ConvertError(f"the weights do not fit the converted network: {error}") from None
-    generator = torch.Generator().manual_seed(0)
-    batch = [torch.randn(BATCH, *shape, generator=generator) for shape in conversion.shapes]
+    batch = random_batch(conversion.network.net, BATCH)
+    given, named = as_call(dict(zip(conversion.names, batch, strict=True)))
     made.eval()
     with plain_attention(), frozen(original), mode(original, training=False), torch.no_grad():
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
-            theirs = list(tensors(original(*batch)))
+            theirs = list(tensors(original(*given, **named)))
         ours = list(tensors(made(*batch)))
     pairs = list(zip(ours, theirs, strict=True))
     differences = [float((a - b).abs().max()) for a, b in pairs]

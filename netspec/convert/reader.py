@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from torch import fx
 
 from netspec.convert.capture import Graph, attributes_of, stack
-from netspec.convert.constants import TYPES, Constants
+from netspec.convert.constants import TYPES, Constants, raw_arguments, raw_shape
 from netspec.convert.rows import LEAVES, ROWS, WEIGHTED, Leaf, Value, bound, class_name, operator_name, where
 from netspec.errors import ConvertError
 from netspec.frontends.layout import BARE, STORED, Layout, is_stored
 from netspec.frontends.trace import Step, Trace
 from netspec.language.parser.grammar import words
-from netspec.ops import OPS
+from netspec.ops import OPS, Input
 from netspec.shape import Shape, ShapeError
 
 
@@ -36,6 +36,7 @@ class Reader:
         """The step of each raw tensor, by its name in the state_dict."""
         self.bare: set[int] = set()
         """The values that have no batch, since they are computed from raw tensors alone."""
+        self.tied = tied_tables(graph)
         self.owners = self.weight_owners()
         self.constants = Constants(graph.constants)
         self.place, self.group = name, ""
@@ -50,7 +51,10 @@ class Reader:
         """
         for node in self.graph.inputs:
             shape = Shape(node.meta["val"].shape[1:])
-            self.values[node] = self.append(Step("input", {}, (), shape, "", input_name(node.name)))
+            kind = TYPES.get(node.meta["val"].dtype, "float32")
+            made = Input.model_validate({"shape": shape, "dtype": kind})
+            given = {} if kind == "float32" else {"dtype": kind}
+            self.values[node] = self.append(Step("input", given, (), made.infer(), "", input_name(node.name)))
         skipped = self.leaf_calls()
         lacking: dict[str, str] = {}
         for node in self.graph.nodes:
@@ -149,7 +153,7 @@ class Reader:
         raw = bool(ids) and all(self.is_raw(i) for i in ids)
         try:
             made = OPS[op].model_validate(dict(arguments))
-            found: Shape = made.infer(*(self.steps[i].shape for i in ids))
+            found: Shape = made.output(*(self.steps[i].shape for i in ids))
         except (ShapeError, ValidationError) as error:
             raise ConvertError(f"{self.place}: {op} cannot be written: {error}") from None
         if isinstance(shape, fx.Node):
@@ -197,9 +201,8 @@ class Reader:
             kind = "param" if node in self.graph.parameters else "buffer"
             batch = is_stored(shape)
             sizes = shape[1:] if batch else shape
-            self.raw[name] = self.append(
-                Step(kind, raw_arguments(kind, sizes, batch, node), (), Shape(sizes), module, label)
-            )
+            given = raw_arguments(kind, sizes, batch, node)
+            self.raw[name] = self.append(Step(kind, given, (), raw_shape(given), module, label))
         return self.raw[name]
 
     def constant(self, node: fx.Node) -> int:
@@ -209,9 +212,9 @@ class Reader:
         name = f"{module}.{label}" if module else label
         if name not in self.raw:
             batch = is_stored(value.shape)
-            shape = Shape(value.shape[1:] if batch else value.shape)
-            arguments = {"shape": tuple(shape), "batch": batch, "dtype": kind}
-            self.raw[name] = self.append(Step("buffer", arguments, (), shape, module, label))
+            sizes = tuple(value.shape[1:] if batch else value.shape)
+            given: dict[str, object] = {"shape": sizes, "batch": batch, "dtype": kind}
+            self.raw[name] = self.append(Step("buffer", given, (), raw_shape(given), module, label))
         return self.raw[name]
 
     def is_raw(self, value: int) -> bool:
@@ -258,7 +261,7 @@ class Reader:
             for n in self.graph.nodes
             if operator_name(n) in WEIGHTED
             for i in n.all_input_nodes
-            if i in self.graph.weights
+            if i in self.graph.weights and i not in self.tied
         }
 
     def home(self, place: str) -> str:
@@ -269,14 +272,18 @@ class Reader:
         return path
 
 
+def tied_tables(graph: Graph) -> set[fx.Node]:
+    """Return the weights of embeddings that are also used in another way, as by the last layer of GPT-2."""
+    used: dict[fx.Node, set[str]] = {}
+    for node in graph.nodes:
+        for source in node.all_input_nodes:
+            if source in graph.weights:
+                used.setdefault(source, set()).add(operator_name(node))
+    return {node for node, names in used.items() if "embedding" in names and len(names) > 1}
+
+
 COUNTER = "num_batches_tracked"
 """The buffer in which batch normalization counts its training steps."""
-
-
-def raw_arguments(kind: str, sizes: tuple[int, ...], batch: bool, node: fx.Node) -> dict[str, object]:
-    """Return the arguments of a raw tensor."""
-    given: dict[str, object] = {"shape": sizes, "batch": batch}
-    return given | {"dtype": TYPES.get(node.meta["val"].dtype, "float32")} if kind == "buffer" else given
 
 
 def input_name(name: str) -> str:

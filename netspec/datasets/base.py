@@ -30,7 +30,7 @@ class LoaderConfig:
 
     Args:
         input_shape: Channels, height and width of the network's input.
-        recipe: Augmentation, normalisation, batch size and seed.
+        recipe: Augmentation, normalization, batch size and seed.
         device: The device on which the batches are returned.
         workers: The number of processes that read files; None chooses a number for the machine.
         rank, world: The index of this process, and the number of processes that train the network together.
@@ -90,7 +90,7 @@ class Batches(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How each image is resized, cropped and normalised; prediction must use the same preprocessing."""
+        """How each image is resized, cropped and normalized; prediction must use the same preprocessing."""
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield shuffled and augmented batches of an epoch, from step `start`. Earlier images are not read.

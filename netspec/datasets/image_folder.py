@@ -196,7 +196,7 @@ def _unpack(root: Path, part: str) -> None:
     if not archive.is_file():
         needs = "imagenet needs train/ and val/ with a folder for every class"
         message = f"{root} has no {part}/ folder: {needs}, or {archive.name} and {devkit.name} to unpack"
-        raise DataError(f"{message}; name their folder with `root`")
+        raise DataError(f"{message}; set `root` to the folder that contains them")
     target = root / part
     logger.info(
         "unpacking %s into %s: this happens once, and takes as much disk space again", archive, target

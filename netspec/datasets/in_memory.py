@@ -21,7 +21,7 @@ from netspec.transforms.preprocessing import Normalizer, Preprocessing
 from netspec.transforms.seeds import generator, stream_seed
 
 MEMORY = 2**30
-"""The maximum number of bytes of a split (train or val) that is resized or normalised before training."""
+"""The maximum number of bytes of a split (train or val) that is resized or normalized before training."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class InMemoryBatches:
         return change(self.stages, crop, random).pixels.permute(2, 0, 1)
 
     def _ahead(self, part: Labelled) -> Labelled:
-        """Return a split with all images normalised now, if the floats fit in memory; otherwise as it is."""
+        """Return a split with all images normalized now, if the floats fit in memory; otherwise as it is."""
         ready = part.images.shape[-2:] == self.size and part.images.numel() * 4 <= MEMORY
         return replace(part, images=self.normalizer(part.images)) if ready else part
 
@@ -212,7 +212,7 @@ def open_synthetic(row: DataSet, request: Request) -> Synthetic:
 
 
 class SyntheticBatches:
-    """The same normalised batch at every step, on the device."""
+    """The same normalized batch at every step, on the device."""
 
     def __init__(self, config: LoaderConfig, data: Synthetic) -> None:
         self.config, self.data = config, data

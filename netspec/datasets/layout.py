@@ -160,7 +160,7 @@ def _has_images(folder: Path) -> bool:
 
 
 def list_images(folder: Path) -> Listing:
-    """Return the files below a folder: images, recognised by extension or content, and the others."""
+    """Return the files below a folder: images, recognized by extension or content, and the others."""
     images, skipped = [], []
     for path, regular in _files(folder):
         if regular and (path.lower().endswith(EXTENSIONS) or _begins_as_image(path)):

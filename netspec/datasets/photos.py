@@ -1,4 +1,4 @@
-"""Batches of image files: worker processes read and crop them, and the device normalises them."""
+"""Batches of image files: worker processes read and crop them, and the device normalizes them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PhotoSet(Generic[P]):
 
 
 class PhotoBatches(Generic[P]):
-    """Batches of image files, augmented and normalised according to the recipe."""
+    """Batches of image files, augmented and normalized according to the recipe."""
 
     def __init__(self, photos: PhotoSet[P], config: LoaderConfig) -> None:
         recipe = config.recipe

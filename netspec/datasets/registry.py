@@ -266,8 +266,8 @@ def open_data(
 ) -> Data:
     """Open a data set by name. Its classes and counts are known at once. Images are read during training.
 
-    `root` is the folder of a named data set. If its files are missing, they are downloaded to this folder,
-    unless `download` is false. `val_share` is the fraction of a folder without `val/` that is held out for
+    `root` is the folder of the data set's files. If they are missing, they are downloaded to it, unless
+    `download` is false. `val_share` is the fraction of a folder without `val/` that is held out for
     validation, drawn with `seed`.
 
     Raises:

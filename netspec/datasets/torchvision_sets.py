@@ -141,7 +141,9 @@ def open_idx(row: TorchvisionSet, request: Request) -> InMemorySet:
     folder = _find(root, row)
     if folder is None and request.download:
         with downloading(
-            root, row.torchvision, "put the four IDX files there, or name their folder with `root`"
+            root,
+            row.torchvision,
+            "put the four IDX files there, or set `root` to the folder that contains them",
         ):
             kind(str(root), download=True, **row.train)
         folder = _find(root, row)

@@ -48,7 +48,7 @@ def draw_features(model: LoadedModel, image: Path, layer: str | None, path: Path
 
     Returns a description of the maps for the user.
 
-    The image is drawn as the network sees it, but without normalisation. Each map is scaled to the full
+    The image is drawn as the network sees it, but without normalization. Each map is scaled to the full
     range from black to white.
 
     Raises:
@@ -115,11 +115,11 @@ def layer_output(model: LoadedModel, image: Path, layer: str) -> tuple[Tensor, T
     if not isinstance(maps, Tensor) or maps.dim() != 4:
         message = f"the output of {layer} in {model.net.name} has no feature maps"
         raise TrainError(f"{message}: name a layer before `flatten`")
-    return _without_normalisation(model, image), maps[0].float()
+    return _without_normalization(model, image), maps[0].float()
 
 
-def _without_normalisation(model: LoadedModel, image: Path) -> Tensor:
-    """Return the pixels of a network's input before normalisation."""
+def _without_normalization(model: LoadedModel, image: Path) -> Tensor:
+    """Return the pixels of a network's input before normalization."""
     channels = model.input_shape[0]
     neutral = replace(model.preprocessing, mean=(0.0,) * channels, scale=(1.0,) * channels, mean_image=None)
     [prepared] = read_images(replace(model, preprocessing=neutral), [image], "center_crop")

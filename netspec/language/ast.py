@@ -148,6 +148,7 @@ class Use(Tree):
 class Input(Tree):
     name: str
     shape: Size
+    arguments: tuple[Argument, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,17 +23,35 @@ OPS.later(
     "expand",
     "select",
     "roll",
-    "mean",
-    "sum",
-    "max",
-    "norm",
     "index",
     "flip",
     "standardize",
 )
-OPS.later("netspec.ops.arithmetic", "sub", "div", "exp", "sqrt", "abs", "sin", "cos", "pow", "clamp", "scale")
+OPS.later(
+    "netspec.ops.arithmetic",
+    "sub",
+    "div",
+    "maximum",
+    "minimum",
+    "masked_fill",
+    "equal",
+    "exp",
+    "sqrt",
+    "abs",
+    "sin",
+    "cos",
+    "log",
+    "erf",
+    "mish",
+    "softsign",
+    "glu",
+    "pow",
+    "clamp",
+    "scale",
+)
+OPS.later("netspec.ops.reductions", "mean", "sum", "max", "min", "norm", "var", "std")
 OPS.later("netspec.ops.products", "matmul", "dot_product_attention", "einsum", "convolve")
-OPS.later("netspec.ops.recurrent", "lstm", "gru")
+OPS.later("netspec.ops.sequences", "embedding", "lstm", "gru")
 
 
 def is_builtin(keyword: str) -> bool:

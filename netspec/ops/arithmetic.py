@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from functools import reduce
+from math import inf, isfinite
+from typing import ClassVar
 
 from netspec.ops.activation import Activation
 from netspec.ops.axes import Rearranging
+from netspec.ops.base import Code, Op, code
 from netspec.ops.merge import Elementwise
-from netspec.shape import Cost, Shape, require
+from netspec.shape import Cost, Shape, axis_of, require, torch_axis
 
 
 class Sub(Elementwise, keyword="sub"):
@@ -42,6 +45,55 @@ class Div(Elementwise, keyword="div"):
         return " / ".join(xs)
 
 
+class Maximum(Elementwise, keyword="maximum"):
+    """The larger of the values at each place; sizes of 1 are broadcast."""
+
+    example = "64x56x56; maximum { identity; conv(64, 1) } -> 64x56x56"
+
+    function: ClassVar = "torch.maximum"
+
+    def cost(self, *xs: Shape, y: Shape) -> Cost:
+        return Cost(comparisons=(len(xs) - 1) * y.numbers)
+
+    def torch_expr(self, *xs: str) -> str:
+        return reduce(lambda a, b: f"{self.function}({a}, {b})", xs)
+
+
+class Minimum(Maximum, keyword="minimum"):
+    """The smaller of the values at each place; sizes of 1 are broadcast."""
+
+    example = "64x56x56; minimum { identity; conv(64, 1) } -> 64x56x56"
+
+    function = "torch.minimum"
+
+
+class MaskedFill(Elementwise, keyword="masked_fill"):
+    """The first value, with a constant where the second one, a mask, is true."""
+
+    example = (
+        "4x16x16; future: buffer(1x16x16, dtype=bool); masked_fill(in, future); softmax(axis=-1) -> 4x16x16"
+    )
+
+    value: float | None = None
+    """The constant; minus infinity if omitted, so that a softmax gives 0."""
+
+    positional = 0
+
+    def infer(self, *xs: Shape) -> Shape:
+        require(len(xs) == 2, f"masked_fill takes values and a mask, not {len(xs)} inputs", "wrong-arity")
+        x, mask = xs
+        require(
+            tuple(self.joined(x, mask)) == tuple(x),
+            f"a mask of {mask} does not fit {x}",
+            "branches-disagree",
+        )
+        return x
+
+    def torch_expr(self, *xs: str) -> str:
+        x, mask = xs
+        return f"{x}.masked_fill({mask}, {literal(-inf) if self.value is None else whole(self.value)})"
+
+
 class Function(Activation):
     """An elementwise function that is a function of PyTorch."""
 
@@ -52,6 +104,20 @@ class Function(Activation):
 
     def torch_expr(self, x: str) -> str:
         return f"{self.function}({x})"
+
+
+class Equal(Function, keyword="equal"):
+    """A mask that is true where the values equal a number."""
+
+    example = "4x16x16; seen: buffer(1x16x16, init=ones); equal(0) <- seen; masked_fill(in, equal) -> 4x16x16"
+
+    value: float
+    """The number."""
+
+    value_cost = Cost(comparisons=1)
+
+    def torch_expr(self, x: str) -> str:
+        return f"({x} == {whole(self.value)})"
 
 
 class Exp(Function, keyword="exp"):
@@ -65,7 +131,7 @@ class Exp(Function, keyword="exp"):
 class Sqrt(Function, keyword="sqrt"):
     """The square root."""
 
-    example = "64x8x8; sqrt -> 64x8x8"
+    example = "64x8x8; exp; sqrt -> 64x8x8"
 
     function, value_cost = "torch.sqrt", Cost(exponentials=1)
 
@@ -92,6 +158,61 @@ class Cos(Function, keyword="cos"):
     example = "196x64; cos -> 196x64"
 
     function, value_cost = "torch.cos", Cost(exponentials=1)
+
+
+class Log(Function, keyword="log"):
+    """The natural logarithm."""
+
+    example = "64x8x8; exp; log -> 64x8x8"
+
+    function, value_cost = "torch.log", Cost(exponentials=1)
+
+
+class Erf(Function, keyword="erf"):
+    """The error function, from which the GELU is made."""
+
+    example = "197x768; erf -> 197x768"
+
+    function, value_cost = "torch.erf", Cost(exponentials=1)
+
+
+class Mish(Activation, keyword="mish"):
+    """x * tanh(softplus(x)) (Misra, 2020)."""
+
+    example = "64x8x8; mish -> 64x8x8"
+
+    function, value_cost, in_place = "nn.Mish", Cost(multiplications=1, exponentials=3), True
+
+
+class Softsign(Activation, keyword="softsign"):
+    """x / (1 + |x|)."""
+
+    example = "100; softsign -> 100"
+
+    function, value_cost = "nn.Softsign", Cost(additions=1, divisions=1)
+
+
+class Glu(Op, keyword="glu"):
+    """The first half of an axis times the sigmoid of the second (Dauphin et al., 2017)."""
+
+    example = "128x100; glu(0) -> 64x100"
+
+    axis: int = -1
+    """The axis that is halved."""
+
+    kind = "activation"
+
+    def infer(self, x: Shape) -> Shape:
+        at = axis_of(self.axis, x)
+        require(x[at] % 2 == 0, f"glu halves an axis, but axis {self.axis} of {x} has an odd size")
+        return type(x)(n // 2 if k == at else n for k, n in enumerate(x))
+
+    def cost(self, x: Shape, *, y: Shape) -> Cost:
+        count = y.numbers
+        return Cost(multiplications=count, additions=count, divisions=count, exponentials=count)
+
+    def torch_module(self, x: Shape) -> Code:
+        return code("nn.GLU", dim=(torch_axis(self.axis), -1))
 
 
 class Pow(Function, keyword="pow"):

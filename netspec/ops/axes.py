@@ -45,6 +45,8 @@ class Permute(Rearranging, keyword="permute"):
     order: Axes
     """The axes of the input, in the order of the output."""
 
+    takes_indices = True
+
     def infer(self, x: Shape) -> Shape:
         fact = f"`order` must contain each of the axes 0 to {len(x) - 1} of {x} once, not {self.order}"
         require(sorted(self.order) == list(range(len(x))), fact, "argument-range")
@@ -66,6 +68,8 @@ class Reshape(Rearranging, keyword="reshape"):
     shape: Size
     """The sizes of the output, without the batch."""
 
+    takes_indices = True
+
     def infer(self, x: Shape) -> Shape:
         wanted = Shape(self.shape)
         fact = f"{x} has {x.numbers} numbers, and {wanted} has {wanted.numbers}"
@@ -80,12 +84,14 @@ class Reshape(Rearranging, keyword="reshape"):
 
 
 class Expand(Rearranging, keyword="expand"):
-    """Repeat axes of size 1 to the given sizes."""
+    """Broadcast axes of size 1 to the given sizes."""
 
     example = "1x768; expand(196x768) -> 196x768"
 
     shape: Size
     """The sizes of the output, without the batch."""
+
+    takes_indices = True
 
     def infer(self, x: Shape) -> Shape:
         fits = len(x) == len(self.shape) and all(a in (1, b) for a, b in zip(x, self.shape, strict=True))
@@ -105,6 +111,8 @@ class Select(Rearranging, keyword="select"):
     """The position, counted from 0; negative numbers count from the end."""
     axis: int = 0
     """The axis."""
+
+    takes_indices = True
 
     def infer(self, x: Shape) -> Shape:
         require(len(x) > 1, f"select takes a tensor with at least two axes, but its input is {x.noun}")
@@ -129,6 +137,8 @@ class Roll(Rearranging, keyword="roll"):
     axis: Axes
     """The axis, or a list of axes."""
 
+    takes_indices = True
+
     def infer(self, x: Shape) -> Shape:
         fact = f"`shifts` has {len(self.shifts)} numbers for {len(self.axis)} axes"
         require(len(self.shifts) == len(self.axis), fact, "argument-range")
@@ -143,81 +153,6 @@ class Roll(Rearranging, keyword="roll"):
         return f"torch.roll({x}, {tuple(self.shifts)}, {tuple(axes)})"
 
 
-class Reduction(Rearranging):
-    """A reduction over axes."""
-
-    axis: Axes
-    """The axis that is reduced, or a list of axes."""
-    keep: bool = False
-    """Whether the reduced axes stay, with size 1."""
-
-    positional = 1
-
-    def infer(self, x: Shape) -> Shape:
-        reduced = {axis_of(axis, x) for axis in self.axis}
-        if self.keep:
-            return type(x)(1 if i in reduced else n for i, n in enumerate(x))
-        require(len(reduced) < len(x), f"{self.keyword} over all axes of {x} leaves nothing; use `keep=true`")
-        return free(n for i, n in enumerate(x) if i not in reduced)
-
-    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
-        return None
-
-    def reduced(self, x: str, function: str) -> str:
-        """Return the call of a method of tensors."""
-        axes = [torch_axis(a) for a in self.axis]
-        dim = str(axes[0] if len(axes) == 1 else tuple(axes))
-        return f"{x}.{function}({dim}{', keepdim=True' if self.keep else ''})"
-
-
-class Mean(Reduction, keyword="mean"):
-    """The mean over axes."""
-
-    example = "196x768; mean(0) -> 768"
-
-    def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=x.numbers, divisions=y.numbers)
-
-    def torch_expr(self, x: str) -> str:
-        return self.reduced(x, "mean")
-
-
-class Sum(Reduction, keyword="sum"):
-    """The sum over axes."""
-
-    example = "64x8x8; sum([1, 2]) -> 64"
-
-    def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=x.numbers)
-
-    def torch_expr(self, x: str) -> str:
-        return self.reduced(x, "sum")
-
-
-class Max(Reduction, keyword="max"):
-    """The maximum over axes."""
-
-    example = "64x8x8; max([1, 2], keep=true) -> 64x1x1"
-
-    def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(comparisons=x.numbers)
-
-    def torch_expr(self, x: str) -> str:
-        return self.reduced(x, "amax")
-
-
-class Norm(Reduction, keyword="norm"):
-    """The Euclidean norm over axes."""
-
-    example = "197x64; norm(-1, keep=true) -> 197x1"
-
-    def cost(self, x: Shape, *, y: Shape) -> Cost:
-        return Cost(additions=x.numbers, multiplications=x.numbers, exponentials=y.numbers)
-
-    def torch_expr(self, x: str) -> str:
-        return self.reduced(x, "norm").replace(".norm(", ".norm(2, ", 1)
-
-
 class Index(Rearranging, keyword="index"):
     """Select positions along the first axis, by a second input that contains whole numbers.
 
@@ -229,6 +164,9 @@ class Index(Rearranging, keyword="index"):
         "permute([2, 0, 1]); add(x, permute) -> 3x16x16"
     )
 
+    mixes_raw = True
+    takes_indices = True
+
     def infer(self, x: Shape, positions: Shape) -> Shape:
         return free((*positions, *x[1:]))
 
@@ -236,7 +174,9 @@ class Index(Rearranging, keyword="index"):
         return None
 
     def torch_expr(self, x: str, positions: str) -> str:
-        bare = positions.removesuffix("[None]")
+        bare, table = positions.removesuffix("[None]"), x.removesuffix("[None]")
+        if bare == positions and table != x:
+            return f"{table}[{positions}]"
         return f"{x}[:, {bare if bare != positions else f'{positions}[0]'}]"
 
 
@@ -247,6 +187,8 @@ class Flip(Rearranging, keyword="flip"):
 
     axis: Axes
     """The axis, or a list of axes."""
+
+    takes_indices = True
 
     def infer(self, x: Shape) -> Shape:
         for axis in self.axis:

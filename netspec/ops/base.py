@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from netspec.language.values import python
 from netspec.registry import Registry, class_attributes
-from netspec.shape import Axis, Cost, Shape
+from netspec.shape import Axis, Cost, Indices, Shape, require
 
 OPS: Registry[type[Op]] = Registry("layer type", "netspec.ops")
 """Every layer type by its keyword; defining the class registers it."""
@@ -139,6 +139,12 @@ class Op(BaseModel):
         takes_raw: ClassVar[bool]
         """Whether the op can also be applied to raw tensors, which have no batch."""
 
+        mixes_raw: ClassVar[bool]
+        """Whether the op can be applied to raw tensors and values with a batch together."""
+
+        takes_indices: ClassVar[bool]
+        """Whether an input can be indices; operations on axes return indices again."""
+
         inner_linears: ClassVar[tuple[str, ...]]
         """The names of the nn.Linear layers inside the module."""
 
@@ -160,6 +166,16 @@ class Op(BaseModel):
     if TYPE_CHECKING:
         infer: ClassVar[Callable[..., Shape]]
         """Returns the shape of the output; raises `ShapeError` if the inputs do not fit."""
+
+    def output(self, *xs: Shape) -> Shape:
+        """Return the shape of the output, as `infer` does; raises `ShapeError` for unexpected indices."""
+        found = [x for x in xs if isinstance(x, Indices)]
+        fact = f"{self.keyword} takes numbers, but its input is {found[0].noun}" if found else ""
+        help = "`embedding(COUNT, FEATURES)` makes features of indices"
+        require(self.takes_indices or not found, fact, help=help)
+        shape: Shape = self.infer(*xs)
+        kept = xs and isinstance(xs[0], Indices) and self.kind == "reshape"
+        return Indices(shape) if kept else shape
 
     def check_arguments(self) -> None:
         """Raise `ShapeError` if arguments are invalid together, whatever the input is."""
@@ -226,5 +242,7 @@ class_attributes(
     torch_source="",
     positional=None,
     takes_raw=False,
+    mixes_raw=False,
+    takes_indices=False,
     inner_linears=(),
 )

@@ -29,6 +29,7 @@ class Merge(Op):
 
     kind = "merge"
     new_memory = True
+    mixes_raw = True
 
     def explain(self, *xs: Shape, y: Shape) -> tuple[str, ...]:
         return (f"{' and '.join(map(str, xs))} give {y}",)

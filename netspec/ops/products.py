@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.ops.arguments import Pads, Positive, Sizes, require_image
+from netspec.ops.arguments import Pads, Positive, Sizes, like, require_spatial
 from netspec.ops.axes import free
 from netspec.ops.base import single
 from netspec.ops.merge import Merge
@@ -45,6 +45,8 @@ class DotProductAttention(Merge, keyword="dot_product_attention"):
 
     scale: float | None = None
     """Factor of the products; 1 / sqrt(size of a query) if omitted."""
+    causal: bool = False
+    """Whether each token attends only to those up to itself."""
 
     positional = 0
 
@@ -57,6 +59,8 @@ class DotProductAttention(Merge, keyword="dot_product_attention"):
         heads = all(b in (a, 1) for a, b in zip(q[:-2], k[:-2], strict=False)) and k[:-2] == v[:-2]
         require(len(q) == len(k) == len(v) >= 2 and heads, fact)
         require(q[-1] == k[-1] and k[-2] == v[-2], fact)
+        both = "`causal` attention takes no mask"
+        require(not self.causal or len(xs) == 3, both, "bad-argument")
         if len(xs) == 4:
             scores = (*q[:-1], k[-2])
             same = len(xs[3]) == len(q) and all(a in (1, b) for a, b in zip(xs[3], scores, strict=True))
@@ -69,6 +73,7 @@ class DotProductAttention(Merge, keyword="dot_product_attention"):
 
     def torch_expr(self, *xs: str) -> str:
         options = [f"attn_mask={x}" for x in xs[3:]]
+        options += ["is_causal=True"] if self.causal else []
         options += [f"scale={self.scale}"] if self.scale is not None else []
         return f"nn.functional.scaled_dot_product_attention({', '.join([*xs[:3], *options])})"
 
@@ -111,9 +116,9 @@ class Einsum(Merge, keyword="einsum"):
 
 
 class Convolve(Merge, keyword="convolve"):
-    """A convolution of an image by a weight that the network computes: the second input, a raw tensor.
+    """A convolution by a weight that the network computes: the second input, a raw tensor.
 
-    Its shape is output channels x input channels of a group x height x width; a third input is the bias.
+    Its shape is output channels x input channels of a group x the kernel; a third input is the bias.
     """
 
     example = "3x32x32; weight: param(8x3x3x3); convolve(x, weight) -> 8x30x30"
@@ -129,14 +134,18 @@ class Convolve(Merge, keyword="convolve"):
 
     def infer(self, *xs: Shape) -> Shape:
         require(
-            len(xs) in (2, 3), f"convolve takes an image, a weight and perhaps a bias, not {len(xs)} inputs"
+            len(xs) in (2, 3), f"convolve takes a value, a weight and perhaps a bias, not {len(xs)} inputs"
         )
         x, weight = xs[:2]
-        require_image(x, "convolve")
-        fits = len(weight) == 4 and weight[1] * self.groups == x.channels and weight[0] % self.groups == 0
+        require_spatial(x, "convolve")
+        fits = (
+            len(weight) == len(x) + 1
+            and weight[1] * self.groups == x.channels
+            and weight[0] % self.groups == 0
+        )
         require(fits, f"a weight of {weight} does not fit an image of {x} in {self.groups} groups")
         axes = windows(x, tuple(weight[2:]), self.stride, self.padding, self.dilation)
-        return Shape((weight[0], *slide(axes, "kernel")))
+        return like(x, weight[0], slide(axes, "kernel"))
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
         return Cost(macs=y.numbers * prod(xs[1][1:]))
@@ -145,4 +154,4 @@ class Convolve(Merge, keyword="convolve"):
         given = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         options = [f"{k}={single(v)}" for k, v in given.items() if single(v) != (0 if k == "padding" else 1)]
         options += [f"groups={self.groups}"] if self.groups != 1 else []
-        return f"nn.functional.conv2d({', '.join([xs[0], *(f'unbatched({x})' for x in xs[1:]), *options])})"
+        return f"convolve({', '.join([*xs, *options])})"

@@ -34,6 +34,8 @@ class Identity(Op, keyword="identity"):
 
     example = "64x56x56; identity -> 64x56x56"
 
+    takes_indices = True
+
     def infer(self, x: Shape) -> Shape:
         return x
 

@@ -10,7 +10,7 @@ from netspec.language.values import Call
 from netspec.ops.arguments import WrongType
 from netspec.ops.base import Code, Op, Tensor
 from netspec.ops.start import Init, Weighted
-from netspec.shape import Shape
+from netspec.shape import Indices, Shape
 
 
 def to_shape(value: object) -> object:
@@ -32,11 +32,12 @@ class Input(Op):
     """An input of the network."""
 
     shape: Size
+    dtype: Literal["float32", "int64"] = "float32"
 
     kind = "input"
 
     def infer(self) -> Shape:
-        return self.shape
+        return Indices(self.shape) if self.dtype == "int64" else self.shape
 
 
 class Param(Weighted, keyword="param"):
@@ -77,6 +78,9 @@ class Buffer(Param, keyword="buffer"):
 
     dtype: Literal["float32", "int64", "bool"] = "float32"
     """The type of its numbers: `int64` for positions, `bool` for masks."""
+
+    def infer(self) -> Shape:
+        return Indices(self.shape) if self.dtype == "int64" else self.shape
 
     def tensors(self) -> tuple[Tensor, ...]:
         return (Tensor("", self.stored_shape(), trainable=False),)

@@ -1,4 +1,4 @@
-"""The augmentations and normalisations of recipes, as classes that name their implementations.
+"""The augmentations and normalizations of recipes, as classes that name their implementations.
 
 The implementations are functions in `netspec.transforms`, named as "module:function", so that torch is
 imported only when they are used.
@@ -15,7 +15,7 @@ from netspec.recipe.parts import Part, Positive, Probability
 from netspec.registry import Registry, class_attributes
 
 AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation")
-NORMALIZATIONS: Registry[type[Normalization]] = Registry("normalisation")
+NORMALIZATIONS: Registry[type[Normalization]] = Registry("normalization")
 
 CROPS, BATCHES = "netspec.transforms.crops", "netspec.transforms.augment"
 STATISTICS = "netspec.transforms.normalize"
@@ -31,7 +31,7 @@ class Augmentation(Part):
     Args:
         window: Cuts a window out of an image, as `netspec.transforms.crops.random_crop` does.
         photo: Changes one 8-bit image, as `netspec.transforms.crops.mirror` does.
-        batch: Changes normalised images on the device, as `netspec.transforms.augment.flip` does.
+        batch: Changes normalized images on the device, as `netspec.transforms.augment.flip` does.
         mix: Blends the images of a batch and their labels, as `netspec.transforms.augment.mixup` does.
         rescales: Whether the window is resized; then no mean image can be subtracted pixel by pixel.
         uses_colours: Whether it needs RGB images and the principal components of the data set's colours.
@@ -64,7 +64,7 @@ class_attributes(Augmentation, window="", photo="", batch="", mix="", rescales=F
 
 
 class Normalization(Part):
-    """A rule for normalising pixels from 0 to 255. Defining a subclass with a `kind` registers it.
+    """A rule for normalizing pixels from 0 to 255. Defining a subclass with a `kind` registers it.
 
     Args:
         function: Returns the Preprocessing for the rule, as `netspec.transforms.normalize.mean_std` does.
@@ -161,7 +161,7 @@ class AutoAugment(Augmentation):
 
 
 class RandomErasing(Augmentation):
-    """Set a random box of the normalised image to zero, with probability `p` (Zhong et al., 2020).
+    """Set a random box of the normalized image to zero, with probability `p` (Zhong et al., 2020).
 
     The box covers 2 to 33 per cent of the image. Its height divided by its width is from 0.3 to 3.3.
     """
@@ -247,7 +247,7 @@ class MeanFile(Normalization):
 
 
 class ImageNet(Normalization):
-    """Scale pixels to the range from 0 to 1, and normalise with ImageNet's mean and standard deviation."""
+    """Scale pixels to the range from 0 to 1, and normalize with ImageNet's mean and standard deviation."""
 
     kind: Literal["imagenet"] = "imagenet"
     function = f"{STATISTICS}:imagenet"

@@ -1,4 +1,4 @@
-"""The losses and initialisers that a recipe can name."""
+"""The losses and initializers that a recipe can name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Initializer = Annotated[str | None, BeforeValidator(_as_text)]
 
 
 class Start(Part):
-    """Initialisers for the layers whose names match a pattern. They replace those in the spec.
+    """Initializers for the layers whose names match a pattern. They replace those in the spec.
 
     An example is `start("fc*", normal(0.01), bias=0.1)`. `layers` is a shell pattern for the dotted names of
     layers. If several patterns match a layer, the last one applies.

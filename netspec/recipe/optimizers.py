@@ -16,7 +16,7 @@ class Optimizer(Part):
     """The base class of optimizers: a learning rate, and weight decay by kind of parameter.
 
     `weight_decay` applies to all parameters, unless another field is set for their kind: `norm_weight_decay`
-    for scales and shifts of normalisation layers, `bias_weight_decay` for biases, and
+    for scales and shifts of normalization layers, `bias_weight_decay` for biases, and
     `embedding_weight_decay` for standalone parameters, such as position embeddings and class tokens.
     `bias_lr` multiplies the learning rate of biases, as Caffe's `lr_mult: 2` does. Further fields of a
     subclass are arguments of its torch class. Defining a subclass with a `kind` registers it.

@@ -1,4 +1,4 @@
-"""The loss that training minimises, averages over an epoch, and warnings about divergence."""
+"""The loss that training minimizes, averages over an epoch, and warnings about divergence."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str |
         return None
     found = f"the loss is {loss:.3f}, and guessing gives ln({classes}) = {guessing:.3f}"
     found += f"; the accuracy is {accuracy:.1%}, and guessing gives {1 / classes:.1%}"
-    causes = "the learning rate, the initialisation, a deep network without normalisation, or the labels"
+    causes = "the learning rate, the initialization, a deep network without normalization, or the labels"
     return f"the network learned nothing: {found}; likely causes are {causes}"
 
 
@@ -211,7 +211,7 @@ class DeadLossCheck:
             return None
         self.done = True
         reference = f"guessing gives ln({self.classes}) = {guessing:.3f}"
-        remedy = "try another learning rate, initialisation or normalisation"
+        remedy = "try another learning rate, initialization or normalization"
         found = f"after {step:,} steps the loss is {mean:.3f}, and {reference}"
         return f"{found}: the network learns nothing; {remedy}"
 

@@ -1,1 +1,1 @@
-"""Transforms of images: decoding, resizing, cropping, augmentation and normalisation."""
+"""Transforms of images: decoding, resizing, cropping, augmentation and normalization."""

@@ -1,4 +1,4 @@
-"""Augmentation of normalised batches on the device, including MixUp and CutMix."""
+"""Augmentation of normalized batches on the device, including MixUp and CutMix."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Context:
-    """What batch augmentations need besides images: random numbers, normalisation and statistics."""
+    """What batch augmentations need besides images: random numbers, normalization and statistics."""
 
     draw: Draw
     normalizer: Normalizer
@@ -59,7 +59,7 @@ class Context:
 
 
 def augment_batch(steps: Sequence[Augmentation], images: Tensor, context: Context) -> Tensor:
-    """Return normalised images, N x C x H x W, after applying augmentations in order."""
+    """Apply augmentations in order to normalized images, N x C x H x W."""
     for step in steps:
         images = resolve(step.batch)(step, images, context)
     return images
@@ -112,7 +112,7 @@ def erase(step: RandomErasing, images: Tensor, context: Context) -> Tensor:
 
 
 def check_augment(recipe: Recipe, channels: int) -> None:
-    """Raise DataError if augmentations do not suit the images, the normalisation, or each other."""
+    """Raise DataError if augmentations do not suit the images, the normalization, or each other."""
     windows = [step for step in recipe.augment if step.window]
     if len(windows) > 1:
         names = " and ".join(dict.fromkeys(step.name for step in windows))

@@ -53,7 +53,7 @@ class PhotoView(Protocol):
 class Stages:
     """A recipe's augmentations, by the stage in which a data set applies them.
 
-    `window` and `photo` change images one by one before normalisation; `batch` changes normalised batches.
+    `window` and `photo` change images one by one before normalization; `batch` changes normalized batches.
     Each augmentation is in one stage, except for MixUp and CutMix, which the training loop applies.
     """
 

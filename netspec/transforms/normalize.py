@@ -1,4 +1,4 @@
-"""Statistics of training sets, and the normalisations that recipes can choose."""
+"""Statistics of training sets, and the normalizations that recipes can choose."""
 
 from __future__ import annotations
 
@@ -104,40 +104,40 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def preprocessing(recipe: Recipe, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return a recipe's normalisation, given the statistics of images resized to `size`."""
+    """Return a recipe's normalization, given the statistics of images resized to `size`."""
     step = recipe.normalize
     resolved: Preprocessing = resolve(step.function)(step, found, size)
     return resolved
 
 
 def unchanged(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalisation that leaves pixel values as they are."""
+    """Return the normalization that leaves pixel values as they are."""
     channels = len(found.mean)
     return Preprocessing((0.0,) * channels, (1.0,) * channels)
 
 
 def scale(step: Scale, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalisation that multiplies by `factor`."""
+    """Return the normalization that multiplies by `factor`."""
     return replace(unchanged(step, found, size), scale=(step.factor,) * len(found.mean))
 
 
 def mean(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalisation that subtracts each channel's mean."""
+    """Return the normalization that subtracts each channel's mean."""
     return replace(unchanged(step, found, size), mean=tuple(found.mean.tolist()))
 
 
 def mean_std(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalisation that subtracts each channel's mean and divides by its standard deviation."""
+    """Return the normalization that subtracts each channel's mean and divides by its standard deviation."""
     return replace(mean(step, found, size), scale=tuple((1 / found.std.clamp(min=1e-6)).tolist()))
 
 
 def mean_image(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalisation that subtracts the mean image."""
+    """Return the normalization that subtracts the mean image."""
     return replace(mean(step, found, size), mean_image=found.mean_image)
 
 
 def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalisation that subtracts a mean from a file; raises DataError if its size is wrong."""
+    """Return the normalization that subtracts a mean from a file; raises DataError if its size is wrong."""
     values, plain = read_mean(Path(step.path), len(found.mean), step.order), unchanged(step, found, size)
     if values.dim() == 1:
         return replace(plain, mean=tuple(values.tolist()))
@@ -150,9 +150,9 @@ def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Prepr
 
 
 def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalisation by ImageNet's mean and standard deviation; grey images raise DataError."""
+    """Return the normalization by ImageNet's mean and standard deviation; grey images raise DataError."""
     if len(found.mean) != 3:
-        message = f"imagenet normalises RGB images, but these have {len(found.mean)} channel"
+        message = f"imagenet normalizes RGB images, but these have {len(found.mean)} channel"
         raise DataError(f"{message}: use `train.normalize=mean_std`")
     means = tuple(255 * value for value in IMAGENET_MEAN)
     return Preprocessing(means, tuple(1 / (255 * value) for value in IMAGENET_STD))

@@ -119,7 +119,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error)
-    return "not an image, or damaged" if "identify" in text or not text else text.rstrip(".")
+    return "not an image, or a damaged one" if "identify" in text or not text else text.rstrip(".")
 
 
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]

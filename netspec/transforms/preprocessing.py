@@ -18,7 +18,7 @@ from netspec.transforms.pixels import Interpolation, Pixels, resize_whole
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image is resized, cropped and normalised for a network, in training and prediction alike.
+    """How an image is resized, cropped and normalized for a network, in training and prediction alike.
 
     Each channel of pixels from 0 to 255 becomes (pixel - mean) * scale.
 
@@ -68,7 +68,7 @@ class Normalizer:
 
     @property
     def black(self) -> Tensor:
-        """The normalised value of padding, C x 1 x 1: black, or zero if there is a mean image."""
+        """The normalized value of padding, C x 1 x 1: black, or zero if there is a mean image."""
         return torch.zeros_like(self.mean) if self.mean_image is not None else -self.mean * self.scale
 
     def padded(self, padding: int) -> Normalizer:
@@ -78,7 +78,7 @@ class Normalizer:
         return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)
 
     def __call__(self, images: Tensor, places: Tensor | None = None) -> Tensor:
-        """Return uint8 images normalised. `places`, N x 3, are the positions of crops in the mean image."""
+        """Return uint8 images normalized. `places`, N x 3, are the positions of crops in the mean image."""
         mean = self.mean
         if self.mean_image is not None:
             mean = self.mean_image if places is None else self._windows(places, images.shape[-2:])
@@ -88,7 +88,7 @@ class Normalizer:
         return result.mul_(self.scale)
 
     def _by_rows(self, images: Tensor, mean: Tensor) -> Tensor:
-        """Return images with the channels last normalised, one by one, as matrices of H rows.
+        """Normalize channels-last images one at a time, each viewed as a matrix with H rows.
 
         This is several times as fast as the whole batch at once: rows of W x C numbers suit vector
         instructions, and one image stays in the processor's cache for all three passes. numpy allocates large
@@ -120,8 +120,8 @@ def _channels_are_last(images: Tensor) -> bool:
 def prepare_image(pixels: Pixels, values: Preprocessing, view: View = "center_crop") -> Tensor:
     """Return RGB pixels preprocessed for prediction: C x H x W, or 10 x C x H x W for ten crops.
 
-    If the network takes grey images, colours are converted to luma. If it was trained on whole images, there
-    is a single crop for every `view`.
+    If the network takes grey images, colours are converted to luma. A network that was trained on whole
+    images gets one uncropped image, C x H x W, whatever `view` is.
     """
     if len(values.mean) == 1:
         pixels = np.array(Image.fromarray(pixels).convert("L"))[:, :, None]

@@ -79,7 +79,7 @@ def test_loading_runs_no_code(tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(pickle.dumps(Evil(tmp_path / "made")))
     torch.save(Evil(tmp_path / "made"), tmp_path / "b.pt")
     for name in ("a.pt", "b.pt"):
-        with pytest.raises(TrainError, match="is not a checkpoint, or damaged"):
+        with pytest.raises(TrainError, match="is not a checkpoint, or is damaged"):
             load(tmp_path / name)
     assert not (tmp_path / "made").exists()
 

@@ -342,3 +342,64 @@ class block(nn.Module):  # noqa: N801  # a keyword of specs
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x).relu() + x
+
+
+class Masked(nn.Module):
+    """Self-attention with a causal mask from a buffer, as in GPT-2."""
+
+    def __init__(self, tokens: int, features: int, heads: int) -> None:
+        super().__init__()
+        self.qkv, self.heads = nn.Linear(features, 3 * features), heads
+        self.register_buffer("seen", torch.tril(torch.ones(tokens, tokens)).view(1, 1, tokens, tokens))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, features = x.shape
+        parts = self.qkv(x).chunk(3, -1)
+        q, k, v = (p.view(batch, tokens, self.heads, -1).transpose(1, 2) for p in parts)
+        scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        scores = scores.masked_fill(self.seen[:, :, :tokens, :tokens] == 0, float("-inf"))
+        return (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, features)
+
+
+class Statistics(nn.Module):
+    """Reductions, extremes and functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(24, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.mish(self.conv(x))
+        largest, _ = torch.max(x, 1, keepdim=True)
+        x = torch.maximum(x, torch.sigmoid(largest))
+        parts = [x.mean((2, 3)), x.std((2, 3)), x.var((2, 3), unbiased=False)]
+        return torch.where(torch.tensor([True, False, True, True]), self.fc(torch.cat(parts, 1)), -1.0)
+
+
+class WeightNorms(nn.Module):
+    """Convolutions of signals and a linear layer with normalized weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        norm = nn.utils.parametrizations.weight_norm
+        self.conv, self.plain = norm(nn.Conv1d(4, 8, 3, padding=2)), norm(nn.Conv1d(8, 8, 3, bias=False))
+        self.fc = norm(nn.Linear(8, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.plain(self.conv(x)[:, :, :-2].relu())[:, :, -1])
+
+
+class Language(nn.Module):
+    """A language model, whose last layer can share the table of the tokens."""
+
+    def __init__(self, tied: bool) -> None:
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(20, 8), nn.Embedding(10, 8)
+        self.attention = Masked(6, 8, 2)
+        self.head = nn.Linear(8, 20, bias=False)
+        if tied:
+            self.tokens.weight = self.head.weight
+
+    def forward(self, idx: Tensor) -> Tensor:
+        x = self.tokens(idx) + self.positions(torch.arange(idx.shape[1]))
+        return self.head(x + self.attention(x))

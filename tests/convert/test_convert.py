@@ -55,6 +55,10 @@ SMALL = [
     (modules.Rotary(), (4, 6), 1e-6),
     (modules.Keywords(), (3, 4, 4), 0.0),
     (nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2), (5, 16), 1e-5),
+    (modules.Masked(6, 8, 2), (6, 8), 1e-6),
+    (modules.Statistics(), (3, 8, 8), 1e-5),
+    (modules.WeightNorms(), (4, 20), 1e-6),
+    (nn.Sequential(nn.Conv1d(4, 16, 3), nn.GLU(1), nn.Hardtanh()), (4, 20), 0.0),
     (
         nn.Sequential(
             modules.Defaulted(3, 5, True), modules.Defaulted(5, 8, True), modules.Defaulted(8, 4, False)
@@ -68,6 +72,29 @@ SMALL = [
 @pytest.mark.parametrize(("module", "shape", "tolerance"), SMALL, ids=[type(m).__name__ for m, _, _ in SMALL])
 def test_small_modules(module, shape, tolerance):
     same(module, shape, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_language_model(tied):
+    module = modules.Language(tied)
+    tokens = torch.randint(20, (1, 6))
+    conversion = convert(module, tokens)
+    assert prove(conversion).holds
+    assert "input idx: 6, dtype=int64" in conversion.text
+    assert ("embedding(20, 8)" in conversion.text) is not tied
+    network = conversion.network
+    built = network.module(weights=conversion.weights()).eval()
+    assert torch.equal(built(tokens), module.eval()(tokens))
+
+
+def test_inputs_by_name():
+    class Difference(nn.Module):
+        def forward(self, a, b):
+            return a - b
+
+    text = convert(Difference(), {"b": (3, 4), "a": (3, 4)}).text
+    assert "sub(a, b)" in text
+    assert prove(convert(Difference(), {"b": (3, 4), "a": (3, 4)})).holds
 
 
 # Networks of torchvision, and the most lines of their specs.

@@ -92,8 +92,8 @@ def test_classics_in_the_onnx_package(path):
     assert network.net.nodes[output.node].shape[0] == 1000
 
 
-LEFT_OUT = {"input", "identity", "dropout", "dropout2d", "lstm", "gru"}
-"""The layer types whose examples compute nothing, and those that ONNX models cannot be read with yet."""
+LEFT_OUT = {"input", "identity", "dropout", "dropout2d"}
+"""The layer types whose examples compute nothing."""
 
 
 @pytest.mark.parametrize("keyword", sorted(set(OPS) - LEFT_OUT))

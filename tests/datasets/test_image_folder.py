@@ -37,8 +37,8 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 # Unreadable files: how to damage their content, and the reason in the message.
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "zero bytes": (lambda content: b"", "not an image, or damaged"),
-    "text": (lambda content: b"hello", "not an image, or damaged"),
+    "zero bytes": (lambda content: b"", "not an image, or a damaged one"),
+    "text": (lambda content: b"hello", "not an image, or a damaged one"),
     "truncated": (lambda content: content[: len(content) // 2], "[Tt]runcated"),
 }
 

@@ -64,7 +64,7 @@ def setting(size: int = 28, **recipe: object) -> LoaderConfig:
 
 
 def context(batch: int, seed: int = 0, black: Tensor | None = None, scale: Tensor | None = None) -> Context:
-    """A context for a batch, whose normalisation has this value of black and this scale."""
+    """A context for a batch, whose normalization has this value of black and this scale."""
     draw = Draw(torch.Generator().manual_seed(seed), batch, slice(0, batch))
     scale = torch.ones(3, 1, 1) if scale is None else scale
     return Context(draw, Normalizer(torch.zeros_like(scale) if black is None else -black, scale), IMAGENET)
@@ -104,7 +104,7 @@ def test_no_mnist_and_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", fail)
-    with pytest.raises(DataError, match=r"the download failed .*name their folder with `root`"):
+    with pytest.raises(DataError, match=r"the download failed .*set `root` to the folder that contains them"):
         open_data("mnist", tmp_path / "nothing")
 
 
@@ -220,7 +220,7 @@ def test_lighting_moves_along_the_principal_components() -> None:
     torch.testing.assert_close(spread, 25.5 * torch.tensor(EIGENVALUES), rtol=0.03, atol=0)
 
 
-def test_lighting_is_in_the_units_of_the_normalised_image() -> None:
+def test_lighting_is_in_the_units_of_the_normalized_image() -> None:
     values = preprocessing(read({"normalize": Call("imagenet")}), IMAGENET, (2, 2))
     normalizer, plain = Normalizer.of(values, CPU), torch.full((4, 3, 2, 2), 100.0)
     moved = lighting(Lighting(), plain, context(4, 5))

@@ -104,7 +104,7 @@ def test_validation_images_must_exist_and_be_of_known_classes(tmp_path):
         open_data(f"folder:{root}")
 
 
-def test_images_are_recognised_by_content_and_other_files_named(tmp_path, caplog):
+def test_images_are_recognized_by_content_and_other_files_named(tmp_path, caplog):
     caplog.set_level("INFO")
     root = make(tmp_path, *both("train/cat", "train/dog", "val/cat", "val/dog"))
     (root / "train/cat/0.jpg").rename(root / "train/cat/0.jfif")

@@ -36,7 +36,7 @@ def outputs(network: Network, path: Path, batch: int = 2) -> list[tuple[torch.Te
     """The outputs of onnxruntime and of PyTorch for random inputs."""
     module = module_of(network)
     network.onnx(path, weights=module.state_dict())
-    inputs, found = run_onnx(path, [n.shape for n in network.net.inputs], batch)
+    inputs, found = run_onnx(path, network.net, batch)
     assert len(inputs[0]) == batch
     with torch.no_grad():
         return list(zip(found, tensors(module(*inputs)), strict=True))

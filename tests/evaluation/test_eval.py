@@ -67,7 +67,7 @@ def test_scores_equal_those_of_training(runs):
 
 
 def test_photos_are_those_that_training_held_out(photo_run):
-    """The checkpoint stores the share and the seed; images are normalised as in training."""
+    """The checkpoint stores the share and the seed; images are normalized as in training."""
     network, expected = evaluated(photo_run / "checkpoint.pt")["networks"][0], last(photo_run)
     assert network["images"] == expected["images"] == 6
     assert network["loss"] == pytest.approx(expected["loss"], rel=1e-6)
@@ -77,7 +77,7 @@ def test_photos_are_those_that_training_held_out(photo_run):
 
 
 def test_other_images_are_prepared_as_in_training(photo_run, photos):
-    """Images of another set are normalised by the training set's mean, not by their own."""
+    """Images of another set are normalized by the training set's mean, not by their own."""
     other = photos("dark", count=2, classes=1)
     saved = load_checkpoint(photo_run)
     pixels = []

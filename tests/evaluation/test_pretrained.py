@@ -64,12 +64,12 @@ def test_a_run_starts_from_the_weights_of_another(trained, what):
     assert heading == f"# netspec train digits.net --set classes=10 --weights {what}"
 
 
-def test_layers_for_other_classes_are_newly_initialised(trained, photos):
+def test_layers_for_other_classes_are_newly_initialized(trained, photos):
     few, more = photos("few", classes=2), photos("more")
     Path("photos.net").write_text(PHOTOS)
     train("photos.net", "--data", f"folder:{few}", "--out", "two", "--seed", 1)
     told = train("photos.net", "--data", f"folder:{more}", "--weights", "two", "--out", "three", *STILL)
-    assert "fc.weight and fc.bias are newly initialised, for 3 classes" in told
+    assert "fc.weight and fc.bias are newly initialized, for 3 classes" in told
     two, three = start(Path("two")), start(Path("three"))
     assert two["conv.weight"].equal(three["conv.weight"])
     assert three["fc.weight"].shape[0] == 3
@@ -109,13 +109,13 @@ def test_published_weights(tmp_path, photos, monkeypatch):
     monkeypatch.setattr(weights, "fetch", lambda card, entry: theirs.state_dict())
     line = ["squeezenet1_1", "--data", f"folder:{photos('set')}", "--weights", "IMAGENET1K_V1", *STILL]
     told = train(*line, "--out", "one")
-    assert "classifier.1.weight and classifier.1.bias are newly initialised, for 3 classes" in told
+    assert "classifier.1.weight and classifier.1.bias are newly initialized, for 3 classes" in told
     assert "warning: the weights IMAGENET1K_V1" in told
     assert "--set train.normalize=imagenet" in told
     ours = start(tmp_path / "one")
     same = [name for name, value in theirs.state_dict().items() if close(ours[name], value)]
     assert set(ours) - set(same) == {"classifier.1.weight", "classifier.1.bias"}
-    assert "normalises differently" not in train(*line, "--out", "two", "--set", "train.normalize=imagenet")
+    assert "normalizes differently" not in train(*line, "--out", "two", "--set", "train.normalize=imagenet")
 
 
 REFUSED = [

@@ -100,9 +100,9 @@ def test_16_bits_keep_their_brightness(kind: str) -> None:
 
 # Unreadable files: their content, and the reason in the message.
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
-    "nothing": (lambda: b"", "not an image, or damaged"),
-    "text": (lambda: b"hello", "not an image, or damaged"),
-    "JPEG's first bytes": (lambda: photo()[:20], "not an image, or damaged"),
+    "nothing": (lambda: b"", "not an image, or a damaged one"),
+    "text": (lambda: b"hello", "not an image, or a damaged one"),
+    "JPEG's first bytes": (lambda: photo()[:20], "not an image, or a damaged one"),
     "half a JPEG": (lambda: photo()[:-200], "truncated"),
     "half a PNG": (lambda: encoded(Image.fromarray(NOISE), "png")[:-900], "truncated|broken|incomplete"),
     "32 bits": (

@@ -47,7 +47,7 @@ def test_a_photo_is_prepared_as_in_validation(
         assert prepare_image(read(Path(os.fsdecode(path))), values, view).equal(image)
 
 
-RESCALING = ("googlenet", "inception_v3")  # these normalise again within torchvision's network
+RESCALING = ("googlenet", "inception_v3")  # these normalize again within torchvision's network
 PUBLISHED = [
     (name, result)
     for name in zoo.names()

@@ -1,4 +1,4 @@
-"""Augmentations and normalisations: each is documented, implemented, and applied by every data set."""
+"""Augmentations and normalizations: each is documented, implemented, and applied by every data set."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ AUGMENTED = {
     "mixup": Mixup(alpha=5.0),
     "cutmix": Cutmix(),
 }
-# Every normalisation.
+# Every normalization.
 NORMALIZED = {
     **{name: NORMALIZATIONS[name]() for name in ("none", "mean", "mean_std", "mean_image", "imagenet")},
     "scale": Scale(factor=0.5),
@@ -69,7 +69,7 @@ def test_every_augmentation_is_complete_and_has_a_test(name):
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
-def test_every_normalisation_is_complete_and_has_a_test(name):
+def test_every_normalization_is_complete_and_has_a_test(name):
     part = NORMALIZATIONS[name]
     assert part.__doc__
     assert resolve(part.function).__doc__
@@ -101,7 +101,7 @@ def test_every_augmentation_changes_images_of_every_source(source, name):
 
 
 @pytest.mark.parametrize("name", NORMALIZED)
-def test_every_normalisation_suits_every_source(source, name, tmp_path, monkeypatch):
+def test_every_normalization_suits_every_source(source, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("mean.npy", np.full(3, 40.0))
     plain, changed = trained(source), trained(source, normalize=NORMALIZED[name])
@@ -109,7 +109,7 @@ def test_every_normalisation_suits_every_source(source, name, tmp_path, monkeypa
 
 
 def darker(step, images, context):
-    """Halve the normalised values."""
+    """Halve the normalized values."""
     return images / 2
 
 

@@ -7,7 +7,6 @@ from torch import fx
 from netspec.convert.aten.axes import last
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten
-from netspec.errors import ConvertError
 
 PLAIN = {
     "relu": "relu",
@@ -18,6 +17,7 @@ PLAIN = {
     "tanh": "tanh",
     "softplus": "softplus",
     "selu": "selu",
+    "mish": "mish",
 }
 """Elementwise functions without arguments, by the name of their ATen operator."""
 
@@ -39,11 +39,17 @@ def gelu(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("hardtanh", "hardtanh_", "relu6")
 def hardtanh(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """ReLU6, which PyTorch exports as a hardtanh."""
-    if (a.get("min_val", 0), a.get("max_val", 6)) != (0, 6):
-        what = f"hardtanh between {a['min_val']} and {a['max_val']}"
-        raise ConvertError(f"{reader.place}: {what} has no counterpart in netspec")
+    """Values between two bounds; between 0 and 6, that is ReLU6."""
+    low, high = float(a.get("min_val", 0)), float(a.get("max_val", 6))
+    if (low, high) != (0, 6):
+        return reader.add("clamp", reader.one(a["self"]), node, min=low, max=high)
     return reader.add("relu6", reader.one(a["self"]), node)
+
+
+@aten("glu")
+def glu(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The first half of an axis times the sigmoid of the second."""
+    return reader.add("glu", reader.one(a["self"]), node, axis=last(reader, a["self"], a["dim"]))
 
 
 @aten("leaky_relu", "leaky_relu_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from torch import fx
@@ -11,6 +12,7 @@ from netspec.convert.aten.axes import reshaped
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten, rank_of
 from netspec.errors import ConvertError
+from netspec.frontends.layout import BARE
 
 
 def aligned(reader: Reader, node: fx.Node, rank: int) -> int:
@@ -64,12 +66,14 @@ def with_number(reader: Reader, op: str, value: int, number: float, node: fx.Nod
 
 for operator in ("add", "mul", "sub", "div"):
     aten(operator, f"{operator}_")(binary(operator))
+for operator in ("maximum", "minimum"):
+    aten(operator)(binary(operator))
 
 
-FUNCTIONS = {"exp": "exp", "sqrt": "sqrt", "abs": "abs", "sin": "sin", "cos": "cos"}
+FUNCTIONS = {name: name for name in ("exp", "sqrt", "abs", "sin", "cos", "log", "erf")}
 
 
-@aten("exp", "sqrt", "abs", "sin", "cos")
+@aten(*FUNCTIONS)
 def function(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """An elementwise function."""
     value = reader.one(a["self"])
@@ -104,9 +108,85 @@ def negative(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 def rsub(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """A number minus the values."""
     value = reader.one(a["self"])
-    if isinstance(a["other"], fx.Node) or a["alpha"] != 1:
+    if isinstance(a["other"], fx.Node):
         raise ConvertError(f"{reader.place}: rsub of two tensors has no counterpart in netspec")
-    return reader.add("scale", value, reader.shape(value), factor=-1.0, offset=float(a["other"]))
+    return reader.add(
+        "scale", value, reader.shape(value), factor=-float(a["alpha"]), offset=float(a["other"])
+    )
+
+
+@aten("_weight_norm", "_weight_norm_interface")
+def weight_norm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """Weight normalization (Salimans and Kingma, 2016): a direction divided by its length, times a scale."""
+    direction, scale = reader.one(a["v"]), reader.one(a["g"])
+    x = tuple(reader.shape(direction))
+    if reader.layout(a["v"]).at >= 0:
+        direction, x = whole(reader, direction), (1, *x)
+        scale = whole(reader, scale)
+    axes = [k for k in range(len(x)) if k != a["dim"] % len(x)]
+    lengths = tuple(1 if k in axes else n for k, n in enumerate(x))
+    length = reader.add("norm", direction, lengths, axis=axes, keep=True)
+    scale = reshaped(reader, scale, lengths)
+    reader.layouts[node] = BARE
+    unit = reader.add("div", [direction, length], x)
+    found = reader.add("mul", [unit, scale], x)
+    return (found, length) if "interface" in str(node.target) else found
+
+
+def whole(reader: Reader, value: int) -> int:
+    """Return a raw tensor that is stored with a first axis of 1 with this axis as one of its own."""
+    shape = (1, *reader.shape(value))
+    return reader.add("reshape", value, shape, shape=shape)
+
+
+@aten("reciprocal")
+def reciprocal(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """One divided by the values."""
+    value = reader.one(a["self"])
+    return reader.add("pow", value, reader.shape(value), exponent=-1.0)
+
+
+@aten("masked_fill", "masked_fill_")
+def masked_fill(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A number where a mask is true."""
+    value, number = reader.one(a["self"]), a["value"]
+    number = reader.constants.number(number) if isinstance(number, fx.Node) else float(number)
+    if number is None:
+        raise ConvertError(f"{reader.place}: masked_fill by a computed value has no counterpart in netspec")
+    mask = aligned(reader, a["mask"], len(reader.shape(value)))
+    return reader.add("masked_fill", [value, mask], node, value=None if number == -inf else number)
+
+
+@aten("where")
+def where(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A choice by a mask between values and a number."""
+    for name, other, inverted in (("self", "other", False), ("other", "self", True)):
+        number = reader.constants.number(a[name]) if isinstance(a[name], fx.Node) else a[name]
+        if number is None or not isinstance(a[other], fx.Node):
+            continue
+        value = reader.one(a[other])
+        mask = aligned(reader, a["condition"], len(reader.shape(value)))
+        mask = reader.add("equal", mask, reader.shape(mask), value=0.0) if inverted else mask
+        fill = None if number == -inf else float(number)
+        return reader.add("masked_fill", [value, mask], node, value=fill)
+    raise ConvertError(f"{reader.place}: a choice between two values has no counterpart in netspec")
+
+
+@aten("eq")
+def equal(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A mask of the values that equal a number."""
+    number = reader.constants.number(a["other"]) if isinstance(a["other"], fx.Node) else float(a["other"])
+    if number is None:
+        raise ConvertError(f"{reader.place}: a comparison of two values has no counterpart in netspec")
+    value = reader.one(a["self"])
+    return reader.add("equal", value, reader.shape(value), value=number)
+
+
+@aten("bitwise_not", "logical_not")
+def inverted(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The opposite of a mask."""
+    value = reader.one(a["self"])
+    return reader.add("equal", value, reader.shape(value), value=0.0)
 
 
 @aten("clamp", "clamp_min", "clamp_max", "clamp_")

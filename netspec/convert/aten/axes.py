@@ -9,7 +9,7 @@ from math import prod
 from torch import fx
 
 from netspec.convert.reader import Reader
-from netspec.convert.rows import Arguments, Value, aten, rank_of
+from netspec.convert.rows import ROWS, Arguments, Value, aten, rank_of
 from netspec.errors import ConvertError
 from netspec.frontends.layout import BARE, BATCH, STORED, Layout, is_row_of_pixels, named_order
 from netspec.shape import Shape
@@ -20,7 +20,7 @@ def axis(reader: Reader, node: fx.Node, dim: int) -> int:
     reader.one(node)
     found = reader.layout(node).axis(dim, rank_of(node))
     if found is None:
-        raise ConvertError(f"{reader.place}: an operation along the batch has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: an operation along the batch axis has no counterpart in netspec")
     return found
 
 
@@ -135,7 +135,7 @@ def without(reader: Reader, source: fx.Node, node: fx.Node, dims: Sequence[int])
     reader.layouts[node] = replace(given, at=given.at - sum(d % rank < given.at for d in dims))
 
 
-@aten("mean", "sum", "amax", "linalg_vector_norm")
+@aten("mean", "sum", "amax", "amin", "linalg_vector_norm")
 def reduction(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """A reduction over axes."""
     name = str(node.target).split(".")[1]
@@ -154,8 +154,41 @@ def reduction(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     if name == "mean" and axes == [1, 2] and type(x) is Shape:
         pooled = reader.add("adaptive_avgpool", value, (x[0], 1, 1), size=1)
         return pooled if keep else reader.add("flatten", pooled, node)
-    op = {"amax": "max", "linalg_vector_norm": "norm"}.get(name, name)
+    op = {"amax": "max", "amin": "min", "linalg_vector_norm": "norm"}.get(name, name)
     return reader.add(op, value, node, axis=axes, keep=keep)
+
+
+@aten("var", "std")
+def variance(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The variance or the standard deviation over axes."""
+    correction = a["correction"] if "correction" in a else int(a["unbiased"])
+    if not a.get("dim") or correction not in (None, 0, 1):
+        raise ConvertError(f"{reader.place}: this variance has no counterpart in netspec")
+    axes = sorted(axis(reader, a["self"], d) for d in a["dim"])
+    if not a["keepdim"]:
+        without(reader, a["self"], node, a["dim"])
+    op = str(node.target).split(".")[1]
+    options = {"axis": axes, "keep": bool(a["keepdim"]), "unbiased": correction != 0}
+    return reader.add(op, reader.one(a["self"]), node, **options)
+
+
+@aten("max", "min")
+def extreme(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The maximum or minimum along one axis; the places are not supported."""
+    name = str(node.target).split(".")[1]
+    if "other" in a:
+        return ROWS[f"{name}imum"](reader, node, a)
+    if "dim" not in a or any(u.args[1] == 1 and u.users for u in node.users):
+        raise ConvertError(
+            f"{reader.place}: {name} over the batch, or its places, have no counterpart in netspec"
+        )
+    if not a["keepdim"]:
+        without(reader, a["self"], node, [a["dim"]])
+    found = axis(reader, a["self"], a["dim"])
+    value = reader.one(a["self"])
+    x = reader.shape(value)
+    shape = tuple(1 if k == found else n for k, n in enumerate(x) if k != found or a["keepdim"])
+    return (reader.add(name, value, shape, axis=[found], keep=bool(a["keepdim"])), -1)
 
 
 def last(reader: Reader, node: fx.Node, dim: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import fx
 
 from netspec.convert.aten.arithmetic import aligned
+from netspec.convert.aten.axes import permuted, reshaped
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten
 from netspec.errors import ConvertError
@@ -84,8 +85,10 @@ def deconv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("linear")
 def linear(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A fully connected layer."""
+    """A fully connected layer, whose weight is its own, or shared with an embedding, or computed."""
     features = int(a["weight"].meta["val"].shape[0])
+    if not reader.is_weight(a["weight"]) or a["weight"] in reader.tied:
+        return product(reader, node, a)
     where = owner(reader, a["weight"], "linear")
     value, bias = reader.one(a["input"]), a["bias"]
     if reader.is_raw(value) and len(reader.shape(value)) == 3:
@@ -94,6 +97,40 @@ def linear(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         value = reader.add("linear", value, node, where, features=features, bias=False)
         return reader.add("add", [value, aligned(reader, bias, len(reader.shape(value)))], node)
     return reader.add("linear", value, node, where, features=features, bias=a["bias"] is not None)
+
+
+def product(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A product with a raw tensor, plus a bias."""
+    weight = reader.one(a["weight"])
+    if not reader.is_raw(weight):
+        raise ConvertError(f"{reader.place}: the weight of linear depends on the input")
+    value = reader.one(a["input"])
+    x = tuple(reader.shape(value))
+    sizes = (*x[:-1], int(a["weight"].meta["val"].shape[0]))
+    rank = max(len(x), 2)
+    turned = permuted(reader, weight, [1, 0])
+    turned = reshaped(reader, turned, (*(1,) * (rank - 2), *reader.shape(turned)))
+    rows = reshaped(reader, value, (1, *x)) if len(x) == 1 else value
+    found = reader.add("matmul", [rows, turned], (*(1,) * (rank - len(x)), *sizes))
+    found = reshaped(reader, found, sizes) if len(x) == 1 else found
+    if a["bias"] is not None:
+        found = reader.add("add", [found, aligned(reader, a["bias"], len(sizes))], node)
+    return found
+
+
+@aten("embedding")
+def embedding(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """A table of vectors, whose weight is a parameter of its own, or one that is used elsewhere too."""
+    if a["scale_grad_by_freq"] or a["sparse"]:
+        raise ConvertError(f"{reader.place}: an embedding with sparse or scaled gradients has no counterpart")
+    count, features = (int(n) for n in a["weight"].meta["val"].shape)
+    positions = reader.one(a["indices"])
+    if not reader.is_weight(a["weight"]) or a["weight"] in reader.tied:
+        shape = (*reader.shape(positions), features)
+        return reader.add("index", [reader.one(a["weight"]), positions], shape)
+    padding = int(a["padding_idx"]) if a["padding_idx"] >= 0 else None
+    where = owner(reader, a["weight"], "an embedding")
+    return reader.add("embedding", positions, node, where, count=count, features=features, padding=padding)
 
 
 @aten("batch_norm")

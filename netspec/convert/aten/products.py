@@ -22,13 +22,12 @@ def matmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 @aten("scaled_dot_product_attention")
 def attention(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Attention of queries to keys and values."""
-    if a["is_causal"] or a["enable_gqa"]:
-        what = "scaled_dot_product_attention with is_causal or enable_gqa"
-        raise ConvertError(f"{reader.place}: {what} has no counterpart in netspec")
+    if a["enable_gqa"]:
+        raise ConvertError(f"{reader.place}: attention with enable_gqa has no counterpart in netspec")
     inputs = [reader.one(a[name]) for name in ("query", "key", "value")]
     if a["attn_mask"] is not None:
         inputs.append(aligned(reader, a["attn_mask"], len(reader.shape(inputs[0]))))
-    return reader.add("dot_product_attention", inputs, node, scale=a["scale"])
+    return reader.add("dot_product_attention", inputs, node, scale=a["scale"], causal=bool(a["is_causal"]))
 
 
 @aten("einsum")

@@ -12,6 +12,7 @@ from netspec.emit.onnx.builder import Array, Builder, Site
 from netspec.emit.onnx.rows import ROWS
 from netspec.errors import ExportError
 from netspec.graph import Net
+from netspec.shape import Indices
 
 OPSET = 20
 """The version of ONNX's operators: the first with `Gelu`."""
@@ -47,7 +48,7 @@ def onnx_model(net: Net, weights: Mapping[str, Array], producer_version: str = "
             continue
         row = ROWS.find(node.op.keyword)
         if row is None:
-            raise ExportError(f"the layer type `{node.op.keyword}` cannot be written in ONNX")
+            raise ExportError(f"the layer type `{node.op.keyword}` cannot be exported to ONNX")
         graph.place = node.name
         inputs = tuple(values[i] for i in node.inputs)
         shapes = tuple(net.nodes[i].shape for i in node.inputs)
@@ -71,7 +72,8 @@ def onnx_model(net: Net, weights: Mapping[str, Array], producer_version: str = "
 
 def described(name: str, shape: tuple[int, ...]) -> ValueInfoProto:
     """Return the description of an input or output with an open batch."""
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, *shape])
+    kind = TensorProto.INT64 if isinstance(shape, Indices) else TensorProto.FLOAT
+    return helper.make_tensor_value_info(name, kind, [BATCH, *shape])
 
 
 __all__ = ["BATCH", "OPSET", "activations", "axes", "layers", "norms", "onnx_model", "recurrent", "windows"]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
+
+from onnx import TensorProto
+
 from netspec.emit.onnx.builder import Site
 from netspec.emit.onnx.rows import onnx_row
+from netspec.shape import torch_axis
 
 ACTIVATIONS: dict[str, tuple[str, dict[str, object]]] = {
     "relu": ("Relu", {}),
@@ -17,6 +22,10 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, object]]] = {
     "abs": ("Abs", {}),
     "sin": ("Sin", {}),
     "cos": ("Cos", {}),
+    "log": ("Log", {}),
+    "erf": ("Erf", {}),
+    "mish": ("Mish", {}),
+    "softsign": ("Softsign", {}),
 }
 """The operators of activations and functions without arguments, with their attributes."""
 
@@ -62,6 +71,29 @@ def tanh(s: Site) -> str:
 def silu(s: Site) -> str:
     """Write `silu`."""
     return s.add("Mul", s.value, s.add("Sigmoid", s.value))
+
+
+@onnx_row("glu")
+def glu(s: Site) -> str:
+    """Write `glu`."""
+    at = torch_axis(s.op.axis) % (len(s.x) + 1)
+    half = s.y[at - 1]
+    value, gate = s.slice(s.value, 0, half, at), s.slice(s.value, half, 2 * half, at)
+    return s.add("Mul", value, s.add("Sigmoid", gate))
+
+
+@onnx_row("equal")
+def equal(s: Site) -> str:
+    """Write `equal`; numbers are compared as float32."""
+    value = s.add("Cast", s.value, to=TensorProto.FLOAT)
+    return s.add("Equal", value, s.graph.number(s.op.value))
+
+
+@onnx_row("masked_fill")
+def masked_fill(s: Site) -> str:
+    """Write `masked_fill`."""
+    value = -inf if s.op.value is None else s.op.value
+    return s.add("Where", s.inputs[1], s.graph.number(value), s.value)
 
 
 @onnx_row("prelu")

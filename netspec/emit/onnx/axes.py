@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from netspec.emit.onnx.builder import Site, is_raw
@@ -36,10 +38,10 @@ def concat(s: Site) -> str:
     return s.add("Concat", *values, axis=axis(s, s.op.axis))
 
 
-@onnx_row("add", "mul", "sub", "div")
+@onnx_row("add", "mul", "sub", "div", "maximum", "minimum")
 def elementwise(s: Site) -> str:
-    """Write `add`, `mul`, `sub` or `div`."""
-    kind = s.op.keyword.title()
+    """Write an elementwise operator on two or more values."""
+    kind = {"maximum": "Max", "minimum": "Min"}.get(s.op.keyword, s.op.keyword.title())
     value = s.value
     for other in s.inputs[1:]:
         value = s.add(kind, value, other)
@@ -66,7 +68,10 @@ def einsum(s: Site) -> str:
 @onnx_row("index")
 def index(s: Site) -> str:
     """Write `index`."""
-    table, positions = (s.add("Squeeze", v, s.graph.ints(0)) for v in s.inputs)
+    table = s.add("Squeeze", s.inputs[0], s.graph.ints(0))
+    if s.graph.net.nodes[s.node.inputs[1]].batched:
+        return s.add("Gather", table, s.inputs[1], axis=0)
+    positions = s.add("Squeeze", s.inputs[1], s.graph.ints(0))
     return s.add("Unsqueeze", s.add("Gather", table, positions, axis=0), s.graph.ints(0))
 
 
@@ -130,12 +135,31 @@ def flip(s: Site) -> str:
     return value
 
 
-@onnx_row("mean", "sum", "max", "norm")
+REDUCTIONS = {
+    "mean": "ReduceMean",
+    "sum": "ReduceSum",
+    "max": "ReduceMax",
+    "min": "ReduceMin",
+    "norm": "ReduceL2",
+}
+
+
+@onnx_row(*REDUCTIONS)
 def reduction(s: Site) -> str:
-    """Write `mean`, `sum`, `max` or `norm`."""
-    kind = {"mean": "ReduceMean", "sum": "ReduceSum", "max": "ReduceMax", "norm": "ReduceL2"}[s.op.keyword]
+    """Write a reduction over axes."""
     axes = s.graph.ints(*(axis(s, place) for place in s.op.axis))
-    return s.add(kind, s.value, axes, keepdims=int(s.op.keep))
+    return s.add(REDUCTIONS[s.op.keyword], s.value, axes, keepdims=int(s.op.keep))
+
+
+@onnx_row("var", "std")
+def variance(s: Site) -> str:
+    """Write `var` or `std`."""
+    axes = s.graph.ints(*(axis(s, place) for place in s.op.axis))
+    centred = s.add("Sub", s.value, s.add("ReduceMean", s.value, axes, keepdims=1))
+    squares = s.add("ReduceSumSquare", centred, axes, keepdims=int(s.op.keep))
+    count = prod(s.x[axis_of(place, s.x)] for place in s.op.axis)
+    found = s.times(squares, 1 / max(count - s.op.unbiased, 1))
+    return s.add("Sqrt", found) if s.op.keyword == "std" else found
 
 
 @onnx_row("upsample")

@@ -177,6 +177,10 @@ def dot_product_attention(s: Site) -> str:
     factor = s.op.scale if s.op.scale is not None else 1 / sqrt(s.x[-1])
     last = len(s.x)
     scores = s.add("MatMul", s.times(q, factor), s.transpose(k, *range(last - 1), last, last - 1))
-    for mask in s.inputs[3:]:
+    masks = list(s.inputs[3:])
+    if s.op.causal:
+        future = np.triu(np.full((s.x[-2], s.xs[1][-2]), -np.inf, np.float32), 1)
+        masks.append(s.graph.constant(future))
+    for mask in masks:
         scores = s.add("Add", scores, mask)
     return s.add("MatMul", s.add("Softmax", scores, axis=-1), v)

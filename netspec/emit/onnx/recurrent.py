@@ -1,4 +1,4 @@
-"""Recurrent layers as ONNX operators."""
+"""Embeddings and recurrent layers as ONNX operators."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from netspec.emit.onnx.rows import onnx_row
 
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """The places of ONNX's gates among those of PyTorch: input, output, forget, cell; and update, reset, new."""
+
+
+@onnx_row("embedding")
+def embedding(s: Site) -> str:
+    """Write `embedding`."""
+    return s.add("Gather", s.weight("weight"), s.value, axis=0)
 
 
 @onnx_row("lstm", "gru")

@@ -204,7 +204,7 @@ class Symbols:
                 fields[name] = self._free(value, free(path, name), self.values[owner.path])
         self._ops[node.id] = op = node.op.model_copy(update=fields)
         try:
-            shape = op.infer(*self.shapes(owner, node))
+            shape = op.output(*self.shapes(owner, node))
         except (ShapeError, TypeError):
             return
         if shape == node.shape and type(shape) is type(node.shape):

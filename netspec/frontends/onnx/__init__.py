@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netspec.diagnostics import Source
 from netspec.errors import ConvertError
-from netspec.frontends.onnx import activations, arithmetic, axes, images, layers, norms, pools
+from netspec.frontends.onnx import activations, arithmetic, axes, images, layers, norms, pools, recurrent
 from netspec.frontends.onnx.model import Array, Model, load_model
 from netspec.frontends.onnx.patterns import joined
 from netspec.frontends.onnx.reader import ROWS, Reader
@@ -56,4 +56,5 @@ __all__ = [
     "norms",
     "pools",
     "read_onnx",
+    "recurrent",
 ]

@@ -21,6 +21,10 @@ PLAIN = {
     "Abs": "abs",
     "Sin": "sin",
     "Cos": "cos",
+    "Log": "log",
+    "Erf": "erf",
+    "Mish": "mish",
+    "Softsign": "softsign",
 }
 """Functions without arguments."""
 

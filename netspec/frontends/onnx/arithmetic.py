@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from netspec.errors import ConvertError
 from netspec.frontends.layout import Layout
 from netspec.frontends.onnx.layers import tidy, with_bias
@@ -13,9 +15,9 @@ from netspec.shape import Grid
 
 
 @onnx_operator("Add", "Sub", "Mul", "Div", "Sum", "Pow")
-def arithmetic(r: Reader, c: Call) -> int:
-    """Read `Add`, `Sub`, `Mul`, `Div`, `Sum` or `Pow`."""
-    op = {"Sum": "add"}.get(c.kind, c.kind.lower())
+def combined(r: Reader, c: Call) -> int:
+    """Read an elementwise operator."""
+    op = {"Sum": "add", "Max": "maximum", "Min": "minimum"}.get(c.kind, c.kind.lower())
     numbers = [
         (k, r.constants[n]) for k, n in enumerate(c.inputs) if n in r.constants and r.constants[n].size == 1
     ]
@@ -94,10 +96,29 @@ def bound(r: Reader, c: Call) -> int:
     """Read `Max` or `Min`."""
     numbers = [r.constants[n] for n in c.inputs if n in r.constants]
     if len(c.inputs) != 2 or len(numbers) != 1 or numbers[0].size != 1:
-        raise ConvertError(f"{c.place}: the {c.kind.lower()}imum of two values has no counterpart in netspec")
+        found = combined(r, c)
+        assert isinstance(found, int)
+        return found
     name = next(n for n in c.inputs if n not in r.constants)
     given = {"min" if c.kind == "Max" else "max": tidy(float(numbers[0].reshape(-1)[0]))}
     return r.add("clamp", r.value(name), **given)
+
+
+@onnx_operator("Where")
+def where(r: Reader, c: Call) -> int:
+    """Read `Where`, if its condition is a constant and one side is a constant number."""
+    first, second = c.inputs[1:]
+    if c.inputs[0] in r.values:
+        raise ConvertError(f"{c.place}: a condition that depends on the input has no counterpart in netspec")
+    mask = r.constant(c.inputs[0])
+    filled = first in r.constants and r.constants[first].size == 1
+    number, name = (first, second) if filled else (second, first)
+    if r.constant(number).size != 1 or name not in r.values:
+        raise ConvertError(f"{c.place}: a choice between two values has no counterpart in netspec")
+    value, fill = r.values[name], float(r.constants[number].reshape(-1)[0])
+    label = c.inputs[0] if filled else f"{c.inputs[0]}_inverted"
+    place = r.tensor(label, mask if filled else ~mask, r.rank(name), r.layout(name))
+    return r.add("masked_fill", [value, place], value=None if fill == -np.inf else tidy(fill))
 
 
 @onnx_operator("Einsum")
@@ -105,5 +126,5 @@ def einsum(r: Reader, c: Call) -> int:
     """Read `Einsum`."""
     equation = c.get("equation").replace(" ", "")
     if any(r.layout(n) != Layout() for n in c.inputs):
-        raise ConvertError(f"{c.place}: an Einstein sum along the batch has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: an einsum over the batch axis has no counterpart in netspec")
     return r.add("einsum", [r.value(n) for n in c.inputs], equation=equation)

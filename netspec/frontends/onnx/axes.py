@@ -152,9 +152,19 @@ def removed(r: Reader, c: Call, places: Sequence[int]) -> None:
     r.layouts[c.outputs[0]] = replace(given, at=given.at - sum(p % rank < given.at for p in places))
 
 
-@onnx_operator("ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2")
+REDUCTIONS = {
+    "ReduceMean": "mean",
+    "ReduceSum": "sum",
+    "ReduceMax": "max",
+    "ReduceMin": "min",
+    "ReduceL2": "norm",
+    "ReduceSumSquare": "sum",
+}
+
+
+@onnx_operator(*REDUCTIONS)
 def reduction(r: Reader, c: Call) -> int:
-    """Read `ReduceMean`, `ReduceSum`, `ReduceMax` or `ReduceL2`."""
+    """Read a reduction over axes."""
     name = c.inputs[0]
     places = r.given(c, 1, "axes")
     if places is None:
@@ -170,8 +180,9 @@ def reduction(r: Reader, c: Call) -> int:
     if c.kind == "ReduceMean" and axes == [1, 2] and type(x) is Shape:
         pooled = r.add("adaptive_avgpool", value, size=1)
         return pooled if keep else r.add("flatten", pooled)
-    op = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceL2": "norm"}[c.kind]
-    return r.add(op, value, axis=axes, keep=keep)
+    if c.kind == "ReduceSumSquare":
+        value = r.add("pow", value, exponent=2.0)
+    return r.add(REDUCTIONS[c.kind], value, axis=axes, keep=keep)
 
 
 @onnx_operator("Gather")
@@ -179,6 +190,8 @@ def gather(r: Reader, c: Call) -> int:
     """Read `Gather`."""
     name, indices = c.inputs
     place = c.get("axis", 0) % r.rank(name)
+    if indices in r.values:
+        return looked_up(r, c, place)
     chosen = r.constant(indices)
     axis = r.axis(name, place)
     value = r.value(name)
@@ -194,6 +207,21 @@ def gather(r: Reader, c: Call) -> int:
     raise ConvertError(
         f"{c.place}: a selection of positions that are not adjacent has no counterpart in netspec"
     )
+
+
+def looked_up(r: Reader, c: Call, place: int) -> int:
+    """Return the vectors of a table at positions that depend on the input."""
+    name, indices = c.inputs
+    table, positions = r.constant(name), r.values[indices]
+    if place or table.ndim != 2:
+        raise ConvertError(
+            f"{c.place}: a table of {table.shape} by axis {place} has no counterpart in netspec"
+        )
+    r.layouts[c.outputs[0]] = r.layout(indices)
+    count, features = table.shape
+    if r.users[name] > 1:
+        return r.add("index", [r.tensor(name, table, 3), positions])
+    return r.add("embedding", positions, {"weight": table}, count=count, features=features)
 
 
 def sliced(r: Reader, value: int, axis: int, start: int, stop: int, step: int) -> int:

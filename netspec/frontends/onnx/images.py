@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from math import ceil, floor
+
 from netspec.errors import ConvertError
 from netspec.frontends.layout import Layout, even
 from netspec.frontends.onnx.model import Call
@@ -47,25 +50,58 @@ def resize(r: Reader, c: Call) -> int:
         mode, {3: "linear", 4: "bilinear", 5: "trilinear"}.get(len(x), mode)
     )
     corners = c.get("coordinate_transformation_mode", "half_pixel" if r.model.opset > 10 else "asymmetric")
-    right = {"nearest": ("asymmetric",)}.get(kind, ("half_pixel", "pytorch_half_pixel", "align_corners"))
     whole = factors is not None and all(f == int(f) for f in factors)
-    plain = kind == "nearest" and whole  # all ways of counting pixels agree for whole factors
     rounding = c.get("nearest_mode", "round_prefer_floor") if r.model.opset > 10 else "floor"
-    what = f"mode={mode} with coordinate_transformation_mode={corners}"
-    if not plain and (corners not in right or (kind == "nearest" and rounding != "floor")):
-        raise ConvertError(f"{c.place}: {what} has no counterpart in netspec")
-    if plain and corners == "half_pixel" and rounding == "ceil":
-        raise ConvertError(f"{c.place}: {what} has no counterpart in netspec")
-    given: dict[str, object] = {"mode": kind, "align_corners": corners == "align_corners"}
-    if whole and factors is not None:
-        steps = [int(f) for f in factors[2:]]
-        return r.add("upsample", value, scale=even(steps), **given)
     wanted = (
         [int(n) for n in sizes[2:]]
         if sizes
         else [int(n * f) for n, f in zip(x[2:], (factors or [])[2:], strict=True)]
     )
+    if kind == "nearest":
+        same = all(nearest(n, m, corners, rounding) for n, m in zip(x[2:], wanted, strict=True))
+    else:
+        same = corners in ("half_pixel", "pytorch_half_pixel", "align_corners")
+    if not same:
+        what = f"mode={mode} with coordinate_transformation_mode={corners}"
+        what += f" and nearest_mode={rounding}" if kind == "nearest" else ""
+        raise ConvertError(f"{c.place}: {what} has no counterpart in netspec")
+    given: dict[str, object] = {"mode": kind}
+    given |= {} if kind == "nearest" else {"align_corners": corners == "align_corners"}
+    if whole and factors is not None:
+        steps = [int(f) for f in factors[2:]]
+        return r.add("upsample", value, scale=even(steps), **given)
     return r.add("upsample", value, size=even(wanted), **given)
+
+
+ROUNDINGS: Mapping[str, Callable[[float], float]] = {
+    "floor": floor,
+    "ceil": ceil,
+    "round_prefer_floor": lambda x: ceil(x - 0.5),
+    "round_prefer_ceil": lambda x: floor(x + 0.5),
+}
+"""How the position of the nearest pixel is rounded, by `nearest_mode`."""
+
+
+def nearest(size: int, wanted: int, transformation: str, rounding: str) -> bool:
+    """Return True if ONNX resizes an axis to its nearest pixels as PyTorch does.
+
+    >>> nearest(4, 8, "half_pixel", "round_prefer_floor"), nearest(4, 8, "half_pixel", "floor")
+    (True, False)
+    """
+    if transformation not in POSITIONS or rounding not in ROUNDINGS:
+        return False
+    position, to_whole = POSITIONS[transformation], ROUNDINGS[rounding]
+    found = [min(max(to_whole(position(k, size, wanted)), 0), size - 1) for k in range(wanted)]
+    return found == [k * size // wanted for k in range(wanted)]
+
+
+POSITIONS: Mapping[str, Callable[[int, int, int], float]] = {
+    "asymmetric": lambda k, size, wanted: k * size / wanted,
+    "half_pixel": lambda k, size, wanted: (k + 0.5) * size / wanted - 0.5,
+    "pytorch_half_pixel": lambda k, size, wanted: (k + 0.5) * size / wanted - 0.5 if wanted > 1 else 0.0,
+    "align_corners": lambda k, size, wanted: k * (size - 1) / (wanted - 1) if wanted > 1 else 0.0,
+}
+"""The position in the input of a pixel of the output, by `coordinate_transformation_mode`."""
 
 
 @onnx_operator("DepthToSpace")

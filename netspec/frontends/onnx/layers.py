@@ -141,7 +141,7 @@ def matmul(r: Reader, c: Call) -> int:
         return linear(r, r.value(left), r.constants[right].T, None)
     rank = max(r.rank(left), r.rank(right))
     if layout.at > rank - 3 and layout.at >= 0:
-        raise ConvertError(f"{c.place}: a product along the batch has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: a product along the batch axis has no counterpart in netspec")
     return r.add("matmul", [r.value(left, rank), r.value(right, rank)])
 
 

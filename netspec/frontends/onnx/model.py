@@ -51,6 +51,8 @@ class Model:
     name: str
     calls: tuple[Call, ...]
     inputs: Mapping[str, tuple[int | None, ...]]
+    types: Mapping[str, str]
+    """The type of each input: float32 or int64."""
     outputs: tuple[str, ...]
     constants: dict[str, Array]
     opset: int
@@ -77,7 +79,7 @@ def load_model(path: Path) -> Model:
         raise ConvertError(f"{path}: {error}") from error
     except Exception as error:  # protobuf and onnx have exceptions of their own for damaged files
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConvertError(f"{path} is not an ONNX model, or damaged: {text}") from error
+        raise ConvertError(f"{path} is not an ONNX model, or is damaged: {text}") from error
 
 
 def as_model(proto: Any, name: str) -> Model:
@@ -106,7 +108,22 @@ def as_model(proto: Any, name: str) -> Model:
             calls.append(made)
     if not calls or not inputs:
         raise ConvertError("the model has no layers, or no inputs")
-    return Model(name, tuple(calls), inputs, tuple(o.name for o in graph.output), constants, opset)
+    types = {v.name: input_type(v) for v in graph.input if v.name in inputs}
+    return Model(name, tuple(calls), inputs, types, tuple(o.name for o in graph.output), constants, opset)
+
+
+def input_type(value: Any) -> str:
+    """Return the type of an input; raises ConvertError if specs have none like it."""
+    kind = value.type.tensor_type.elem_type
+    known = {
+        onnx.TensorProto.FLOAT: "float32",
+        onnx.TensorProto.INT64: "int64",
+        onnx.TensorProto.INT32: "int64",
+    }
+    if kind not in known:
+        text = onnx.TensorProto.DataType.Name(kind).lower() if kind else "no type"
+        raise ConvertError(f"the input {value.name} has {text}: only float, int64 and int32 are supported")
+    return known[kind]
 
 
 def as_call(node: Any) -> Call:

@@ -17,9 +17,9 @@ from netspec.frontends.onnx.model import Array, Call, Model, as_call, fold
 from netspec.frontends.onnx.names import classes, groups, lifted, module_path
 from netspec.frontends.trace import Step, Trace
 from netspec.language.parser.grammar import words
-from netspec.ops import OPS
+from netspec.ops import OPS, Input
 from netspec.registry import Registry
-from netspec.shape import Shape, ShapeError
+from netspec.shape import Indices, Shape, ShapeError
 
 WEIGHT = re.compile(r"[A-Za-z_]\w*(\.\w+)*\.(weight|bias|running_mean|running_var)")
 """The name of a weight in a state_dict."""
@@ -61,7 +61,9 @@ class Reader:
         """
         for name, declared in self.model.inputs.items():
             shape = self.input_shape(name, declared)
-            self.values[name] = self.append(Step("input", {}, (), shape, "", plain(name)))
+            made = Input.model_validate({"shape": shape, "dtype": self.model.types[name]})
+            given = {} if made.dtype == "float32" else {"dtype": made.dtype}
+            self.values[name] = self.append(Step("input", given, (), made.infer(), "", plain(name)))
             self.layouts[name] = Layout()
         lacking = sorted({c.kind for c in self.model.calls if c.kind not in ROWS and not self.folds(c)})
         if lacking:
@@ -155,7 +157,7 @@ class Reader:
         ids = (inputs,) if isinstance(inputs, int) else tuple(inputs)
         try:
             made = OPS[op].model_validate(given)
-            shape: Shape = made.infer(*(self.steps[i].shape for i in ids))
+            shape: Shape = made.output(*(self.steps[i].shape for i in ids))
         except (ShapeError, ValidationError) as error:
             text = str(error).splitlines()[0]
             raise ConvertError(f"{self.node.place}: {op} cannot be written: {text}") from None
@@ -222,7 +224,8 @@ class Reader:
             if kind == "buffer":
                 given["dtype"] = "int64" if whole else "bool"
             module, _, last = label.rpartition(".")
-            self.raw[key] = self.append(Step(kind, given, (), Shape(shape), module, last))
+            made = Indices(shape) if whole else Shape(shape)
+            self.raw[key] = self.append(Step(kind, given, (), made, module, last))
             self.weights[label] = np.ascontiguousarray(array.reshape(shape))
         return self.raw[key]
 
@@ -269,7 +272,7 @@ class Reader:
         found = self.layout(name).axis(place, self.rank(name))
         if found is None:
             raise ConvertError(
-                f"{self.node.place}: an operation along the batch has no counterpart in netspec"
+                f"{self.node.place}: an operation along the batch axis has no counterpart in netspec"
             )
         return found
 

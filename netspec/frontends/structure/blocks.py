@@ -28,7 +28,10 @@ class Block:
 
 @dataclass
 class Merged:
-    """A statement of several modules of one class, by the index of the module; None where one lacks it."""
+    """One statement as it occurs in several modules of the same class.
+
+    `versions[i]` is the version in module i, or None if that module lacks the statement.
+    """
 
     versions: list[Statement | None]
     body: list[Merged] = field(default_factory=list)

@@ -51,7 +51,8 @@ def write_spec(trace: Trace) -> str:
     text = Text({**defaults, **common}, {b.name: b.parameters for b in blocks})
     lines = [f"network {block_name(trace.name)}", ""]
     for step, name in zip(trace.steps, input_names(root), strict=False):
-        lines.append(f"input {name}: {spell(tuple(step.shape))}")
+        options = "".join(f", {k}={v}" for k, v in step.arguments.items())
+        lines.append(f"input {name}: {spell(tuple(step.shape))}{options}")
     for op, given in common.items():
         lines.append(f"default {op}({', '.join(f'{k}={value_text(v)}' for k, v in given.items())})")
     for block in blocks:

@@ -59,7 +59,9 @@ def head(s: t.Statement) -> str:
         case t.Use():
             return f'use "{s.path}"'
         case t.Input():
-            return f"input {s.name}: {shape(s.shape)}"
+            return ", ".join(
+                [f"input {s.name}: {shape(s.shape)}", *([arguments(s.arguments)] if s.arguments else [])]
+            )
         case t.Block():
             return f"block {s.name}{parameters(s.parameters)}"
         case t.Bind():

@@ -16,7 +16,9 @@ DEEPEST = 100
 
 
 def parse(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
-    """Return the syntax tree of a file and diagnostics. A statement with a syntax error becomes `Broken`."""
+    """Parse a file, and return its syntax tree and the diagnostics.
+
+    A statement with a syntax error becomes `Broken`."""
     tokens, remarks = lex(source.text)
     comments = tuple((at(t), str(t)) for t in remarks)
     whole = Span(source, 0, len(source.text))

@@ -66,7 +66,7 @@ class Builder(Transformer[Token, Any]):
         return t.Use(self.span(c), text(c[1]))
 
     def input(self, c: Children) -> t.Input:
-        return t.Input(self.span(c), str(c[1]), c[3])
+        return t.Input(self.span(c), str(c[1]), c[3], tuple(nodes(c, t.Argument)))
 
     def block(self, c: Children) -> t.Block:
         return t.Block(self.span(c), str(c[1]), parameters(c), nodes(c, t.Body)[0])

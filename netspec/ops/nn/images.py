@@ -18,7 +18,7 @@ class Permute(nn.Module):
 
 
 class LayerNorm2d(nn.LayerNorm):
-    """Normalise the channels of each pixel of N x C x H x W."""
+    """Normalize the channels of each pixel of N x C x H x W."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.permute(0, 2, 3, 1)
@@ -76,6 +76,11 @@ def merge_patches(x: torch.Tensor) -> torch.Tensor:
     return torch.cat(left + right, -1)
 
 
-def unbatched(weight: torch.Tensor) -> torch.Tensor:
-    """Return a computed weight without the first axis of 1 that it may have."""
-    return weight[0] if weight.dim() in (2, 5) else weight
+def convolve(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, **options: int
+) -> torch.Tensor:
+    """Convolve by computed tensors, which may have a first axis of 1."""
+    weight = weight[0] if weight.dim() > x.dim() else weight
+    bias = bias[0] if bias is not None and bias.dim() > 1 else bias
+    functions = {3: nn.functional.conv1d, 4: nn.functional.conv2d, 5: nn.functional.conv3d}
+    return functions[x.dim()](x, weight, bias, **options)

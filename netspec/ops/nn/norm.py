@@ -1,4 +1,4 @@
-"""Normalisations that torch lacks."""
+"""Normalizations that torch lacks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class LrnWithin(nn.Module):
-    """Local response normalisation over a square within each channel, as in Caffe."""
+    """Local response normalization over a square within each channel, as in Caffe."""
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Recurrent layers: PyTorch's own are the truth."""
+"""Embeddings and recurrent layers: PyTorch's own are the truth."""
 
 from __future__ import annotations
 
@@ -78,3 +78,42 @@ def test_modules_without_a_counterpart_are_refused(kind, hidden, options, messag
 def test_other_shapes_are_refused(shape):
     with pytest.raises(SpecError, match="takes tokens x features"):
         netspec.load(f"network Net\ninput x: {shape}\nlstm(4)\n")
+
+
+@pytest.mark.parametrize("padding", [None, 3])
+def test_vectors_are_those_of_pytorch(padding):
+    given = "" if padding is None else f", padding={padding}"
+    network = netspec.load(f"network Net\ninput x: 7, dtype=int64\nembedding(20, 5{given}) -> 7x5\n")
+    theirs, ours = nn.Embedding(20, 5, padding_idx=padding), network.module()
+    assert network.net.totals.params == theirs.weight.numel()
+    assert network.net.totals.macs == 0
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+    x = torch.randint(20, (3, 7))
+    assert torch.equal(ours(x), theirs(x))
+    ours(x).square().sum().backward()
+    theirs(x).square().sum().backward()
+    assert torch.equal(next(ours.parameters()).grad, theirs.weight.grad)
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [
+        ("input x: 7\nembedding(20, 5)", "embedding takes indices, but its input is 7 features"),
+        ("input x: 7, dtype=int64\nlinear(5)", "linear takes numbers, but its input is 7 indices"),
+        ("input x: 3x8x8, dtype=int64\nconv(4, 3)", "conv takes numbers, but its input is 3x8x8 indices"),
+        ("input x: 7, dtype=int8\nlinear(5)", "dtype"),
+        ("input x: 7, type=int64\nlinear(5)", "type"),
+        ("input x: 7, 3\nlinear(5)", "by position|at most|dtype"),
+        ("input x: 7, dtype=int64\nembedding(20, 5, padding=20)", "less than the 20 vectors"),
+    ],
+)
+def test_indices_where_numbers_are_expected(statements, message):
+    with pytest.raises(SpecError, match=message):
+        netspec.load(f"network Net\n{statements}\n")
+
+
+def test_indices_keep_their_type_when_their_axes_change():
+    text = "network Net\ninput x: 6, dtype=int64\nreshape(2x3); select(0); embedding(9, 4) -> 3x4\n"
+    module = netspec.load(text).module()
+    x = torch.randint(9, (2, 6))
+    assert torch.equal(module(x), module.embedding(x[:, :3]))

@@ -1,13 +1,54 @@
-"""Recurrent layers over the tokens of a sequence."""
+"""Layers for sequences: embeddings of tokens, and recurrent layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from netspec.ops.arguments import Positive, Share
 from netspec.ops.base import Code, Op, Reach, Tensor, code
-from netspec.shape import Cost, Shape, Signal, require
+from netspec.ops.start import Init, Weighted
+from netspec.shape import Cost, Indices, Shape, Signal, require
+
+
+class Embedding(Weighted, keyword="embedding"):
+    """A table of learned vectors: each index, such as that of a word, is replaced by its vector."""
+
+    example = "20, dtype=int64; embedding(10000, 64) -> 20x64"
+
+    count: Positive
+    """Number of vectors; indices are less than this."""
+    features: Positive
+    """Number of elements of each vector."""
+    padding: Annotated[int, Field(ge=0)] | None = None
+    """The index of padding: its vector is zero and is not trained."""
+    init: Init | None = None
+
+    kind = "dense"
+    takes_raw = True
+    takes_indices = True
+
+    def check_arguments(self) -> None:
+        fact = f"`padding` must be less than the {self.count} vectors, not {self.padding}"
+        require(self.padding is None or self.padding < self.count, fact, "argument-range")
+
+    def infer(self, x: Shape) -> Shape:
+        self.check_arguments()
+        fact = f"embedding takes indices, but its input is {x.noun}"
+        help = f"declare the input with its type, as in `input tokens: {x}, dtype=int64`"
+        require(isinstance(x, Indices), fact, help=help)
+        return Shape((*x, self.features))
+
+    def tensors(self, x: Shape) -> tuple[Tensor, ...]:
+        return (Tensor("weight", (self.count, self.features)),)
+
+    def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
+        return (1, 1, 0), (1, 1, 0)
+
+    def torch_module(self, x: Shape) -> Code:
+        return code("nn.Embedding", self.count, self.features, padding_idx=(self.padding, None))
 
 
 class Recurrent(Op):
