@@ -105,7 +105,7 @@ def _work(target: Target, seed: int, pipe: Connection, until: float, most: float
     with contextlib.suppress(OSError), open(os.devnull, "w") as null:  # noqa: PTH123
         os.dup2(null.fileno(), 1)
         os.dup2(null.fileno(), 2)
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     _limit_memory()
     for module in target.imports:
         importlib.import_module(module)
@@ -123,7 +123,7 @@ def _work(target: Target, seed: int, pipe: Connection, until: float, most: float
 def attempt(target: Target, content: bytes) -> str:
     """Run one input in this process; return a description of the failure, or an empty string."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         target.run(content)
     except TooSlow:
@@ -133,7 +133,7 @@ def attempt(target: Target, content: bytes) -> str:
     except Exception:
         return traceback.format_exc()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     return f"memory: {grown / 2**20:.0f} MiB more" if grown > MEMORY else ""
 

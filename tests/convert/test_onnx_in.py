@@ -238,6 +238,86 @@ def test_damaged_files_are_refused(content, tmp_path):
         read_onnx(path)
 
 
+VALUE = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
+BRANCH = helper.make_graph([helper.make_node("Relu", ["x"], ["z"])], "b", [], [VALUE])
+# Nodes as no exporter writes them.
+ODD = [
+    helper.make_node("If", ["two"], ["y"], then_branch=BRANCH, else_branch=BRANCH),
+    helper.make_node("Unsqueeze", ["x", "same"], ["y"]),
+    helper.make_node("Expand", ["x", "many"], ["y"]),
+    helper.make_node("Reshape", ["x"], ["y"]),
+]
+
+
+@pytest.mark.parametrize("node", ODD, ids=[node.op_type for node in ODD])
+def test_odd_nodes_are_refused(node, tmp_path):
+    arrays = {"two": np.ones(2, bool), "same": np.array([1, -5]), "many": np.ones(40, np.int64)}
+    path = tmp_path / "net.onnx"
+    given = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 8, 8])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "g", [image], [out], given)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    with pytest.raises(ConvertError, match=node.op_type):
+        read_onnx(path)
+
+
+def test_names_that_are_not_utf8_are_refused(tmp_path):
+    path = netspec.load("lenet").onnx(tmp_path / "lenet.onnx")
+    content = path.read_bytes()
+    assert b"Gemm" in content
+    path.write_bytes(content.replace(b"Gemm", b"Ge\xffm"))
+    with pytest.raises(ConvertError, match="UTF-8"):
+        read_onnx(path)
+
+
+def test_classifiers_of_tokens(tmp_path):
+    class Classifier(nn.Module):
+        def __init__(self, kind):
+            super().__init__()
+            self.table, self.fc = nn.Embedding(20, 4), nn.Linear(6, 3)
+            self.rnn = kind(4, 6, batch_first=True)
+
+        def forward(self, tokens):
+            states, last = self.rnn(self.table(tokens))
+            last = last[0] if isinstance(last, tuple) else last
+            return self.fc(states[:, -1] + last[0])
+
+    for kind in (nn.LSTM, nn.GRU):
+        path = tmp_path / f"{kind.__name__}.onnx"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                Classifier(kind).eval(),
+                (torch.randint(20, (2, 5)),),
+                str(path),
+                dynamo=False,
+                input_names=["tokens"],
+                dynamic_axes={"tokens": {0: "batch"}},
+            )
+        text = converted(path).text
+        assert "input tokens: 5, dtype=int64" in text
+        assert "embedding(20, 4)" in text
+        assert f"{kind.__name__.lower()}(6)" in text
+
+
+@pytest.mark.parametrize(
+    "transformation", ["asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"]
+)
+@pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+@pytest.mark.parametrize("factor", [1.5, 2.0, 3.0, 4.0])
+def test_the_nearest_pixels_are_those_of_onnxruntime(transformation, rounding, factor, tmp_path):
+    modes = {"coordinate_transformation_mode": transformation, "nearest_mode": rounding}
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="nearest", **modes)
+    path = save(tmp_path / "net.onnx", [node], {"s": np.array([1, 1, factor, factor], np.float32)})
+    try:
+        conversion = convert_onnx(path, {})
+    except ConvertError as error:
+        assert rounding in str(error)
+        return
+    assert prove_onnx(conversion).holds
+
+
 def test_open_sizes_are_asked_for(tmp_path):
     shapes = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])]
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]

@@ -90,7 +90,9 @@ def as_model(proto: Any, name: str) -> Model:
     """
     graph = proto.graph
     values = [*graph.initializer, *graph.input, *graph.output]
-    names = [v.name for v in values] + [t for n in graph.node for t in (n.name, *n.input, *n.output)]
+    names = [v.name for v in values] + [
+        t for n in graph.node for t in (n.name, n.op_type, n.domain, *n.input, *n.output)
+    ]
     if not all(isinstance(text, str) for text in names):  # protobuf returns bytes that are not UTF-8
         raise ConvertError("this is not an ONNX model: a name is not UTF-8 text")
     opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)

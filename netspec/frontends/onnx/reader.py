@@ -27,6 +27,9 @@ Row: TypeAlias = "Callable[[Reader, Call], int | Sequence[int]]"
 ROWS: Registry[Row] = Registry("ONNX operator")
 """How each operator of ONNX becomes ops of netspec. A row returns the value of each output."""
 
+BAD_NODE = (ArithmeticError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError, ValueError)
+"""What a row raises for a damaged node."""
+
 onnx_operator = ROWS.adds
 """Registers a function for operators with these names."""
 
@@ -101,7 +104,7 @@ class Reader:
             whole = slice(call.get("start", 0), call.get("end"))
             self.constants[call.outputs[0]] = shape[whole] if call.kind == "Shape" else shape.prod()
             return
-        if call.kind == "If" and given[0] in self.constants:
+        if call.kind == "If" and given[0] in self.constants and self.constants[given[0]].size == 1:
             self.branch(call, bool(self.constants[given[0]]))
             return
         if all(name in self.constants for name in given):
@@ -119,7 +122,7 @@ class Reader:
             self.layouts[name] = self.arriving(call)
         try:
             value = row(self, call)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration) as error:
+        except BAD_NODE as error:
             raise ConvertError(f"{call.place} with these arguments is not supported") from error
         outputs = [value] if isinstance(value, int) else value
         self.values.update(zip(call.outputs, outputs, strict=False))
