@@ -191,7 +191,7 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
         if wanted == "a list" and isinstance(value, int | float):
             number = spell(value)
             help = f"a list is written in brackets, as in `{op.keyword}({field}=[{number}, {number}])`"
-    return Fault(code, f"`{field}` of `{op.keyword}`{requirement}", place, help)
+    return Fault(code, f"`{field}` of `{op.keyword or op.kind}`{requirement}", place, help)
 
 
 def unknown_op(name: str, blocks: Iterable[str], span: Span, arriving: int | None = None) -> Fault:

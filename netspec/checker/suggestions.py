@@ -55,7 +55,7 @@ ADVICE: dict[str, str] = {
         "image, and `tokens` turns an image into tokens",
     ),
     **dict.fromkeys(("rnn",), "the recurrent layers are `lstm(64)` and `gru(64)`"),
-    **dict.fromkeys(("embedding", "embed"), "there are no embeddings: the inputs of a spec are numbers"),
+    "embed": "the table of vectors is `embedding(10000, 64)`",
     **dict.fromkeys(("multihead", "multiheadselfattention"), "write `attention(8)`, with 8 heads"),
     **dict.fromkeys(
         ("separableconv", "depthwiseseparableconv"),

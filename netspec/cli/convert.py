@@ -56,7 +56,6 @@ def convert_command(
         from netspec.convert.onnx import convert_onnx, prove_onnx
 
         model = convert_onnx(Path(target), sized(inputs))
-        write_spec(model.text, output)
         proof = prove_onnx(model)
         finish(target, model, output, weights, proof.lines(), proof.holds)
         return
@@ -66,7 +65,6 @@ def convert_command(
     from netspec.convert.target import load_target
 
     conversion = convert(load_target(target, assigned(arguments)), read_inputs(inputs or ["3x224x224"]))
-    write_spec(conversion.text, output)
     found = prove(conversion)
     finish(target, conversion, output, weights, [*found.lines(), *conversion.notes], found.holds)
 
@@ -89,15 +87,20 @@ def finish(
     lines: Iterable[str],
     holds: bool,
 ) -> None:
-    """Write the weights, and show what was compared; exit with status 1 if the networks differ."""
+    """Write the spec and the weights, and show what was compared.
+
+    If the networks differ, nothing is written, and the exit status is 1.
+    """
     from netspec.checkpoint.files import save_weights
 
-    if weights is not None:
+    if holds:
+        write_spec(made.text, output)
+    if holds and weights is not None:
         save_weights(weights, made.weights())
     count = len(made.text.splitlines())
     click.echo(f"{output or made.network.net.name}: {count} lines, compared with {target}:", err=True)
     for line in lines:
         click.echo(f"  {line}", err=True)
     if not holds:
-        click.echo("the networks differ", err=True)
+        click.echo("the networks differ: nothing was written", err=True)
         sys.exit(1)

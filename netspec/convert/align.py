@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.convert.conversion import convert
+from netspec.convert.inputs import disturbed
 from netspec.convert.onnx import convert_onnx
 from netspec.convert.proof import TOLERANCE, tensors
 from netspec.convert.target import load_target
@@ -196,16 +197,6 @@ def fingerprint(node: Node, inputs: list[str]) -> str:
         return inputs[0]
     numbers = sorted(prod(t.shape) for t in node.tensors)
     return sha256(f"{numbers} {inputs or node.shape}".encode()).hexdigest()
-
-
-def disturbed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights without constant tensors: zeros would hide errors in the layers before them."""
-    generator = torch.Generator().manual_seed(1)
-    changed = dict(state)
-    for name, value in state.items():
-        if value.is_floating_point() and value.numel() and (value == value.flatten()[0]).all():
-            changed[name] = value + 0.1 * torch.rand(value.shape, generator=generator)
-    return changed
 
 
 def compared(first: nn.Module, second: nn.Module, ours: Network, others: Network) -> tuple[float, float]:

@@ -35,6 +35,8 @@ class Graph:
     modules: Mapping[str, nn.Module]
     """The modules by their path; empty for a saved program."""
     classes: dict[str, str] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    """The names of the state_dict."""
 
 
 def export(
@@ -89,6 +91,7 @@ def traceback_place(error: Exception) -> str:
 def read_graph(program: ExportedProgram, module: nn.Module | None) -> Graph:
     """Read the graph of an exported program; `module` is the module that it was exported from, if known."""
     inline(program)
+    program.graph.eliminate_dead_code()
     signature = program.graph_signature
     named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     lifted = signature.inputs_to_lifted_tensor_constants
@@ -100,7 +103,7 @@ def read_graph(program: ExportedProgram, module: nn.Module | None) -> Graph:
     own = module.state_dict() if module is not None else program.state_dict
     for node in program.graph.nodes:
         if node.op == "placeholder":
-            if not node.users:
+            if not node.users and node.name not in signature.user_inputs:
                 continue
             if node.name in named and named[node.name] in own:
                 weights[node] = named[node.name]
@@ -119,7 +122,7 @@ def read_graph(program: ExportedProgram, module: nn.Module | None) -> Graph:
         elif node.op == "output":
             outputs = [n for n in flattened(node.args[0]) if isinstance(n, fx.Node)]
     modules = dict(module.named_modules()) if module is not None else {}
-    return Graph(nodes, inputs, outputs, weights, parameters, constants, modules, classes)
+    return Graph(nodes, inputs, outputs, weights, parameters, constants, modules, classes, frozenset(own))
 
 
 def inline(program: ExportedProgram) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from itertools import count
 from typing import Any
 
 import torch
@@ -26,7 +27,8 @@ class Constants:
     `buffers` has the values of the buffers by their names in the state_dict.
     """
 
-    def __init__(self, given: Mapping[fx.Node, Tensor]) -> None:
+    def __init__(self, given: Mapping[fx.Node, Tensor], taken: Container[str]) -> None:
+        self.taken = taken
         self.values: dict[fx.Node, Any] = dict(given)
         self.buffers: dict[str, Tensor] = {}
 
@@ -77,7 +79,8 @@ class Constants:
         for name, known in own.items():
             if known.dtype == value.dtype and torch.equal(known, value):
                 return name[len(prefix) :], kind, known
-        label = f"constant_{len(own) + 1}"
+        free = (f"constant_{k}" for k in count(len(own) + 1))
+        label = next(name for name in free if prefix + name not in self.taken)
         self.buffers[prefix + label] = value
         return label, kind, value
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor, float32, nn
 from torch.nn import functional
 
 from netspec.checker import check_source
@@ -35,17 +36,26 @@ class Conversion:
     constants: Mapping[str, Tensor]
     """The tensors that the module computes without its input, which are buffers of the network."""
     notes: tuple[str, ...] = ()
+    unused: frozenset[str] = frozenset()
+    """The names of the weights that no output depends on."""
+
+    @property
+    def unused_parameters(self) -> int:
+        """The number of parameters that no output depends on."""
+        return sum(p.numel() for name, p in self.module.named_parameters() if name in self.unused)
 
     def weights(self) -> dict[str, Tensor]:
         """Return the state_dict of the converted network: the module's weights, and its constants.
 
-        A tensor with several names in the module has one name in the network.
+        A tensor with several names in the module has one name in the network. Weights that no output depends
+        on are left out.
         """
         own = {f"{n.name}.{t.name}" if t.name else n.name for n in self.network.net.nodes for t in n.tensors}
         state = self.module.state_dict()
         kept = {x.data_ptr() for name, x in state.items() if name in own}
-        tied = [name for name, x in state.items() if name not in own and x.numel() and x.data_ptr() in kept]
-        return {**{name: x for name, x in state.items() if name not in tied}, **self.constants}
+        left = {name for name, x in state.items() if name not in own and x.numel() and x.data_ptr() in kept}
+        left |= self.unused - own
+        return {**{name: x for name, x in state.items() if name not in left}, **self.constants}
 
 
 def from_torch(module: nn.Module, inputs: Inputs) -> Network:
@@ -68,8 +78,13 @@ def convert(module: nn.Module, inputs: Inputs) -> Conversion:
     Raises:
         ConvertError: as for `from_torch`.
     """
+    if not isinstance(module, nn.Module):
+        raise ConvertError(f"a torch.nn.Module is converted, not a {type(module).__name__}")
     examples = example_inputs(inputs)
-    trace, constants = read(module, examples)
+    other = next((p.dtype for p in module.parameters() if p.dtype != float32), None)
+    if other is not None:
+        raise ConvertError(f"{type(module).__name__} has parameters of {other}: call `.float()` on it first")
+    trace, constants, unused = read(module, examples)
     try:
         text = write_spec(trace)
     except TraceError as error:
@@ -80,13 +95,16 @@ def convert(module: nn.Module, inputs: Inputs) -> Conversion:
         faults = "; ".join(d.message for d in report.diagnostics[:3])
         raise ConvertError(f"{trace.name} cannot be written as a spec: {faults}")
     network = Network(report.net, None, report, f"{trace.name}.net")
-    return Conversion(text, network, module, tuple(examples), constants, trace.notes)
+    return Conversion(text, network, module, tuple(examples), constants, trace.notes, unused)
 
 
-def read(module: nn.Module, examples: Mapping[str | int, Tensor]) -> tuple[Trace, Mapping[str, Tensor]]:
+def read(
+    module: nn.Module, examples: Mapping[str | int, Tensor]
+) -> tuple[Trace, Mapping[str, Tensor], frozenset[str]]:
     """Trace a module in evaluation; if that leaves parameters unused, add the heads that train with it.
 
-    Also returns the constant tensors of the trace, by their names in the state_dict.
+    Also returns the constant tensors of the trace, by their names in the state_dict, and the names of the
+    weights that no output depends on.
     """
     name = type(module).__name__
     with mode(module, training=False), identities_shown(module):
@@ -95,7 +113,7 @@ def read(module: nn.Module, examples: Mapping[str | int, Tensor]) -> tuple[Trace
     trace = reader.read()
     unused = unused_parameters(module, graph)
     if not unused:
-        return trace, reader.constants.buffers
+        return noted(trace, module, reader), reader.constants.buffers, unused_names(module, graph)
     with mode(module, training=True):
         training = graph_of(module, examples)
     if len(unused_parameters(module, training)) < len(unused):
@@ -103,12 +121,57 @@ def read(module: nn.Module, examples: Mapping[str | int, Tensor]) -> tuple[Trace
         whole = reader.read()
         count = len(trace.outputs)
         trace = replace(whole, outputs=whole.outputs[:count], training=whole.outputs[count:])
-        unused = unused_parameters(module, training)
+        unused, graph = unused_parameters(module, training), training
+    trace = noted(trace, module, reader)
     if not unused:
-        return trace, reader.constants.buffers
+        return trace, reader.constants.buffers, unused_names(module, graph)
     more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
     note = f"parameters that no output depends on are left out: {', '.join(unused[:3])}{more}"
-    return replace(trace, notes=(*trace.notes, note)), reader.constants.buffers
+    trace = replace(trace, notes=(*trace.notes, note))
+    return trace, reader.constants.buffers, unused_names(module, graph)
+
+
+def noted(trace: Trace, module: nn.Module, reader: Reader) -> Trace:
+    """Return a trace with notes on what the export has decided, and on constants."""
+    notes = list(trace.notes)
+    if not trace.training:
+        notes += [
+            f"{place} depends on self.training: the spec has what it does in evaluation"
+            for place in decided(module)
+        ]
+    if reader.constants.buffers:
+        count = len(reader.constants.buffers)
+        notes.append(
+            f"{count} constant tensor{'s' * (count > 1)} of the module are buffers of the spec, such as"
+            f" {next(iter(reader.constants.buffers))}: their values are in the file of `weights`, and zeros"
+            " without it"
+        )
+    return replace(trace, notes=tuple(notes))
+
+
+def decided(module: nn.Module) -> Iterator[str]:
+    """Yield the classes outside PyTorch's packages whose forward depends on whether they are trained."""
+    for kind in dict.fromkeys(type(m) for m in module.modules()):
+        if kind.__module__.partition(".")[0] in ("torch", "torchvision", "timm") or not hasattr(
+            kind, "forward"
+        ):
+            continue
+        try:
+            lines, first = inspect.getsourcelines(kind.forward)
+        except (OSError, TypeError):
+            continue
+        place = next((first + k for k, line in enumerate(lines) if "self.training" in line), None)
+        if place is not None:
+            yield f"{kind.__name__}.forward (line {place})"
+
+
+def unused_names(module: nn.Module, graph: Graph) -> frozenset[str]:
+    """Return the names in the state_dict of the weights that a graph does not use."""
+    used = set(graph.weights.values())
+    used |= {f"{name.rpartition('.')[0]}.num_batches_tracked" for name in used}
+    state = module.state_dict()
+    places = {x.data_ptr() for name, x in state.items() if name in used}
+    return frozenset(name for name, x in state.items() if name not in used and x.data_ptr() not in places)
 
 
 def graph_of(module: nn.Module, examples: Mapping[str | int, Tensor]) -> Graph:
@@ -118,8 +181,8 @@ def graph_of(module: nn.Module, examples: Mapping[str | int, Tensor]) -> Graph:
 
 def unused_parameters(module: nn.Module, graph: Graph) -> list[str]:
     """Return the names of the parameters that a graph does not use."""
-    used = set(graph.weights.values())
-    return [name for name, _ in module.named_parameters() if name not in used]
+    unused = unused_names(module, graph)
+    return [name for name, _ in module.named_parameters() if name in unused]
 
 
 @contextmanager

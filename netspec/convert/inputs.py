@@ -95,3 +95,13 @@ def tables(net: Net) -> list[int]:
     indexed = [n for n in net.nodes if n.op.keyword == "index" and net.nodes[n.inputs[1]].batched]
     embedded = [n for n in net.nodes if n.op.keyword == "embedding" and n.batched]
     return [net.nodes[n.inputs[0]].shape[0] for n in indexed] + [n.tensors[0].shape[0] for n in embedded]
+
+
+def disturbed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights without constant tensors: zeros would hide errors in the layers before them."""
+    generator = torch.Generator().manual_seed(1)
+    changed = dict(state)
+    for name, value in state.items():
+        if value.is_floating_point() and value.numel() and (value == value.flatten()[0]).all():
+            changed[name] = value + 0.1 * torch.rand(value.shape, generator=generator)
+    return changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from netspec.convert.conversion import Conversion, mode
-from netspec.convert.inputs import as_call, random_batch
+from netspec.convert.inputs import as_call, disturbed, random_batch
 from netspec.errors import ConvertError
 
 
@@ -76,11 +76,32 @@ class Proof:
 def prove(conversion: Conversion) -> Proof:
     """Build the converted network with the module's weights, and compare both on a random batch.
 
+    Tensors that are constant, such as a scale of zeros at the start of training, are changed for the
+    comparison, since they would hide errors in the layers before them.
+
     Raises:
         ConvertError: the weights do not fit the converted network.
     """
     original = conversion.module
     made = conversion.network.module()
+    own = {name: x.clone() for name, x in original.state_dict().items()}
+    fill(original, disturbed(own))
+    try:
+        return compared(conversion, made)
+    finally:
+        fill(original, own)
+
+
+def fill(module: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Copy values into the tensors of a module."""
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            tensor.copy_(values[name])
+
+
+def compared(conversion: Conversion, made: nn.Module) -> Proof:
+    """Compare a module with the converted network; both get the same weights and the same random batch."""
+    original = conversion.module
     try:
         found = made.load_state_dict(conversion.weights(), strict=False)
     except RuntimeError as error:
@@ -92,12 +113,18 @@ def prove(conversion: Conversion) -> Proof:
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
             theirs = list(tensors(original(*given, **named)))
         ours = list(tensors(made(*batch)))
-    pairs = list(zip(ours, theirs, strict=True))
+    if [x.numel() for x in ours] != [x.numel() for x in theirs]:
+        shapes = [", ".join(str(tuple(x.shape)) for x in outputs) for outputs in (theirs, ours)]
+        raise ConvertError(
+            f"for a batch of {BATCH}, the module returns {shapes[0]} and the spec {shapes[1]}: it mixes the"
+            " images of a batch"
+        )
+    pairs = [(a.reshape(b.shape), b) for a, b in zip(ours, theirs, strict=True)]
     differences = [float((a - b).abs().max()) for a, b in pairs]
     relative = [d / max(float(b.abs().max()), 1e-12) for d, (_, b) in zip(differences, pairs, strict=True)]
     totals = conversion.network.net.totals
     return Proof(
-        (totals.params, count(original)),
+        (totals.params, count(original) - conversion.unused_parameters),
         (totals.macs, counter.get_total_flops() // 2 // BATCH),
         tuple(found.missing_keys),
         tuple(found.unexpected_keys),

@@ -13,7 +13,18 @@ from torch import fx
 
 from netspec.convert.capture import Graph, attributes_of, stack
 from netspec.convert.constants import TYPES, Constants, raw_arguments, raw_shape
-from netspec.convert.rows import LEAVES, ROWS, WEIGHTED, Leaf, Value, bound, class_name, operator_name, where
+from netspec.convert.rows import (
+    LEAVES,
+    ROWS,
+    WEIGHTED,
+    Leaf,
+    Value,
+    bound,
+    class_name,
+    operator_name,
+    tied_weights,
+    where,
+)
 from netspec.errors import ConvertError
 from netspec.frontends.layout import BARE, STORED, Layout, is_stored
 from netspec.frontends.trace import Step, Trace
@@ -36,10 +47,10 @@ class Reader:
         """The step of each raw tensor, by its name in the state_dict."""
         self.bare: set[int] = set()
         """The values that have no batch, since they are computed from raw tensors alone."""
-        self.tied = tied_tables(graph)
+        self.tied = tied_weights(graph)
         self.owners = self.weight_owners()
-        self.constants = Constants(graph.constants)
-        self.place, self.group = name, ""
+        self.constants = Constants(graph.constants, graph.names)
+        self.place, self.group, self.again = name, "", ""
 
     # The walk over the graph
 
@@ -142,7 +153,9 @@ class Reader:
                 module = self.home(module)
         if name and weights is None and self.named(module, name):
             name = ""
-        step = Step(op, arguments, ids, sizes, module, name, shares)
+        if shares is not None and (self.steps[shares].op, self.steps[shares].arguments) != (op, arguments):
+            raise ConvertError(f"{self.place}: {weights} is used again with other arguments")
+        step = Step(op, arguments, ids, sizes, module, name, shares, self.again)
         value = self.append(step)
         if weights is not None:
             self.used.setdefault(weights, value)
@@ -160,7 +173,8 @@ class Reader:
             here, there = self.layout(shape).actual(found), tuple(shape.meta["val"].shape)
         else:
             here, there = tuple(found), tuple(shape)
-        if here != there and not (raw and isinstance(shape, fx.Node)):
+        scalar = tuple(found) == (1,) and there == here[:1]
+        if here != there and not scalar and not (raw and isinstance(shape, fx.Node)):
             raise ConvertError(f"{self.place}: {op} gives {here} in netspec and {there} in PyTorch")
         return found
 
@@ -253,15 +267,16 @@ class Reader:
         self.place = (around[-1][0].partition("@")[0] if around else "") or self.name
         first = [path for path, _ in takewhile(lambda entry: "@" not in entry[0], around)]
         self.group = first[-1] if first else ""
+        self.again = around[len(first)][0] if len(first) < len(around) else ""
 
     def weight_owners(self) -> set[str]:
         """Return the modules that own weights directly, so that they are layers instead of groups."""
         return {
             self.graph.weights[i].rpartition(".")[0]
             for n in self.graph.nodes
-            if operator_name(n) in WEIGHTED
+            if operator_name(n) in WEIGHTED and not self.tied.intersection(n.all_input_nodes)
             for i in n.all_input_nodes
-            if i in self.graph.weights and i not in self.tied
+            if i in self.graph.weights
         }
 
     def home(self, place: str) -> str:
@@ -270,16 +285,6 @@ class Reader:
         while any(path == o or path.startswith(f"{o}.") for o in self.owners if o):
             path = path.rpartition(".")[0]
         return path
-
-
-def tied_tables(graph: Graph) -> set[fx.Node]:
-    """Return the weights of embeddings that are also used in another way, as by the last layer of GPT-2."""
-    used: dict[fx.Node, set[str]] = {}
-    for node in graph.nodes:
-        for source in node.all_input_nodes:
-            if source in graph.weights:
-                used.setdefault(source, set()).add(operator_name(node))
-    return {node for node, names in used.items() if "embedding" in names and len(names) > 1}
 
 
 COUNTER = "num_batches_tracked"

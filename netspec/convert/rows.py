@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import fx
 
-from netspec.convert.capture import stack
+from netspec.convert.capture import Graph, stack
 from netspec.registry import Registry
 
 if TYPE_CHECKING:
@@ -117,3 +117,19 @@ WEIGHTED = {
     "embedding",
 }
 """Operators that take weights, which make a layer of the module that owns these."""
+
+
+def tied_weights(graph: Graph) -> set[fx.Node]:
+    """Return the weights that several layers share: tables of embeddings, and matrices of linear layers.
+
+    The last layer of GPT-2 has the table of its tokens as its matrix.
+    """
+    ways: dict[fx.Node, set[tuple[str, object]]] = {}
+    for node in graph.nodes:
+        for source in node.all_input_nodes:
+            if source in graph.weights:
+                matrix = operator_name(node) == "linear" and node.args[1] is source
+                bias = node.args[2:] if matrix else ()
+                ways.setdefault(source, set()).add((operator_name(node), bias))
+    shared = {node: {name for name, _ in found} for node, found in ways.items() if len(found) > 1}
+    return {node for node, names in shared.items() if "embedding" in names or names == {"linear"}}

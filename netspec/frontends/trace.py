@@ -26,6 +26,8 @@ class Step:
     """The name of the layer in that module; empty for a function without weights."""
     shares: int | None = None
     """The index of the step whose weights this one reuses."""
+    again: str = ""
+    """The module that is called again, with the number of the call, as in `body@1`."""
 
 
 @dataclass(frozen=True)

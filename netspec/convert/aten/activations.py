@@ -7,6 +7,7 @@ from torch import fx
 from netspec.convert.aten.axes import last
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten
+from netspec.errors import ConvertError
 
 PLAIN = {
     "relu": "relu",
@@ -25,6 +26,9 @@ PLAIN = {
 def plain(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """An elementwise function without arguments."""
     name = str(node.target).split(".")[1].rstrip("_")
+    if name == "softplus" and (a["beta"], a["threshold"]) != (1, 20):
+        what = f"softplus with beta={a['beta']} and threshold={a['threshold']}"
+        raise ConvertError(f"{reader.place}: {what} has no counterpart in netspec")
     return reader.add(PLAIN[name], reader.one(next(iter(a.values()))), node)
 
 

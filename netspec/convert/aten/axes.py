@@ -25,7 +25,11 @@ def axis(reader: Reader, node: fx.Node, dim: int) -> int:
 
 
 def reshaped(reader: Reader, value: int, shape: Sequence[int]) -> int:
-    """Return a value in the given shape; unchanged if it already has it."""
+    """Return a value in the given shape; unchanged if it already has it.
+
+    One number for each image, which PyTorch can hold without axes, has one axis of size 1.
+    """
+    shape = shape or (1,)
     if tuple(reader.shape(value)) == tuple(shape):
         return value
     if len(shape) == 1 and not reader.is_raw(value):

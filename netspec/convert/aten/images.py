@@ -23,6 +23,9 @@ def maxpool(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 @aten("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def avgpool(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """Average pooling."""
+    if a.get("divisor_override") is not None:
+        what = f"avg_pool with divisor_override={a['divisor_override']}"
+        raise ConvertError(f"{reader.place}: {what} has no counterpart in netspec")
     options = {"ceil": bool(a["ceil_mode"]), "count_padding": bool(a["count_include_pad"])}
     return reader.add("avgpool", reader.one(a["self"]), node, **window(a), **options)
 

@@ -182,7 +182,7 @@ def tooltip(net: Net, box: Box) -> Iterator[str]:
 
 def facts(net: Net, node: Node) -> Iterator[str]:
     """Yield the lines of a layer's tooltip: all arguments, shapes, counts and the receptive field."""
-    fields = type(node.op).model_fields
+    fields = node.op.summary() if node.op.kind == "input" else type(node.op).model_fields
     arguments = ", ".join(f"{name}={spell(single(getattr(node.op, name)))}" for name in fields)
     yield shorten(f"{node.name}: {node.op.keyword or node.op.kind}({arguments})", 400)
     if node.inputs:

@@ -39,7 +39,7 @@ def onnx_model(net: Net, weights: Mapping[str, Array], producer_version: str = "
     outputs = [o for o in net.outputs if not o.training]
     needed = net.needed({o.node for o in outputs})
     values: dict[int, str] = {}
-    graph.used.update(o.name for o in outputs)
+    names = [graph.name(o.name) for o in outputs]
     for node in net.nodes:
         if node.id not in needed:
             continue
@@ -53,13 +53,13 @@ def onnx_model(net: Net, weights: Mapping[str, Array], producer_version: str = "
         inputs = tuple(values[i] for i in node.inputs)
         shapes = tuple(net.nodes[i].shape for i in node.inputs)
         values[node.id] = row(Site(graph, node, node.op, inputs, shapes, node.shape))
-    for output in outputs:
-        graph.nodes.append(helper.make_node("Identity", [values[output.node]], [output.name], output.name))
+    for output, name in zip(outputs, names, strict=True):
+        graph.nodes.append(helper.make_node("Identity", [values[output.node]], [name], name))
     made = helper.make_graph(
         graph.nodes,
         net.name,
         [described(values[n.id], n.shape) for n in net.inputs if n.id in values],
-        [described(o.name, net.nodes[o.node].shape) for o in outputs],
+        [described(name, net.nodes[o.node].shape) for o, name in zip(outputs, names, strict=True)],
         list(graph.initializers.values()),
         doc_string=net.citation or "",
     )

@@ -92,7 +92,7 @@ def wanted_shape(r: Reader, c: Call, x: tuple[int, ...]) -> tuple[int, ...]:
     if c.kind == "Reshape":
         given = r.given(c, 1, "shape") or []
         sizes = [x[k] if n == 0 and not c.get("allowzero", 0) else int(n) for k, n in enumerate(given)]
-        fixed = fixed_batch(r, sizes, x)
+        fixed = with_batch(r, sizes, x, r.layout(c.inputs[0]))
         known = prod(n for n in fixed if n >= 0)
         return tuple(prod(x) // known if n < 0 else n for n in fixed)
     axes = r.given(c, 1, "axes")
@@ -107,13 +107,19 @@ def wanted_shape(r: Reader, c: Call, x: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(1 if k in new else next(rest) for k in range(rank))
 
 
-def fixed_batch(r: Reader, sizes: list[int], x: tuple[int, ...]) -> list[int]:
-    """Replace a first size that is the exported model's fixed batch with the batch of the trace."""
-    declared = {d[0] for d in r.model.inputs.values() if d and d[0]}
-    if x[0] == BATCH and sizes and sizes[0] in declared and -1 not in sizes:
-        own = prod(sizes[1:])
-        if own * BATCH == prod(x):
-            return [BATCH, *sizes[1:]]
+def with_batch(r: Reader, sizes: list[int], x: tuple[int, ...], layout: Layout) -> list[int]:
+    """Return the sizes of a reshaping, where the batch that an exporter has fixed is that of the trace."""
+    fixed = r.model.batch
+    if fixed is None or layout.at < 0 or BATCH in sizes:
+        return sizes
+    old = [n // BATCH * fixed if k == layout.at else n for k, n in enumerate(x)]
+    known = prod(n for n in sizes if n >= 0)
+    if not known or prod(old) % known or (-1 not in sizes and prod(old) != known):
+        return sizes
+    new = [prod(old) // known if n < 0 else n for n in sizes]
+    for k, n in enumerate(new):
+        if prod(new[:k]) == prod(old[: layout.at]) and n % fixed == 0:
+            return [*new[:k], n // fixed * BATCH, *new[k + 1 :]]
     return sizes
 
 

@@ -57,6 +57,12 @@ class Model:
     constants: dict[str, Array]
     opset: int
 
+    @property
+    def batch(self) -> int | None:
+        """The batch of a model that was exported for one size of it; None if it is open."""
+        declared = {sizes[0] for sizes in self.inputs.values() if sizes}
+        return declared.pop() if len(declared) == 1 else None
+
 
 def load_model(path: Path) -> Model:
     """Read an ONNX file; weights in files beside it are read too.

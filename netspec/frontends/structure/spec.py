@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
+from netspec.frontends.structure.again import with_shared_modules
 from netspec.frontends.structure.blocks import Block, build, families, similar
 from netspec.frontends.structure.loops import rolled
 from netspec.frontends.structure.modules import Call, Module, nest
@@ -32,7 +33,11 @@ def write_spec(trace: Trace) -> str:
     Raises:
         TraceError: the calls of two modules depend on each other in a circle.
     """
+    whole, trace = trace, with_shared_modules(trace)
     root = nest(trace)
+    again = {step.again.partition("@")[0] for step in trace.steps if step.op == "share"}
+    if again - {module.path for module in root.modules()}:
+        trace, root = whole, nest(whole)
     tidy(root)
     groups = families(root)
     made: dict[Module, Block] = {}

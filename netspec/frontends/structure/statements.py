@@ -80,9 +80,10 @@ class Writer:
         references = [(value, root) for value in self.named_outputs]
         for module in root.modules():
             references += [(i, module) for _, taken in self.flows(module) for i in taken or ()]
-            calls = [c for c in module.children if isinstance(c, Call) and c.step.shares is not None]
-            references += [(c.step.shares or 0, module) for c in calls]
         trails = [(self.trail(value, scope), scope) for value, scope in references]
+        for module in root.modules():
+            found = (self.shared(c) for c in module.children if isinstance(c, Call))
+            trails += [(self.trail_to(shared, module), module) for shared in found if shared is not None]
         named = {trail[-1] for trail, _ in trails if trail}
         self.labels: dict[Module | Call, str | None] = {}
         for module in root.modules():
@@ -155,17 +156,24 @@ class Writer:
 
     def call_of(self, call: Call, sources: tuple[str, ...] | None, scope: Module) -> Statement:
         """Return the statement of an op, or of a layer that is used again."""
-        if call.step.shares is None:
+        if (shared := self.shared(call)) is None:
             return Statement(call.step.op, arguments=dict(call.step.arguments), sources=sources)
-        return Statement(
-            "share", arguments={"layer": Expression(self.reference(call.step.shares, scope))}, sources=sources
-        )
+        layer = Expression(self.named(self.trail_to(shared, scope), scope))
+        return Statement("share", arguments={"layer": layer}, sources=sources)
+
+    def shared(self, call: Call) -> Module | Call | None:
+        """Return the module or the call that a call uses again, or None."""
+        if call.step.op == "share":
+            return next(m for m in self.root.modules() if m.path == call.step.again.partition("@")[0])
+        return None if call.step.shares is None else self.owner[call.step.shares]
 
     def reference(self, value: int, scope: Module) -> str:
         """Return the path by which a statement in a module refers to a value."""
         trail = self.trail(value, scope)
-        if not trail:
-            return "in"
+        return self.named(trail, scope) if trail else "in"
+
+    def named(self, trail: list[Module | Call], scope: Module) -> str:
+        """Return the path of labels to the last child of a trail."""
         labels = self.path(trail, scope)
         if labels is None:
             raise TraceError(f"`{self.labels[trail[0]]}` has the name of a layer between it and its user")
@@ -194,12 +202,17 @@ class Writer:
 
     def relabel(self, call: Module | Call) -> bool:
         """Give a function without weights a label that nothing else has; False for other layers."""
-        if isinstance(call, Call) and OPS[call.step.op].kind in (
-            "activation",
-            "pool",
-            "merge",
-            "reshape",
-            "dropout",
+        if (
+            isinstance(call, Call)
+            and call.step.op != "share"
+            and OPS[call.step.op].kind
+            in (
+                "activation",
+                "pool",
+                "merge",
+                "reshape",
+                "dropout",
+            )
         ):
             taken = set(self.labels.values())
             words = (f"{self.labels[call]}_out{k if k > 1 else ''}" for k in count(1))
@@ -212,7 +225,15 @@ class Writer:
 
         The last one is the outermost module whose output the value is, or the call itself.
         """
-        chain: list[Module | Call] = [self.owner[value]]
+        found = self.trail_to(self.owner[value], scope)
+        last = next(
+            (k for k, c in enumerate(found) if isinstance(c, Module) and c.output == value), len(found)
+        )
+        return found[: last + 1]
+
+    def trail_to(self, child: Module | Call, scope: Module) -> list[Module | Call]:
+        """Return the children that lead from a scope around `scope` to one; empty if a block is between."""
+        chain: list[Module | Call] = [child]
         while (parent := chain[-1].parent) is not None:
             chain.append(parent)
         around = scope
@@ -220,12 +241,7 @@ class Writer:
             if around in self.blocks or around.parent is None:
                 return []
             around = around.parent
-        found: list[Module | Call] = []
-        for child in reversed(chain[: chain.index(around)]):
-            found.append(child)
-            if isinstance(child, Module) and child.output == value:
-                break
-        return found
+        return list(reversed(chain[: chain.index(around)]))
 
 
 def quoted(label: str) -> str:
