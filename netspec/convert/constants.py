@@ -87,7 +87,7 @@ class Constants:
 
 def raw_arguments(kind: str, sizes: tuple[int, ...], batch: bool, node: fx.Node) -> dict[str, object]:
     """Return the arguments of a raw tensor."""
-    given: dict[str, object] = {"shape": sizes, "batch": batch}
+    given: dict[str, object] = {"shape": sizes or (1,), "batch": batch, "scalar": not sizes and not batch}
     return given | {"dtype": TYPES.get(node.meta["val"].dtype, "float32")} if kind == "buffer" else given
 
 

@@ -42,11 +42,19 @@ def drop_path(reader: Reader, found: Leaf) -> Value:
 def multihead_attention(reader: Reader, found: Leaf) -> Value:
     """Self-attention by nn.MultiheadAttention."""
     module = found.module
-    plain = module._qkv_same_embed_dim and module.in_proj_bias is not None and module.bias_k is None
-    if len(found.inputs) != 1 or not module.batch_first or not plain:
-        raise ConvertError(
-            f"{reader.place}: MultiheadAttention is only supported as self-attention with biases"
-        )
+    lacks = {
+        "cross-attention or a mask": len(found.inputs) > 1,
+        "the weights of the attention as an output": len(found.outputs) > 1,
+        "a batch that is not where batch_first says": reader.layout(found.inputs[0]).at
+        != int(not module.batch_first),
+        "kdim, vdim, no bias, add_bias_kv or add_zero_attn": not module._qkv_same_embed_dim
+        or module.in_proj_bias is None
+        or module.bias_k is not None
+        or module.add_zero_attn,
+    }
+    if any(lacks.values()):
+        what = next(name for name, found in lacks.items() if found)
+        raise ConvertError(f"{reader.place}: nn.MultiheadAttention with {what} has no counterpart in netspec")
     value = reader.one(found.inputs[0])
     options = {"heads": module.num_heads, "dropout": float(module.dropout)}
     return reader.add("attention", value, reader.shape(value), found.path, **options)

@@ -132,4 +132,4 @@ def tied_weights(graph: Graph) -> set[fx.Node]:
                 bias = node.args[2:] if matrix else ()
                 ways.setdefault(source, set()).add((operator_name(node), bias))
     shared = {node: {name for name, _ in found} for node, found in ways.items() if len(found) > 1}
-    return {node for node, names in shared.items() if "embedding" in names or names == {"linear"}}
+    return {node for node, names in shared.items() if names & {"embedding", "linear"}}

@@ -10,7 +10,7 @@ from netspec.language.values import Call
 from netspec.ops.arguments import WrongType
 from netspec.ops.base import Code, Op, Tensor
 from netspec.ops.start import Init, Weighted
-from netspec.shape import Indices, Shape
+from netspec.shape import Indices, Shape, require
 
 
 def to_shape(value: object) -> object:
@@ -51,14 +51,23 @@ class Param(Weighted, keyword="param"):
     """Initializer of the tensor."""
     batch: bool = False
     """Whether the tensor is stored with a first axis of 1, as in published weights of transformers."""
+    scalar: bool = False
+    """Whether the tensor is stored as a number without axes; its shape is then 1."""
 
     kind = "tensor"
 
     def infer(self) -> Shape:
+        self.check_arguments()
         return self.shape
+
+    def check_arguments(self) -> None:
+        fact = f"a `scalar` has the shape 1 and no `batch`, but this tensor is {self.shape}"
+        require(not self.scalar or (tuple(self.shape) == (1,) and not self.batch), fact, "bad-argument")
 
     def stored_shape(self) -> tuple[int, ...]:
         """Return the sizes of the tensor in a state_dict."""
+        if self.scalar:
+            return ()
         return (1, *self.shape) if self.batch else tuple(self.shape)
 
     def tensors(self) -> tuple[Tensor, ...]:
@@ -80,6 +89,7 @@ class Buffer(Param, keyword="buffer"):
     """The type of its numbers: `int64` for positions, `bool` for masks."""
 
     def infer(self) -> Shape:
+        self.check_arguments()
         return Indices(self.shape) if self.dtype == "int64" else self.shape
 
     def tensors(self) -> tuple[Tensor, ...]:

@@ -74,10 +74,10 @@ class Twice(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.block, self.between = Scaled(), nn.Linear(8, 8)
+        self.body, self.between = Scaled(), nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.block(self.between(self.block(x)))
+        return self.body(self.between(self.body(x)))
 
 
 class Tied(nn.Module):
@@ -138,6 +138,41 @@ class Auxiliary(nn.Module):
         return (self.main(x), aux) if self.training else self.main(x)
 
 
+class Scalars(nn.Module):
+    """Numbers without axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.alpha = nn.Linear(8, 8), nn.Parameter(torch.tensor(0.5))
+        self.register_buffer("heat", torch.tensor(2.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.alpha * self.linear(x) / self.heat
+
+
+class Decoder(nn.Module):
+    """An autoencoder whose decoder is the transposed encoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(self.encoder(x).relu(), self.encoder.weight.t())
+
+
+class TokensFirst(nn.Module):
+    """Attention whose batch is the second axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.reshape(-1, 2, 4).transpose(0, 1)
+        return self.attention(x, x, x)[0].transpose(0, 1).flatten(1)
+
+
 WHOLE = [(Siamese(), 2, 1), (Recurrent(), 1, 2), (Twice(), 1, 1)]
 
 
@@ -154,7 +189,18 @@ def test_a_head_for_several_levels():
     assert prove(conversion).holds
 
 
-OTHERS = [Tangled(), Tied(), Alias(), Column(), Named(), Auxiliary()]
+OTHERS = [
+    Tangled(),
+    Tied(),
+    Alias(),
+    Column(),
+    Named(),
+    Auxiliary(),
+    Scalars(),
+    Decoder(),
+    TokensFirst(),
+    nn.Sequential(nn.utils.spectral_norm(nn.Linear(8, 4))),
+]
 
 
 @pytest.mark.parametrize("module", OTHERS, ids=[type(m).__name__ for m in OTHERS])

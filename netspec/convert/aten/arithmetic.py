@@ -41,9 +41,9 @@ def binary(op: str) -> Any:
             lead = x if not reader.is_raw(reader.one(x)) else other
             if rank_of(other) > rank_of(lead) and not reader.is_raw(reader.one(other)):
                 lead = other
-            rank = len(reader.shape(reader.one(lead)))
             if reader.is_raw(reader.one(x)) and reader.is_raw(reader.one(other)):
                 lead = max((x, other), key=lambda n: (reader.layout(n).at, len(reader.shape(reader.one(n)))))
+            rank = len(reader.shape(reader.one(lead)))
             reader.layouts[node] = reader.layout(lead)
             return reader.add(op, [aligned(reader, n, rank) for n in (x, other)], node)
         value, number = (x, other) if isinstance(x, fx.Node) else (other, x)

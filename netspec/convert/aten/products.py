@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import fx
 
 from netspec.convert.aten.arithmetic import aligned
+from netspec.convert.aten.axes import reshaped
 from netspec.convert.reader import Reader
 from netspec.convert.rows import Arguments, Value, aten
 from netspec.errors import ConvertError
@@ -14,9 +15,32 @@ from netspec.frontends.layout import Layout
 @aten("matmul", "bmm")
 def matmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     """The product of matrices."""
+    left, right = reader.one(a["self"]), reader.one(a["other" if "other" in a else "mat2"])
+    if len(reader.shape(left)) == 1 and not reader.is_raw(left) and reader.is_raw(right):
+        x, matrix = reader.shape(left), reader.shape(right)
+        row = reader.add("reshape", left, (1, *x), shape=(1, *x))
+        found = reader.add("matmul", [row, right], (1, matrix[1]))
+        return reader.add("flatten", found, node)
     return reader.add(
         "matmul", [reader.one(a["self"]), reader.one(a["other" if "other" in a else "mat2"])], node
     )
+
+
+@aten("mv")
+def matrix_vector(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The product of a matrix and a vector, as in spectral normalization."""
+    matrix, vector = reader.one(a["self"]), reader.one(a["vec"])
+    rows, columns = reader.shape(matrix)
+    column = reader.add("reshape", vector, (columns, 1), shape=(columns, 1))
+    return reshaped(reader, reader.add("matmul", [matrix, column], (rows, 1)), (rows,))
+
+
+@aten("dot", "vdot")
+def inner(reader: Reader, node: fx.Node, a: Arguments) -> Value:
+    """The inner product of two vectors."""
+    values = [reader.one(a["self"]), reader.one(a["tensor" if "tensor" in a else "other"])]
+    product = reader.add("mul", values, reader.shape(values[0]))
+    return reader.add("sum", product, (1,), axis=[0], keep=True)
 
 
 @aten("scaled_dot_product_attention")

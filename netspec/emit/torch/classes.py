@@ -141,7 +141,7 @@ class Classes:
         )
         dtype = getattr(node.op, "dtype", "float32")
         typed = () if dtype == "float32" else (Raw(f"dtype=torch.{dtype}"),)
-        zeros = Call("torch.zeros", (*sizes, *typed), ())
+        zeros = Call("torch.zeros", (*(sizes or (Raw("()"),)), *typed), ())
         return Call("nn.Parameter", (zeros,), ()) if node.op.keyword == "param" else Buffer(node.label, zeros)
 
     def code(self, node: Node, slots: Slots, label: str) -> Call:

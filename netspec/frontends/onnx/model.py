@@ -147,6 +147,15 @@ def sizes(value: Any) -> tuple[int | None, ...]:
     return tuple(d.dim_value or None for d in value.type.tensor_type.shape.dim)
 
 
+def opened(array: Array, sizes: Array, batch: int) -> Array:
+    """Return a constant that is the same for a fixed batch of images with one of them, to be expanded."""
+    axes = [k for k, n in enumerate(array.shape) if array.ndim == len(sizes) and n == batch != int(sizes[k])]
+    for axis in axes:
+        first = array.take([0], axis)
+        array = first if (array == first).all() else array
+    return array
+
+
 def fold(node: Call, inputs: Sequence[Array], opset: int) -> list[Array]:
     """Compute a node whose inputs are constants.
 

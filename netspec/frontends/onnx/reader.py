@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from netspec.errors import ConvertError
 from netspec.frontends.layout import BARE, Layout
-from netspec.frontends.onnx.model import Array, Call, Model, as_call, fold
+from netspec.frontends.onnx.model import Array, Call, Model, as_call, fold, opened
 from netspec.frontends.onnx.names import classes, groups, lifted, module_path
 from netspec.frontends.trace import Step, Trace
 from netspec.language.parser.grammar import words
@@ -108,7 +108,10 @@ class Reader:
             self.branch(call, bool(self.constants[given[0]]))
             return
         if all(name in self.constants for name in given):
-            found = fold(call, [self.constants[name] for name in given], self.model.opset)
+            arrays = [self.constants[name] for name in given]
+            if call.kind == "Expand" and self.model.batch:
+                arrays[0] = opened(arrays[0], arrays[1], self.model.batch)
+            found = fold(call, arrays, self.model.opset)
             self.constants.update(zip([o for o in call.outputs if o], found, strict=False))
             return
         row = ROWS.find(call.kind)
