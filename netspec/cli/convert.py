@@ -49,12 +49,15 @@ def convert_command(
 ) -> None:
     """Write a PyTorch module or an ONNX model as a spec, and compare both.
 
-    TARGET is a file FILE.onnx; or PACKAGE.MODULE:NAME or FILE.py:NAME, where NAME is a module, or a class or
-    function that makes one: torchvision.models:resnet50. Importing such a TARGET runs its code.
+    TARGET is a file FILE.onnx, or FILE.pt2 saved by torch.export; or PACKAGE.MODULE:NAME or FILE.py:NAME,
+    where NAME is a module, or a class or function that makes one: torchvision.models:resnet50. Importing
+    such a TARGET, or loading a .pt2 file, can run its code.
     """
     if target.lower().endswith(".onnx"):
         from netspec.convert.onnx import convert_onnx, prove_onnx
 
+        if arguments:
+            raise click.UsageError("an ONNX model takes no arguments: leave out --arg")
         model = convert_onnx(Path(target), sized(inputs))
         proof = prove_onnx(model)
         finish(target, model, output, weights, proof.lines(), proof.holds)
@@ -62,9 +65,16 @@ def convert_command(
     from netspec.convert import convert
     from netspec.convert.inputs import read_inputs
     from netspec.convert.proof import prove
+    from netspec.convert.saved import convert_program
     from netspec.convert.target import load_target
 
-    conversion = convert(load_target(target, assigned(arguments)), read_inputs(inputs or ["3x224x224"]))
+    if target.lower().endswith(".pt2"):
+        if inputs or arguments:
+            raise click.UsageError("a saved program has its inputs: leave out --input and --arg")
+        conversion = convert_program(Path(target))
+    else:
+        module = load_target(target, assigned(arguments))
+        conversion = convert(module, read_inputs(inputs or ["3x224x224"]))
     found = prove(conversion)
     finish(target, conversion, output, weights, [*found.lines(), *conversion.notes], found.holds)
 

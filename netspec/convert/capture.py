@@ -37,6 +37,8 @@ class Graph:
     classes: dict[str, str] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
     """The names of the state_dict."""
+    functions: frozenset[str] = frozenset()
+    """The paths of PyTorch's modules without weights, such as nn.ReLU."""
 
 
 def export(
@@ -100,6 +102,7 @@ def read_graph(program: ExportedProgram, module: nn.Module | None) -> Graph:
     parameters: set[fx.Node] = set()
     constants: dict[fx.Node, torch.Tensor] = {}
     classes: dict[str, str] = {}
+    layers: set[str] = set()
     own = module.state_dict() if module is not None else program.state_dict
     for node in program.graph.nodes:
         if node.op == "placeholder":
@@ -118,11 +121,36 @@ def read_graph(program: ExportedProgram, module: nn.Module | None) -> Graph:
         elif node.op == "call_function":
             nodes.append(node)
             for path, kind in stack(node):
-                classes[path.partition("@")[0]] = kind.rpartition(".")[2]
+                plain = path.partition("@")[0]
+                classes[plain] = kind.rpartition(".")[2]
+                if kind.startswith("torch.nn.modules.") and ".container." not in kind:
+                    layers.add(plain)
         elif node.op == "output":
             outputs = [n for n in flattened(node.args[0]) if isinstance(n, fx.Node)]
     modules = dict(module.named_modules()) if module is not None else {}
-    return Graph(nodes, inputs, outputs, weights, parameters, constants, modules, classes, frozenset(own))
+    owners = {part for name in own for part in prefixes(name)}
+    return Graph(
+        nodes,
+        inputs,
+        outputs,
+        weights,
+        parameters,
+        constants,
+        modules,
+        classes,
+        frozenset(own),
+        frozenset(layers - owners),
+    )
+
+
+def prefixes(name: str) -> Iterator[str]:
+    """Yield the paths of the modules around a name of the state_dict.
+
+    >>> list(prefixes("layer1.0.conv.weight"))
+    ['layer1.0.conv', 'layer1.0', 'layer1']
+    """
+    while name := name.rpartition(".")[0]:
+        yield name
 
 
 def inline(program: ExportedProgram) -> None:

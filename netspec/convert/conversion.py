@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +38,8 @@ class Conversion:
     notes: tuple[str, ...] = ()
     unused: frozenset[str] = frozenset()
     """The names of the weights that no output depends on."""
+    batch: int = 2
+    """The size of the batch on which both are compared."""
 
     @property
     def unused_parameters(self) -> int:
@@ -85,6 +87,21 @@ def convert(module: nn.Module, inputs: Inputs) -> Conversion:
     if other is not None:
         raise ConvertError(f"{type(module).__name__} has parameters of {other}: call `.float()` on it first")
     trace, constants, unused = read(module, examples)
+    return as_spec(trace, module, tuple(examples), constants, unused)
+
+
+def as_spec(
+    trace: Trace,
+    module: nn.Module,
+    names: tuple[str | int, ...],
+    constants: Mapping[str, Tensor],
+    unused: frozenset[str],
+) -> Conversion:
+    """Write a trace as a spec, and check it.
+
+    Raises:
+        ConvertError: the trace cannot be written as a spec.
+    """
     try:
         text = write_spec(trace)
     except TraceError as error:
@@ -95,7 +112,7 @@ def convert(module: nn.Module, inputs: Inputs) -> Conversion:
         faults = "; ".join(d.message for d in report.diagnostics[:3])
         raise ConvertError(f"{trace.name} cannot be written as a spec: {faults}")
     network = Network(report.net, None, report, f"{trace.name}.net")
-    return Conversion(text, network, module, tuple(examples), constants, trace.notes, unused)
+    return Conversion(text, network, module, names, constants, trace.notes, unused)
 
 
 def read(
@@ -189,7 +206,8 @@ def unused_parameters(module: nn.Module, graph: Graph) -> list[str]:
 def mode(module: nn.Module, training: bool) -> Iterator[None]:
     """Put a module into training or evaluation, and restore the mode of each of its modules."""
     before = {m: m.training for m in module.modules()}
-    module.train(training)
+    with suppress(NotImplementedError):  # a saved program has one mode
+        module.train(training)
     try:
         yield
     finally:

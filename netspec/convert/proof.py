@@ -23,6 +23,7 @@ def attention_flops(query: Any, key: Any, value: Any, *rest: Any, **options: Any
 
 ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_flops}
 BATCH = 2
+"""The size of the batch, unless a program or model fixes it."""
 TOLERANCE = 1e-4
 """The largest difference of outputs, relative to the largest output, that rounding explains."""
 
@@ -42,6 +43,7 @@ class Proof:
     keys: int
     difference: float
     relative: float
+    batch: int = BATCH
 
     @property
     def holds(self) -> bool:
@@ -61,7 +63,7 @@ class Proof:
         yield f"state_dict    {self.keys} keys" + (
             "" if not self.missing and not self.unexpected else self.keys_text()
         )
-        yield f"outputs       largest difference {self.difference:.3g} on a random batch of {BATCH}"
+        yield f"outputs       largest difference {self.difference:.3g} on a random batch of {self.batch}"
 
     def keys_text(self) -> str:
         """Describe the keys that only one of the networks has."""
@@ -106,7 +108,7 @@ def compared(conversion: Conversion, made: nn.Module) -> Proof:
         found = made.load_state_dict(conversion.weights(), strict=False)
     except RuntimeError as error:
         raise ConvertError(f"the weights do not fit the converted network: {error}") from None
-    batch = random_batch(conversion.network.net, BATCH)
+    batch = random_batch(conversion.network.net, conversion.batch)
     given, named = as_call(dict(zip(conversion.names, batch, strict=True)))
     made.eval()
     with plain_attention(), frozen(original), mode(original, training=False), torch.no_grad():
@@ -116,8 +118,8 @@ def compared(conversion: Conversion, made: nn.Module) -> Proof:
     if [x.numel() for x in ours] != [x.numel() for x in theirs]:
         shapes = [", ".join(str(tuple(x.shape)) for x in outputs) for outputs in (theirs, ours)]
         raise ConvertError(
-            f"for a batch of {BATCH}, the module returns {shapes[0]} and the spec {shapes[1]}: it mixes the"
-            " images of a batch"
+            f"for a batch of {conversion.batch}, the module returns {shapes[0]} and the spec {shapes[1]}:"
+            " it mixes the images of a batch"
         )
     pairs = [(a.reshape(b.shape), b) for a, b in zip(ours, theirs, strict=True)]
     differences = [float((a - b).abs().max()) for a, b in pairs]
@@ -125,12 +127,13 @@ def compared(conversion: Conversion, made: nn.Module) -> Proof:
     totals = conversion.network.net.totals
     return Proof(
         (totals.params, count(original) - conversion.unused_parameters),
-        (totals.macs, counter.get_total_flops() // 2 // BATCH),
+        (totals.macs, counter.get_total_flops() // 2 // conversion.batch),
         tuple(found.missing_keys),
         tuple(found.unexpected_keys),
         len(original.state_dict()),
         max(differences),
         max(relative),
+        conversion.batch,
     )
 
 

@@ -181,7 +181,9 @@ class Reader:
     def is_plain(self, path: str) -> bool:
         """Return True if a module has no weights and no inner modules: its call can then have its name."""
         found = self.graph.modules.get(path)
-        return found is not None and not [*found.children(), *found.parameters(), *found.buffers()]
+        if found is None:
+            return path in self.graph.functions
+        return not [*found.children(), *found.parameters(), *found.buffers()]
 
     def named(self, module: str, name: str) -> bool:
         """Return True if a step of this module already has a name."""

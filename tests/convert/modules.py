@@ -403,3 +403,10 @@ class Language(nn.Module):
     def forward(self, idx: Tensor) -> Tensor:
         x = self.tokens(idx) + self.positions(torch.arange(idx.shape[1]))
         return self.head(x + self.attention(x))
+
+
+class Flat(nn.Module):
+    """Flattening by the size of the batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(x.shape[0], -1)
