@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """A read-only mapping from names to members, in the order in which they were added.
+    """A read-only mapping from names to members, in the order in which they were added or announced.
 
     `noun` is the word for a member in messages. `group` is the entry-point group of plug-ins that provide
     more members. They are imported by `load_plugins`, or when `find` gets an unknown name.
@@ -90,7 +90,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         self._load(*self._later)
-        return iter(self._members)
+        ready = [name for name in self._members if name not in self._later]
+        return iter([*ready, *(name for name in self._later if name in self._members)])
 
     def __len__(self) -> int:
         self._load(*self._later)
