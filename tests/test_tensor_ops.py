@@ -269,3 +269,22 @@ def test_labels_with_dots_are_members_of_containers():
     keys = module.state_dict().keys()
     assert {"convs.1.weight", "bns.0.running_mean", "heads.b.0.bias", "gains.0"} <= keys
     assert module(torch.randn(2, 3, 8, 8)).shape == (2, 8, 8, 8)
+
+
+def test_raw_tensors_among_modules_keep_their_names():
+    body = """
+    "blocks.0.a": linear(8); "blocks.0.gamma": param(8, init=ones); mul("blocks.0.a", "blocks.0.gamma")
+    "blocks.1.a": linear(8); "stats.mean": buffer(8); add("blocks.1.a", "stats.mean")
+    group: { "h.0": linear(8); "h.t": buffer(8, init=ones); mul("h.0", "h.t") }
+    "p.0": param(8, init=ones); mul(group, "p.0")
+    """
+    net = network("8", body)
+    module = build(net)
+    names = {f"{n.name}.{t.name}" if t.name else n.name for n in net.nodes for t in n.tensors}
+    assert set(module.state_dict()) == names
+    assert {name for name, _ in module.named_buffers()} == {"stats.mean", "group.h.t"}
+    x, w = torch.rand(2, 8), module.state_dict()
+    y = F.linear(x, w["blocks.0.a.weight"], w["blocks.0.a.bias"])
+    y = F.linear(y, w["blocks.1.a.weight"], w["blocks.1.a.bias"])
+    y = F.linear(y, w["group.h.0.weight"], w["group.h.0.bias"])
+    assert torch.allclose(module(x), y, atol=1e-6)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence, Set
 
 from netspec.emit.torch.forward import forward
-from netspec.emit.torch.layout import Bag, Buffer, Call, Chain, Layout, Raw
+from netspec.emit.torch.layout import Bag, Buffer, Call, Chain, Held, Layout, Raw
 from netspec.emit.torch.names import TAKEN, TENSORS, camel_case, identifier, unique
 from netspec.emit.torch.start import Starts
 from netspec.emit.torch.symbols import MARK, Symbols, marked, parsed
@@ -101,7 +101,19 @@ class Classes:
                 and node.op.kind != "input"
             ):
                 made.append((node.label, self.leaf(node, slots)))
-        return contained(made)
+        held = [part for part in made if self.path(scope, part[0]) in self.wiring.held]
+        rest = [(name, None if (name, layout) in held else layout) for name, layout in made]
+        return [*contained(rest), *(self.registered(scope, *part) for part in held)]
+
+    def path(self, scope: Scope, label: str) -> str:
+        """Return the path of a scope's child."""
+        return f"{scope.path}.{label}" if scope.path else label
+
+    def registered(self, scope: Scope, label: str, layout: Layout) -> tuple[str, Layout]:
+        """Return the registration of a raw tensor in a container of modules."""
+        outer, _, name = label.rpartition(".")
+        assert isinstance(layout, Call | Buffer)
+        return label, Held(self.wiring.access("self", scope.path, outer), name, layout)
 
     def labels(self, scope: Scope) -> list[str]:
         """Return the names of a scope's children."""
@@ -231,14 +243,17 @@ class Classes:
         return io.outputs == (value,) and users <= set(scope.ids())
 
 
-def contained(modules: Sequence[tuple[str, Layout]]) -> list[tuple[str, Layout]]:
-    """Put modules with labels such as `convs.0` into a container named `convs`, in place of the first one."""
-    made: dict[str, Layout | list[tuple[str, Layout]]] = {}
+def contained(modules: Sequence[tuple[str, Layout | None]]) -> list[tuple[str, Layout]]:
+    """Put modules with labels such as `convs.0` into a container named `convs`, in place of the first one.
+
+    Those without a layout are registered in their container later.
+    """
+    made: dict[str, Layout | list[tuple[str, Layout | None]]] = {}
     for name, layout in modules:
         first, dot, rest = name.partition(".")
-        if not dot:
+        if not dot and layout is not None:
             made[name] = layout
-        else:
+        elif dot:
             inside = made.setdefault(first, [])
             assert isinstance(inside, list)
             inside.append((rest, layout))

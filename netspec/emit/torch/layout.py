@@ -74,7 +74,16 @@ class Buffer:
     value: Call
 
 
-Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Bag | Buffer"
+@dataclass(frozen=True)
+class Held:
+    """A raw tensor in a container of modules, which is registered after the container is made."""
+
+    place: str
+    name: str
+    value: Call | Buffer
+
+
+Layout: TypeAlias = "Number | Raw | Inner | Call | Chain | Bag | Buffer | Held"
 
 
 @dataclass
@@ -99,6 +108,10 @@ class Writer:
                 return layout.text
             case Buffer():
                 return f"self.register_buffer({python(layout.name)}, {self.write(layout.value)})"
+            case Held():
+                raw = layout.value.value if isinstance(layout.value, Buffer) else layout.value
+                kind = "buffer" if isinstance(layout.value, Buffer) else "parameter"
+                return f"{layout.place}.register_{kind}({python(layout.name)}, {self.write(raw)})"
             case Inner():
                 return self.inner[layout.place]
             case Call():
@@ -113,6 +126,8 @@ class Writer:
 
     def bag(self, layout: Bag) -> str:
         """Return the source of a list or dictionary of modules or parameters."""
+        if not layout.parts:
+            return "nn.ModuleDict()"
         tensors = all(isinstance(p, Call) and p.function == "nn.Parameter" for _, p in layout.parts)
         kind = "nn.Parameter" if tensors else "nn.Module"
         if layout.listed:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netspec.emit.torch import symbols
-from netspec.emit.torch.layout import Inner, Layout, Number, Writer
+from netspec.emit.torch.layout import Buffer, Held, Inner, Layout, Number, Writer
 from netspec.emit.torch.names import identifier, plain, unique
 from netspec.emit.torch.style import repeated
 from netspec.emit.torch.symbols import FREE, IN_CHANNELS, MARK, literal, names_in, replaced
@@ -99,7 +99,8 @@ class Template:
             lines = [*bound, "super().__init__()", *attributes]
             for name, layout in self.children:
                 text = writer.write(layout, name)
-                lines += [*writer.statements, assign(name, text)]
+                whole = isinstance(layout, Buffer | Held)
+                lines += [*writer.statements, text if whole else assign(name, text)]
                 writer.statements.clear()
         return [*lines, *(writer.write(layout) for layout in self.starts)]
 
@@ -126,8 +127,6 @@ class Slots:
 
 def assign(name: str, text: str) -> str:
     """Return the statement that makes `text` a child of the module under this name."""
-    if text.startswith("self.register_buffer("):
-        return text
     if plain(name):
         return f"self.{name} = {text}"
     register = "register_parameter" if text.startswith("nn.Parameter(") else "add_module"

@@ -62,6 +62,8 @@ class Wiring:
                 for part in inner:
                     self.contents.setdefault(at, set()).add(part)
                     at = f"{at}.{part}"
+        self.held = set(self.raw_tensors_among_modules())
+        """The paths of raw tensors in containers that hold modules or buffers too."""
         self.sharers: dict[str, list[Scope]] = {}
         for scope in self.scopes.values():
             if scope.shares:
@@ -189,6 +191,13 @@ class Wiring:
                 return made.id
         return None
 
+    def raw_tensors_among_modules(self) -> Iterator[str]:
+        """Yield the paths of raw tensors in containers that no nn.ParameterList or ParameterDict can be."""
+        names = {n.name: n.op.keyword for n in self.net.nodes if n.op.kind == "tensor"}
+        for at, parts in self.contents.items():
+            if {names.get(f"{at}.{part}") for part in parts} != {"param"}:
+                yield from (f"{at}.{part}" for part in parts if f"{at}.{part}" in names)
+
     def relative(self, path: str, scope: str) -> str:
         """Return the source that accesses a module at `path` from the module of `scope`."""
         first, *rest = (path[len(scope) + 1 :] if scope else path).split(".")
@@ -207,8 +216,10 @@ class Wiring:
         for k, part in enumerate(parts):
             if at in self.scopes:
                 text += member(part, kind if k == len(parts) - 1 else "submodule")
+            elif f"{at}.{part}" in self.held:
+                text += member(part, kind)
             else:
-                listed = is_list(self.contents[at])
+                listed = is_list({p for p in self.contents[at] if f"{at}.{p}" not in self.held})
                 text += f"[{part}]" if listed else f"[{python(part)}]"
             at = f"{at}.{part}"
         return text
