@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import logging
 import re
 import warnings
@@ -73,10 +74,23 @@ def reason(error: Exception) -> str:
     """Return the first line of an exception, and the line of the user's source that it comes from."""
     text = str(error).strip().splitlines()
     first = text[0] if text else type(error).__name__
-    frames = re.findall(r'File "([^"]+)", line (\d+), in (\w+)', str(error))
-    own = [f for f in frames if "/torch/" not in f[0] and "<frozen" not in f[0]]
-    place = traceback_place(error) or (f"{own[-1][0]}, line {own[-1][1]}" if own else "")
+    if "data-dependent" in first:
+        first = "what it does depends on the values of the input, not on its sizes alone"
+    place = traceback_place(error) or own_line(str(error))
     return f"{first} ({place})" if place else first
+
+
+def own_line(trace: str) -> str:
+    """Return the last line outside PyTorch in the text of a traceback: its file, its number and its code."""
+    frames = re.findall(r'File "([^"]+)", line (\d+), in \w+', trace)
+    own = [f for f in frames if "/torch/" not in f[0] and "<frozen" not in f[0]]
+    return line_of(own[-1][0], int(own[-1][1])) if own else ""
+
+
+def line_of(file: str, number: int) -> str:
+    """Return a line of a source file in words, with its code if the file is there."""
+    code = linecache.getline(file, number).strip()
+    return f"{file}, line {number}" + (f": `{code}`" if code else "")
 
 
 def traceback_place(error: Exception) -> str:
@@ -85,7 +99,7 @@ def traceback_place(error: Exception) -> str:
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if "/torch/" not in file and "/netspec/" not in file and not file.startswith("<"):
-            place = f"{file}, line {trace.tb_lineno}"
+            place = line_of(file, trace.tb_lineno)
         trace = trace.tb_next
     return place
 

@@ -86,6 +86,14 @@ def convert(module: nn.Module, inputs: Inputs) -> Conversion:
     other = next((p.dtype for p in module.parameters() if p.dtype != float32), None)
     if other is not None:
         raise ConvertError(f"{type(module).__name__} has parameters of {other}: call `.float()` on it first")
+    try:
+        inspect.signature(module.forward).bind(*as_call(examples)[0], **as_call(examples)[1])
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(module.forward).parameters) or "nothing"
+        message = (
+            f"{type(module).__name__}.forward takes {takes}, but {len(examples)} inputs are given ({error})"
+        )
+        raise ConvertError(f"{message}: give `input` once for each") from None
     trace, constants, unused = read(module, examples)
     return as_spec(trace, module, tuple(examples), constants, unused)
 

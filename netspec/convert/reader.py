@@ -95,7 +95,8 @@ class Reader:
             try:
                 self.values[node] = row(self, node, bound(node))
             except (LookupError, TypeError, ValueError, AttributeError) as error:
-                raise ConvertError(f"{self.place}: {name} with these arguments is not supported") from error
+                what = f"{name} with these arguments is not supported ({where(node)})"
+                raise ConvertError(f"{self.place}: {what}") from error
         if lacking:
             words = ", ".join(f"{name} ({place})" if place else name for name, place in lacking.items())
             raise ConvertError(f"{self.name} uses operators without a counterpart in netspec: {words}")

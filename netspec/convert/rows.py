@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import fx
 
-from netspec.convert.capture import Graph, stack
+from netspec.convert.capture import Graph, own_line, stack
 from netspec.registry import Registry
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ def bound(node: fx.Node) -> dict[str, Any]:
 
 
 def where(node: fx.Node) -> str:
-    """Return the module of a call in words, for messages."""
+    """Return the module and the source line of a call in words, for messages."""
     around = stack(node)
-    return f"in {around[-1][0]}" if around and around[-1][0] else ""
+    place = f"in {around[-1][0]}" if around and around[-1][0] else ""
+    return ", ".join(filter(None, (place, own_line(node.meta.get("stack_trace") or ""))))
 
 
 def rank_of(node: Any) -> int:

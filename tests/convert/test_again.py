@@ -255,6 +255,34 @@ def test_what_only_training_does_is_noted():
     assert "depends on self.training" in note
 
 
+class Guarded(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.max() > 1:
+            return x * 2
+        return x
+
+
+class Sums(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cumsum(x, 1)
+
+
+class Pair(nn.Module):
+    def forward(self, image: Tensor, table: Tensor) -> Tensor:
+        return image + table
+
+
+def test_refusals_show_the_line_of_the_user():
+    with pytest.raises(ConvertError, match=r"values of the input.*: `if x.max\(\) > 1:`"):
+        convert(Guarded(), (8,))
+    with pytest.raises(
+        ConvertError, match=r"cumsum \(.*test_again.py, line \d+: `return torch.cumsum\(x, 1\)`"
+    ):
+        convert(Sums(), (8,))
+    with pytest.raises(ConvertError, match="takes image, table, but 1 inputs are given"):
+        convert(Pair(), (8,))
+
+
 REFUSED = [
     (nn.Linear(8, 8).double(), "float64"),
     (nn.Sequential(nn.Linear(8, 8), nn.Softplus(beta=2)), "beta=2"),
