@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, float32, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from netspec.checker import check_source
 from netspec.convert.capture import Graph, export, read_graph
@@ -164,12 +165,19 @@ def noted(trace: Trace, module: nn.Module, reader: Reader) -> Trace:
             f"{place} depends on self.training: the spec has what it does in evaluation"
             for place in decided(module)
         ]
+    cumulative = [
+        name for name, m in module.named_modules() if isinstance(m, _BatchNorm) and m.momentum is None
+    ]
+    if cumulative:
+        notes.append(
+            f"{cumulative[0]} has momentum=None: the spec's running statistics stay as they are in training"
+        )
     if reader.constants.buffers:
         count = len(reader.constants.buffers)
         notes.append(
-            f"{count} constant tensor{'s' * (count > 1)} of the module are buffers of the spec, such as"
-            f" {next(iter(reader.constants.buffers))}: their values are in the file of `weights`, and zeros"
-            " without it"
+            f"{count} tensor{'s' * (count > 1)} that the module computes without its input, such as"
+            f" {next(iter(reader.constants.buffers))}: the values are in the file of `weights`; without it, they"
+            " are zeros"
         )
     return replace(trace, notes=tuple(notes))
 

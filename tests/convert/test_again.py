@@ -267,6 +267,11 @@ class Sums(nn.Module):
         return torch.cumsum(x, 1)
 
 
+def test_running_statistics_that_a_spec_cannot_keep_are_noted():
+    (note,) = convert(nn.Sequential(nn.BatchNorm1d(8, momentum=None)), (8,)).notes
+    assert "momentum=None" in note
+
+
 class Pair(nn.Module):
     def forward(self, image: Tensor, table: Tensor) -> Tensor:
         return image + table
