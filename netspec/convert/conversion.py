@@ -176,8 +176,8 @@ def noted(trace: Trace, module: nn.Module, reader: Reader) -> Trace:
         count = len(reader.constants.buffers)
         notes.append(
             f"{count} tensor{'s' * (count > 1)} that the module computes without its input, such as"
-            f" {next(iter(reader.constants.buffers))}: the values are in the file of `weights`; without it, they"
-            " are zeros"
+            f" {next(iter(reader.constants.buffers))}: the values are in the file of `weights`;"
+            " without it, they are zeros"
         )
     return replace(trace, notes=tuple(notes))
 
