@@ -307,6 +307,7 @@ def test_a_fixed_batch_is_open_again(batch, rnn, tmp_path):
     network = converted(tmp_path / "n.onnx").network
     found = [tuple(network.net.nodes[o.node].shape) for o in network.net.outputs]
     assert found == ([(3,)] if rnn else [(192, 2), (5,)])
+    assert network.net.totals.params == sum(p.numel() for p in module.parameters())
 
 
 def test_classifiers_of_tokens(tmp_path):

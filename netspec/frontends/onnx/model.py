@@ -16,6 +16,8 @@ from onnx.reference import ReferenceEvaluator
 from netspec.errors import ConvertError
 from netspec.files import open_regular, reason
 
+NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+"""The name of a weight."""
 Array = np.ndarray[Any, np.dtype[Any]]
 LARGEST_FILE = 2**31
 LARGEST_CONSTANT = 2**28
@@ -56,6 +58,8 @@ class Model:
     outputs: tuple[str, ...]
     constants: dict[str, Array]
     opset: int
+    learned: frozenset[str] = frozenset()
+    """The constants that have the names of weights, as exporters keep them; others are computed or fixed."""
 
     @property
     def batch(self) -> int | None:
@@ -106,18 +110,21 @@ def as_model(proto: Any, name: str) -> Model:
         raise ConvertError("this is not an ONNX model: it has no nodes, or states no opset")
     constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     inputs = {v.name: sizes(v) for v in graph.input if v.name not in constants}
+    learned = {i.name for i in graph.initializer if NAME.fullmatch(i.name)}
     calls = []
     for made in map(as_call, graph.node):
         if made.kind == "Constant" and "value" in made.attributes:
             constants[made.outputs[0]] = numpy_helper.to_array(made.attributes["value"])
         elif made.kind == "Identity" and made.inputs[0] in constants:
             constants[made.outputs[0]] = constants[made.inputs[0]]
+            learned |= set(made.outputs) if made.inputs[0] in learned else set()
         else:
             calls.append(made)
     if not calls or not inputs:
         raise ConvertError("the model has no layers, or no inputs")
     types = {v.name: input_type(v) for v in graph.input if v.name in inputs}
-    return Model(name, tuple(calls), inputs, types, tuple(o.name for o in graph.output), constants, opset)
+    outputs = tuple(o.name for o in graph.output)
+    return Model(name, tuple(calls), inputs, types, outputs, constants, opset, frozenset(learned))
 
 
 def input_type(value: Any) -> str:

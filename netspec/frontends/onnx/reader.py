@@ -223,14 +223,13 @@ class Reader:
         shape = (*[1] * layout.folded, *sizes[:at], *sizes[at + 1 :]) or (1,)
         key = (name, shape)
         if key not in self.raw:
-            whole = array.dtype.kind in "iu"
-            kind = "buffer" if whole or array.dtype.kind == "b" else "param"
+            dtype = {"f": "float32", "b": "bool"}.get(array.dtype.kind, "int64")
+            kind = "param" if dtype == "float32" and name in self.model.learned else "buffer"
             label = self.tensor_label(name)
             given: dict[str, object] = {"shape": shape, "batch": False}
-            if kind == "buffer":
-                given["dtype"] = "int64" if whole else "bool"
+            given |= {"dtype": dtype} if dtype != "float32" else {}
             module, _, last = label.rpartition(".")
-            made = Indices(shape) if whole else Shape(shape)
+            made = Indices(shape) if dtype == "int64" else Shape(shape)
             self.raw[key] = self.append(Step(kind, given, (), made, module, last))
             self.weights[label] = np.ascontiguousarray(array.reshape(shape))
         return self.raw[key]
