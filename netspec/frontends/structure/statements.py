@@ -158,7 +158,10 @@ class Writer:
         """Return the statement of an op, or of a layer that is used again."""
         if (shared := self.shared(call)) is None:
             return Statement(call.step.op, arguments=dict(call.step.arguments), sources=sources)
-        layer = Expression(self.named(self.trail_to(shared, scope), scope))
+        if not (trail := self.trail_to(shared, scope)):
+            name = f"{shared.parent.path}.{shared.label}" if shared.parent else shared.label
+            raise TraceError(f"{scope.path} uses {name} again, which is outside of its block")
+        layer = Expression(self.named(trail, scope))
         return Statement("share", arguments={"layer": layer}, sources=sources)
 
     def shared(self, call: Call) -> Module | Call | None:
