@@ -173,6 +173,18 @@ class TokensFirst(nn.Module):
         return self.attention(x, x, x)[0].transpose(0, 1).flatten(1)
 
 
+class Rows(nn.Module):
+    """A layer and a batch norm that treat all tokens of the batch alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(4, 5), nn.BatchNorm1d(5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.reshape(-1, 2, 4)
+        return self.norm(self.linear(tokens.reshape(-1, 4))).view(-1, 2, 5)
+
+
 WHOLE = [(Siamese(), 2, 1), (Recurrent(), 1, 2), (Twice(), 1, 1)]
 
 
@@ -199,6 +211,7 @@ OTHERS = [
     Scalars(),
     Decoder(),
     TokensFirst(),
+    Rows(),
     nn.Sequential(nn.utils.spectral_norm(nn.Linear(8, 4))),
 ]
 

@@ -9,7 +9,7 @@ from torch import fx
 from netspec.convert.aten.arithmetic import aligned
 from netspec.convert.aten.axes import permuted, reshaped
 from netspec.convert.reader import Reader
-from netspec.convert.rows import Arguments, Value, aten
+from netspec.convert.rows import Arguments, Value, aten, rank_of
 from netspec.errors import ConvertError
 from netspec.frontends.layout import even
 from netspec.shape import Signal
@@ -147,7 +147,7 @@ def batchnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         value,
         node,
         where,
-        axis=0 if len(x) == 2 and not isinstance(x, Signal) else None,
+        axis=0 if rank_of(node) == 3 and len(x) == 2 and not isinstance(x, Signal) else None,
         eps=a["eps"],
         momentum=float(a["momentum"]),
         affine=affine,
