@@ -286,6 +286,25 @@ class Fixed(nn.Module):
         return boxes.reshape(batch, -1, 2), self.fc(x.view(x.size(0), -1))
 
 
+class Siamese(nn.Module):
+    """One body for two images."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
+
+    def forward(self, a, b):
+        return self.body(a) - self.body(b)
+
+
+def test_weights_that_are_used_twice_are_shared(tmp_path):
+    module = Siamese()
+    conversion = converted(exported(module, tmp_path / "net.onnx", (3, 8, 8), (3, 8, 8)))
+    assert conversion.text.count("share(") == 2
+    assert conversion.network.net.totals.params == sum(p.numel() for p in module.parameters())
+    assert conversion.state.keys() == module.state_dict().keys()
+
+
 class Last(nn.Module):
     """A classifier of the last state."""
 

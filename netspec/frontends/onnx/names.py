@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from netspec.frontends.trace import Step
+from netspec.language.parser.grammar import words
 
 
 def module_path(name: str) -> str:
@@ -79,3 +80,10 @@ def class_name(pattern: str) -> str:
     named = next((w for w in reversed(words) if w), ["block"])
     text = "".join(word[:1].upper() + word[1:] for word in named)
     return text[:-1] if text.endswith("s") and not text.endswith("ss") and len(text) > 3 else text
+
+
+def input_name(name: str) -> str:
+    """Return a name for an input that the language allows."""
+    word = re.sub(r"\W", "_", name).lstrip("_") or "x"
+    word = f"x_{word}" if word[0].isdigit() else word
+    return f"{word}_1" if word in words() else word

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from netspec.errors import ConvertError
 from netspec.frontends.layout import BARE, Layout
 from netspec.frontends.onnx.model import Array, Call, Model, as_call, fold, opened
-from netspec.frontends.onnx.names import classes, groups, lifted, module_path
+from netspec.frontends.onnx.names import classes, groups, input_name, lifted, module_path
 from netspec.frontends.trace import Step, Trace
 from netspec.language.parser.grammar import words
 from netspec.ops import OPS, Input
@@ -50,6 +50,8 @@ class Reader:
         self.raw: dict[tuple[str, tuple[int, ...]], int] = {}
         self.names: Counter[str] = Counter()
         self.owners: dict[str, int] = {}
+        self.shared: dict[tuple[str, tuple[str, ...], str], int] = {}
+        """The step of each layer with weights, by its op, its constants and its arguments."""
         self.node: Call = model.calls[0]
         self.weighted = {n.rpartition(".")[0] for n in model.constants if WEIGHT.fullmatch(n)}
         paths = Counter(module_path(c.name) for c in model.calls if c.kind not in ("Constant", "Shape"))
@@ -66,7 +68,7 @@ class Reader:
             shape = self.input_shape(name, declared)
             made = Input.model_validate({"shape": shape, "dtype": self.model.types[name]})
             given = {} if made.dtype == "float32" else {"dtype": made.dtype}
-            self.values[name] = self.append(Step("input", given, (), made.infer(), "", plain(name)))
+            self.values[name] = self.append(Step("input", given, (), made.infer(), "", input_name(name)))
             self.layouts[name] = Layout()
         lacking = sorted({c.kind for c in self.model.calls if c.kind not in ROWS and not self.folds(c)})
         if lacking:
@@ -167,7 +169,13 @@ class Reader:
         except (ShapeError, ValidationError) as error:
             text = str(error).splitlines()[0]
             raise ConvertError(f"{self.node.place}: {op} cannot be written: {text}") from None
+        shared = (op, tuple(n for n in self.node.inputs if n in self.constants), repr(given))
+        if weights is not None and shared in self.shared and self.node.kind in SHARED:
+            first, (module, name) = self.shared[shared], self.place(op)
+            where = (module, name) if module == self.steps[first].module else ("", "")
+            return self.append(Step(op, given, ids, shape, *where, shares=first))
         if weights is not None:
+            self.shared[shared] = len(self.steps)
             module, name = self.owner(op)
             for tensor, array in weights.items():
                 key = ".".join(filter(None, (module, name, tensor)))
@@ -288,10 +296,5 @@ class Reader:
 
 BY_ROWS = {"Reshape", "Gemm", "Relu", "Gelu", "Sigmoid", "Tanh", "Identity", "Dropout"}
 """The operators that treat all rows of a matrix alike."""
-
-
-def plain(name: str) -> str:
-    """Return a name for an input that the language allows."""
-    word = re.sub(r"\W", "_", name).lstrip("_") or "x"
-    word = f"x_{word}" if word[0].isdigit() else word
-    return f"{word}_1" if word in words() else word
+SHARED = {"Conv", "ConvTranspose", "Gemm", "BatchNormalization", "Gather", "LSTM", "GRU"}
+"""The operators that are one layer; with the same weights again, they share it."""
