@@ -66,7 +66,7 @@ def test_modules_are_converted(kind, hidden, options):
     [
         (nn.LSTM, False, {"batch_first": False}, "batch_first=False"),
         (nn.GRU, True, {"num_layers": 2}, "only the hidden states"),
-        (nn.LSTM, False, {"bias": False}, "no bias"),
+        (nn.LSTM, False, {"bias": False}, "bias=False"),
     ],
 )
 def test_modules_without_a_counterpart_are_refused(kind, hidden, options, message):

@@ -45,10 +45,10 @@ def align_command(
     run. Tensors are matched by their places in both graphs; both networks must then give the same outputs.
     """
     from netspec.checkpoint.files import save_weights
-    from netspec.convert.align import align, open_party
+    from netspec.convert.align import align, open_side
 
     shapes, given = sized(inputs), assigned(arguments)
-    found = align(open_party(first, shapes, given), open_party(second, shapes, given), weights)
+    found = align(open_side(first, shapes, given), open_side(second, shapes, given), weights)
     click.echo(f"{len(found.state)} tensors, {found.renamed} renamed", err=True)
     click.echo(f"outputs: largest difference {found.difference:.3g} on a random batch", err=True)
     if not found.holds:

@@ -1,4 +1,4 @@
-"""Reading PyTorch modules as specs."""
+"""Converts PyTorch modules to specs."""
 
 from netspec.convert import aten, leaves
 from netspec.convert.conversion import Conversion, convert, from_torch

@@ -1,4 +1,4 @@
-"""Weights of one network for another one that computes the same under other names."""
+"""Transfers weights between two equivalent networks whose tensors have different names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.convert.conversion import convert
-from netspec.convert.inputs import disturbed
+from netspec.convert.inputs import perturbed
 from netspec.convert.onnx import convert_onnx
 from netspec.convert.proof import TOLERANCE, tensors
 from netspec.convert.target import load_target
@@ -22,12 +22,12 @@ from netspec.graph import Net, Node
 from netspec.network import Network, Weights, load
 
 COMMUTATIVE = ("add", "mul")
-"""The layer types whose inputs can come in any order."""
+"""The layer types whose inputs can be in any order."""
 SKIPPED = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class Party:
+class Side:
     """One of the two networks that `align` compares.
 
     `state` holds its weights if it was read from an ONNX file or a PyTorch module, otherwise None.
@@ -40,7 +40,7 @@ class Party:
 
 @dataclass(frozen=True)
 class Slot:
-    """A tensor of a network: its name in the state_dict, its sizes, and the layer type that has it."""
+    """A tensor of a network: its name in the state_dict, its shape, and the type of its layer."""
 
     name: str
     shape: tuple[int, ...]
@@ -49,7 +49,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Alignment:
-    """The weights of the second network, made of those of the first, and how the outputs compare."""
+    """The state_dict of the second network with the weights of the first, and how their outputs compare."""
 
     state: Mapping[str, Tensor]
     renamed: int
@@ -58,12 +58,12 @@ class Alignment:
 
     @property
     def holds(self) -> bool:
-        """Return True if both networks gave the same outputs."""
+        """Return True if the outputs of both networks are equal within TOLERANCE."""
         return self.relative <= TOLERANCE
 
 
-def open_party(name: str, shapes: Mapping[str, tuple[int, ...]], arguments: Mapping[str, object]) -> Party:
-    """Open a network: a spec, a name of the zoo, an ONNX file, or a PyTorch target, whose code is run.
+def open_side(name: str, shapes: Mapping[str, tuple[int, ...]], arguments: Mapping[str, object]) -> Side:
+    """Open a network: a spec, a zoo network, an ONNX file, or a PyTorch target, whose code is run.
 
     Raises:
         ConvertError: a target or an ONNX model cannot be converted.
@@ -71,19 +71,19 @@ def open_party(name: str, shapes: Mapping[str, tuple[int, ...]], arguments: Mapp
     """
     if name.lower().endswith(".onnx"):
         conversion = convert_onnx(Path(name), shapes)
-        return Party(name, conversion.network, conversion.weights())
+        return Side(name, conversion.network, conversion.weights())
     if ":" in name:
         module = load_target(name, arguments)
         made = convert(module, list(shapes.values()) or [(3, 224, 224)])
-        return Party(name, made.network, made.weights())
-    return Party(name, load(name, input=dict(shapes) or None))
+        return Side(name, made.network, made.weights())
+    return Side(name, load(name, input=dict(shapes) or None))
 
 
-def align(first: Party, second: Party, weights: Weights | None) -> Alignment:
-    """Give the weights of `first` to `second`, by their places in both graphs, and compare the outputs.
+def align(first: Side, second: Side, weights: Weights | None) -> Alignment:
+    """Transfer the weights of `first` to `second` by their positions in both graphs, and compare the outputs.
 
-    `weights` are those of the first network, if it does not come with its own. The outputs are compared on a
-    random batch of two, with weights whose constant tensors are disturbed.
+    `weights` are the weights of the first network; they can be None if `first.state` has weights. The outputs
+    are compared on a random batch of two; tensors whose elements are all equal are perturbed for that.
 
     Raises:
         WeightsError: a tensor of one network has no counterpart in the other, or there are no weights.
@@ -101,23 +101,23 @@ def align(first: Party, second: Party, weights: Weights | None) -> Alignment:
         return {**base, **{b.name: weights[a.name].reshape(b.shape).clone() for a, b in pairs}}
 
     state = given(own)
-    tried = disturbed(own)
+    tried = perturbed(own)
     theirs.load_state_dict(tried)
     target.load_state_dict(given(tried))
     difference, relative = compared(theirs, target, first.network, second.network)
     return Alignment(state, sum(a.name != b.name for a, b in pairs), difference, relative)
 
 
-def source(party: Party, weights: Weights | None) -> nn.Module:
+def source(side: Side, weights: Weights | None) -> nn.Module:
     """Return the module of a network with its weights."""
     if weights is not None:
-        return party.network.module(weights=weights)
-    module = party.network.module()
-    module.load_state_dict(dict(party.state or {}))
+        return side.network.module(weights=weights)
+    module = side.network.module()
+    module.load_state_dict(dict(side.state or {}))
     return module
 
 
-def matched(first: Party, second: Party) -> list[tuple[Slot, Slot]]:
+def matched(first: Side, second: Side) -> list[tuple[Slot, Slot]]:
     """Return the tensors of both networks in pairs.
 
     Raises:
@@ -128,27 +128,27 @@ def matched(first: Party, second: Party) -> list[tuple[Slot, Slot]]:
     for a, b in pairs:
         if prod(a.shape) != prod(b.shape):
             both = f"{a.name} of {first.name} ({sizes(a)}) and {b.name} of {second.name} ({sizes(b)})"
-            raise WeightsError(f"{both} are in the same position, but differ in size")
+            raise WeightsError(f"{both} are at the same position but differ in size")
     if len(ours) != len(others):
         longer, name = (ours, first.name) if len(ours) > len(others) else (others, second.name)
         more = longer[len(pairs)]
         raise WeightsError(
-            f"{first.name} has {len(ours)} tensors and {second.name} {len(others)}: {more.name} of {name} "
-            f"({sizes(more)}) has no counterpart"
+            f"{first.name} has {len(ours)} tensors and {second.name} has {len(others)}: {more.name} of "
+            f"{name} ({sizes(more)}) has no counterpart"
         )
     return pairs
 
 
 def sizes(slot: Slot) -> str:
-    """Return the sizes of a tensor in words."""
-    return f"{slot.op}, {'x'.join(map(str, slot.shape)) or 'a number'}"
+    """Return the layer type and shape of a tensor in words."""
+    return f"{slot.op}, {'x'.join(map(str, slot.shape)) or 'a scalar'}"
 
 
 def slots(net: Net) -> Iterator[Slot]:
     """Yield the tensors of a network in an order that does not depend on names or on how the spec is written.
 
-    Layers come in an order of execution; the inputs of a sum or product are ordered by what they compute.
-    Heads that only train with the network are left out.
+    Layers are in an order of execution; the inputs of sums and products are ordered by their fingerprints.
+    Auxiliary heads, which are used only in training, are left out.
     """
     prints: dict[int, str] = {}
     for node in net.nodes:
@@ -189,9 +189,9 @@ def slots(net: Net) -> Iterator[Slot]:
 
 
 def fingerprint(node: Node, inputs: list[str]) -> str:
-    """Return a hash of the sizes of the weights of a layer and of all layers before it.
+    """Return a hash of the number of weights in a layer and in all layers that its inputs depend on.
 
-    Layers without weights do not count, since they can be written in several ways.
+    Layers with one input and no weights are skipped, since they can be written in several ways.
     """
     if not node.tensors and len(inputs) == 1:
         return inputs[0]
@@ -200,12 +200,14 @@ def fingerprint(node: Node, inputs: list[str]) -> str:
 
 
 def compared(first: nn.Module, second: nn.Module, ours: Network, others: Network) -> tuple[float, float]:
-    """Return the largest difference of the outputs on a random batch, also relative to the largest output."""
+    """Return the largest absolute and relative differences of the outputs on a random batch."""
     generator = torch.Generator().manual_seed(0)
     batch = [torch.rand(2, *node.shape, generator=generator) for node in ours.net.inputs]
     if [n.shape for n in ours.net.inputs] != [n.shape for n in others.net.inputs]:
         shapes = [" and ".join(str(n.shape) for n in net.net.inputs) for net in (ours, others)]
-        raise WeightsError(f"the inputs are {shapes[0]} and {shapes[1]}: give both the same with `input`")
+        raise WeightsError(
+            f"the inputs are {shapes[0]} and {shapes[1]}: give both the same shapes with `input`"
+        )
     with torch.no_grad():
         pairs: list[tuple[Any, Any]] = list(
             zip(tensors(first.eval()(*batch)), tensors(second.eval()(*batch)), strict=False)

@@ -1,4 +1,4 @@
-"""Exporting a PyTorch module to a graph of ATen calls, and reading the module that made each call."""
+"""Exports a PyTorch module as a graph of ATen calls, and finds the module that each call is from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HIDDEN = {"training", "call_super_init", "dump_patches"}
 
 @dataclass
 class Graph:
-    """The calls of an exported network, in order of execution."""
+    """An exported network: its calls in order of execution, its inputs and outputs, weights and modules."""
 
     nodes: list[fx.Node]
     inputs: list[fx.Node]
@@ -34,32 +34,32 @@ class Graph:
     parameters: set[fx.Node]
     constants: dict[fx.Node, torch.Tensor]
     modules: Mapping[str, nn.Module]
-    """The modules by their path; empty for a saved program."""
+    """The modules by their paths; empty for a saved program."""
     classes: dict[str, str] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
-    """The names of the state_dict."""
+    """The names in the state_dict."""
     functions: frozenset[str] = frozenset()
-    """The paths of PyTorch's modules without weights, such as nn.ReLU."""
+    """The paths of modules from torch.nn that have no weights, such as nn.ReLU."""
 
 
 def export(
     module: nn.Module, inputs: Sequence[torch.Tensor], named: Mapping[str, torch.Tensor]
 ) -> ExportedProgram:
-    """Export a module in its present mode.
+    """Export a module in its current mode, training or evaluation.
 
     Raises:
-        ConvertError: torch.export refuses the module.
+        ConvertError: torch.export cannot export the module.
     """
     try:
         with quiet(), torch.no_grad():
             return torch.export.export(module, tuple(inputs), dict(named), strict=False)
     except Exception as error:
-        raise ConvertError(f"torch.export refuses {type(module).__name__}: {reason(error)}") from error
+        raise ConvertError(f"torch.export cannot export {type(module).__name__}: {reason(error)}") from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep PyTorch from printing graphs and warnings; what it refuses is in its exception."""
+    """Keep PyTorch from printing graphs and warnings; the reason for a failure is in its exception."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -71,30 +71,30 @@ def quiet() -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of an exception, and the line of the user's source that it comes from."""
+    """Return the first line of an exception's message, and the line of the user's source that caused it."""
     text = str(error).strip().splitlines()
     first = text[0] if text else type(error).__name__
     if "data-dependent" in first:
-        first = "what it does depends on the values of the input, not on its sizes alone"
+        first = "its control flow or shapes depend on the values of the input"
     place = traceback_place(error) or own_line(str(error))
     return f"{first} ({place})" if place else first
 
 
 def own_line(trace: str) -> str:
-    """Return the last line outside PyTorch in the text of a traceback: its file, its number and its code."""
+    """Return the last line outside PyTorch in the text of a traceback, as text from `line_of`."""
     frames = re.findall(r'File "([^"]+)", line (\d+), in \w+', trace)
     own = [f for f in frames if "/torch/" not in f[0] and "<frozen" not in f[0]]
     return line_of(own[-1][0], int(own[-1][1])) if own else ""
 
 
 def line_of(file: str, number: int) -> str:
-    """Return a line of a source file in words, with its code if the file is there."""
+    """Return text with the file and number of a source line, and with its code if the file exists."""
     code = linecache.getline(file, number).strip()
     return f"{file}, line {number}" + (f": `{code}`" if code else "")
 
 
 def traceback_place(error: Exception) -> str:
-    """Return the innermost place of a traceback outside PyTorch and netspec."""
+    """Return the innermost line of a traceback outside PyTorch and netspec, as text from `line_of`."""
     place, trace = "", error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
@@ -105,7 +105,7 @@ def traceback_place(error: Exception) -> str:
 
 
 def read_graph(program: ExportedProgram, module: nn.Module | None) -> Graph:
-    """Read the graph of an exported program; `module` is the module that it was exported from, if known."""
+    """Read the graph of an exported program; `module` is the original module, or None if it is unknown."""
     inline(program)
     program.graph.eliminate_dead_code()
     signature = program.graph_signature
@@ -158,7 +158,7 @@ def read_graph(program: ExportedProgram, module: nn.Module | None) -> Graph:
 
 
 def prefixes(name: str) -> Iterator[str]:
-    """Yield the paths of the modules around a name of the state_dict.
+    """Yield the paths of the modules around a name in the state_dict.
 
     >>> list(prefixes("layer1.0.conv.weight"))
     ['layer1.0.conv', 'layer1.0', 'layer1']
@@ -168,7 +168,7 @@ def prefixes(name: str) -> Iterator[str]:
 
 
 def inline(program: ExportedProgram) -> None:
-    """Replace calls of inner graphs, which autocast and no_grad leave behind, by the calls in them."""
+    """Inline nested graphs (from autocast and no_grad)."""
     graph = program.graph_module.graph
     for node in list(graph.nodes):
         if not str(node.target).startswith("wrap_with_"):
@@ -195,7 +195,7 @@ def inline(program: ExportedProgram) -> None:
 def stack(node: fx.Node) -> list[tuple[str, str]]:
     """Return the path and class of each module around a call, outermost first.
 
-    The path of a module that is called again ends in `@` and the number of the call.
+    If a module is called more than once, its path in later calls ends in `@` and the number of the call.
     """
     around = []
     for key, (path, kind) in (node.meta.get("nn_module_stack") or {}).items():
@@ -218,7 +218,7 @@ def flattened(value: Any) -> Iterator[Any]:
 
 
 def attributes_of(graph: Graph) -> dict[str, dict[str, object]]:
-    """Return the numbers and flags that the modules of a graph have as attributes, by their paths."""
+    """Return the attributes of each module that are numbers or flags, by the path of the module."""
     return {
         path: {
             name: value

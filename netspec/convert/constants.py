@@ -1,4 +1,4 @@
-"""Tensors that a module computes without its input: positions, masks, tables of sines."""
+"""Tensors in a module that do not depend on its input: positions, masks, tables of sines."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from netspec.frontends.layout import BATCH
 from netspec.shape import Indices, Shape
 
 SIZED = {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like"}
-"""Operators that take only the size or type of their input."""
+"""Operators that use only the shape or dtype of their input."""
 TYPES = {torch.int64: "int64", torch.int32: "int64", torch.bool: "bool"}
-"""The types of buffers by those of PyTorch; all others become float32."""
+"""The dtype of the buffer for each dtype of PyTorch; all others become float32."""
 
 
 class Constants:
     """The constants of a graph by their nodes, and the buffers that some of them become.
 
-    `buffers` has the values of the buffers by their names in the state_dict.
+    `buffers` maps the names of the buffers in the state_dict to their values.
     """
 
     def __init__(self, given: Mapping[fx.Node, Tensor], taken: Container[str]) -> None:
@@ -36,12 +36,12 @@ class Constants:
         return node in self.values
 
     def number(self, node: object) -> float | None:
-        """Return a constant with one element as a number, or None."""
+        """Return the value of a constant with one element; return None for any other node."""
         value = self.values.get(node) if isinstance(node, fx.Node) else None
         return float(value) if isinstance(value, Tensor) and value.numel() == 1 else None
 
     def fold(self, node: fx.Node) -> bool:
-        """Compute a call that depends on constants alone; False if it depends on weights or inputs.
+        """Compute a call that depends only on constants; return False if it depends on weights or inputs.
 
         Raises:
             ConvertError: the call fails.
@@ -52,7 +52,7 @@ class Constants:
             node.target is operator.getitem or operator_name(node) != str(node.target)
         ):
             return False
-        stand_in = torch.zeros(())  # takes the place of an input of which only the type matters
+        stand_in = torch.zeros(())  # a placeholder for inputs whose values are not used
         arguments = fx.map_arg(node.args, lambda n: self.values.get(n, stand_in))
         options: dict[str, Any] = dict(fx.map_arg(node.kwargs, self.values.__getitem__))
         if "device" in options:
@@ -64,9 +64,9 @@ class Constants:
         return True
 
     def buffer(self, node: fx.Node, module: str) -> tuple[str, str, Tensor]:
-        """Make a constant a buffer of a module; return its name there, its type, and its value.
+        """Register a constant as a buffer of a module; return the buffer's name, dtype and value.
 
-        A constant that is the same for each image of the batch is stored once.
+        A constant that is equal for all images of the batch is stored with a batch axis of size 1.
         """
         value: Tensor = self.values[node]
         if value.dim() and value.shape[0] == BATCH and bool((value == value[:1]).all()):
@@ -86,7 +86,7 @@ class Constants:
 
 
 def raw_arguments(kind: str, sizes: tuple[int, ...], batch: bool, node: fx.Node) -> dict[str, object]:
-    """Return the arguments of a raw tensor."""
+    """Return the arguments of the layer `param` or `buffer` for a raw tensor with these sizes."""
     given: dict[str, object] = {"shape": sizes or (1,), "batch": batch, "scalar": not sizes and not batch}
     return given | {"dtype": TYPES.get(node.meta["val"].dtype, "float32")} if kind == "buffer" else given
 

@@ -1,4 +1,4 @@
-"""From a PyTorch module to a checked network."""
+"""Converts a PyTorch module to a checked network."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from netspec.network import Network
 
 @dataclass(frozen=True)
 class Conversion:
-    """A converted module: the text of the spec, the checked network, and what was decided on the way."""
+    """A converted module: the text of the spec, the checked network, and notes on the conversion."""
 
     text: str
     network: Network
     module: nn.Module
     names: tuple[str | int, ...]
-    """The names of the inputs, or their positions in the call of the module."""
+    """For each input, its argument name, or its position in the call of the module."""
     constants: Mapping[str, Tensor]
-    """The tensors that the module computes without its input, which are buffers of the network."""
+    """The tensors that do not depend on the module's input; they are buffers of the network."""
     notes: tuple[str, ...] = ()
     unused: frozenset[str] = frozenset()
     """The names of the weights that no output depends on."""
     batch: int = 2
-    """The size of the batch on which both are compared."""
+    """The size of the batch with which the module and the network are compared."""
 
     @property
     def unused_parameters(self) -> int:
@@ -48,10 +48,10 @@ class Conversion:
         return sum(p.numel() for name, p in self.module.named_parameters() if name in self.unused)
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the state_dict of the converted network: the module's weights, and its constants.
+        """Return the state_dict of the converted network: the module's weights and constants.
 
-        A tensor with several names in the module has one name in the network. Weights that no output depends
-        on are left out.
+        A tensor that has several names in the module has one name in the network. Weights that no output
+        depends on are left out.
         """
         own = {f"{n.name}.{t.name}" if t.name else n.name for n in self.network.net.nodes for t in n.tensors}
         state = self.module.state_dict()
@@ -62,27 +62,27 @@ class Conversion:
 
 
 def from_torch(module: nn.Module, inputs: Inputs) -> Network:
-    """Read a PyTorch module as a network, with blocks for its classes and the names of its state_dict.
+    """Convert a PyTorch module to a network, with blocks for its classes and the names of its state_dict.
 
-    `inputs` is the shape of the input without the batch, or a batch, for an input of whole numbers; several
-    are a list, or a mapping by the names of the module's arguments. The module is exported by torch.export,
-    so that control flow is that of an input of this shape. Load the weights into the result's module by
-    `load_state_dict`.
+    `inputs` is the shape of the input without the batch; for an input of integers, pass an example batch
+    instead. Several inputs are a list, or a mapping from the names of the module's arguments. The module is
+    exported with torch.export, so control flow is that of inputs with these shapes. To load the weights, pass
+    the module's state_dict to `load_state_dict` of the network's module.
 
     Raises:
-        ConvertError: torch.export refuses the module, or it calls something that netspec has no op for.
+        ConvertError: torch.export cannot export the module, or an operator has no counterpart in netspec.
     """
     return convert(module, inputs).network
 
 
 def convert(module: nn.Module, inputs: Inputs) -> Conversion:
-    """Convert a module, as `from_torch` does, and return also the text of the spec.
+    """Convert a module as `from_torch` does; return the network with the text of its spec and with notes.
 
     Raises:
         ConvertError: as for `from_torch`.
     """
     if not isinstance(module, nn.Module):
-        raise ConvertError(f"a torch.nn.Module is converted, not a {type(module).__name__}")
+        raise ConvertError(f"expected a torch.nn.Module, found a {type(module).__name__}")
     examples = example_inputs(inputs)
     other = next((p.dtype for p in module.parameters() if p.dtype != float32), None)
     if other is not None:
@@ -92,9 +92,10 @@ def convert(module: nn.Module, inputs: Inputs) -> Conversion:
     except TypeError as error:
         takes = ", ".join(inspect.signature(module.forward).parameters) or "nothing"
         message = (
-            f"{type(module).__name__}.forward takes {takes}, but {len(examples)} inputs are given ({error})"
+            f"{type(module).__name__}.forward takes {takes}, but got {len(examples)}"
+            f" input{'s' * (len(examples) != 1)} ({error})"
         )
-        raise ConvertError(f"{message}: give `input` once for each") from None
+        raise ConvertError(f"{message}: give `input` once for each argument") from None
     trace, constants, unused = read(module, examples)
     return as_spec(trace, module, tuple(examples), constants, unused)
 
@@ -106,7 +107,7 @@ def as_spec(
     constants: Mapping[str, Tensor],
     unused: frozenset[str],
 ) -> Conversion:
-    """Write a trace as a spec, and check it.
+    """Write a trace as a spec and check it.
 
     Raises:
         ConvertError: the trace cannot be written as a spec.
@@ -127,10 +128,10 @@ def as_spec(
 def read(
     module: nn.Module, examples: Mapping[str | int, Tensor]
 ) -> tuple[Trace, Mapping[str, Tensor], frozenset[str]]:
-    """Trace a module in evaluation; if that leaves parameters unused, add the heads that train with it.
+    """Trace a module in evaluation mode; if parameters are then unused, add the auxiliary heads of training.
 
-    Also returns the constant tensors of the trace, by their names in the state_dict, and the names of the
-    weights that no output depends on.
+    Returns the trace, its constant tensors by their names in the state_dict, and the names of the weights
+    that no output depends on.
     """
     name = type(module).__name__
     with mode(module, training=False), identities_shown(module):
@@ -158,11 +159,11 @@ def read(
 
 
 def noted(trace: Trace, module: nn.Module, reader: Reader) -> Trace:
-    """Return a trace with notes on what the export has decided, and on constants."""
+    """Return a trace with notes on control flow that depends on the mode, on batch norms and on constants."""
     notes = list(trace.notes)
     if not trace.training:
         notes += [
-            f"{place} depends on self.training: the spec has what it does in evaluation"
+            f"{place} depends on self.training: the spec describes its behaviour in evaluation"
             for place in decided(module)
         ]
     cumulative = [
@@ -170,12 +171,12 @@ def noted(trace: Trace, module: nn.Module, reader: Reader) -> Trace:
     ]
     if cumulative:
         notes.append(
-            f"{cumulative[0]} has momentum=None: the spec's running statistics stay as they are in training"
+            f"{cumulative[0]} has momentum=None: in the spec, training does not update running statistics"
         )
     if reader.constants.buffers:
         count = len(reader.constants.buffers)
         notes.append(
-            f"{count} tensor{'s' * (count > 1)} that the module computes without its input, such as"
+            f"{count} tensor{'s' * (count > 1)} not computed from the input, such as"
             f" {next(iter(reader.constants.buffers))}: the values are in the file of `weights`;"
             " without it, they are zeros"
         )
@@ -183,7 +184,7 @@ def noted(trace: Trace, module: nn.Module, reader: Reader) -> Trace:
 
 
 def decided(module: nn.Module) -> Iterator[str]:
-    """Yield the classes outside PyTorch's packages whose forward depends on whether they are trained."""
+    """Yield the `forward` methods that use self.training, outside torch, torchvision and timm."""
     for kind in dict.fromkeys(type(m) for m in module.modules()):
         if kind.__module__.partition(".")[0] in ("torch", "torchvision", "timm") or not hasattr(
             kind, "forward"
@@ -220,7 +221,7 @@ def unused_parameters(module: nn.Module, graph: Graph) -> list[str]:
 
 @contextmanager
 def mode(module: nn.Module, training: bool) -> Iterator[None]:
-    """Put a module into training or evaluation, and restore the mode of each of its modules."""
+    """Put a module into training or evaluation mode; on exit, restore the mode of each of its modules."""
     before = {m: m.training for m in module.modules()}
     with suppress(NotImplementedError):  # a saved program has one mode
         module.train(training)
@@ -233,7 +234,7 @@ def mode(module: nn.Module, training: bool) -> Iterator[None]:
 
 @contextmanager
 def identities_shown(module: nn.Module) -> Iterator[None]:
-    """Let modules that do nothing in evaluation, such as stochastic depth, make a visible call."""
+    """Make modules that do nothing in evaluation, such as stochastic depth, visible to torch.export."""
     shown = [m for m in module.modules() if class_name(m) in LEAVES and LEAVES[class_name(m)].passes]
     for inner in shown:
         inner.forward = visible
@@ -245,5 +246,5 @@ def identities_shown(module: nn.Module) -> Iterator[None]:
 
 
 def visible(x: Tensor) -> Tensor:
-    """Return the input unchanged, by a call that torch.export keeps."""
+    """Return the input unchanged, through a call that torch.export keeps."""
     return functional.dropout(x, 0.5, False)

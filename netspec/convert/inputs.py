@@ -1,4 +1,4 @@
-"""The inputs of a network: their shapes and types, and random batches for comparisons."""
+"""The inputs of a network: their shapes and dtypes, and random batches for comparisons."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from netspec.language.settings import read_shape
 from netspec.shape import Indices
 
 Inputs: TypeAlias = "tuple[int, ...] | Tensor | Sequence[tuple[int, ...] | Tensor] | Mapping[Any, Any]"
-"""The shape of an input without the batch, such as `(3, 224, 224)`, or a batch; or several of them."""
+"""The shape of an input without the batch, such as `(3, 224, 224)`, or an example batch; or several."""
 
 TYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32}
-"""The types of inputs by their names."""
+"""The dtypes of inputs by their names."""
 
 
 def example_inputs(inputs: Inputs) -> dict[str | int, Tensor]:
     """Return a batch of zeros for each input, by its name or its position.
 
     Raises:
-        ConvertError: an input has no sizes, or a type other than float32, int64 and int32.
+        ConvertError: a batch has no axes besides the batch, or its dtype is not float32, int64 or int32.
     """
     named: Iterator[tuple[str | int, object]]
     if isinstance(inputs, Mapping):
@@ -38,13 +38,13 @@ def example_inputs(inputs: Inputs) -> dict[str | int, Tensor]:
 
 
 def example(value: object) -> Tensor:
-    """Return a batch of zeros with the given shape, or with the shape and type of a given batch."""
+    """Return a batch of zeros with the given shape, or with the shape and dtype of a given batch."""
     if not isinstance(value, Tensor):
         return torch.zeros(BATCH, *(int(n) for n in value))  # type: ignore[attr-defined]
     if value.dtype not in TYPES.values() or value.dim() < 2:
         raise ConvertError(
-            f"an input of {value.dtype} with the shape {tuple(value.shape)} is not supported: give a batch of"
-            f" {', '.join(TYPES)}"
+            f"an input of {value.dtype} with the shape {tuple(value.shape)} is not supported: give a batch"
+            f" with at least two axes and one of the dtypes {', '.join(TYPES)}"
         )
     return torch.zeros(BATCH, *value.shape[1:], dtype=value.dtype)
 
@@ -53,14 +53,14 @@ def read_inputs(texts: Sequence[str]) -> dict[str | int, Tensor]:
     """Return a batch of zeros for each text such as `3x224x224` or `tokens=128:int64`.
 
     Raises:
-        ConvertError: a text is no shape, or names an unknown type.
+        ConvertError: a text is not a shape, or names an unknown dtype.
     """
     examples: dict[str | int, Tensor] = {}
     for place, text in enumerate(texts):
         sizes, _, kind = text.partition(":")
         if kind and kind not in TYPES:
             raise ConvertError(
-                f"the type of an input is one of {', '.join(TYPES)}, not {kind}", wrong_use=True
+                f"the dtype of an input is one of {', '.join(TYPES)}, not {kind}", wrong_use=True
             )
         try:
             name, shape = read_shape(sizes)
@@ -71,7 +71,7 @@ def read_inputs(texts: Sequence[str]) -> dict[str | int, Tensor]:
 
 
 def as_call(inputs: Mapping[str | int, Tensor]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-    """Return the inputs of a call by position and by name."""
+    """Return the positional and the keyword arguments of a call with these inputs."""
     return (
         tuple(x for name, x in inputs.items() if isinstance(name, int)),
         {name: x for name, x in inputs.items() if isinstance(name, str)},
@@ -79,7 +79,7 @@ def as_call(inputs: Mapping[str | int, Tensor]) -> tuple[tuple[Tensor, ...], dic
 
 
 def random_batch(net: Net, count: int, seed: int = 0) -> list[Tensor]:
-    """Return random inputs of a network for `count` images: normal numbers, and indices that it has."""
+    """Return random inputs of a network for `count` images: normal numbers, and valid indices into tables."""
     generator = torch.Generator().manual_seed(seed)
     most = min(tables(net), default=2)
     return [
@@ -91,14 +91,17 @@ def random_batch(net: Net, count: int, seed: int = 0) -> list[Tensor]:
 
 
 def tables(net: Net) -> list[int]:
-    """Return the lengths of the tables from which an input selects entries."""
+    """Return the lengths of the tables into which values with a batch, such as inputs, are indices."""
     indexed = [n for n in net.nodes if n.op.keyword == "index" and net.nodes[n.inputs[1]].batched]
     embedded = [n for n in net.nodes if n.op.keyword == "embedding" and n.batched]
     return [net.nodes[n.inputs[0]].shape[0] for n in indexed] + [n.tensors[0].shape[0] for n in embedded]
 
 
-def disturbed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights without constant tensors: zeros would hide errors in the layers before them."""
+def perturbed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights in which tensors whose elements are all equal are perturbed.
+
+    A scale of zeros, for example, would hide errors in earlier layers.
+    """
     generator = torch.Generator().manual_seed(1)
     changed = dict(state)
     for name, value in state.items():

@@ -1,4 +1,4 @@
-"""From an ONNX file to a checked network, compared with onnxruntime."""
+"""Converts an ONNX file to a checked network, and compares the network with onnxruntime."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class OnnxConversion:
 
 @dataclass(frozen=True)
 class OnnxProof:
-    """What the comparison of both networks found."""
+    """The result of comparing the converted network with the ONNX model."""
 
     params: int
     keys: int
@@ -45,21 +45,21 @@ class OnnxProof:
 
     @property
     def holds(self) -> bool:
-        """Return True if both networks compute the same."""
+        """Return True if the outputs are equal within TOLERANCE."""
         return self.relative <= TOLERANCE
 
     def lines(self) -> Iterator[str]:
-        """Yield what was compared, one line each."""
+        """Yield the results of the comparison, one per line."""
         yield f"parameters    {self.params:,}"
         yield f"state_dict    {self.keys} keys"
         yield f"outputs       largest difference {self.difference:.3g} from onnxruntime on a random batch"
 
 
 def convert_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> OnnxConversion:
-    """Read an ONNX file as a checked network; `shapes` are those of inputs whose sizes are open.
+    """Read an ONNX file as a checked network; `shapes` has the shapes of inputs whose sizes are unknown.
 
     Raises:
-        ConvertError: the file cannot be read, or the model uses something that netspec has no op for.
+        ConvertError: the file cannot be read, or the model has an operator without a counterpart in netspec.
     """
     found = read_onnx(path, shapes)
     report = check_source(Source(f"{path.stem}.net", found.text), Path())
@@ -97,9 +97,9 @@ def prove_onnx(conversion: OnnxConversion) -> OnnxProof:
 
 
 def run_onnx(path: Path, net: Net, batch: int = BATCH) -> tuple[list[Tensor], list[Tensor]]:
-    """Run the model of a network by onnxruntime on a random batch; return the inputs and the outputs.
+    """Run the model of a network with onnxruntime on a random batch; return the inputs and the outputs.
 
-    `batch` is the size of the batch, unless the model fixes it.
+    `batch` is the batch size, unless the model has a fixed one.
 
     Raises:
         ConvertError: onnxruntime cannot run the model.

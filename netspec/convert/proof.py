@@ -1,4 +1,4 @@
-"""Comparing a converted network with the module that it was read from."""
+"""Compares a converted network with the original module."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from netspec.convert.conversion import Conversion, mode
-from netspec.convert.inputs import as_call, disturbed, random_batch
+from netspec.convert.inputs import as_call, perturbed, random_batch
 from netspec.errors import ConvertError
 
 
 def attention_flops(query: Any, key: Any, value: Any, *rest: Any, **options: Any) -> int:
-    """Return the operations of the CPU's attention, which PyTorch's counter does not list."""
+    """Return the FLOPs of the CPU's attention operator, which PyTorch's counter does not know."""
     return int(sdpa_flop_count(query, key, value))
 
 
@@ -25,15 +25,15 @@ ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attenti
 BATCH = 2
 """The size of the batch, unless a program or model fixes it."""
 TOLERANCE = 1e-4
-"""The largest difference of outputs, relative to the largest output, that rounding explains."""
+"""The largest difference of outputs that is attributed to rounding, relative to the largest output."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What a comparison found.
+    """The result of a comparison.
 
-    It holds the parameters and MACs of both networks, the keys that only one of them has, and the largest
-    difference of the outputs.
+    It holds the parameters and MACs of the converted network and of the module, the state_dict keys that only
+    one of them has, and the largest difference of the outputs.
     """
 
     params: tuple[int, int]
@@ -47,12 +47,12 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Return True if both networks are the same."""
+        """Return True if parameters and keys are equal, and outputs are equal within TOLERANCE."""
         same = self.params[0] == self.params[1] and not self.missing and not self.unexpected
         return same and self.relative <= TOLERANCE
 
     def lines(self) -> Iterator[str]:
-        """Yield what was compared, one line each."""
+        """Yield the results of the comparison, one per line."""
         ours, theirs = self.params
         yield f"parameters    {ours:,}" + ("" if ours == theirs else f", but the module has {theirs:,}")
         ours, theirs = self.macs
@@ -66,7 +66,7 @@ class Proof:
         yield f"outputs       largest difference {self.difference:.3g} on a random batch of {self.batch}"
 
     def keys_text(self) -> str:
-        """Describe the keys that only one of the networks has."""
+        """Return the keys that only the spec or only the module has, in words."""
         parts = [
             f"{len(names)} only in the {where}, such as {names[0]}"
             for names, where in ((self.missing, "spec"), (self.unexpected, "module"))
@@ -78,8 +78,8 @@ class Proof:
 def prove(conversion: Conversion) -> Proof:
     """Build the converted network with the module's weights, and compare both on a random batch.
 
-    Tensors that are constant, such as a scale of zeros at the start of training, are changed for the
-    comparison, since they would hide errors in the layers before them.
+    Tensors whose elements are all equal, such as a scale initialized to zero, are perturbed for the
+    comparison: a zero scale would hide errors in earlier layers.
 
     Raises:
         ConvertError: the weights do not fit the converted network.
@@ -87,7 +87,7 @@ def prove(conversion: Conversion) -> Proof:
     original = conversion.module
     made = conversion.network.module()
     own = {name: x.clone() for name, x in original.state_dict().items()}
-    fill(original, disturbed(own))
+    fill(original, perturbed(own))
     try:
         return compared(conversion, made)
     finally:
@@ -102,7 +102,7 @@ def fill(module: nn.Module, values: Mapping[str, Tensor]) -> None:
 
 
 def compared(conversion: Conversion, made: nn.Module) -> Proof:
-    """Compare a module with the converted network; both get the same weights and the same random batch."""
+    """Compare a module with the converted network, with the same weights and on the same random batch."""
     original = conversion.module
     try:
         found = made.load_state_dict(conversion.weights(), strict=False)
@@ -118,8 +118,8 @@ def compared(conversion: Conversion, made: nn.Module) -> Proof:
     if [x.numel() for x in ours] != [x.numel() for x in theirs]:
         shapes = [", ".join(str(tuple(x.shape)) for x in outputs) for outputs in (theirs, ours)]
         raise ConvertError(
-            f"for a batch of {conversion.batch}, the module returns {shapes[0]} and the spec {shapes[1]}:"
-            " it mixes the images of a batch"
+            f"for a batch of {conversion.batch}, the module returns outputs of shape {shapes[0]}, but the"
+            f" converted network returns {shapes[1]}: the module probably mixes the images of a batch"
         )
     pairs = [(a.reshape(b.shape), b) for a, b in zip(ours, theirs, strict=True)]
     differences = [float((a - b).abs().max()) for a, b in pairs]
@@ -139,7 +139,7 @@ def compared(conversion: Conversion, made: nn.Module) -> Proof:
 
 @contextmanager
 def plain_attention() -> Iterator[None]:
-    """Disable the fast path of nn.MultiheadAttention, whose operator torch's FLOP counter does not know."""
+    """Disable nn.MultiheadAttention's fast path: torch's FLOP counter does not know its operator."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -162,7 +162,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 def count(module: nn.Module) -> int:
-    """Return the number of parameters of a module; shared ones count once."""
+    """Return the number of elements of a module's parameters; a shared parameter counts once."""
     return sum(p.numel() for p in module.parameters())
 
 

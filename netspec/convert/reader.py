@@ -1,4 +1,4 @@
-"""Turning the calls of an exported graph into the steps of a trace."""
+"""Converts the calls in an exported graph to the steps of a trace."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from netspec.shape import Shape, ShapeError
 
 
 class Reader:
-    """Reads a graph call by call; `values` are the steps that the nodes of the graph became."""
+    """Reads a graph call by call; `values` maps the nodes of the graph to the indices of their steps."""
 
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
@@ -42,11 +42,11 @@ class Reader:
         self.values: dict[fx.Node, Value] = {}
         self.layouts: dict[fx.Node, Layout] = {}
         self.used: dict[str, int] = {}
-        """The step that owns the weights of each module."""
+        """The step that owns the weights of a module, by the path of the module."""
         self.raw: dict[str, int] = {}
         """The step of each raw tensor, by its name in the state_dict."""
         self.bare: set[int] = set()
-        """The values that have no batch, since they are computed from raw tensors alone."""
+        """The values that have no batch, since they depend only on raw tensors."""
         self.tied = tied_weights(graph)
         self.owners = self.weight_owners()
         self.constants = Constants(graph.constants, graph.names)
@@ -58,7 +58,7 @@ class Reader:
         """Read the whole graph.
 
         Raises:
-            ConvertError: an operator or its arguments have no counterpart.
+            ConvertError: netspec does not support an operator or its arguments.
         """
         for node in self.graph.inputs:
             shape = Shape(node.meta["val"].shape[1:])
@@ -104,7 +104,7 @@ class Reader:
         return Trace(self.name, tuple(self.steps), outputs, self.graph.classes, attributes_of(self.graph))
 
     def leaf_calls(self) -> dict[fx.Node, Leaf | None]:
-        """Return the nodes inside known modules: the last one with the module, the others with None."""
+        """Return the nodes in calls of known modules: a call's last one with its `Leaf`, others None."""
         calls: dict[str, list[fx.Node]] = {}
         for node in self.graph.nodes:
             known = (
@@ -155,7 +155,7 @@ class Reader:
         if name and weights is None and self.named(module, name):
             name = ""
         if shares is not None and (self.steps[shares].op, self.steps[shares].arguments) != (op, arguments):
-            raise ConvertError(f"{self.place}: {weights} is used again with other arguments")
+            raise ConvertError(f"{self.place}: {weights} is called twice with different arguments")
         step = Step(op, arguments, ids, sizes, module, name, shares, self.again)
         value = self.append(step)
         if weights is not None:
@@ -176,11 +176,11 @@ class Reader:
             here, there = tuple(found), tuple(shape)
         scalar = tuple(found) == (1,) and there == here[:1]
         if here != there and not scalar and not (raw and isinstance(shape, fx.Node)):
-            raise ConvertError(f"{self.place}: {op} gives {here} in netspec and {there} in PyTorch")
+            raise ConvertError(f"{self.place}: {op} returns {here} in netspec but {there} in PyTorch")
         return found
 
     def is_plain(self, path: str) -> bool:
-        """Return True if a module has no weights and no inner modules: its call can then have its name."""
+        """Return True if a module has no weights and no inner modules, so its one layer can have its name."""
         found = self.graph.modules.get(path)
         if found is None:
             return path in self.graph.functions
@@ -201,16 +201,16 @@ class Reader:
         if node in self.values:
             value = self.values[node]
             if isinstance(value, tuple):
-                raise ConvertError(f"{node.name} is a list of values")
+                raise ConvertError(f"{self.place}: {node.name} is a list of tensors, not one tensor")
             return value
         if node in self.graph.weights:
             return self.tensor(node)
         if node in self.constants:
             return self.constant(node)
-        raise ConvertError(f"{self.place}: {node} is not a value that a spec can name")
+        raise ConvertError(f"{self.place}: {node} is not a tensor that a spec can refer to")
 
     def tensor(self, node: fx.Node) -> int:
-        """Return the raw tensor of a parameter or buffer; a first axis of size 1 is the batch axis."""
+        """Return the raw tensor of a parameter or buffer; a leading axis of size 1 can be its batch axis."""
         name = self.graph.weights[node]
         if name not in self.raw:
             module, _, label = name.rpartition(".")
@@ -223,7 +223,7 @@ class Reader:
         return self.raw[name]
 
     def constant(self, node: fx.Node) -> int:
-        """Return the buffer of a tensor that the module computes without its input."""
+        """Return the buffer of a tensor that does not depend on the module's input."""
         module = self.home(self.group)
         label, kind, value = self.constants.buffer(node, module)
         name = f"{module}.{label}" if module else label
@@ -235,7 +235,7 @@ class Reader:
         return self.raw[name]
 
     def is_raw(self, value: int) -> bool:
-        """Return True if a value has no batch: it is computed from raw tensors alone."""
+        """Return True if a value has no batch, since it depends only on raw tensors."""
         return value in self.bare
 
     def is_weight(self, node: Any) -> bool:
@@ -246,7 +246,7 @@ class Reader:
         return self.graph.weights[node].rpartition(".")[0]
 
     def layout(self, node: fx.Node) -> Layout:
-        """Return where the batch of a node's tensor is."""
+        """Return the layout of a node's tensor, which says where its batch is."""
         if node in self.layouts:
             return self.layouts[node]
         if node in self.graph.weights or node in self.constants:
@@ -254,7 +254,7 @@ class Reader:
         return Layout()
 
     def arriving(self, node: fx.Node) -> Layout:
-        """Return the layout of the first value with a batch that a call takes."""
+        """Return the layout of a call's first input with a batch; without one, that of a raw tensor."""
         for source in node.all_input_nodes:
             value = self.values.get(source)
             if value is not None and (isinstance(value, tuple) or not self.is_raw(value)):
@@ -266,14 +266,14 @@ class Reader:
         return self.steps[value].shape
 
     def enter(self, around: list[tuple[str, str]]) -> None:
-        """Set the place of the next steps: the modules around a call, up to one that is called again."""
+        """Set the place, group and repeated call of the next steps, from the modules around a call."""
         self.place = (around[-1][0].partition("@")[0] if around else "") or self.name
         first = [path for path, _ in takewhile(lambda entry: "@" not in entry[0], around)]
         self.group = first[-1] if first else ""
         self.again = around[len(first)][0] if len(first) < len(around) else ""
 
     def weight_owners(self) -> set[str]:
-        """Return the modules that own weights directly, so that they are layers instead of groups."""
+        """Return the paths of the modules that own weights directly; they are layers instead of groups."""
         return {
             self.graph.weights[i].rpartition(".")[0]
             for n in self.graph.nodes
@@ -283,7 +283,7 @@ class Reader:
         }
 
     def home(self, place: str) -> str:
-        """Return the innermost module around a place that is a group."""
+        """Return the path of the innermost module that is a group, at or around a path."""
         path = place
         while any(path == o or path.startswith(f"{o}.") for o in self.owners if o):
             path = path.rpartition(".")[0]
@@ -295,6 +295,6 @@ COUNTER = "num_batches_tracked"
 
 
 def input_name(name: str) -> str:
-    """Return a name for an input that is no keyword of the language."""
+    """Return a name for an input that is not a keyword of the language."""
     word = re.sub(r"\W", "_", name)
     return f"{word}_1" if word in words() else word

@@ -1,4 +1,4 @@
-"""Registries of the functions that turn ATen operators, and modules of known classes, into ops of netspec."""
+"""Registries of the functions that convert ATen operators, and modules of known classes, to netspec ops."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Row: TypeAlias = "Callable[[Reader, fx.Node, Mapping[str, Any]], Value]"
 LeafReader: TypeAlias = "Callable[[Reader, Leaf], Value]"
 
 ROWS: Registry[Row] = Registry("ATen operator")
-"""How each ATen operator becomes ops of netspec."""
+"""The functions that convert ATen operators to netspec ops, by the operator's name."""
 
 LEAVES: Registry[LeafRow] = Registry("module class")
-"""The classes of modules that are read as a whole, by their full names."""
+"""The functions that convert whole modules of known classes, by the full name of the class."""
 
 
 @dataclass(frozen=True)
 class LeafRow:
-    """How the modules of a class become ops; `passes` says that they do nothing in evaluation."""
+    """The function that converts modules of a class; `passes` is true if they do nothing in evaluation."""
 
     read: Callable[[Reader, Leaf], Value]
     passes: bool = False
@@ -38,7 +38,11 @@ class LeafRow:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A call of a module of a known class, with the values that it takes and gives."""
+    """A call of a module of a known class, as the part of the graph that the call consists of.
+
+    `around` has the path and class of each module around the call. `inputs` are the nodes outside that part,
+    except weights and constants, whose outputs it uses; `outputs` are its nodes that are used outside.
+    """
 
     path: str
     module: Any
@@ -48,11 +52,11 @@ class Leaf:
 
 
 aten = ROWS.adds
-"""Registers a function for ATen operators with these names."""
+"""Registers a function that converts ATen operators with these names."""
 
 
 def leaf(*names: str, passes: bool = False) -> Callable[[LeafReader], LeafReader]:
-    """Register a function for modules of the classes with these full names."""
+    """Register a function that converts modules of the classes with these full names."""
 
     def add(read: LeafReader) -> LeafReader:
         for name in names:
@@ -74,7 +78,7 @@ def operator_name(node: fx.Node) -> str:
 
 
 def bound(node: fx.Node) -> dict[str, Any]:
-    """Return the arguments of a call by their names, with the defaults of those that are not given."""
+    """Return all arguments of a call by name, with default values for those that the call omits."""
     schema = node.target._schema  # type: ignore[union-attr]
     given: dict[str, Any] = {}
     for k, argument in enumerate(schema.arguments):
@@ -88,7 +92,7 @@ def bound(node: fx.Node) -> dict[str, Any]:
 
 
 def where(node: fx.Node) -> str:
-    """Return the module and the source line of a call in words, for messages."""
+    """Return the module and the source line of a call as text for messages."""
     around = stack(node)
     place = f"in {around[-1][0]}" if around and around[-1][0] else ""
     return ", ".join(filter(None, (place, own_line(node.meta.get("stack_trace") or ""))))
@@ -117,13 +121,13 @@ WEIGHTED = {
     "rms_norm",
     "embedding",
 }
-"""Operators that take weights, which make a layer of the module that owns these."""
+"""Operators with weights; the module that owns the weights becomes a layer."""
 
 
 def tied_weights(graph: Graph) -> set[fx.Node]:
-    """Return the weights that several layers share: tables of embeddings, and matrices of linear layers.
+    """Return the weights of linear and embedding layers that are also used in a different way.
 
-    The last layer of GPT-2 has the table of its tokens as its matrix.
+    In GPT-2, for example, the weight of the token embedding is also the weight of the last linear layer.
     """
     ways: dict[fx.Node, set[tuple[str, object]]] = {}
     for node in graph.nodes:

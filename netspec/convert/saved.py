@@ -1,4 +1,4 @@
-"""Reading programs that torch.export has saved, as files `.pt2`."""
+"""Converts programs saved by torch.export in `.pt2` files."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def convert_program(path: Path) -> Conversion:
     """Convert a saved program. PyTorch unpickles parts of it, which can run code.
 
     Raises:
-        ConvertError: the file is no saved program, its batch cannot change, or it calls something that
-            netspec has no op for.
+        ConvertError: the file is not a saved program, the program cannot run with another batch size, or an
+            operator has no counterpart in netspec.
     """
     if not path.is_file():
         raise ConvertError(f"{path}: there is no such file")
@@ -47,17 +47,19 @@ def convert_program(path: Path) -> Conversion:
 
 
 def fixed_batch(program: ExportedProgram) -> int | None:
-    """Return the batch of a program that was exported for one size of it; None if it is open."""
+    """Return the batch size that a program was exported for; None if its batch is dynamic."""
     inputs = program.graph_signature.user_inputs
     values = (n.meta["val"] for n in program.graph.nodes if n.op == "placeholder" and n.name in inputs)
     return next((v.shape[0] for v in values if v.dim() and isinstance(v.shape[0], int)), None)
 
 
 def give_batch(program: ExportedProgram, path: Path) -> None:
-    """Give the tensors of a program the batch that a trace has, whether the program's is fixed or open.
+    """Recompute the shapes in a program's graph for inputs with the batch size BATCH, as traces require.
+
+    Symbolic sizes in the graph are replaced by the integers that they then have.
 
     Raises:
-        ConvertError: the program's sizes do not fit another batch.
+        ConvertError: the program fails with this batch size.
     """
     inputs = program.graph_signature.user_inputs
     mode = FakeTensorMode(allow_non_fake_inputs=True)
@@ -72,7 +74,7 @@ def give_batch(program: ExportedProgram, path: Path) -> None:
             Propagation(program.graph_module).run(*given)
     except Exception as error:  # operators raise almost every kind for sizes that do not fit
         raise ConvertError(
-            f"{path} was exported for one size of the batch: export it with a dynamic batch, by"
+            f"{path} was exported for a fixed batch size: export it with a dynamic batch, using the argument"
             " `dynamic_shapes`"
         ) from error
     for node in list(program.graph.nodes):
@@ -84,14 +86,14 @@ def give_batch(program: ExportedProgram, path: Path) -> None:
 
 
 def replaced(node: fx.Node, old: fx.Node, new: Any) -> Any:
-    """Return a node, or a number in the place of one."""
+    """Return `new` in place of the node `old`, and any other node unchanged."""
     return new if node is old else node
 
 
 class Propagation(fx.Interpreter):
-    """Computes the shapes of all values anew."""
+    """Recomputes the shapes of all values."""
 
     def run_node(self, n: fx.Node) -> Any:
-        """Run one node, and keep its result."""
+        """Run one node and store its result as the node's value."""
         n.meta["val"] = result = super().run_node(n)
         return result

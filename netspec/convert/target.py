@@ -1,4 +1,4 @@
-"""Finding the module that a target such as `torchvision.models:resnet50` names, by importing it."""
+"""Imports the module that a target such as `torchvision.models:resnet50` names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load_target(target: str, arguments: Mapping[str, object]) -> nn.Module:
     A class or function is called with the arguments. Importing runs the target's code.
 
     Raises:
-        ConvertError: the target cannot be imported, called, or is no module.
+        ConvertError: the target cannot be imported or called, or it does not name or return a module.
     """
     place, colon, name = target.rpartition(":")
     if not colon or not place or not name:
@@ -37,15 +37,15 @@ def load_target(target: str, arguments: Mapping[str, object]) -> nn.Module:
         found = getattr(found, part)
     if isinstance(found, nn.Module):
         if arguments:
-            raise ConvertError(f"{target} is a module already, and takes no arguments")
+            raise ConvertError(f"{target} is already a module and takes no arguments: leave out `arg`")
         return found
     if not callable(found):
-        raise ConvertError(f"{target} is neither a module nor a class or function that makes one")
+        raise ConvertError(f"{target} is neither a module nor a class or function that returns one")
     return made(found, target, arguments)
 
 
 def made(function: Callable[..., Any], target: str, arguments: Mapping[str, object]) -> nn.Module:
-    """Call a class or function, and check that it returns a module."""
+    """Call a class or function and check that it returns a module."""
     try:
         module = function(**arguments)
     except Exception as error:
@@ -56,7 +56,7 @@ def made(function: Callable[..., Any], target: str, arguments: Mapping[str, obje
 
 
 def load_module(name: str) -> ModuleType:
-    """Import a module by its name; the current folder is searched first, as `python -m` does."""
+    """Import a module by its name; like `python -m`, search the current folder first."""
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
@@ -70,7 +70,7 @@ def load_module(name: str) -> ModuleType:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Import a file; files beside it can be imported by it."""
+    """Import a file; it can import other files in its folder."""
     if not path.is_file():
         raise ConvertError(f"{path}: there is no such file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -90,7 +90,7 @@ def load_file(path: Path) -> ModuleType:
 
 
 def likely(module: object, name: str) -> str:
-    """Return a suggestion of a name in a module, or the names of its modules."""
+    """Return help for a message: a similar name in a Python module, or the names of its nn.Module classes."""
     from netspec.diagnostics import did_you_mean
 
     help = did_you_mean(name, [n for n in vars(module) if not n.startswith("_")])

@@ -1,6 +1,6 @@
 """Frontends: functions that parse a file to a syntax tree, chosen by the file's extension.
 
-Binary files, such as ONNX models, are first read as the text of a spec.
+A binary file, such as an ONNX model, is first converted to the text of a spec.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def frontend_for(path: str) -> Frontend:
 
 
 BinaryFrontend: TypeAlias = Callable[[Path, Mapping[str, Shape]], str]
-"""A function that reads a file as the text of a spec, with the shapes of inputs whose sizes are open."""
+"""A function that converts a file to the text of a spec; it gets the shapes of inputs with unknown sizes."""
 
 BINARY: Registry[BinaryFrontend] = Registry("frontend for binary files")
 """The frontends for binary files, by file extension."""
@@ -43,7 +43,7 @@ def onnx(path: Path, shapes: Mapping[str, Shape]) -> str:
     """Return an ONNX model as the text of a spec.
 
     Raises:
-        ConvertError: the file cannot be read, or the model uses something that netspec has no op for.
+        ConvertError: the file cannot be read, or the model has an operator without a counterpart in netspec.
     """
     with needed_for("reading ONNX files"):
         from netspec.frontends.onnx import read_onnx
@@ -55,7 +55,7 @@ BINARY.add(".onnx", onnx)
 
 
 def read_source(path: Path, shown: str | None, shapes: Mapping[str, Shape]) -> Source:
-    """Read a file as a source; messages show the name `shown`, by default the path.
+    """Read a file as a source; messages call it `shown`, by default its path.
 
     Raises:
         SpecError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""A traced network: the calls that a foreign program made, each with the module that made it."""
+"""A traced network: the calls in a PyTorch module or an ONNX model, each with the module that it is from."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from netspec.shape import Shape
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a traced network, already in terms of an op of netspec.
+    """One call in a traced network, expressed as a netspec op.
 
-    `inputs` are the indices of earlier steps. `arguments` are all arguments of the op, also those that have
-    their default. `shape` is that of the output.
+    `inputs` are the indices of earlier steps. `arguments` are all arguments of the op, including those with
+    default values. `shape` is the shape of the output.
     """
 
     op: str
@@ -21,31 +21,31 @@ class Step:
     inputs: tuple[int, ...]
     shape: Shape
     module: str = ""
-    """The dotted path of the module that made the call; empty for the network itself."""
+    """The dotted path of the module that the call is from; empty for the network itself."""
     name: str = ""
-    """The name of the layer in that module; empty for a function without weights."""
+    """The name of the layer in its module; empty for a function without weights."""
     shares: int | None = None
-    """The index of the step whose weights this one reuses."""
+    """The index of the step whose weights this step reuses."""
     again: str = ""
-    """The module that is called again, with the number of the call, as in `body@1`."""
+    """If the step is in a repeated call of a module: its path and the number of the call, as in `body@1`."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A network as the sequence of its calls; the first ones are its inputs, with the op `input`."""
+    """A network as the sequence of its calls; the first steps are its inputs, with the op `input`."""
 
     name: str
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     classes: Mapping[str, str] = field(default_factory=dict)
-    """The name of the class of each module, by its dotted path."""
+    """The name of each module's class, by the dotted path of the module."""
     attributes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    """The numbers and flags that each module has as attributes, by its path; they give parameters names."""
+    """The number and flag attributes of each module, by its path; parameters are named after them."""
     training: tuple[int, ...] = ()
     """The outputs that the network returns only in training."""
     notes: tuple[str, ...] = ()
-    """What the trace has decided or left out, one sentence each."""
+    """One sentence for each thing that the spec leaves out or assumes, to be shown to the user."""
 
 
 class TraceError(Exception):
-    """A traced network that cannot be written as a spec."""
+    """A traced network cannot be written as a spec."""

@@ -297,7 +297,7 @@ def test_refusals_show_the_line_of_the_user():
         ConvertError, match=r"cumsum \(.*test_again.py, line \d+: `return torch.cumsum\(x, 1\)`"
     ):
         convert(Sums(), (8,))
-    with pytest.raises(ConvertError, match="takes image, table, but 1 inputs are given"):
+    with pytest.raises(ConvertError, match="takes image, table, but got 1 input"):
         convert(Pair(), (8,))
 
 
@@ -305,7 +305,7 @@ REFUSED = [
     (nn.Linear(8, 8).double(), "float64"),
     (nn.Sequential(nn.Linear(8, 8), nn.Softplus(beta=2)), "beta=2"),
     (nn.Sequential(nn.Unflatten(1, (1, 2, 4)), nn.AvgPool2d(2, divisor_override=3)), "divisor_override"),
-    ("module", "not a str"),
+    ("module", "found a str"),
 ]
 
 

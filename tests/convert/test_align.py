@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import netspec
 from netspec.cli import main
-from netspec.convert.align import Party, align, open_party
+from netspec.convert.align import Side, align, open_side
 from netspec.errors import WeightsError
 from netspec.network import Network
 
@@ -38,15 +38,15 @@ def network(body: str) -> Network:
     return netspec.load(f"network Net\n{body}")
 
 
-def with_weights(body: str) -> Party:
+def with_weights(body: str) -> Side:
     torch.manual_seed(0)
     made = network(body)
-    return Party("a", made, made.module().state_dict())
+    return Side("a", made, made.module().state_dict())
 
 
 def test_branches_may_stand_in_another_order():
     first = with_weights(NAMED)
-    found = align(first, Party("b", network(OTHER)), None)
+    found = align(first, Side("b", network(OTHER)), None)
     assert found.holds
     assert torch.equal(found.state["branch.a.weight"], (first.state or {})["left.weight"])
     assert torch.equal(found.state["gate.c.weight"], (first.state or {})["gate.weight"])
@@ -57,8 +57,8 @@ def test_branches_may_stand_in_another_order():
 def test_networks_of_torchvision_and_of_the_zoo(name):
     torch.manual_seed(0)
     module = torchvision.models.get_model(name, weights=None)
-    first = Party(name, netspec.from_torch(module, (3, 224, 224)), module.state_dict())
-    found = align(first, Party("zoo", netspec.load(name)), None)
+    first = Side(name, netspec.from_torch(module, (3, 224, 224)), module.state_dict())
+    found = align(first, Side("zoo", netspec.load(name)), None)
     assert found.holds
     assert found.renamed == 0
 
@@ -78,7 +78,7 @@ def test_an_onnx_file_without_names_of_modules(tmp_path):
         ),
     )
     second = network("input x: 3x8x8\n0: conv(4, 3); 1: prelu; 2: conv(5, 3)")
-    found = align(open_party(str(path), {}, {}), Party("b", second), None)
+    found = align(open_side(str(path), {}, {}), Side("b", second), None)
     assert found.holds
     assert all(torch.equal(found.state[k], v) for k, v in module.state_dict().items())
 
@@ -98,13 +98,13 @@ DIFFERENT = [
 @pytest.mark.parametrize(("first", "second", "message"), DIFFERENT)
 def test_networks_that_differ(first, second, message):
     with pytest.raises(WeightsError, match=message):
-        align(with_weights(first), Party("b", network(second)), None)
+        align(with_weights(first), Side("b", network(second)), None)
 
 
 def test_equal_weights_in_another_order_of_computation_are_not_equal_outputs():
     first = "input x: 4x8x8\na: conv(4, 3, padding=1); relu; b: conv(4, 3, padding=1)"
     second = "input x: 4x8x8\na: conv(4, 3, padding=1); b: conv(4, 3, padding=1); relu"
-    assert not align(with_weights(first), Party("b", network(second)), None).holds
+    assert not align(with_weights(first), Side("b", network(second)), None).holds
 
 
 def test_the_command(tmp_path: Path):

@@ -193,7 +193,7 @@ def test_constants_are_buffers_with_their_values():
 
 
 REFUSED = [
-    (modules.Choice(), "torch.export refuses Choice: .*values of the input.*modules.py, line [0-9]+"),
+    (modules.Choice(), "torch.export cannot export Choice: .*values of the input.*modules.py, line [0-9]+"),
     (nn.Conv2d(3, 4, 1), "Conv2d is a single layer without a name: put it into an nn.Sequential"),
     (nn.Identity(), "the network has no layers"),
     (modules.Spectrum(), "Spectrum uses operators without a counterpart in netspec: fft_fft .*, real"),

@@ -1,4 +1,4 @@
-"""How ATen operators become ops of netspec, one function for each kind of operator."""
+"""Converts ATen operators to netspec ops, with one function for each kind of operator."""
 
 from netspec.convert.aten import activations, arithmetic, axes, images, layers, products, selection
 

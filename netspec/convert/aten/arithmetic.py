@@ -1,4 +1,4 @@
-"""Operators on numbers: elementwise arithmetic and functions."""
+"""Converts elementwise arithmetic and functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netspec.frontends.layout import BARE
 
 
 def aligned(reader: Reader, node: fx.Node, rank: int) -> int:
-    """Return a value for a broadcast over `rank` axes, with axes of size 1 in front if it has fewer."""
+    """Return a value to be broadcast over `rank` axes; leading axes of size 1 are added or removed."""
     value = reader.one(node)
     shape = tuple(reader.shape(value))
     if len(shape) == rank + 1 and reader.is_raw(value) and shape[0] == 1:
@@ -29,12 +29,12 @@ def aligned(reader: Reader, node: fx.Node, rank: int) -> int:
 
 
 def binary(op: str) -> Any:
-    """Return a row for an elementwise operator on two values, or on one and a number."""
+    """Return a function that converts an elementwise operator on two tensors, or on a tensor and a scalar."""
 
     def row(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         x, other = a["self"], a["other"]
         if a.get("alpha", 1) != 1:
-            raise ConvertError(f"{reader.place}: {op} with alpha={a['alpha']} has no counterpart in netspec")
+            raise ConvertError(f"{reader.place}: netspec does not support {op} with alpha={a['alpha']}")
         number = reader.constants.number(other)
         other = other if number is None else number
         if isinstance(x, fx.Node) and isinstance(other, fx.Node):
@@ -53,7 +53,7 @@ def binary(op: str) -> Any:
 
 
 def with_number(reader: Reader, op: str, value: int, number: float, node: fx.Node) -> int:
-    """Return a value added to, or multiplied by, a number."""
+    """Return the result of `op` on a value and a scalar, with the layer `scale`."""
     shape = reader.shape(value)
     if op == "add":
         return reader.add("scale", value, shape, factor=1.0, offset=number)
@@ -75,41 +75,41 @@ FUNCTIONS = {name: name for name in ("exp", "sqrt", "abs", "sin", "cos", "log", 
 
 @aten(*FUNCTIONS)
 def function(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """An elementwise function."""
+    """Convert an operator in FUNCTIONS."""
     value = reader.one(a["self"])
     return reader.add(FUNCTIONS[str(node.target).split(".")[1]], value, reader.shape(value))
 
 
 @aten("pow", "square")
 def power(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A power with a constant exponent."""
+    """Convert `aten.pow` with a scalar exponent, or `aten.square`."""
     value = reader.one(a["self"])
     exponent = a.get("exponent", 2)
     if isinstance(exponent, fx.Node):
-        raise ConvertError(f"{reader.place}: pow with a computed exponent has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: netspec does not support pow with a tensor exponent")
     return reader.add("pow", value, reader.shape(value), exponent=float(exponent))
 
 
 @aten("rsqrt")
 def rsqrt(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """One divided by the square root."""
+    """Convert `aten.rsqrt`."""
     value = reader.one(a["self"])
     return reader.add("pow", value, reader.shape(value), exponent=-0.5)
 
 
 @aten("neg")
 def negative(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """The negative."""
+    """Convert `aten.neg`."""
     value = reader.one(a["self"])
     return reader.add("scale", value, reader.shape(value), factor=-1.0, offset=0.0)
 
 
 @aten("rsub")
 def rsub(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A number minus the values."""
+    """Convert `aten.rsub` with a scalar, which computes `other - alpha * self`."""
     value = reader.one(a["self"])
     if isinstance(a["other"], fx.Node):
-        raise ConvertError(f"{reader.place}: rsub of two tensors has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: netspec does not support rsub with two tensors")
     return reader.add(
         "scale", value, reader.shape(value), factor=-float(a["alpha"]), offset=float(a["other"])
     )
@@ -117,7 +117,7 @@ def rsub(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("_weight_norm", "_weight_norm_interface")
 def weight_norm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Weight normalization (Salimans and Kingma, 2016): a direction divided by its length, times a scale."""
+    """Convert weight normalization (Salimans and Kingma, 2016): a direction with norm 1, times a scale."""
     direction, scale = reader.one(a["v"]), reader.one(a["g"])
     x = tuple(reader.shape(direction))
     if reader.layout(a["v"]).at >= 0:
@@ -134,32 +134,32 @@ def weight_norm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def whole(reader: Reader, value: int) -> int:
-    """Return a raw tensor that is stored with a first axis of 1 with this axis as one of its own."""
+    """Return a raw tensor whose stored leading axis of size 1 is an ordinary axis instead of the batch."""
     shape = (1, *reader.shape(value))
     return reader.add("reshape", value, shape, shape=shape)
 
 
 @aten("reciprocal")
 def reciprocal(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """One divided by the values."""
+    """Convert `aten.reciprocal`."""
     value = reader.one(a["self"])
     return reader.add("pow", value, reader.shape(value), exponent=-1.0)
 
 
 @aten("masked_fill", "masked_fill_")
 def masked_fill(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A number where a mask is true."""
+    """Convert `aten.masked_fill` with a scalar or constant value."""
     value, number = reader.one(a["self"]), a["value"]
     number = reader.constants.number(number) if isinstance(number, fx.Node) else float(number)
     if number is None:
-        raise ConvertError(f"{reader.place}: masked_fill by a computed value has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: netspec supports masked_fill only with a constant value")
     mask = aligned(reader, a["mask"], len(reader.shape(value)))
     return reader.add("masked_fill", [value, mask], node, value=None if number == -inf else number)
 
 
 @aten("where")
 def where(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A choice by a mask between values and a number."""
+    """Convert `aten.where` with a tensor and a constant scalar."""
     for name, other, inverted in (("self", "other", False), ("other", "self", True)):
         number = reader.constants.number(a[name]) if isinstance(a[name], fx.Node) else a[name]
         if number is None or not isinstance(a[other], fx.Node):
@@ -169,29 +169,29 @@ def where(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         mask = reader.add("equal", mask, reader.shape(mask), value=0.0) if inverted else mask
         fill = None if number == -inf else float(number)
         return reader.add("masked_fill", [value, mask], node, value=fill)
-    raise ConvertError(f"{reader.place}: a choice between two values has no counterpart in netspec")
+    raise ConvertError(f"{reader.place}: netspec supports where only with a tensor and a constant scalar")
 
 
 @aten("eq")
 def equal(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A mask of the values that equal a number."""
+    """Convert `aten.eq` with a constant scalar, which returns a mask."""
     number = reader.constants.number(a["other"]) if isinstance(a["other"], fx.Node) else float(a["other"])
     if number is None:
-        raise ConvertError(f"{reader.place}: a comparison of two values has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: netspec supports eq only with a constant scalar")
     value = reader.one(a["self"])
     return reader.add("equal", value, reader.shape(value), value=number)
 
 
 @aten("bitwise_not", "logical_not")
 def inverted(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """The opposite of a mask."""
+    """Convert `aten.bitwise_not` or `aten.logical_not` of a mask."""
     value = reader.one(a["self"])
     return reader.add("equal", value, reader.shape(value), value=0.0)
 
 
 @aten("clamp", "clamp_min", "clamp_max", "clamp_")
 def clamp(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Values between two bounds."""
+    """Convert `aten.clamp`, `aten.clamp_min` or `aten.clamp_max`."""
     value = reader.one(a["self"])
     low, high = (None if a.get(n) is None else float(a[n]) for n in ("min", "max"))
     return reader.add("clamp", value, reader.shape(value), min=low, max=high)
@@ -199,15 +199,15 @@ def clamp(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("addcmul")
 def addcmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A value plus the product of two others."""
+    """Convert `aten.addcmul`, which computes `self + value * tensor1 * tensor2`, with value 1."""
     rank = max(len(reader.shape(reader.one(a[n]))) for n in ("self", "tensor1", "tensor2"))
     x, first, second = (aligned(reader, a[n], rank) for n in ("self", "tensor1", "tensor2"))
     if a["value"] != 1:
-        raise ConvertError(f"{reader.place}: addcmul with value={a['value']} has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: netspec does not support addcmul with value={a['value']}")
     product = reader.add("mul", [first, second], broadcast(reader.shape(first), reader.shape(second)))
     return reader.add("add", [x, product], node)
 
 
 def broadcast(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape to which two shapes of the same length are broadcast."""
+    """Return the shape to which two shapes with the same number of axes are broadcast."""
     return tuple(max(m, n) for m, n in zip(a, b, strict=True))

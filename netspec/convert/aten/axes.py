@@ -1,4 +1,4 @@
-"""Operators on the axes of tensors: reshaping, reordering, joining and reducing."""
+"""Converts operators on the axes of tensors: reshaping, reordering, joining and reducing."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from netspec.shape import Shape
 
 
 def axis(reader: Reader, node: fx.Node, dim: int) -> int:
-    """Return an axis without the batch, counted from 0; raises ConvertError if it is the batch."""
+    """Return the 0-based number of an axis, excluding the batch; raises ConvertError for the batch axis."""
     reader.one(node)
     found = reader.layout(node).axis(dim, rank_of(node))
     if found is None:
-        raise ConvertError(f"{reader.place}: an operation along the batch axis has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: netspec does not support an operation along the batch axis")
     return found
 
 
 def reshaped(reader: Reader, value: int, shape: Sequence[int]) -> int:
-    """Return a value in the given shape; unchanged if it already has it.
+    """Return a value in the given shape; a value that already has it is returned unchanged.
 
-    One number for each image, which PyTorch can hold without axes, has one axis of size 1.
+    An empty shape, which PyTorch has for a scalar per image, becomes one axis of size 1.
     """
     shape = shape or (1,)
     if tuple(reader.shape(value)) == tuple(shape):
@@ -49,7 +49,7 @@ def reshaped(reader: Reader, value: int, shape: Sequence[int]) -> int:
     "squeeze_",
 )
 def reshape(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A call that changes the sizes, but not the order of the numbers."""
+    """Convert a call that changes the shape but not the order of the elements."""
     value = reader.one(a["self"])
     wanted = tuple(node.meta["val"].shape)
     if reader.is_raw(value):
@@ -73,13 +73,13 @@ def reshape(reader: Reader, node: fx.Node, a: Arguments) -> Value:
             reader.layouts[node] = Layout(0, 1)
             return reshaped(reader, value, (wanted[0] // BATCH, *rest))
     raise ConvertError(
-        f"{reader.place}: reshaping {tuple(a['self'].meta['val'].shape)} to {wanted} splits the batch"
+        f"{reader.place}: reshaping {tuple(a['self'].meta['val'].shape)} to {wanted} splits the batch axis"
     )
 
 
 @aten("permute", "transpose", "swapaxes", "t")
 def permute(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A call that reorders the axes; moving the batch alone needs no op."""
+    """Convert a call that reorders the axes; if only the batch axis moves, no op is needed."""
     rank = rank_of(a["self"])
     order = list(range(rank))
     if "dims" in a:
@@ -101,7 +101,10 @@ def permute(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def over_channels(reader: Reader, node: fx.Node) -> int | None:
-    """Join `channels_last; layernorm` to a layernorm over channels, if nothing else uses their outputs."""
+    """Fuse the last two steps to a layernorm over channels if they are `channels_last; layernorm`.
+
+    Return the new value, or None if the steps are different or something else uses their outputs.
+    """
     value = reader.one(node)
     steps = reader.steps
     if value != len(steps) - 1 or steps[-1].op != "layernorm" or steps[-2].op != "channels_last":
@@ -117,7 +120,7 @@ def over_channels(reader: Reader, node: fx.Node) -> int | None:
 
 
 def permuted(reader: Reader, value: int, order: list[int]) -> int:
-    """Return a value with its axes in another order, with a named op such as `tokens` if there is one."""
+    """Return a value with its axes in another order, using a named op such as `tokens` if there is one."""
     x = reader.shape(value)
     shape = tuple(x[i] for i in order)
     if order == list(range(len(x))):
@@ -141,20 +144,20 @@ def without(reader: Reader, source: fx.Node, node: fx.Node, dims: Sequence[int])
 
 @aten("mean", "sum", "amax", "amin", "linalg_vector_norm")
 def reduction(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A reduction over axes."""
+    """Convert a reduction over axes."""
     name = str(node.target).split(".")[1]
     value = reader.one(a["self"])
     x = reader.shape(value)
     if not a["dim"]:
         raise ConvertError(
-            f"{reader.place}: {name} over all axes, including the batch, has no counterpart in netspec"
+            f"{reader.place}: netspec does not support {name} over all axes, including the batch axis"
         )
     axes = sorted(axis(reader, a["self"], d) for d in a["dim"])
     keep = bool(a["keepdim"])
     if not keep:
         without(reader, a["self"], node, a["dim"])
     if name == "linalg_vector_norm" and a["ord"] != 2:
-        raise ConvertError(f"{reader.place}: a norm of order {a['ord']} has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: netspec supports norms of order 2, not of order {a['ord']}")
     if name == "mean" and axes == [1, 2] and type(x) is Shape:
         pooled = reader.add("adaptive_avgpool", value, (x[0], 1, 1), size=1)
         return pooled if keep else reader.add("flatten", pooled, node)
@@ -164,28 +167,28 @@ def reduction(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("var", "std")
 def variance(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """The variance or the standard deviation over axes."""
+    """Convert `aten.var` or `aten.std`."""
+    op = str(node.target).split(".")[1]
     correction = a["correction"] if "correction" in a else int(a["unbiased"])
     if not a.get("dim") or correction not in (None, 0, 1):
-        raise ConvertError(f"{reader.place}: this variance has no counterpart in netspec")
+        raise ConvertError(
+            f"{reader.place}: netspec supports {op} only over given axes and with a correction of 0 or 1"
+        )
     axes = sorted(axis(reader, a["self"], d) for d in a["dim"])
     if not a["keepdim"]:
         without(reader, a["self"], node, a["dim"])
-    op = str(node.target).split(".")[1]
     options = {"axis": axes, "keep": bool(a["keepdim"]), "unbiased": correction != 0}
     return reader.add(op, reader.one(a["self"]), node, **options)
 
 
 @aten("max", "min")
 def extreme(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """The maximum or minimum along one axis; the places are not supported."""
+    """Convert `aten.max` or `aten.min`, of two tensors or along one axis; the indices are not supported."""
     name = str(node.target).split(".")[1]
     if "other" in a:
         return ROWS[f"{name}imum"](reader, node, a)
     if "dim" not in a or any(u.args[1] == 1 and u.users for u in node.users):
-        raise ConvertError(
-            f"{reader.place}: {name} over the batch, or its places, have no counterpart in netspec"
-        )
+        raise ConvertError(f"{reader.place}: netspec supports neither {name} over all axes nor its indices")
     if not a["keepdim"]:
         without(reader, a["self"], node, [a["dim"]])
     found = axis(reader, a["self"], a["dim"])
@@ -196,14 +199,14 @@ def extreme(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def last(reader: Reader, node: fx.Node, dim: int) -> int:
-    """Return an axis without the batch, where the last one is -1."""
+    """Return the number of an axis, excluding the batch axis; the last axis is -1."""
     at = axis(reader, node, dim)
     return -1 if at == len(reader.shape(reader.one(node))) - 1 else at
 
 
 @aten("cat")
 def concat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Concatenation along an axis."""
+    """Convert `aten.cat`."""
     tensors = [n for n in a["tensors"] if n.meta["val"].numel()]
     values = [reader.one(n) for n in tensors]
     if len(values) == 1:
@@ -215,7 +218,7 @@ def concat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("stack")
 def stack(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Concatenation along a new axis."""
+    """Convert `aten.stack`."""
     place = a["dim"] % rank_of(node)
     values = [reader.one(n) for n in a["tensors"]]
     given = reader.layout(a["tensors"][0])
@@ -226,14 +229,14 @@ def stack(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def padded(reader: Reader, value: int, rank: int) -> int:
-    """Return a value with axes of size 1 in front, if it has fewer axes."""
+    """Return a value with leading axes of size 1, so that it has at least `rank` axes."""
     shape = tuple(reader.shape(value))
     return reshaped(reader, value, (1,) * (rank - len(shape)) + shape) if len(shape) < rank else value
 
 
 @aten("expand", "expand_as", "broadcast_to")
 def expand(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Repetition of axes of size 1; a repetition along the batch needs no op."""
+    """Convert an expansion of axes of size 1; an expansion along the batch axis needs no op."""
     source = a["self"]
     wanted = tuple(node.meta["val"].shape)
     value = reader.one(source)
@@ -259,7 +262,7 @@ def expand(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("repeat", "tile")
 def repeat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Repetition along axes; that of axes of size 1 is an expansion."""
+    """Convert `aten.repeat` or `aten.tile`; repeating only axes of size 1 is an expansion."""
     sizes = tuple(a["self"].meta["val"].shape)
     given = list(a.get("repeats", a.get("dims")))
     times = [1] * (len(sizes) - len(given)) + given
@@ -268,7 +271,9 @@ def repeat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
     value, layout = reader.one(a["self"]), reader.layout(a["self"])
     places = [layout.axis(d, len(sizes)) for d in range(len(sizes))]
     if len(times) != len(sizes) or any(t > 1 for t, p in zip(times, places, strict=True) if p is None):
-        raise ConvertError(f"{reader.place}: repeating {sizes} {given} times has no counterpart in netspec")
+        raise ConvertError(
+            f"{reader.place}: netspec does not support repeating a tensor of shape {sizes} {given} times"
+        )
     for place, count in zip(places, times, strict=True):
         if place is not None and count > 1:
             value = tiled(reader, value, place, count)
@@ -276,7 +281,7 @@ def repeat(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def tiled(reader: Reader, value: int, at: int, count: int) -> int:
-    """Return a value repeated along an axis."""
+    """Return a value repeated `count` times along an axis."""
     x = tuple(reader.shape(value))
     value = reshaped(reader, value, (*x[:at], 1, *x[at:]))
     wide = (*x[:at], count, *x[at:])

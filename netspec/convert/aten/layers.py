@@ -1,4 +1,4 @@
-"""Operators with weights: convolutions, linear layers and norms."""
+"""Converts operators with weights: convolutions, linear layers and norms."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ from netspec.shape import Signal
 
 
 def pair(value: Any, default: Any = None) -> Any:
-    """Return a size as one number if both are equal, else as a pair."""
+    """Return a size as an integer if it is equal for all axes, otherwise as a tuple with a size per axis."""
     numbers = list(value) if isinstance(value, list | tuple) else [value]
     return even(numbers) if numbers else default
 
 
 def owner(reader: Reader, weight: Any, what: str) -> str:
-    """Return the module that owns a weight; raises ConvertError if it is computed."""
+    """Return the path of the module that owns a weight.
+
+    Raises:
+        ConvertError: the weight is not a parameter or buffer of a named module.
+    """
     if not reader.is_weight(weight):
-        raise ConvertError(f"{reader.place}: the weight of {what} is computed, which has no counterpart")
+        raise ConvertError(
+            f"{reader.place}: the weight of {what} is not a parameter or buffer but the result of a"
+            " computation, which netspec does not support here"
+        )
     if not (found := reader.owner(weight)):
         raise ConvertError(f"{reader.name} is a single layer without a name: put it into an nn.Sequential")
     return found
@@ -32,13 +39,16 @@ def owner(reader: Reader, weight: Any, what: str) -> str:
 
 @aten("conv1d", "conv2d", "conv3d")
 def conv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A convolution, whose weight is a parameter or computed."""
+    """Convert a convolution; its weight can be a parameter or the result of a computation."""
     weight = a["weight"].meta["val"].shape
     padding = a["padding"]
     if isinstance(padding, str):
         same = [d * (k - 1) // 2 for d, k in zip(a["dilation"], weight[2:], strict=True)]
         if padding == "same" and any(d * (k - 1) % 2 for d, k in zip(a["dilation"], weight[2:], strict=True)):
-            raise ConvertError("padding='same' with an even kernel pads more on one side")
+            raise ConvertError(
+                f"{reader.place}: netspec does not support padding='same' with the kernel"
+                f" {tuple(weight[2:])}, which pads the two sides differently"
+            )
         padding = same if padding == "same" else [0]
     if not reader.is_weight(a["weight"]):
         inputs = [reader.one(a[n]) for n in ("input", "weight", "bias") if a[n] is not None]
@@ -65,7 +75,7 @@ def conv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def deconv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A transposed convolution."""
+    """Convert a transposed convolution."""
     weight = a["weight"].meta["val"].shape
     return reader.add(
         "deconv",
@@ -85,7 +95,7 @@ def deconv(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("linear")
 def linear(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A fully connected layer, whose weight is its own, or shared with an embedding, or computed."""
+    """Convert `aten.linear`; a shared or computed weight becomes a raw tensor, and the layer a product."""
     features = int(a["weight"].meta["val"].shape[0])
     if not reader.is_weight(a["weight"]) or a["weight"] in reader.tied:
         return product(reader, node, a)
@@ -100,10 +110,12 @@ def linear(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def product(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A product with a raw tensor, plus a bias."""
+    """Convert `aten.linear` whose weight is a raw tensor to a matrix product plus the bias."""
     weight = reader.one(a["weight"])
     if not reader.is_raw(weight):
-        raise ConvertError(f"{reader.place}: the weight of linear depends on the input")
+        raise ConvertError(
+            f"{reader.place}: the weight of linear depends on the input, which netspec does not support"
+        )
     value = reader.one(a["input"])
     x = tuple(reader.shape(value))
     sizes = (*x[:-1], int(a["weight"].meta["val"].shape[0]))
@@ -120,9 +132,12 @@ def product(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("embedding")
 def embedding(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A table of vectors, whose weight is a parameter of its own, or one that is used elsewhere too."""
+    """Convert `aten.embedding`; a shared or computed table becomes a raw tensor, and the layer `index`."""
     if a["scale_grad_by_freq"] or a["sparse"]:
-        raise ConvertError(f"{reader.place}: an embedding with sparse or scaled gradients has no counterpart")
+        raise ConvertError(
+            f"{reader.place}: netspec does not support an embedding with sparse=True or"
+            " scale_grad_by_freq=True"
+        )
     count, features = (int(n) for n in a["weight"].meta["val"].shape)
     positions = reader.one(a["indices"])
     if not reader.is_weight(a["weight"]) or a["weight"] in reader.tied:
@@ -135,7 +150,7 @@ def embedding(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("batch_norm")
 def batchnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Batch normalization; it keeps its training behaviour."""
+    """Convert `aten.batch_norm`; in training, the layer uses the statistics of the batch."""
     if a["running_mean"] is None:
         return standardize(reader, node, a)
     where = owner(reader, a["running_mean"], "batch_norm")
@@ -155,13 +170,11 @@ def batchnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def standardize(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """`batch_norm` in training mode, applied to a weight: it standardizes each filter."""
+    """Convert `aten.batch_norm` without running statistics on a weight, which standardizes each filter."""
     value = reader.one(a["input"])
     x = reader.shape(value)
     if not reader.is_raw(value) or len(x) != 2 or reader.layout(a["input"]).at != 0:
-        raise ConvertError(
-            f"{reader.place}: batch_norm without running statistics has no counterpart in netspec"
-        )
+        raise ConvertError(f"{reader.place}: netspec does not support batch_norm without running statistics")
     value = reader.add("standardize", value, x, eps=a["eps"])
     for name, op in (("weight", "mul"), ("bias", "add")):
         if a[name] is not None:
@@ -172,10 +185,11 @@ def standardize(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("rms_norm")
 def rmsnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Normalization by the root mean square of the last axis."""
+    """Convert `aten.rms_norm` over the last axis."""
     if len(a["normalized_shape"]) != 1:
         raise ConvertError(
-            f"{reader.place}: rms_norm over {len(a['normalized_shape'])} axes has no counterpart in netspec"
+            f"{reader.place}: netspec supports rms_norm only over one axis, not over"
+            f" {len(a['normalized_shape'])}"
         )
     if a["weight"] is not None and not reader.is_weight(a["weight"]):
         value = reader.add("rmsnorm", reader.one(a["input"]), node, eps=a["eps"], affine=False)
@@ -188,10 +202,11 @@ def rmsnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("layer_norm")
 def layernorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Layer normalization over the last axis."""
+    """Convert `aten.layer_norm` over the last axis."""
     if len(a["normalized_shape"]) != 1:
         raise ConvertError(
-            f"{reader.place}: layer_norm over {len(a['normalized_shape'])} axes has no counterpart in netspec"
+            f"{reader.place}: netspec supports layer_norm only over one axis, not over"
+            f" {len(a['normalized_shape'])}"
         )
     where = owner(reader, a["weight"], "layer_norm") if a["weight"] is not None else None
     return reader.add(
@@ -207,7 +222,7 @@ def layernorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("group_norm")
 def groupnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Group normalization."""
+    """Convert `aten.group_norm`."""
     where = owner(reader, a["weight"], "group_norm") if a["weight"] is not None else None
     affine = a["weight"] is not None
     return reader.add(
@@ -217,11 +232,9 @@ def groupnorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("instance_norm")
 def instancenorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Instance normalization, which is group normalization with a group for each channel."""
+    """Convert `aten.instance_norm`, which is group normalization with one group per channel."""
     if a["running_mean"] is not None or not a["use_input_stats"]:
-        raise ConvertError(
-            f"{reader.place}: instance_norm with running statistics has no counterpart in netspec"
-        )
+        raise ConvertError(f"{reader.place}: netspec does not support instance_norm with running statistics")
     affine, value = a["weight"] is not None, reader.one(a["input"])
     where = owner(reader, a["weight"], "instance_norm") if affine else None
     groups = reader.shape(value)[0]
@@ -230,7 +243,7 @@ def instancenorm(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("prelu")
 def prelu(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A ReLU with a learned slope."""
+    """Convert `aten.prelu`."""
     where = owner(reader, a["weight"], "prelu")
     return reader.add(
         "prelu", reader.one(a["self"]), node, where, per_channel=a["weight"].meta["val"].numel() > 1

@@ -1,4 +1,4 @@
-"""Products of matrices, attention, and Einstein sums."""
+"""Converts matrix products, attention and Einstein sums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.frontends.layout import Layout
 
 @aten("matmul", "bmm")
 def matmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """The product of matrices."""
+    """Convert `aten.matmul` or `aten.bmm`."""
     left, right = reader.one(a["self"]), reader.one(a["other" if "other" in a else "mat2"])
     if len(reader.shape(left)) == 1 and not reader.is_raw(left) and reader.is_raw(right):
         x, matrix = reader.shape(left), reader.shape(right)
@@ -28,7 +28,7 @@ def matmul(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("mv")
 def matrix_vector(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """The product of a matrix and a vector, as in spectral normalization."""
+    """Convert `aten.mv`, which spectral normalization uses."""
     matrix, vector = reader.one(a["self"]), reader.one(a["vec"])
     rows, columns = reader.shape(matrix)
     column = reader.add("reshape", vector, (columns, 1), shape=(columns, 1))
@@ -37,7 +37,7 @@ def matrix_vector(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("dot", "vdot")
 def inner(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """The inner product of two vectors."""
+    """Convert `aten.dot` or `aten.vdot`."""
     values = [reader.one(a["self"]), reader.one(a["tensor" if "tensor" in a else "other"])]
     product = reader.add("mul", values, reader.shape(values[0]))
     return reader.add("sum", product, (1,), axis=[0], keep=True)
@@ -45,9 +45,9 @@ def inner(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("scaled_dot_product_attention")
 def attention(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Attention of queries to keys and values."""
+    """Convert `aten.scaled_dot_product_attention`."""
     if a["enable_gqa"]:
-        raise ConvertError(f"{reader.place}: attention with enable_gqa has no counterpart in netspec")
+        raise ConvertError(f"{reader.place}: netspec does not support attention with enable_gqa=True")
     inputs = [reader.one(a[name]) for name in ("query", "key", "value")]
     if a["attn_mask"] is not None:
         inputs.append(aligned(reader, a["attn_mask"], len(reader.shape(inputs[0]))))
@@ -56,7 +56,7 @@ def attention(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("einsum")
 def einsum(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Products in Einstein's notation."""
+    """Convert `aten.einsum`."""
     equation = a["equation"].replace(" ", "")
     lefts, _, result = equation.partition("->")
     values = [reader.one(n) for n in a["tensors"]]
@@ -68,6 +68,9 @@ def einsum(reader: Reader, node: fx.Node, a: Arguments) -> Value:
         if not reader.is_raw(v)
     )
     if wrong or result[:1] != batch:
-        raise ConvertError(f"{reader.place}: einsum({equation}) does not keep the batch first")
+        raise ConvertError(
+            f"{reader.place}: in einsum({equation}), the batch is not the first axis of each input and of the"
+            " output, which netspec does not support"
+        )
     reader.layouts[node] = Layout()
     return reader.add("einsum", values, node, equation=equation)

@@ -1,4 +1,4 @@
-"""Operators that select positions along axes, or change their order there."""
+"""Converts operators that select positions along axes, or reorder them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.frontends.layout import BARE
 
 @aten("select")
 def select(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """One position along an axis."""
+    """Convert `aten.select`, which selects one position along an axis."""
     value, given = reader.one(a["self"]), reader.layout(a["self"])
     if given.size == 1 and given.axis(a["dim"], rank_of(a["self"])) is None:
         reader.layouts[node] = BARE
@@ -24,7 +24,7 @@ def select(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 
 def selected(reader: Reader, value: int, at: int, index: int) -> int:
-    """Return one position along an axis; the name for that of tokens is `token`."""
+    """Return one position along an axis; a position in a sequence is selected with the op `token`."""
     x = reader.shape(value)
     shape = (*x[:at], *x[at + 1 :])
     if len(x) == 2 and at == 0 and index >= 0:
@@ -34,18 +34,18 @@ def selected(reader: Reader, value: int, at: int, index: int) -> int:
 
 @aten("slice")
 def slice_(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A range along an axis."""
+    """Convert `aten.slice`."""
     rank = rank_of(a["self"])
     length = int(a["self"].meta["val"].shape[a["dim"] % rank])
     start, stop, step = slice(a["start"], a["end"], a["step"]).indices(length)
     value = reader.one(a["self"])
     if (start, stop, step) == (0, length, 1) or stop <= start:
-        return value  # a joined range without positions is left out by `concat`
+        return value  # netspec has no empty tensors: `concat` leaves out empty slices
     return sliced(reader, value, axis(reader, a["self"], a["dim"]), start, stop, step)
 
 
 def sliced(reader: Reader, value: int, at: int, start: int, stop: int, step: int = 1) -> int:
-    """Return a range along an axis."""
+    """Return the slice of a value along an axis from `start` to `stop`."""
     x = reader.shape(value)
     shape = (*x[:at], -(-(stop - start) // step), *x[at + 1 :])
     return reader.add("slice", value, shape, start=start, stop=stop, axis=at, step=step)
@@ -53,7 +53,7 @@ def sliced(reader: Reader, value: int, at: int, start: int, stop: int, step: int
 
 @aten("split", "split_with_sizes", "chunk", "unbind", "tensor_split")
 def parts(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A call with several outputs, which are ranges or positions along an axis."""
+    """Convert a call whose outputs are slices, or for `unbind` positions, along an axis."""
     value = reader.one(a["self"])
     at = axis(reader, a["self"], a["dim"])
     used = {u.args[1] for u in node.users}
@@ -73,12 +73,14 @@ def parts(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("index")
 def index(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Selection by one tensor of positions along the first axis of a raw tensor, or along one of a value."""
+    """Convert `aten.index` with one tensor of indices, along any axis but the batch axis."""
     given = a["indices"]
     used = [k for k, i in enumerate(given) if i is not None]
     value = reader.one(a["self"])
     if len(used) != 1:
-        raise ConvertError(f"{reader.place}: indexing by {len(used)} tensors has no counterpart in netspec")
+        raise ConvertError(
+            f"{reader.place}: netspec supports indexing with one tensor of indices, not with {len(used)}"
+        )
     at = axis(reader, a["self"], used[0])
     positions = reader.one(given[used[0]])
     x, p = reader.shape(value), reader.shape(positions)
@@ -94,7 +96,7 @@ def index(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("roll")
 def roll(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """A cyclic shift."""
+    """Convert `aten.roll`."""
     value = reader.one(a["self"])
     axes = [axis(reader, a["self"], d) for d in a["dims"]]
     return reader.add("roll", value, node, shifts=list(a["shifts"]), axis=axes)
@@ -102,6 +104,6 @@ def roll(reader: Reader, node: fx.Node, a: Arguments) -> Value:
 
 @aten("flip")
 def flip(reader: Reader, node: fx.Node, a: Arguments) -> Value:
-    """Axes in reverse order."""
+    """Convert `aten.flip`."""
     value = reader.one(a["self"])
     return reader.add("flip", value, node, axis=[axis(reader, a["self"], d) for d in a["dims"]])

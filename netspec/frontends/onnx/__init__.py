@@ -1,4 +1,4 @@
-"""Reading ONNX models as specs, with their weights."""
+"""Converts ONNX models to specs, and reads their weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netspec.language.formatter import format_source
 
 @dataclass(frozen=True)
 class OnnxNetwork:
-    """A model that was read: the text of the spec, the weights by their names there, and the model."""
+    """A converted model: the text of its spec, its weights by their names in the spec, and the model."""
 
     text: str
     weights: Mapping[str, Array]
@@ -29,11 +29,11 @@ class OnnxNetwork:
 def read_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> OnnxNetwork:
     """Read an ONNX file as a spec.
 
-    `shapes` are the shapes of inputs without the batch, by their names, for inputs whose sizes are open; the
-    shape of a single input can have the name "".
+    `shapes` has the shapes, without the batch, of inputs whose sizes are unknown, by the names of the inputs;
+    the only input of a model can have the name "".
 
     Raises:
-        ConvertError: the file cannot be read, or the model uses something that netspec has no op for.
+        ConvertError: the file cannot be read, or the model has an operator without a counterpart in netspec.
     """
     model = joined(load_model(path))
     reader = Reader(model, shapes or {})

@@ -1,4 +1,4 @@
-"""Activations and elementwise functions of ONNX."""
+"""Reads ONNX activations and elementwise functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAIN = {
     "Mish": "mish",
     "Softsign": "softsign",
 }
-"""Functions without arguments."""
+"""The ops for functions without arguments, by the ONNX operator."""
 
 
 @onnx_operator(*PLAIN)
@@ -94,7 +94,9 @@ def prelu(r: Reader, c: Call) -> int:
     if slope.size not in (1, channels) or (
         slope.size > 1 and slope.shape[slope.ndim - len(r.shape(value))] == 1
     ):
-        raise ConvertError(f"{c.place}: slopes of {slope.shape} do not fit {channels} channels")
+        raise ConvertError(
+            f"{c.place}: a slope tensor of shape {slope.shape} cannot be applied to {channels} channels"
+        )
     return r.add("prelu", value, {"weight": slope.reshape(-1)}, per_channel=slope.size > 1)
 
 
@@ -105,5 +107,5 @@ def softmax(r: Reader, c: Call) -> int:
     rank = r.rank(c.inputs[0])
     place = c.get("axis", -1 if r.model.opset >= 13 else 1) % rank
     if r.model.opset < 13 and any(n > 1 for n in r.actual(c.inputs[0])[place + 1 :]):
-        raise ConvertError(f"{c.place}: a softmax over several axes together has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec does not support a softmax over several axes at once")
     return r.add(op, r.value(c.inputs[0]), axis=r.axis(c.inputs[0], place))

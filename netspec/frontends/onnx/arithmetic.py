@@ -1,4 +1,4 @@
-"""Elementwise arithmetic and Einstein sums of ONNX."""
+"""Reads ONNX elementwise arithmetic and Einstein sums."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def combined(r: Reader, c: Call) -> int:
         if found is not None:
             return found
     if op == "pow":
-        raise ConvertError(
-            f"{c.place}: an exponent that is not a single number has no counterpart in netspec"
-        )
+        raise ConvertError(f"{c.place}: netspec supports only a constant scalar as exponent")
     names = list(c.inputs)
     if op in ("add", "mul") and names[0] in r.constants:
         names.reverse()
@@ -57,9 +55,9 @@ def combined(r: Reader, c: Call) -> int:
 
 
 def with_number(r: Reader, op: str, value: int, number: float, first: bool) -> int | None:
-    """Combine a value with one number, and return it; None if no op computes this.
+    """Return the result of `op` on a value and a scalar; return None if netspec has no op for it.
 
-    `first` is true if the number is the left operand, as in `1 - x`.
+    `first` is true if the scalar is the left operand, as in `1 - x`.
     """
     number = tidy(number)
     if op == "add":
@@ -81,7 +79,7 @@ def with_number(r: Reader, op: str, value: int, number: float, first: bool) -> i
 
 
 def as_silu(r: Reader, c: Call, values: Sequence[int]) -> int | None:
-    """Return x * sigmoid(x) as one op, if the sigmoid is the last step and used only here."""
+    """Return x * sigmoid(x) as one op if the sigmoid is the last step and used only here; otherwise None."""
     last = len(r.steps) - 1
     for gate, value, name in zip(values, reversed(values), c.inputs, strict=True):
         step = r.steps[gate]
@@ -106,15 +104,15 @@ def bound(r: Reader, c: Call) -> int:
 
 @onnx_operator("Where")
 def where(r: Reader, c: Call) -> int:
-    """Read `Where`, if its condition is a constant and one side is a constant number."""
+    """Read `Where` with a constant condition, a tensor and a constant scalar."""
     first, second = c.inputs[1:]
     if c.inputs[0] in r.values:
-        raise ConvertError(f"{c.place}: a condition that depends on the input has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec does not support a condition that depends on the input")
     mask = r.constant(c.inputs[0])
     filled = first in r.constants and r.constants[first].size == 1
     number, name = (first, second) if filled else (second, first)
     if r.constant(number).size != 1 or name not in r.values:
-        raise ConvertError(f"{c.place}: a choice between two values has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec supports Where only with a tensor and a constant scalar")
     value, fill = r.values[name], float(r.constants[number].reshape(-1)[0])
     label = c.inputs[0] if filled else f"{c.inputs[0]}_inverted"
     place = r.tensor(label, mask if filled else ~mask, r.rank(name), r.layout(name))
@@ -126,5 +124,5 @@ def einsum(r: Reader, c: Call) -> int:
     """Read `Einsum`."""
     equation = c.get("equation").replace(" ", "")
     if any(r.layout(n) != Layout() for n in c.inputs):
-        raise ConvertError(f"{c.place}: an einsum over the batch axis has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: the batch must be the first axis of each input of Einsum")
     return r.add("einsum", [r.value(n) for n in c.inputs], equation=equation)

@@ -1,4 +1,4 @@
-"""Joins, and operations on the axes of tensors, of ONNX."""
+"""Reads ONNX operators on axes: concatenation, reshaping, reordering, reducing and selecting."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def concat(r: Reader, c: Call) -> int:
 
 
 def reshaped(r: Reader, value: int, shape: Sequence[int]) -> int:
-    """Return a value in the given shape; unchanged if it already has it."""
+    """Return a value in the given shape; a value that already has it is returned unchanged."""
     if tuple(r.shape(value)) == tuple(shape):
         return value
     if len(shape) == 1:
@@ -70,22 +70,22 @@ def reshape(r: Reader, c: Call) -> int:
         if at == 0 and wanted[0] % BATCH == 0:
             r.layouts[c.outputs[0]] = Layout(0, 1)
             return reshaped(r, value, (wanted[0] // BATCH, *rest))
-        if wanted[at] % BATCH == 0 and not folded:  # the heads of attention join the batch
+        if wanted[at] % BATCH == 0 and not folded:  # the heads of attention are merged into the batch axis
             value = reshaped(r, value, (*wanted[:at], wanted[at] // BATCH, *wanted[at + 1 :]))
             r.layouts[c.outputs[0]] = Layout(at, 1)
             return permuted(r, value, [at, *range(at), *range(at + 1, len(wanted))])
-        if wanted[at] == BATCH and given.folded == 1:  # and leave it
+        if wanted[at] == BATCH and given.folded == 1:  # and split from it
             value = permuted(r, value, [*range(1, given.at + 1), 0, *range(given.at + 1, len(x))])
             r.layouts[c.outputs[0]] = Layout(at)
             return reshaped(r, value, rest)
     if given.at > 0 and not folded and wanted[0] == before * BATCH:
         r.layouts[c.outputs[0]] = Layout(0, 1, rows=True)
         return reshaped(r, value, (before, *wanted[1:]))
-    raise ConvertError(f"{c.place}: reshaping {r.actual(name)} to {wanted} splits the batch")
+    raise ConvertError(f"{c.place}: reshaping {r.actual(name)} to {wanted} splits the batch axis")
 
 
 def wanted_shape(r: Reader, c: Call, x: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of the output of a call that changes the sizes, but not the order of the numbers."""
+    """Return the output shape of a call that changes the shape but not the order of the elements."""
     if c.kind == "Flatten":
         axis = c.get("axis", 1) % (len(x) + 1)
         return prod(x[:axis]), prod(x[axis:])
@@ -108,7 +108,7 @@ def wanted_shape(r: Reader, c: Call, x: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def with_batch(r: Reader, sizes: list[int], x: tuple[int, ...], layout: Layout) -> list[int]:
-    """Return the sizes of a reshaping, where the batch that an exporter has fixed is that of the trace."""
+    """Return the sizes of a reshape, with BATCH in place of the fixed batch size of the model."""
     fixed = r.model.batch
     if fixed is None or layout.at < 0 or BATCH in sizes:
         return sizes
@@ -137,7 +137,7 @@ def transpose(r: Reader, c: Call) -> int:
 
 
 def permuted(r: Reader, value: int, order: list[int]) -> int:
-    """Return a value with its axes in another order, with a named op such as `tokens` if there is one."""
+    """Return a value with its axes in another order, using a named op such as `tokens` if there is one."""
     x = r.shape(value)
     if order == list(range(len(x))):
         return value
@@ -175,7 +175,7 @@ def reduction(r: Reader, c: Call) -> int:
     places = r.given(c, 1, "axes")
     if places is None:
         raise ConvertError(
-            f"{c.place}: a reduction over all axes, including the batch, has no counterpart in netspec"
+            f"{c.place}: netspec does not support a reduction over all axes, including the batch axis"
         )
     axes = sorted(r.axis(name, int(p)) for p in places)
     keep = bool(c.get("keepdims", 1))
@@ -210,18 +210,17 @@ def gather(r: Reader, c: Call) -> int:
     steps = np.diff(chosen) if chosen.ndim == 1 else np.array([])
     if chosen.ndim == 1 and (steps == 1).all() and chosen[0] >= 0:
         return sliced(r, value, axis, int(chosen[0]), int(chosen[-1]) + 1, 1)
-    raise ConvertError(
-        f"{c.place}: a selection of positions that are not adjacent has no counterpart in netspec"
-    )
+    raise ConvertError(f"{c.place}: netspec does not support gathering positions that are not adjacent")
 
 
 def looked_up(r: Reader, c: Call, place: int) -> int:
-    """Return the vectors of a table at positions that depend on the input."""
+    """Return the rows of a table at indices that depend on the input."""
     name, indices = c.inputs
     table, positions = r.constant(name), r.values[indices]
     if place or table.ndim != 2:
         raise ConvertError(
-            f"{c.place}: a table of {table.shape} by axis {place} has no counterpart in netspec"
+            f"{c.place}: netspec does not support gathering from a table of shape {table.shape} along axis"
+            f" {place}"
         )
     r.layouts[c.outputs[0]] = r.layout(indices)
     count, features = table.shape
@@ -231,7 +230,7 @@ def looked_up(r: Reader, c: Call, place: int) -> int:
 
 
 def sliced(r: Reader, value: int, axis: int, start: int, stop: int, step: int) -> int:
-    """Return a part of a value along an axis; itself if the part is the whole."""
+    """Return a slice of a value along an axis; a slice of the whole axis is the value itself."""
     size = r.shape(value)[axis]
     if (start, stop, step) == (0, size, 1):
         return value
@@ -255,7 +254,7 @@ def slice_(r: Reader, c: Call) -> int:
         if jump == -1 and (first, last) == (size - 1, -1):
             value = r.add("flip", value, axis=axis)
         elif jump < 0:
-            raise ConvertError(f"{c.place}: a slice backwards has no counterpart in netspec")
+            raise ConvertError(f"{c.place}: netspec does not support a slice with a negative step")
         else:
             value = sliced(r, value, axis, first, last, jump)
     return value
@@ -285,7 +284,9 @@ def expand(r: Reader, c: Call) -> int:
     wanted = tuple(int(n) for n in r.constant(c.inputs[1]).reshape(-1))
     whole = np.broadcast_shapes(x, wanted)
     if len(whole) != len(x):
-        raise ConvertError(f"{c.place}: an expansion of {x} by more axes has no counterpart in netspec")
+        raise ConvertError(
+            f"{c.place}: netspec does not support expanding {x} to {wanted}, which has more axes"
+        )
     value = r.value(name)
     shape = (*r.shape(value)[: given.folded], *whole[: given.at], *whole[given.at + 1 :])
     same = tuple(r.shape(value)) == tuple(shape)

@@ -1,4 +1,4 @@
-"""Padding, resizing, and blocks of pixels, of ONNX."""
+"""Reads ONNX operators for padding, resizing, and moving pixels between space and channels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pad(r: Reader, c: Call) -> int:
     if not any(pads):
         return value
     if r.layout(name) != Layout() or any((*starts[:2], *ends[:2])):
-        raise ConvertError(f"{c.place}: padding of the batch or the channels has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec does not support padding of the batch or channel axis")
     mode = {"edge": "replicate", "wrap": "circular"}.get(c.get("mode", "constant"), c.get("mode", "constant"))
     sides = [side for pair in reversed(list(zip(starts[2:], ends[2:], strict=True))) for side in pair]
     if mode == "constant" and fill == 0 and starts == ends and min(pads) >= 0:
@@ -64,7 +64,7 @@ def resize(r: Reader, c: Call) -> int:
     if not same:
         what = f"mode={mode} with coordinate_transformation_mode={corners}"
         what += f" and nearest_mode={rounding}" if kind == "nearest" else ""
-        raise ConvertError(f"{c.place}: {what} has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec does not support {what}")
     given: dict[str, object] = {"mode": kind}
     given |= {} if kind == "nearest" else {"align_corners": corners == "align_corners"}
     if whole and factors is not None:
@@ -79,11 +79,11 @@ ROUNDINGS: Mapping[str, Callable[[float], float]] = {
     "round_prefer_floor": lambda x: ceil(x - 0.5),
     "round_prefer_ceil": lambda x: floor(x + 0.5),
 }
-"""How the position of the nearest pixel is rounded, by `nearest_mode`."""
+"""The functions that round the position of the nearest pixel, by `nearest_mode`."""
 
 
 def nearest(size: int, wanted: int, transformation: str, rounding: str) -> bool:
-    """Return True if ONNX resizes an axis to its nearest pixels as PyTorch does.
+    """Return True if nearest-neighbour resizing of an axis is the same in ONNX and in PyTorch.
 
     >>> nearest(4, 8, "half_pixel", "round_prefer_floor"), nearest(4, 8, "half_pixel", "floor")
     (True, False)
@@ -101,7 +101,7 @@ POSITIONS: Mapping[str, Callable[[int, int, int], float]] = {
     "pytorch_half_pixel": lambda k, size, wanted: (k + 0.5) * size / wanted - 0.5 if wanted > 1 else 0.0,
     "align_corners": lambda k, size, wanted: k * (size - 1) / (wanted - 1) if wanted > 1 else 0.0,
 }
-"""The position in the input of a pixel of the output, by `coordinate_transformation_mode`."""
+"""The position in the input of output pixel k, by `coordinate_transformation_mode`."""
 
 
 @onnx_operator("DepthToSpace")

@@ -1,4 +1,4 @@
-"""Convolutions and products with weights of ONNX."""
+"""Reads ONNX convolutions and matrix products."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from netspec.shape import Shape
 
 
 def tidy(value: float) -> float:
-    """Return a number that was stored in single precision as its shortest decimal."""
+    """Return a float32 as the float with its shortest decimal form, such as 0.1 for 0.100000001."""
     return float(str(np.float32(value)))
 
 
 def window(r: Reader, c: Call, value: int, kernel: Sequence[int], fill: float) -> tuple[int, dict[str, Any]]:
-    """Return the value, padded first if its sides differ, and kernel, stride, padding and dilation."""
+    """Return the kernel, stride, padding and dilation of a window, and the value that it is applied to.
+
+    If the padding of the two sides of an axis differs, the returned value is padded, and the padding is 0.
+    """
     sizes = r.shape(value).spatial
     n = len(sizes)
     strides, dilations = c.get("strides") or [1] * n, c.get("dilations") or [1] * n
@@ -49,11 +52,13 @@ def conv(r: Reader, c: Call) -> int:
     """Read `Conv`."""
     value = r.value(c.inputs[0])
     if c.inputs[1] not in r.constants:
-        raise ConvertError(f"{c.place}: the weight is computed from the input")
+        raise ConvertError(f"{c.place}: the weight is not a constant, which netspec does not support")
     weight = r.constant(c.inputs[1])
     bias = r.constant(c.inputs[2]) if len(c.inputs) > 2 and c.inputs[2] else None
     if len(r.shape(value)) != weight.ndim - 1:
-        raise ConvertError(f"{c.place}: a weight of {weight.shape} does not fit an input of {r.shape(value)}")
+        raise ConvertError(
+            f"{c.place}: a weight of shape {weight.shape} does not match an input of shape {r.shape(value)}"
+        )
     value, given = window(r, c, value, weight.shape[2:], 0.0)
     weights = {"weight": weight, **({} if bias is None else {"bias": bias})}
     groups = c.get("group", 1)
@@ -87,7 +92,7 @@ def deconv(r: Reader, c: Call) -> int:
     starts, ends = pads[:n], pads[n:]
     cuts = [end - start for start, end in zip(starts, ends, strict=True)]
     if min(pads) < 0:
-        raise ConvertError(f"{c.place}: negative padding has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec does not support a transposed convolution with negative pads")
     least = [min(pair) for pair in zip(starts, ends, strict=True)]
     weights = {"weight": weight, **({} if bias is None else {"bias": bias})}
     value = r.add(
@@ -113,7 +118,10 @@ def deconv(r: Reader, c: Call) -> int:
 def gemm(r: Reader, c: Call) -> int:
     """Read `Gemm`."""
     if c.get("transA", 0) or r.layout(c.inputs[0]).at == r.rank(c.inputs[0]) - 1:
-        raise ConvertError(f"{c.place}: a product that is not a linear layer has no counterpart in netspec")
+        raise ConvertError(
+            f"{c.place}: netspec supports only products that are linear layers, not with transA=1 or along"
+            " the batch axis"
+        )
     weight = r.constant(c.inputs[1])
     weight = weight if c.get("transB", 0) else weight.T
     weight = weight * np.float32(c.get("alpha", 1.0)) if c.get("alpha", 1.0) != 1 else weight
@@ -124,7 +132,7 @@ def gemm(r: Reader, c: Call) -> int:
 
 
 def linear(r: Reader, value: int, weight: Array, bias: Array | None) -> int:
-    """Add a linear layer; `weight` is features x inputs."""
+    """Append a linear layer and return its value; `weight` is out_features x in_features, as in PyTorch."""
     x = r.shape(value)
     if len(x) == 3 and type(x) is Shape:
         value = r.add("reshape", value, shape=tuple(x))
@@ -141,12 +149,15 @@ def matmul(r: Reader, c: Call) -> int:
         return linear(r, r.value(left), r.constants[right].T, None)
     rank = max(r.rank(left), r.rank(right))
     if layout.at > rank - 3 and layout.at >= 0:
-        raise ConvertError(f"{c.place}: a product along the batch axis has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec does not support a matrix product over the batch axis")
     return r.add("matmul", [r.value(left, rank), r.value(right, rank)])
 
 
 def with_bias(r: Reader, value: int, bias: Array) -> int | None:
-    """Give the last step a bias if it is a linear layer without one, and return it; otherwise None."""
+    """Add a bias to a value and return it if the value is a linear layer without bias and the last step.
+
+    Otherwise, return None.
+    """
     step = r.steps[value]
     fits = value == len(r.steps) - 1 and step.op == "linear" and not step.arguments["bias"]
     if not fits or bias.shape != (step.arguments["features"],):

@@ -1,4 +1,4 @@
-"""Reading ONNX files: nodes with their attributes, constants, and names of modules."""
+"""Reads ONNX files: nodes with their attributes, inputs, outputs and constants."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from netspec.errors import ConvertError
 from netspec.files import open_regular, reason
 
 NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
-"""The name of a weight."""
+"""A name that a weight can have in a state_dict."""
 Array = np.ndarray[Any, np.dtype[Any]]
 LARGEST_FILE = 2**31
 LARGEST_CONSTANT = 2**28
-"""The most numbers of a constant that is computed while reading."""
+"""The maximum number of elements of a constant that is computed when a model is read."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A node of the graph: its operator, its inputs and outputs by name, and its attributes."""
+    """A node in the graph: its operator, the names of its inputs and outputs, and its attributes."""
 
     kind: str
     name: str
@@ -36,13 +36,13 @@ class Call:
     proto: Any
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return an attribute; strings are decoded."""
+        """Return the value of an attribute; strings are decoded."""
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
 
     @property
     def place(self) -> str:
-        """The node in words, for messages."""
+        """The operator and name of the node, for messages."""
         return f"{self.kind} {self.name or self.outputs[0]}"
 
 
@@ -54,25 +54,25 @@ class Model:
     calls: tuple[Call, ...]
     inputs: Mapping[str, tuple[int | None, ...]]
     types: Mapping[str, str]
-    """The type of each input: float32 or int64."""
+    """The dtype of each input: float32 or int64."""
     outputs: tuple[str, ...]
     constants: dict[str, Array]
     opset: int
     learned: frozenset[str] = frozenset()
-    """The constants that have the names of weights, as exporters keep them; others are computed or fixed."""
+    """The initializers with names like those of weights: they become parameters, other constants buffers."""
 
     @property
     def batch(self) -> int | None:
-        """The batch of a model that was exported for one size of it; None if it is open."""
+        """The fixed batch size that the model was exported for; None if its batch is dynamic."""
         declared = {sizes[0] for sizes in self.inputs.values() if sizes}
         return declared.pop() if len(declared) == 1 else None
 
 
 def load_model(path: Path) -> Model:
-    """Read an ONNX file; weights in files beside it are read too.
+    """Read an ONNX file, including weights in other files in its folder.
 
     Raises:
-        ConvertError: the file cannot be read, is not an ONNX model, or uses functions or operators of others.
+        ConvertError: the file cannot be read, is not an ONNX model, or has operators that are not ONNX's own.
     """
     try:
         with open_regular(path) as file:
@@ -93,10 +93,10 @@ def load_model(path: Path) -> Model:
 
 
 def as_model(proto: Any, name: str) -> Model:
-    """Return a model whose constant nodes are constants.
+    """Return the model in a protobuf message; `Constant` nodes and copies of constants become constants.
 
     Raises:
-        ConvertError: it has no nodes, states no opset, or has operators that ONNX does not define.
+        ConvertError: the model has no nodes or no opset, or has operators that ONNX does not define.
     """
     graph = proto.graph
     values = [*graph.initializer, *graph.input, *graph.output]
@@ -107,7 +107,7 @@ def as_model(proto: Any, name: str) -> Model:
         raise ConvertError("this is not an ONNX model: a name is not UTF-8 text")
     opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
     if not graph.node or opset < 1:
-        raise ConvertError("this is not an ONNX model: it has no nodes, or states no opset")
+        raise ConvertError("this is not an ONNX model: it has no nodes or does not state its opset")
     constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     inputs = {v.name: sizes(v) for v in graph.input if v.name not in constants}
     learned = {i.name for i in graph.initializer if NAME.fullmatch(i.name)}
@@ -121,14 +121,14 @@ def as_model(proto: Any, name: str) -> Model:
         else:
             calls.append(made)
     if not calls or not inputs:
-        raise ConvertError("the model has no layers, or no inputs")
+        raise ConvertError("the model has no layers or no inputs")
     types = {v.name: input_type(v) for v in graph.input if v.name in inputs}
     outputs = tuple(o.name for o in graph.output)
     return Model(name, tuple(calls), inputs, types, outputs, constants, opset, frozenset(learned))
 
 
 def input_type(value: Any) -> str:
-    """Return the type of an input; raises ConvertError if specs have none like it."""
+    """Return the dtype of an input in the spec; raises ConvertError if netspec does not support it."""
     kind = value.type.tensor_type.elem_type
     known = {
         onnx.TensorProto.FLOAT: "float32",
@@ -136,7 +136,7 @@ def input_type(value: Any) -> str:
         onnx.TensorProto.INT32: "int64",
     }
     if kind not in known:
-        text = onnx.TensorProto.DataType.Name(kind).lower() if kind else "no type"
+        text = f"dtype {onnx.TensorProto.DataType.Name(kind).lower()}" if kind else "no dtype"
         raise ConvertError(f"the input {value.name} has {text}: only float, int64 and int32 are supported")
     return known[kind]
 
@@ -144,18 +144,21 @@ def input_type(value: Any) -> str:
 def as_call(node: Any) -> Call:
     """Return a node as a `Call`; raises ConvertError for operators that ONNX does not define."""
     if node.domain not in ("", "ai.onnx"):
-        raise ConvertError(f"{node.op_type} is an operator of {node.domain}, not of ONNX")
+        raise ConvertError(f"{node.op_type} is an operator of {node.domain}: only ONNX's own are supported")
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     return Call(node.op_type, node.name, tuple(node.input), tuple(node.output), attributes, node)
 
 
 def sizes(value: Any) -> tuple[int | None, ...]:
-    """Return the declared sizes of an input; None for one that is open."""
+    """Return the declared sizes of an input; an unknown size is None."""
     return tuple(d.dim_value or None for d in value.type.tensor_type.shape.dim)
 
 
 def opened(array: Array, sizes: Array, batch: int) -> Array:
-    """Return a constant that is the same for a fixed batch of images with one of them, to be expanded."""
+    """Return one row of a constant if its rows along a fixed batch axis are equal; it fits any batch size.
+
+    `sizes` is the shape to which the constant is to be expanded; `batch` is the fixed batch size.
+    """
     axes = [k for k, n in enumerate(array.shape) if array.ndim == len(sizes) and n == batch != int(sizes[k])]
     for axis in axes:
         first = array.take([0], axis)
@@ -167,12 +170,14 @@ def fold(node: Call, inputs: Sequence[Array], opset: int) -> list[Array]:
     """Compute a node whose inputs are constants.
 
     Raises:
-        ConvertError: it cannot be computed, or its output would be too large.
+        ConvertError: the node cannot be computed, or its output would be too large.
     """
     if node.kind in ("Expand", "Tile", "ConstantOfShape", "Range", "Resize", "Pad"):
         numbers = [abs(float(n)) for array in inputs[-1:] for n in array.reshape(-1)[:16]]
         if np.prod([max(n, 1) for n in numbers]) > LARGEST_CONSTANT:
-            raise ConvertError(f"{node.place} makes a constant that is too large")
+            raise ConvertError(
+                f"{node.place} computes a constant with more than {LARGEST_CONSTANT:,} elements, the limit"
+            )
     names = [name for name in node.inputs if name]
     described = [
         helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)

@@ -1,4 +1,4 @@
-"""The modules of an ONNX model, recovered from the names of its nodes and weights."""
+"""Recovers the modules of an ONNX model from the names of its nodes and weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.language.parser.grammar import words
 
 
 def module_path(name: str) -> str:
-    """Return the path of the module in a node's name, by the conventions of PyTorch's exporters.
+    """Return the path of the module in a node's name, following the conventions of PyTorch's exporters.
 
     >>> module_path("/layer1/layer1.0/conv1/Conv"), module_path("layer1.0.conv1/Conv"), module_path("Conv_12")
     ('layer1.0.conv1', 'layer1.0.conv1', '')
@@ -26,7 +26,7 @@ def module_path(name: str) -> str:
 
 
 def groups(paths: Iterable[str]) -> set[str]:
-    """Return the paths that contain others."""
+    """Return the paths of all modules that contain one of the given paths."""
     found: set[str] = set()
     for path in paths:
         while path := path.rpartition(".")[0]:
@@ -35,7 +35,7 @@ def groups(paths: Iterable[str]) -> set[str]:
 
 
 def lifted(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps; the only step of a module replaces the module, and takes its name."""
+    """Return the steps, where a module with a single step is replaced by a layer with the module's name."""
     inside = Counter(path for s in steps for path in (s.module, *groups([s.module])) if path)
     found = []
     for step in steps:
@@ -47,9 +47,10 @@ def lifted(steps: Sequence[Step]) -> list[Step]:
 
 
 def classes(steps: Sequence[Step]) -> dict[str, str]:
-    """Return names of classes for modules whose paths differ only in numbers, such as `layer1.0`.
+    """Return a class name for each module whose name has a number, such as `layer1.0`, by its path.
 
-    A module that contains such modules is a mere container.
+    Modules whose paths differ only in numbers have the same class. A module that contains such modules has
+    none: it is a container.
     """
     paths = groups(f"{s.module}.{s.name or 'x'}" for s in steps if s.module)
     counted = {p for p in paths if re.search(r"\d", p.rpartition(".")[2])}
@@ -83,7 +84,7 @@ def class_name(pattern: str) -> str:
 
 
 def input_name(name: str) -> str:
-    """Return a name for an input that the language allows."""
+    """Return a name for an input that is valid in the language."""
     word = re.sub(r"\W", "_", name).lstrip("_") or "x"
     word = f"x_{word}" if word[0].isdigit() else word
     return f"{word}_1" if word in words() else word

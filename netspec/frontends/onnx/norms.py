@@ -1,4 +1,4 @@
-"""Normalization of ONNX."""
+"""Reads ONNX normalization operators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from netspec.shape import Shape
 def batchnorm(r: Reader, c: Call) -> Sequence[int]:
     """Read `BatchNormalization`."""
     if c.get("training_mode", 0):
-        raise ConvertError(f"{c.place}: training mode has no counterpart in netspec")
+        raise ConvertError(
+            f"{c.place}: netspec does not support training_mode=1: export the model in evaluation mode"
+        )
     value = r.value(c.inputs[0])
     x = r.shape(value)
     names = ("weight", "bias", "running_mean", "running_var")
@@ -56,7 +58,7 @@ def layernorm(r: Reader, c: Call) -> Sequence[int]:
     x = r.shape(value)
     place = c.get("axis", -1) % r.rank(c.inputs[0])
     if place != r.rank(c.inputs[0]) - 1:
-        raise ConvertError(f"{c.place}: layer normalization over several axes has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec supports layer normalization only over the last axis")
     weights = {"weight": r.constant(c.inputs[1])}
     if len(c.inputs) > 2 and c.inputs[2]:
         weights["bias"] = r.constant(c.inputs[2])

@@ -1,4 +1,4 @@
-"""GELU and layer normalization, which older exporters write as several nodes, joined before they are read."""
+"""Replaces the nodes that older exporters write for GELU and layer normalization by one node each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def joined(model: Model) -> Model:
 
 
 class Nodes:
-    """The nodes of a model by their inputs and outputs, and its constants."""
+    """The nodes of a model, by the names of their inputs and outputs, and its constants."""
 
     def __init__(self, model: Model) -> None:
         self.users: dict[str, list[Call]] = {}
@@ -34,22 +34,22 @@ class Nodes:
         self.constants = model.constants
 
     def number(self, name: str) -> float | None:
-        """Return a constant that is a single number."""
+        """Return the value of a constant with one element; return None for any other value."""
         array = self.constants.get(name)
         return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
 
     def only(self, name: str, kind: str) -> Call | None:
-        """Return the only node that uses a value, if it is of this kind."""
+        """Return the only node that uses a value if it has this operator; otherwise None."""
         found = self.users.get(name, [])
         return found[0] if len(found) == 1 and found[0].kind == kind else None
 
     def source(self, name: str, kind: str) -> Call | None:
-        """Return the node that makes a value, if it is of this kind."""
+        """Return the node that computes a value if it has this operator; otherwise None."""
         found = self.made.get(name)
         return found if found is not None and found.kind == kind else None
 
     def last_axis(self, call: Call) -> bool:
-        """Return True if a reduction is over the last axis alone."""
+        """Return True if a reduction is only over the last axis."""
         axes = call.get("axes")
         if axes is None and len(call.inputs) > 1 and call.inputs[1] in self.constants:
             axes = self.constants[call.inputs[1]].reshape(-1).tolist()
@@ -57,12 +57,15 @@ class Nodes:
 
 
 def other(call: Call, name: str) -> str:
-    """Return the other one of two inputs."""
+    """Return the input of a node with two inputs that is not `name`."""
     return call.inputs[1] if call.inputs[0] == name else call.inputs[0]
 
 
 def gelu(erf: Call, graph: Nodes) -> Call | None:
-    """Return the GELU around an `Erf`, x * 0.5 * (1 + erf(x / sqrt(2))) in any order, or None."""
+    """Return a node for the GELU that contains an `Erf`, or None if there is none.
+
+    The pattern is x * 0.5 * (1 + erf(x / sqrt(2))), with the factors in any order.
+    """
     before = graph.made.get(erf.inputs[0])
     if before is None or before.kind not in ("Div", "Mul"):
         return None
@@ -88,7 +91,10 @@ def gelu(erf: Call, graph: Nodes) -> Call | None:
 
 
 def layernorm(root: Call, graph: Nodes) -> Call | None:
-    """Return the layer normalization around a `Sqrt`, (x - mean) / sqrt(variance + eps) * w + b, or None."""
+    """Return a node for the layer normalization that contains a `Sqrt`, or None if there is none.
+
+    The pattern is (x - mean) / sqrt(variance + eps) * weight + bias.
+    """
     plus = graph.source(root.inputs[0], "Add")
     variance = next((v for n in plus.inputs if (v := graph.source(n, "ReduceMean"))), None) if plus else None
     if plus is None or variance is None or not graph.last_axis(variance):
@@ -119,11 +125,11 @@ def layernorm(root: Call, graph: Nodes) -> Call | None:
 
 
 PATTERNS = {"Erf": gelu, "Sqrt": layernorm}
-"""The functions that look for a pattern, by the kind of the node that they begin with."""
+"""The functions that look for a pattern around a node, by the operator of that node."""
 
 
 def alive(calls: list[Call], outputs: tuple[str, ...]) -> list[Call]:
-    """Return the nodes on which the outputs depend, in order."""
+    """Return the nodes that the outputs depend on, in order."""
     needed, kept = set(outputs), list[Call]()
     for call in reversed(calls):
         if needed & set(call.outputs):

@@ -1,4 +1,4 @@
-"""Pooling of ONNX."""
+"""Reads ONNX pooling operators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.frontends.onnx.model import Call
 from netspec.frontends.onnx.reader import Reader, onnx_operator
 
 SMALLEST = -1e18
-"""A number that no maximum chooses, for the padding of max pooling."""
+"""The value with which the input of max pooling is padded; the maximum never selects it."""
 
 
 @onnx_operator("MaxPool")
@@ -19,7 +19,7 @@ def maxpool(r: Reader, c: Call) -> Sequence[int]:
     """Read `MaxPool`."""
     value, given = window(r, c, r.value(c.inputs[0]), c.attributes["kernel_shape"], SMALLEST)
     if given.pop("dilation") != 1 or (len(c.outputs) > 1 and c.outputs[1]):
-        raise ConvertError(f"{c.place}: max pooling with dilation or indices has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec does not support max pooling with dilation or indices")
     given["stride"] = None if given["stride"] == given["kernel"] else given["stride"]
     return [r.add("maxpool", value, **given, ceil=bool(c.get("ceil_mode", 0)))]
 
@@ -30,7 +30,7 @@ def avgpool(r: Reader, c: Call) -> int:
     count = bool(c.get("count_include_pad", 0))
     value, given = window(r, c, r.value(c.inputs[0]), c.attributes["kernel_shape"], 0.0)
     if given.pop("dilation") != 1:
-        raise ConvertError(f"{c.place}: average pooling with dilation has no counterpart in netspec")
+        raise ConvertError(f"{c.place}: netspec does not support average pooling with dilation")
     if value != r.values[c.inputs[0]] and not count:
         return clipped(r, c)
     given["stride"] = None if given["stride"] == given["kernel"] else given["stride"]
@@ -48,7 +48,7 @@ def clipped(r: Reader, c: Call) -> int:
         wanted = tuple(-(-size // s) for size, s in zip(sizes, strides, strict=True))
     elif any(pads[: len(sizes)]):
         raise ConvertError(
-            f"{c.place}: an average that excludes uneven padding has no counterpart in netspec"
+            f"{c.place}: netspec does not support average pooling that excludes asymmetric padding"
         )
     else:
         ends = pads[len(sizes) :]
@@ -60,7 +60,7 @@ def clipped(r: Reader, c: Call) -> int:
     pooled = r.add("avgpool", value, kernel=even(kernel), stride=even(strides), padding=0, ceil=True)
     if r.shape(pooled).spatial != wanted:
         raise ConvertError(
-            f"{c.place}: an average that excludes padding on one side has no counterpart in netspec"
+            f"{c.place}: netspec does not support average pooling that excludes padding on one side"
         )
     return pooled
 

@@ -1,4 +1,4 @@
-"""Turning the nodes of an ONNX graph into the steps of a trace."""
+"""Converts the nodes in an ONNX graph to the steps of a trace."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ WEIGHT = re.compile(r"[A-Za-z_]\w*(\.\w+)*\.(weight|bias|running_mean|running_va
 """The name of a weight in a state_dict."""
 Row: TypeAlias = "Callable[[Reader, Call], int | Sequence[int]]"
 ROWS: Registry[Row] = Registry("ONNX operator")
-"""How each operator of ONNX becomes ops of netspec. A row returns the value of each output."""
+"""The functions that convert ONNX operators to netspec ops. They return the value of each output."""
 
 BAD_NODE = (ArithmeticError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError, ValueError)
-"""What a row raises for a damaged node."""
+"""The exceptions that these functions raise for a damaged node."""
 
 onnx_operator = ROWS.adds
-"""Registers a function for operators with these names."""
+"""Registers a function that converts operators with these names."""
 
 
 class Reader:
-    """Reads a model node by node; `values` are the steps that its values became."""
+    """Reads a model node by node; `values` maps the names of its values to the indices of their steps."""
 
     def __init__(self, model: Model, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.model, self.shapes = model, shapes
@@ -44,7 +44,7 @@ class Reader:
         self.layouts: dict[str, Layout] = {}
         self.steps: list[Step] = []
         self.weights: dict[str, Array] = {}
-        """The weights of the network that is read, by their names in its state_dict."""
+        """The weights of the converted network, by their names in its state_dict."""
         self.users = Counter(name for call in model.calls for name in call.inputs)
         self.users.update(model.outputs)
         self.raw: dict[tuple[str, tuple[int, ...]], int] = {}
@@ -62,7 +62,7 @@ class Reader:
         """Read the whole graph.
 
         Raises:
-            ConvertError: an operator or its arguments have no counterpart.
+            ConvertError: netspec does not support an operator or its arguments.
         """
         for name, declared in self.model.inputs.items():
             shape = self.input_shape(name, declared)
@@ -82,20 +82,20 @@ class Reader:
         return Trace(self.model.name, tuple(steps), outputs, classes(steps))
 
     def folds(self, call: Call) -> bool:
-        """Return True if a node may turn out to be a constant."""
+        """Return True if the output of a node may be a constant."""
         return call.kind in ("If", "Constant", "ConstantOfShape", "Shape", "Size", "Range") or not any(
             name in self.model.inputs for name in call.inputs
         )
 
     def input_shape(self, name: str, declared: tuple[int | None, ...]) -> Shape:
-        """Return the shape of an input without the batch: that given by the user, else the declared one."""
+        """Return an input's shape without the batch: the shape that the user gave, or the declared one."""
         given = self.shapes.get(name, self.shapes.get("") if len(self.model.inputs) == 1 else None)
         if given is not None:
             return Shape(given)
         known = [n for n in declared[1:] if n is not None]
         if len(known) != len(declared) - 1 or not known:
             sizes = "x".join("?" if n is None else str(n) for n in declared[1:]) or "no sizes"
-            raise ConvertError(f"the input {name} has the shape {sizes}: give it with `input`")
+            raise ConvertError(f"the input {name} has the shape {sizes}: give its sizes with `input`")
         return Shape(known)
 
     def call(self, call: Call) -> None:
@@ -121,7 +121,7 @@ class Reader:
             raise ConvertError(f"{call.place}: this operator has no counterpart in netspec")
         if any(self.layout(n).rows for n in given) and call.kind not in BY_ROWS:
             raise ConvertError(
-                f"{call.place}: this operation needs the rows of the batch in their original order"
+                f"{call.place}: not supported while tokens and batch are merged into one axis in this order"
             )
         for name in call.outputs:
             self.layouts[name] = self.arriving(call)
@@ -147,7 +147,7 @@ class Reader:
                 self.layouts[outer] = self.layout(inner.name)
 
     def arriving(self, call: Call) -> Layout:
-        """Return the layout of the first value with a batch that a node takes."""
+        """Return the layout of the first input of a node that has a batch."""
         known = [self.layouts[n] for n in call.inputs if n in self.layouts]
         return next((layout for layout in known if layout.at >= 0), known[0] if known else BARE)
 
@@ -161,7 +161,7 @@ class Reader:
         /,
         **given: object,
     ) -> int:
-        """Append a step and return its value; `weights` are the arrays of its tensors."""
+        """Append a step and return its index; `weights` are the arrays of its tensors by name."""
         ids = (inputs,) if isinstance(inputs, int) else tuple(inputs)
         try:
             made = OPS[op].model_validate(given)
@@ -185,7 +185,7 @@ class Reader:
         return self.append(Step(op, given, ids, shape, module, name))
 
     def place(self, op: str) -> tuple[str, str]:
-        """Return the module and name of a layer without weights; a name that repeats the op is empty."""
+        """Return the module and name of a layer without weights; a name that repeats the op becomes empty."""
         path = module_path(self.node.name)
         if path in self.groups:
             return path, ""
@@ -195,7 +195,7 @@ class Reader:
         return module, "" if used or re.fullmatch(rf"{op}_?\d*", name) else name
 
     def owner(self, op: str) -> tuple[str, str]:
-        """Return the module and name of a layer with weights, from the names of these if possible."""
+        """Return the module and name of a layer with weights, if possible from the names of the weights."""
         found = (n.rpartition(".")[0] for n in self.node.inputs if WEIGHT.fullmatch(n))
         path = next((p for p in found if p in self.weighted), module_path(self.node.name))
         parts = [part for part in path.split(".") if part]
@@ -214,7 +214,7 @@ class Reader:
         return len(self.steps) - 1
 
     def value(self, name: str, rank: int | None = None) -> int:
-        """Return the step of a value; a constant becomes a raw tensor for values of `rank` axes."""
+        """Return the step of a value; a constant becomes a raw tensor that is combined with `rank` axes."""
         if name in self.values:
             return self.values[name]
         if name in self.constants:
@@ -227,7 +227,7 @@ class Reader:
         at = max(layout.at, 0)
         sizes = (1,) * (rank - array.ndim) + array.shape
         if len(sizes) != rank or sizes[at] != 1:
-            raise ConvertError(f"{self.node.place}: a constant of {array.shape} differs along the batch")
+            raise ConvertError(f"{self.node.place}: a constant of shape {array.shape} varies over the batch")
         shape = (*[1] * layout.folded, *sizes[:at], *sizes[at + 1 :]) or (1,)
         key = (name, shape)
         if key not in self.raw:
@@ -255,13 +255,13 @@ class Reader:
         return found
 
     def constant(self, name: str) -> Array:
-        """Return a constant; raises ConvertError if the value depends on the input."""
+        """Return a constant; raises ConvertError if the value is not a constant."""
         if name not in self.constants:
             raise ConvertError(f"{self.node.place}: {name} must be a constant, but depends on the input")
         return self.constants[name]
 
     def given(self, call: Call, place: int, attribute: str) -> list[Any] | None:
-        """Return numbers that are an input in newer opsets, and an attribute in older ones, or None."""
+        """Return integers or floats that are an input in newer opsets and an attribute in older ones."""
         if place < len(call.inputs) and call.inputs[place]:
             return [x.item() for x in self.constant(call.inputs[place]).reshape(-1)]
         found = call.get(attribute)
@@ -274,27 +274,27 @@ class Reader:
         return self.layouts.get(name, BARE)
 
     def actual(self, name: str) -> tuple[int, ...]:
-        """Return the shape of a value with its batch, as the model has it."""
+        """Return the shape of a value in the model, including the batch."""
         return self.layout(name).actual(self.shape(self.values[name]))
 
     def rank(self, name: str) -> int:
         return len(self.actual(name)) if name in self.values else self.constants[name].ndim
 
     def axis(self, name: str, place: int) -> int:
-        """Return an axis without the batch, counted from 0; raises ConvertError if it is the batch."""
+        """Return the number of an axis, excluding the batch; raises ConvertError for the batch axis."""
         found = self.layout(name).axis(place, self.rank(name))
         if found is None:
             raise ConvertError(
-                f"{self.node.place}: an operation along the batch axis has no counterpart in netspec"
+                f"{self.node.place}: netspec does not support an operation along the batch axis"
             )
         return found
 
     def sole(self, name: str) -> bool:
-        """Return True if a value is used once."""
+        """Return True if a value is used exactly once."""
         return self.users[name] == 1
 
 
 BY_ROWS = {"Reshape", "Gemm", "Relu", "Gelu", "Sigmoid", "Tanh", "Identity", "Dropout"}
-"""The operators that treat all rows of a matrix alike."""
+"""The operators that process each row of a matrix independently."""
 SHARED = {"Conv", "ConvTranspose", "Gemm", "BatchNormalization", "Gather", "LSTM", "GRU"}
-"""The operators that are one layer; with the same weights again, they share it."""
+"""The operators that become one layer with weights; nodes with the same weights share the layer."""

@@ -1,4 +1,4 @@
-"""Recurrent layers of ONNX."""
+"""Reads ONNX recurrent layers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from netspec.frontends.onnx.model import Array, Call
 from netspec.frontends.onnx.reader import Reader, onnx_operator
 
 GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
-"""The places of PyTorch's gates among those of ONNX: input, forget, cell, output; and reset, update, new."""
+"""The indices in ONNX of PyTorch's gates: input, forget, cell, output; and reset, update, new."""
 
 
 @onnx_operator("LSTM", "GRU")
 def recurrent(r: Reader, c: Call) -> Sequence[int]:
-    """Read `LSTM` or `GRU`: the hidden states, and the last one of a layer in one direction."""
+    """Read `LSTM` or `GRU`: the hidden states, and in a layer with one direction also the last state."""
     names = [*c.inputs, *[""] * 8][:8]
     source, (w, u), b = names[0], (r.constant(n) for n in names[1:3]), names[3]
     lengths, *states = names[4:8]
@@ -35,7 +35,7 @@ def recurrent(r: Reader, c: Call) -> Sequence[int]:
     found = [r.add("reshape", value, shape=(tokens, directions, hidden))]
     used = [name for name in c.outputs[1:] if r.users[name]]
     if used and (used != [c.outputs[1]] or directions == 2):
-        raise ConvertError(f"{c.place}: of a recurrent layer, only the hidden states can be used")
+        raise ConvertError(f"{c.place}: only the hidden states of a recurrent layer can be used")
     if used:
         r.layouts[used[0]] = Layout(1)
         last = r.add("select", value, index=-1, axis=0)
@@ -44,17 +44,18 @@ def recurrent(r: Reader, c: Call) -> Sequence[int]:
 
 
 def refuse(r: Reader, c: Call, lengths: str, states: Sequence[str]) -> None:
-    """Raise ConvertError for a recurrent layer that computes something else than PyTorch's."""
+    """Raise ConvertError for a recurrent layer that differs from PyTorch's layers."""
     given = any(name and (name not in r.constants or r.constants[name].any()) for name in states)
     plain = not c.get("layout", 0) and c.get("direction", "forward") in ("forward", "bidirectional")
     usual = not {"activations", "activation_alpha", "activation_beta", "clip"} & c.attributes.keys()
     reset = c.kind == "LSTM" or c.get("linear_before_reset", 0) == 1
     if given or lengths or not plain or not usual or c.get("input_forget", 0) or not reset:
         raise ConvertError(
-            f"{c.place}: states, lengths or options of this layer have no counterpart in netspec"
+            f"{c.place}: this layer has initial states, sequence lengths or options that netspec does not"
+            " support"
         )
     if r.layout(c.inputs[0]) != Layout(1):
-        raise ConvertError(f"{c.place}: the batch of a recurrent layer must be its second axis")
+        raise ConvertError(f"{c.place}: the second axis of a recurrent layer's input must be the batch")
 
 
 def gated(array: Array, kind: str, hidden: int) -> Array:
