@@ -1,4 +1,4 @@
-"""Formatting the cards of the zoo: a list of cards in several formats, or one card in full."""
+"""Formats zoo cards: a list of cards in several formats, or one card in full."""
 
 from __future__ import annotations
 

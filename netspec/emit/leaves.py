@@ -26,7 +26,7 @@ COLUMNS = (
 )
 """The columns. `bytes` counts parameters and buffers in float32. `share` is the fraction of all parameters.
 
-`MACs` counts layers that run in prediction, `training MACs` layers that run only in training.
+`MACs` counts layers that run in evaluation, `training MACs` layers that run only in training.
 """
 
 

@@ -1,4 +1,4 @@
-"""Writing a drawing to a file, as DOT text or as an image rendered by Graphviz."""
+"""Writes a drawing to a file, as DOT text or as an image rendered with Graphviz."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.files import reason, write_file
 from netspec.registry import Registry
 
 PNG_RESOLUTION = "  dpi=160\n}\n"
-"""The end of a DOT text that sets 160 pixels per inch for PNG files, for print and slides."""
+"""The end of a DOT text for PNG files; it sets 160 pixels per inch, which suits print and slides."""
 
 INSTALL = (
     "install it with `apt-get install graphviz` (Debian, Ubuntu) or `brew install graphviz` (macOS), "
@@ -63,10 +63,10 @@ def write_picture(text: str, path: Path) -> None:
 
 
 def render(text: str, kind: str) -> bytes:
-    """Return DOT text rendered by Graphviz in a format such as `svg`.
+    """Return DOT text rendered with Graphviz in a format such as `svg`.
 
     Raises:
-        PictureError: Graphviz is not installed, or it fails.
+        PictureError: Graphviz is not installed or fails.
     """
     import graphviz
 
@@ -80,4 +80,4 @@ def render(text: str, kind: str) -> bytes:
     except graphviz.CalledProcessError as error:
         output = (error.stderr or b"").decode(errors="replace").strip().splitlines()
         reason = output[0] if output else f"exit status {error.returncode}"
-        raise PictureError(f"Graphviz cannot draw this as {kind}: {reason}") from None
+        raise PictureError(f"Graphviz cannot draw this network as {kind}: {reason}") from None

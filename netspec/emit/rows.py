@@ -11,7 +11,7 @@ from netspec.shape import Cost, Shape
 
 @dataclass(frozen=True)
 class Row:
-    """A row for a layer; or, if `scope` is True, for a block or group with the sums over its layers."""
+    """A row for a layer or, if `scope` is True, for a block or group with the sums over its layers."""
 
     name: str
     op: str
@@ -26,11 +26,11 @@ class Row:
     buffers: int = 0
     scope: bool = False
     label: str = ""
-    """The name without that of the scope around it."""
+    """The name of the layer or scope inside the scope around it."""
 
 
 def rows(net: Net, depth: int | None = None) -> list[Row]:
-    """Return the rows of a network in order, without those nested `depth` or more levels deep."""
+    """Return the rows of a network in order, without rows nested `depth` or more levels deep."""
     return [row for row in below(net, net.root, 0) if depth is None or row.depth < depth]
 
 
@@ -109,7 +109,7 @@ def describe(node: Node) -> str:
 
 
 def field(node: Node) -> str:
-    """Return the receptive field in pixels: `11` if it is square, else `11x7`."""
+    """Return the receptive field in pixels, such as `11` if it is square, otherwise `11x7`."""
     if not node.batched:
         return ""
     height, width = (f.size for f in node.receptive_field)

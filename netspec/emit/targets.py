@@ -14,7 +14,7 @@ from netspec.registry import Registry
 
 @dataclass(frozen=True)
 class Target:
-    """A format of `netspec export`. `write` returns a network in it: a text, or bytes that need a file.
+    """A format of `netspec export`. `write` returns a network in this format: text, or bytes for a file.
 
     The second argument of `write` is a state_dict of arrays if the format is `weighted`, otherwise empty.
     """
@@ -24,7 +24,7 @@ class Target:
 
 
 def onnx(net: Net, weights: Mapping[str, Any]) -> bytes:
-    """Return a network as an ONNX file; raises ExportError if a layer has no counterpart there."""
+    """Return a network as the content of an ONNX file; raises ExportError if a layer cannot be exported."""
     with needed_for("exporting to ONNX"):
         from netspec.emit.onnx import onnx_model
 

@@ -68,7 +68,7 @@ def test_without_graphviz_the_error_says_how_to_install_it(
 
 def test_a_failure_of_graphviz_leaves_the_old_file(tmp_path: Path, graphviz: None) -> None:
     (tmp_path / "net.svg").write_text("old")
-    with pytest.raises(PictureError, match="Graphviz cannot draw this as svg"):
+    with pytest.raises(PictureError, match="Graphviz cannot draw this network as svg"):
         write_picture("digraph {", tmp_path / "net.svg")
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("net.svg", "old")]
 

@@ -5,7 +5,7 @@ from torch import nn
 class AlexNet(nn.Module):
     """AlexNet(towers=2, classes=1000, lrn=True, overlap=True, drop=0.5): Krizhevsky, Sutskever and Hinton, 2012.
 
-    Takes batches of image (3x227x227); gives fc8 (1000).
+    Takes batches of image (3x227x227); returns fc8 (1000).
     """
 
     def __init__(self):

@@ -69,7 +69,7 @@ class Aux(nn.Module):
 class GoogLeNet(nn.Module):
     """GoogLeNet(classes=1000): Szegedy et al., 2014.
 
-    Takes batches of image (3x224x224); gives fc (1000), aux1 (1000), aux2 (1000).
+    Takes batches of image (3x224x224); returns fc (1000), aux1 (1000), aux2 (1000).
     """
 
     def __init__(self):

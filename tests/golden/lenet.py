@@ -19,7 +19,7 @@ class Subsample(nn.Module):
 class LeNet(nn.Module):
     """LeNet(caffe=False, classes=10): LeCun, Bottou, Bengio and Haffner, 1998.
 
-    Takes batches of image (1x32x32); gives f7 (10).
+    Takes batches of image (1x32x32); returns f7 (10).
     """
 
     def __init__(self):

@@ -5,7 +5,7 @@ from torch import nn
 class LeNet(nn.Module):
     """LeNet(caffe=True, classes=10): LeCun, Bottou, Bengio and Haffner, 1998.
 
-    Takes batches of image (1x28x28); gives ip2 (10).
+    Takes batches of image (1x28x28); returns ip2 (10).
     """
 
     def __init__(self):

@@ -63,7 +63,7 @@ class Bottleneck_2(nn.Module):
 class ResNet(nn.Module):
     """ResNet(depth=50, classes=1000): He, Zhang, Ren and Sun, 2015.
 
-    Takes batches of image (3x224x224); gives fc (1000).
+    Takes batches of image (3x224x224); returns fc (1000).
     """
 
     def __init__(self):

@@ -23,7 +23,7 @@ class Squeeze(nn.Module):
 class SENet(nn.Module):
     """SENet(width=8, classes=5).
 
-    Takes batches of image (3x16x16); gives fc (5).
+    Takes batches of image (3x16x16); returns fc (5).
     """
 
     def __init__(self):

@@ -5,7 +5,7 @@ from torch import nn
 class Siamese(nn.Module):
     """Siamese(): Bromley et al., 1993.
 
-    Takes batches of left (1x16x16), right (1x16x16); gives score (1), apart (2), both (24).
+    Takes batches of left (1x16x16), right (1x16x16); returns score (1), apart (2), both (24).
     """
 
     def __init__(self):

@@ -20,7 +20,7 @@ class Double(nn.Module):
 class UNet(nn.Module):
     """UNet(classes=2, base=8).
 
-    Takes batches of image (1x64x64); gives head2 (2x16x16), head1 (2x32x32), head0 (2x64x64), side0 (8x64x64).
+    Takes batches of image (1x64x64); returns head2 (2x16x16), head1 (2x32x32), head0 (2x64x64), side0 (8x64x64).
     """
 
     def __init__(self):

@@ -17,7 +17,7 @@ FOLLOWERS = ("activation", "dropout", "norm")
 class Box:
     """Layers drawn as one box: a layer with those that follow it, or the contents of folded `scopes`.
 
-    Several `scopes` are identical and form a chain: each takes only the output of the one before.
+    Several `scopes` are identical and form a chain: the only input of each is the output of the previous one.
     """
 
     nodes: tuple[Node, ...]
@@ -54,7 +54,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow from a layer to a box or an output. `aside` is true if it is used only in training."""
+    """An arrow from a layer to a box or an output. `aside` is true if the target is used only in training."""
 
     value: Node
     source: Box
@@ -102,7 +102,7 @@ def origin(net: Net, value: int) -> Node:
 
 
 def gather(net: Net) -> Iterator[Box]:
-    """Yield the boxes of all layers; layers such as activations share the box of the layer before."""
+    """Yield the boxes of all layers; layers such as activations share the box of the previous layer."""
     groups: dict[int, list[Node]] = {}
     for node in net.nodes:
         if isinstance(node.op, Identity):
@@ -118,7 +118,7 @@ def gather(net: Net) -> Iterator[Box]:
 
 
 def follows(net: Net, node: Node) -> bool:
-    """Return True if a layer is drawn in the box of the layer before.
+    """Return True if a layer is drawn in the box of the previous layer.
 
     Both layers must be in the same scope, and no other layer or output may use the first one.
     """
@@ -158,8 +158,8 @@ def inside(
 def continues(net: Net, row: Box, box: Box) -> bool:
     """Return True if `box` can be folded into `row`, a chain of equal boxes.
 
-    `box` must have the same layers as the last box of `row`, take only the output of that box, and be its
-    only user.
+    `box` must have the same layers as the last box of `row`, its only input must be the output of that box,
+    and nothing else may use that output.
     """
     size = len(box.nodes)
     before = row.nodes[-size:]

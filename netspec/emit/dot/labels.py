@@ -130,7 +130,7 @@ def counts(box: Box) -> Row:
 
 
 def shared(net: Net, box: Box) -> list[Row]:
-    """Return a row with the layer or scope whose weights a box reuses; no row if it has its own."""
+    """Return a row with the layer or scope whose weights a box reuses; without reuse, return no row."""
     if not box.shares:
         return []
     owner = box.scopes[0].shares or "" if box.scopes else ""
@@ -153,7 +153,7 @@ def heading(net: Net) -> str:
 
 
 def names(net: Net) -> list[Row]:
-    """Return the rows for the network's name and arguments; long arguments get a row of their own."""
+    """Return the rows for the network's name and arguments; long arguments get their own row."""
     arguments = [f"{name}={spell(value)}" for name, value in net.arguments.items()]
     whole = f"{net.name}({', '.join(arguments)})" if arguments else net.name
     if len(whole) <= LONG or not arguments:
@@ -162,7 +162,7 @@ def names(net: Net) -> list[Row]:
 
 
 def caption(scope: Scope, around: str) -> str:
-    """Return the caption of a group. It is aligned left, so that incoming arrows do not cross it."""
+    """Return the caption of a group; it is left-aligned so that incoming arrows do not cross it."""
     shares = f"weights of {shorten(scope.shares, LONG)}" if scope.shares else ""
     rows = [(title(scope.path, around), 11, "b"), (call(scope), BODY, ""), (shares, SMALL, "i")]
     return "<" + "".join(f'{row(*r)}<br align="left"/>' for r in rows if r[0].strip()) + ">"

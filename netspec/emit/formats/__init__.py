@@ -1,4 +1,4 @@
-"""The output formats of `netspec check`, each in a module with the name that `--format` takes.
+"""The output formats of `netspec check`, each in a module with the name that `--format` accepts.
 
 Each module defines `FORMAT`. A plug-in provides a `Format` in the entry-point group `netspec.formats`.
 """
@@ -24,7 +24,7 @@ class Options:
     batch: int | None = None
     """The batch size for the estimate of training memory; by default that of the recipe."""
     depth: int | None = None
-    """The number of levels of blocks and groups to show; deeper ones are folded into one row each."""
+    """The number of levels of blocks and groups to show; each deeper block or group becomes one row."""
     ops: bool = False
     """Whether to count operations other than MACs."""
     explain: bool = False

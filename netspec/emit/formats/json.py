@@ -21,7 +21,7 @@ def write(reports: Sequence[Report], options: Options) -> str:
 
 
 def as_dict(report: Report, batch: int | None = None, data: DatasetInfo | None = None) -> dict[str, object]:
-    """Return a report as JSON values: shapes are lists without the batch, names are as in the state_dict."""
+    """Return a report as JSON values: shapes are lists without the batch, names as in the state_dict."""
     net = report.net
     made: dict[str, object] = {
         "spec": report.source.path,

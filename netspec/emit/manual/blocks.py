@@ -1,4 +1,4 @@
-"""Explanations of the built-in blocks, taken from their files in specs/blocks, for a terminal."""
+"""Explains the built-in blocks, from their files in specs/blocks, for a terminal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def builtin_blocks() -> Mapping[str, BuiltinBlock]:
 
 
 def comment(text: str) -> str:
-    """Return the comment in the last lines of a text, without the signs."""
+    """Return the comment in the last lines of a text, without its `#` characters."""
     lines: list[str] = []
     for line in reversed(text.rstrip("\n").split("\n")):
         if not line.startswith("#"):
@@ -47,7 +47,7 @@ def comment(text: str) -> str:
 
 
 def list_blocks() -> str:
-    """Return a list of the built-in blocks by the statement that makes them available."""
+    """Return a list of the built-in blocks, grouped by the `use` statement that makes them available."""
     parts: dict[str, list[str]] = {}
     for block in builtin_blocks().values():
         parts.setdefault(f'Blocks after `use "blocks/{block.file}"`', []).append(f"  {block.signature}")

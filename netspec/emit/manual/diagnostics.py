@@ -1,4 +1,4 @@
-"""Explanations of diagnostic codes as text for a terminal, and as docs/diagnostics.md."""
+"""Explains diagnostic codes, as text for a terminal and as docs/diagnostics.md."""
 
 from __future__ import annotations
 

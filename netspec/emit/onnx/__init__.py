@@ -1,4 +1,4 @@
-"""Writing a network as an ONNX model, from its checked graph and a state_dict of weights."""
+"""Writes a network as an ONNX model, from its checked graph and a state_dict."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ from netspec.graph import Net
 from netspec.shape import Indices
 
 OPSET = 20
-"""The version of ONNX's operators: the first with `Gelu`."""
+"""The version of ONNX's operator set: the first with `Gelu`."""
 IR_VERSION = 9
 BATCH = "batch"
-"""The name of the first axis of inputs and outputs, which is open."""
+"""The name of the dynamic first axis of inputs and outputs."""
 LARGEST = 2**31 - 2**20
-"""The most bytes of weights that fit into the file of a model."""
+"""The maximum number of bytes of weights: a model file holds at most 2 GiB in total."""
 
 
 def onnx_model(net: Net, weights: Mapping[str, Array], producer_version: str = "") -> ModelProto:
     """Return a network as an ONNX model for inference, in opset `OPSET`, for batches of any size.
 
-    `weights` are the arrays of a state_dict. Outputs of auxiliary heads are left out. The names of inputs,
-    outputs and weights are those of the spec.
+    `weights` are the arrays of a state_dict. Outputs of auxiliary heads are left out. Inputs, outputs and
+    weights have the names of the spec.
 
     Raises:
-        ExportError: a layer has no counterpart in ONNX, or the weights exceed 2 GiB.
+        ExportError: a layer cannot be exported to ONNX, or the weights exceed 2 GiB.
     """
     size = sum(array.nbytes for array in weights.values())
     if size > LARGEST:
-        raise ExportError(f"the weights of {net.name} take {size / 2**30:.1f} GiB: an ONNX file holds 2 GiB")
+        raise ExportError(
+            f"the weights of {net.name} take {size / 2**30:.1f} GiB, but an ONNX file holds at most 2 GiB"
+        )
     graph = Builder(net, weights)
     outputs = [o for o in net.outputs if not o.training]
     needed = net.needed({o.node for o in outputs})
@@ -71,7 +73,7 @@ def onnx_model(net: Net, weights: Mapping[str, Array], producer_version: str = "
 
 
 def described(name: str, shape: tuple[int, ...]) -> ValueInfoProto:
-    """Return the description of an input or output with an open batch."""
+    """Return the description of an input or output with a dynamic batch dimension."""
     kind = TensorProto.INT64 if isinstance(shape, Indices) else TensorProto.FLOAT
     return helper.make_tensor_value_info(name, kind, [BATCH, *shape])
 

@@ -1,4 +1,4 @@
-"""Activations and elementwise functions as ONNX operators."""
+"""Writes activations and elementwise functions as ONNX operators."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, object]]] = {
     "mish": ("Mish", {}),
     "softsign": ("Softsign", {}),
 }
-"""The operators of activations and functions without arguments, with their attributes."""
+"""The ONNX operators for activations and functions without arguments, with their attributes."""
 
 
 @onnx_row(*ACTIVATIONS)
 def activation(s: Site) -> str:
-    """Write a function without arguments."""
+    """Write a layer type in ACTIVATIONS."""
     kind, attributes = ACTIVATIONS[s.op.keyword]
     return s.add(kind, s.value, **attributes)
 
@@ -84,7 +84,7 @@ def glu(s: Site) -> str:
 
 @onnx_row("equal")
 def equal(s: Site) -> str:
-    """Write `equal`; numbers are compared as float32."""
+    """Write `equal`; elements are compared as float32."""
     value = s.add("Cast", s.value, to=TensorProto.FLOAT)
     return s.add("Equal", value, s.graph.number(s.op.value))
 

@@ -1,4 +1,4 @@
-"""Joins, and operations on axes, as ONNX operators."""
+"""Writes joins and operations on axes as ONNX operators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.shape import axis_of
 
 
 def axis(s: Site, place: int) -> int:
-    """Return an axis of a value with its batch, counted from 0."""
+    """Return the 0-based number of an axis, including the batch axis."""
     return axis_of(place, s.x) + 1
 
 
@@ -24,7 +24,7 @@ def tensor(s: Site) -> str:
 
 @onnx_row("concat")
 def concat(s: Site) -> str:
-    """Concatenation; raw tensors are repeated over the batch."""
+    """Write `concat`; raw tensors are expanded over the batch."""
     sources = s.node.inputs
     net = s.graph.net
     batched = next((v for v, i in zip(s.inputs, sources, strict=True) if not is_raw(net, i)), None)
@@ -56,7 +56,7 @@ def matmul(s: Site) -> str:
 
 @onnx_row("einsum")
 def einsum(s: Site) -> str:
-    """Einstein's notation; a term without a letter for the batch belongs to a raw tensor."""
+    """Write `einsum`; a term without a letter for the batch belongs to a raw tensor."""
     terms = s.op.equation.partition("->")[0].split(",")
     values = [
         value if len(term) == len(x) + 1 else s.add("Squeeze", value, s.graph.ints(0))

@@ -1,4 +1,4 @@
-"""Building an ONNX graph: nodes, constants and weights, with the names of the spec."""
+"""Builds an ONNX graph: nodes, constants and weights, with the names of the spec."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Builder:
         self.place = ""
 
     def name(self, text: str) -> str:
-        """Return a name for a value or node that no other one has."""
+        """Return an unused name for a value or node."""
         found, count = text, 1
         while found in self.used:
             count += 1
@@ -37,11 +37,11 @@ class Builder:
         return found
 
     def add(self, kind: str, *inputs: str, **attributes: object) -> str:
-        """Append a node with one output, and return the output."""
+        """Append a node with one output and return the output."""
         return self.several(kind, 1, *inputs, **attributes)[0]
 
     def several(self, kind: str, count: int, *inputs: str, **attributes: object) -> list[str]:
-        """Append a node with several outputs, and return these."""
+        """Append a node with several outputs and return the outputs."""
         name = self.name(f"{self.place}/{kind}")
         outputs = [name] if count == 1 else [f"{name}:{k}" for k in range(count)]
         node = helper.make_node(kind, list(inputs), outputs, name)
@@ -50,7 +50,7 @@ class Builder:
         return outputs
 
     def constant(self, array: Array) -> str:
-        """Return an initializer with these numbers; equal ones are stored once."""
+        """Return an initializer with the elements of an array; equal arrays are stored once."""
         key = (str(array.dtype), array.tobytes(), array.shape)
         if key not in self.constants:
             name = self.name(f"{self.place}/constant")
@@ -59,15 +59,15 @@ class Builder:
         return self.constants[key]
 
     def ints(self, *values: int) -> str:
-        """Return a constant vector of whole numbers, such as sizes or axes."""
+        """Return a constant vector of integers, such as sizes or axes."""
         return self.constant(np.array(values, np.int64))
 
     def number(self, value: float) -> str:
-        """Return a constant scalar."""
+        """Return a constant float32 scalar."""
         return self.constant(np.array(value, np.float32))
 
     def weight(self, name: str, shape: Sequence[int] | None = None) -> str:
-        """Return the initializer of an entry of the state_dict, with another shape if one is given."""
+        """Return the initializer for an entry in the state_dict, reshaped if a shape is given."""
         array = self.weights[name]
         key = (name, tuple(array.shape if shape is None else shape))
         if key not in self.stored:
@@ -78,9 +78,9 @@ class Builder:
 
 @dataclass(frozen=True)
 class Site:
-    """One layer to be written: its op, the values and shapes that arrive, and the shape that leaves.
+    """One layer to be written: its op, its inputs with their shapes, and its output shape.
 
-    All values have a batch: raw tensors have a first axis of 1.
+    All values in the ONNX graph have a batch axis; for raw tensors, it has size 1.
     """
 
     graph: Builder
@@ -111,10 +111,10 @@ class Site:
         return self.graph.weight(self.key(tensor), shape)
 
     def array(self, tensor: str) -> Array:
-        """Return the numbers of one of the layer's tensors."""
+        """Return one of the layer's tensors as an array."""
         return self.graph.weights[self.key(tensor)]
 
-    # Operations that many layers are made of
+    # Operations that many layers use
 
     def transpose(self, value: str, *order: int) -> str:
         return self.add("Transpose", value, perm=list(order))
@@ -128,7 +128,7 @@ class Site:
         return self.add("Slice", value, ints(start), ints(stop), ints(axis), ints(step))
 
     def roll(self, value: str, shift: int, axis: int, size: int) -> str:
-        """Shift the numbers along an axis; those that leave at one end enter at the other."""
+        """Shift a value cyclically along an axis."""
         cut = -shift % size
         if not cut:
             return value
@@ -136,7 +136,7 @@ class Site:
         return self.add("Concat", *parts, axis=axis)
 
     def linear(self, value: str, weight: str, bias: str | None = None) -> str:
-        """Apply a linear layer to the last axis; `weight` is features x inputs, as in PyTorch."""
+        """Apply a linear layer to the last axis; `weight` is out_features x in_features, as in PyTorch."""
         product = self.add("MatMul", value, self.transpose(weight, 1, 0))
         return product if bias is None else self.add("Add", product, bias)
 
@@ -148,5 +148,5 @@ class Site:
 
 
 def is_raw(net: Net, value: int) -> bool:
-    """Return True if a value has no batch of its own."""
+    """Return True if a value in the network has no batch."""
     return not net.nodes[value].batched

@@ -1,4 +1,4 @@
-"""Layers with windows and weights, and attention, as ONNX operators."""
+"""Writes layers with windows or weights, and attention, as ONNX operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.shape import Axis
 
 
 def windows(axes: tuple[Axis, ...]) -> dict[str, Any]:
-    """Return the attributes of a window; pads are those at the starts, then those at the ends."""
+    """Return the attributes of a window; `pads` has the padding at the start of all axes, then at the end."""
     return {
         "kernel_shape": [a.kernel for a in axes],
         "strides": [a.stride for a in axes],
@@ -82,7 +82,10 @@ def maxpool(s: Site) -> str:
 
 @onnx_row("avgpool")
 def avgpool(s: Site) -> str:
-    """Average pooling. Where a last window leaves the padded image, PyTorch's divisor differs from ONNX's."""
+    """Write `avgpool`, as matrix products if windows extend beyond the padded image.
+
+    For such windows, the divisors of PyTorch and ONNX differ.
+    """
     axes = s.op.axes(s.x)
     given = {**windows(axes), "count_include_pad": int(s.op.count_padding)}
     if not any(a.ceil and a.span % a.stride for a in axes):
@@ -94,7 +97,7 @@ def avgpool(s: Site) -> str:
 
 
 def windows_of(axis: Axis, count_padding: bool) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return the matrix that averages over the windows of an axis: positions x pixels."""
+    """Return the matrix that averages over the windows along an axis: output positions x input pixels."""
     matrix = np.zeros((axis.positions(), axis.size), np.float32)
     for row in range(axis.positions()):
         start = row * axis.stride - axis.padding
@@ -105,7 +108,7 @@ def windows_of(axis: Axis, count_padding: bool) -> np.ndarray[Any, np.dtype[np.f
 
 
 def averaged(s: Site, value: str, place: int, matrix: Any, count: int) -> str:
-    """Multiply one of `count` spatial axes by a matrix."""
+    """Multiply a value by a matrix along axis `place` of its `count` spatial axes."""
     axis, last = place + 2, count + 1
     order = list(range(count + 2))
     order[axis], order[last] = order[last], order[axis]
@@ -114,7 +117,7 @@ def averaged(s: Site, value: str, place: int, matrix: Any, count: int) -> str:
 
 
 def cells(size: int, out: int) -> list[tuple[int, int]]:
-    """Return the windows of adaptive pooling along an axis, as PyTorch places them."""
+    """Return the start and stop of each window of PyTorch's adaptive pooling along an axis."""
     return [(k * size // out, -(-(k + 1) * size // out)) for k in range(out)]
 
 
@@ -144,7 +147,7 @@ def adaptive(s: Site) -> str:
 
 @onnx_row("dropout", "dropout2d", "stochastic_depth", "identity")
 def nothing(s: Site) -> str:
-    """Layers that return their input in evaluation."""
+    """Write a layer that returns its input in evaluation: no operator is needed."""
     return s.value
 
 
@@ -163,7 +166,7 @@ def attention(s: Site) -> str:
 
 
 def attended(s: Site, q: str, k: str, v: str, *terms: str) -> str:
-    """Return softmax(q k^T + terms) v; each is batch x heads x tokens x size."""
+    """Return softmax(q k^T + terms) v; q, k and v are batch x heads x tokens x size."""
     scores = s.add("MatMul", q, s.transpose(k, 0, 1, 3, 2))
     for term in terms:
         scores = s.add("Add", scores, term)

@@ -1,4 +1,4 @@
-"""Normalization as ONNX operators."""
+"""Writes normalization layers as ONNX operators."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def rmsnorm(s: Site) -> str:
 
 @onnx_row("groupnorm")
 def groupnorm(s: Site) -> str:
-    """Group normalization, as the instance normalization of groups: opset 20 has no other form of it."""
+    """Write `groupnorm` as an InstanceNormalization of groups, followed by a scale and a shift.
+
+    GroupNormalization in opset 20 has a scale and a bias per group instead of per channel.
+    """
     groups = s.op.groups
     ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
     value = s.add(

@@ -1,4 +1,4 @@
-"""Embeddings and recurrent layers as ONNX operators."""
+"""Writes embeddings and recurrent layers as ONNX operators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netspec.emit.onnx.builder import Array, Site
 from netspec.emit.onnx.rows import onnx_row
 
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
-"""The places of ONNX's gates among those of PyTorch: input, output, forget, cell; and update, reset, new."""
+"""The indices in PyTorch of ONNX's gates: input, output, forget, cell; and update, reset, new."""
 
 
 @onnx_row("embedding")
@@ -19,7 +19,7 @@ def embedding(s: Site) -> str:
 
 @onnx_row("lstm", "gru")
 def recurrent(s: Site) -> str:
-    """Write `lstm` or `gru`, as one operator for each layer."""
+    """Write `lstm` or `gru`, with one operator for each of its layers."""
     value = s.transpose(s.value, 1, 0, 2)
     ends = [end for end, _ in s.op.passes(s.x)]
     count = s.op.directions

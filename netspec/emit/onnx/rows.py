@@ -1,4 +1,4 @@
-"""The ONNX operators for each layer type, by keyword; the files beside this one add their rows."""
+"""The registry of functions that export layer types to ONNX; the other modules of this package fill it."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ Row: TypeAlias = Callable[[Site], str]
 ROWS: Registry[Row] = Registry("ONNX export")
 
 onnx_row = ROWS.adds
-"""Registers a function that writes layers with these keywords; it returns the output."""
+"""Registers a function that writes layers with these keywords and returns the name of their output."""

@@ -1,4 +1,4 @@
-"""Attention inside windows as ONNX operators; all sizes are constants, only the batch is open."""
+"""Writes attention inside windows as ONNX operators; only the batch is dynamic, all other sizes are fixed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.emit.onnx.rows import onnx_row
 
 
 def cut(s: Site, value: str, sizes: Sequence[int], window: Sequence[int], features: int) -> str:
-    """Return N x sizes x features cut into windows: N * windows x positions x features."""
+    """Cut a value N x sizes x features into windows: (N * number of windows) x positions x features."""
     n = len(sizes)
     split = [part for size, w in zip(sizes, window, strict=True) for part in (size // w, w)]
     value = s.reshape(value, -1, *split, features)
@@ -22,7 +22,7 @@ def cut(s: Site, value: str, sizes: Sequence[int], window: Sequence[int], featur
 
 
 def join(s: Site, value: str, sizes: Sequence[int], window: Sequence[int], features: int) -> str:
-    """Return the windows of `cut` as N x sizes x features."""
+    """Join the windows that `cut` returns into a value N x sizes x features."""
     n = len(sizes)
     counts = [size // w for size, w in zip(sizes, window, strict=True)]
     value = s.reshape(value, -1, *counts, *window, features)
@@ -31,7 +31,11 @@ def join(s: Site, value: str, sizes: Sequence[int], window: Sequence[int], featu
 
 
 def mask(sizes: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> Array:
-    """Return -100 for pairs of positions in a window that are not neighbours in the image, else 0."""
+    """Return a mask, windows x positions x positions, for attention in cyclically shifted windows.
+
+    It is -100 for pairs of positions that the shift has moved together from different parts of the image,
+    and 0 for all other pairs.
+    """
     region = np.zeros(sizes, np.int64)
     for axis, (size, w, moved) in enumerate(zip(sizes, window, shift, strict=True)):
         own = np.zeros(size, np.int64)
@@ -105,7 +109,10 @@ def shifted(
     qkv_bias: str,
     factor: str | None,
 ) -> str:
-    """Return attention in windows after a cyclic shift; by cosine, times `factor`, if there is one."""
+    """Return the attention in windows after a cyclic shift.
+
+    If `factor` is given, the scores are cosine similarities times `factor`, otherwise dot products.
+    """
     features, heads, places = s.x[-1], s.op.heads, prod(window)
     if padded != sizes:
         ends = [p - n for p, n in zip(padded, sizes, strict=True)]

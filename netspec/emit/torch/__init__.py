@@ -1,4 +1,4 @@
-"""Generating PyTorch source from a `Net`: readable Python that imports only torch."""
+"""Generates PyTorch source from a `Net`: readable Python that imports only torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def class_name(net: Net) -> str:
 
 
 def import_lines(imports: set[str]) -> list[str]:
-    """Return import statements in order: those of torch last, and `import` before `from`."""
+    """Return import statements in order: torch's imports last, and `import` before `from`."""
     ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
     torch = [line for line in ordered if line.split()[1].split(".")[0] == "torch"]
     others = [line for line in ordered if line not in torch]
@@ -48,7 +48,7 @@ def describe(net: Net) -> str:
     head = f"{net.name}({arguments})" + (f": {net.citation}" if net.citation else "")
     inputs = ", ".join(f"{n.name} ({n.shape})" for n in net.inputs)
     outputs = ", ".join(f"{o.name} ({net.nodes[o.node].shape})" for o in net.outputs)
-    text = f"{head}.\n\nTakes batches of {inputs}; gives {outputs}."
+    text = f"{head}.\n\nTakes batches of {inputs}; returns {outputs}."
     return (
         "".join(c if c == "\n" or c.isprintable() else " " for c in text)
         .replace("\\", "\\\\")

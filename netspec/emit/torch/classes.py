@@ -123,7 +123,7 @@ class Classes:
         return zip(self.labels(scope), scope.children, strict=True)
 
     def started(self, scope: Scope, target: str, indexed: bool, slots: Slots) -> Iterator[Layout]:
-        """Yield the calls that initialize a scope's own layers, also those in its nested nn.Sequentials."""
+        """Yield the calls that initialize a scope's own layers, including layers in nested nn.Sequentials."""
         for name, child in self.named(scope):
             place = f"{target}[{name}]" if indexed else self.wiring.access(target, scope.path, name)
             if isinstance(child, Scope):
@@ -196,7 +196,7 @@ class Classes:
         return alone and source.op.new_memory and node.id not in self.shared and node.shares is None
 
     def module(self, scope: Scope, slots: Slots) -> Layout:
-        """Return the layout of a scope in its parent: nn.Sequential for a plain chain, else a class."""
+        """Return the layout of a scope in its parent: nn.Sequential for a plain chain, otherwise a class."""
         if scope.block or not self.chained(scope):
             return slots.instance(self.instance(scope))
         return Chain(tuple((name, self.part(child, slots, scope.name)) for name, child in self.named(scope)))
@@ -211,7 +211,7 @@ class Classes:
     def chained(self, scope: Scope) -> bool:
         """Return True if a scope is a plain chain, so that it can be an nn.Sequential.
 
-        Each child must use only the output of the one before, and only the last may be used outside.
+        Each child must use only the output of the previous child, and only the last may be used outside.
         """
         io, value = self.wiring.interface(scope), None
         if len(io.inputs) != 1 or len(io.outputs) != 1 or scope.shares:
@@ -246,7 +246,7 @@ class Classes:
 def contained(modules: Sequence[tuple[str, Layout | None]]) -> list[tuple[str, Layout]]:
     """Put modules with labels such as `convs.0` into a container named `convs`, in place of the first one.
 
-    Those without a layout are registered in their container later.
+    Modules without a layout are left out; they are registered in their container later.
     """
     made: dict[str, Layout | list[tuple[str, Layout | None]]] = {}
     for name, layout in modules:
@@ -261,7 +261,7 @@ def contained(modules: Sequence[tuple[str, Layout | None]]) -> list[tuple[str, L
 
 
 def counted(labels: list[str]) -> bool:
-    """Return True if labels are numbers as in an nn.Sequential: 0, 1, 2, ..."""
+    """Return True if the labels are 0, 1, 2, ..., as in an nn.Sequential."""
     return labels == [str(k) for k in range(len(labels))]
 
 

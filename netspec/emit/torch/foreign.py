@@ -20,7 +20,7 @@ class ForeignSource:
 
 
 def foreign_source(net: Net) -> ForeignSource:
-    """Return the `torch_source` of all ops of a network merged; equal definitions are kept once.
+    """Return the merged `torch_source` of all ops in a network; equal definitions are kept once.
 
     Raises:
         PluginError: a source is not valid Python, or two ops define the same name differently.

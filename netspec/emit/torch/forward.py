@@ -1,4 +1,4 @@
-"""Writing the body of `forward`, with a line for each step."""
+"""Writes the body of `forward`, with a line for each step."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def substitute(user: Step, waiting: dict[int, Step]) -> Step:
 def forward(wiring: Wiring, scope: Scope, inputs: Sequence[tuple[int, str]]) -> list[str]:
     """Return the lines of a scope's `forward` method.
 
-    Tensors used by the next step are named `x`; those used later are named after their label. A tensor is
-    deleted after its last use.
+    A tensor that only the next step uses is named `x`; a tensor that is used later is named after its label.
+    Tensors are deleted after their last use.
     """
     io = wiring.interface(scope)
     root = not scope.path
@@ -118,7 +118,7 @@ def fresh_name(label: str, taken: set[str]) -> str:
 
 
 def returns(wiring: Wiring, returned: Sequence[int], names: dict[int, str], root: bool) -> list[str]:
-    """Return the lines with the return statement: in training, auxiliary outputs are included."""
+    """Return the lines of the return statement; in training, it includes auxiliary outputs."""
     if not root:
         return [f"return {', '.join(names[i] for i in returned)}"] if returned else ["return None"]
     outputs = wiring.net.outputs

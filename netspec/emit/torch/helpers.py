@@ -23,7 +23,7 @@ def definitions() -> dict[str, str]:
 
 
 def needed(text: str) -> list[str]:
-    """Return the definitions that a source uses, directly or not. Each follows those it uses itself."""
+    """Return the definitions that a source uses, directly or indirectly, in the order of `definitions`."""
     used: set[str] = set()
     waiting = [text]
     while waiting:

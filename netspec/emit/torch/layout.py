@@ -35,7 +35,7 @@ class Inner:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a PyTorch class or function; options with default values are left out."""
+    """A call of a PyTorch class or function. An option has a name, a value and the default value."""
 
     function: str
     args: tuple[Number | Call | Raw, ...]
@@ -50,19 +50,19 @@ class Chain:
 
 
 def is_list(names: Collection[str]) -> bool:
-    """Return True if names are the numbers 0, 1, 2, ... in any order."""
+    """Return True if the names are 0, 1, 2, ..., in any order."""
     return set(names) == {str(k) for k in range(len(names))}
 
 
 @dataclass(frozen=True)
 class Bag:
-    """An nn.ModuleList, ParameterList or ModuleDict, whose members are called one by one."""
+    """An nn.ModuleList, ModuleDict, ParameterList or ParameterDict: its members are used one by one."""
 
     parts: tuple[tuple[str, Layout], ...]
 
     @property
     def listed(self) -> bool:
-        """Return True if the names are those of a list."""
+        """Whether the members are named 0, 1, 2, ..., as in an nn.ModuleList."""
         return is_list([name for name, _ in self.parts])
 
 
@@ -76,7 +76,10 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Held:
-    """A raw tensor in a container of modules, which is registered after the container is made."""
+    """A raw tensor in a container of modules, registered after the container is created.
+
+    `place` is the source that accesses the container.
+    """
 
     place: str
     name: str

@@ -1,4 +1,4 @@
-"""Writing the rows of an nn.Sequential as a loop, where only their numbers differ."""
+"""Writes rows of an nn.Sequential that differ only in numbers as a loop."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 SHORTEST = 4
 """The minimum number of rows of a loop."""
 NUMBER = re.compile(r"(?:(?<=[(=])|(?<=, ))\d+(?=[,)])")
-"""A whole number that is an argument of its own."""
+"""An integer that is a whole argument."""
 NAME = re.compile(r"(.*?)(0|[1-9]\d*)")
 """A name that ends in a number."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Rows whose names are counted and whose numbers grow evenly: `a0: B(64)`, `a1: B(96)`, ..."""
+    """Rows whose names count up and whose numbers change in equal steps: `a0: B(64)`, `a1: B(96)`, ..."""
 
     prefix: str
     start: int
@@ -24,11 +24,11 @@ class Loop:
     text: str
     """The source of the first row."""
     steps: tuple[int, ...]
-    """What each number in `text` grows by from row to row."""
+    """The difference of each number in `text` from row to row."""
 
     @staticmethod
     def of(rows: Sequence[tuple[str, str]]) -> Loop | None:
-        """Return the loop that gives exactly these names and texts, or None if there is none.
+        """Return the loop that produces exactly these names and texts, or None if there is none.
 
         >>> rows = [(f"layer{k + 1}", f"B({64 + 32 * k}, 32)") for k in range(6)]
         >>> print("\\n".join(Loop.of(rows).lines("layers", "i")))

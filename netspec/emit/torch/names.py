@@ -1,4 +1,4 @@
-"""Names in the generated source: valid identifiers that hide no builtin and no import."""
+"""Names in the generated source: valid identifiers that do not hide a builtin or an import."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def member(name: str, kind: str = "submodule") -> str:
 
 
 def own_child(name: str) -> str:
-    """Return the source that accesses a child of `self`. A name that is no identifier needs `getattr`."""
+    """Return the source that accesses a child of `self`. A name that is not an identifier needs `getattr`."""
     return f"self.{name}" if plain(name) else f"getattr(self, {python(name)})"
 
 
@@ -73,4 +73,4 @@ def reach(path: str, kind: str = "submodule") -> str:
 
 
 TENSORS = {"param": "parameter", "buffer": "buffer"}
-"""PyTorch's words for raw tensors, by their keyword in the language."""
+"""PyTorch's terms for raw tensors, by their keyword in the language."""

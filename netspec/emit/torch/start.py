@@ -1,4 +1,4 @@
-"""Initialization of weights: a loop over modules that share an initializer, and lines for other layers."""
+"""Writes the initialization of weights: a loop for modules that share initializers, and lines for others."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from netspec.language.values import Call, python
 from netspec.ops.start import INITS, Weighted
 
 LEAST_LOOPED = 3
-"""Modules of a type are initialized in a loop if there are at least this many."""
+"""The minimum number of modules of a type that are initialized in a loop."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """A PyTorch module in a network: the module of a layer, or one nested in it at `prefix`."""
+    """A PyTorch module in a network: the module of a layer, or a module nested in it at `prefix`."""
 
     node: Node
     prefix: str = ""
@@ -33,7 +33,7 @@ class Module:
 
 
 class Starts:
-    """The initializers in a spec: those written in a loop, and those written per layer."""
+    """The initializers in a spec: some are written in a loop over all modules, the others per layer."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -90,7 +90,7 @@ class Starts:
 
 
 def shared_starts(modules: list[Module]) -> Mapping[str, Call]:
-    """Return the initializers that all modules of a type share; none if there are fewer than LEAST_LOOPED."""
+    """Return the initializers that all modules of a type share if there are at least LEAST_LOOPED modules."""
     if len(modules) < LEAST_LOOPED:
         return {}
     stated = [(m.starts(), m.tensors()) for m in modules]

@@ -1,4 +1,4 @@
-"""Breaking lines of generated source as ruff and Black do, at line lengths of 88 and more."""
+"""Breaks lines of generated source as ruff and Black do, at line lengths of 88 and more."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ PAIRS = {"(": ")", "[": "]", "{": "}"}
 def wrap(text: str, indent: int = 0, after: str = "") -> list[str]:
     """Return the lines of a statement or argument, broken if it is too long or has a trailing comma.
 
-    `after` is appended to the last line. In a broken line, each argument of the outermost bracket gets a line
-    of its own, with a trailing comma that keeps formatters from joining the lines; a sole argument that ends
-    in a bracket gets none.
+    `after` is appended to the last line. In a broken line, each argument of the outermost bracket gets its
+    own line, with a trailing comma that keeps formatters from joining the lines; a single argument that ends
+    in a bracket gets no comma.
 
     >>> print("\\n".join(wrap("x = nn.Sequential(nn.Linear(2, 2), nn.ReLU(),)")))
     x = nn.Sequential(
@@ -47,7 +47,7 @@ def statement(text: str, indent: int) -> list[str]:
 
 
 def opening(text: str) -> int | None:
-    """Return the index of the bracket that the last character of a text closes; None if it closes none."""
+    """Return the index of the bracket that the last character of a text closes, or None if it closes none."""
     if text[-1:] not in PAIRS.values():
         return None
     places: list[int] = []

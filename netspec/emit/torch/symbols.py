@@ -14,7 +14,7 @@ from netspec.ops import Op
 from netspec.shape import Grid, Shape, ShapeError
 
 IN_CHANNELS = "in_channels"
-"""The parameter of a generated class that gives the channels of its input."""
+"""The parameter of a generated class that is the number of channels of its input."""
 FREE = "free__"
 """The prefix of free names. A free name stands for a number that depends on no parameter."""
 
@@ -52,7 +52,7 @@ class Number:
 
 
 class Whole(Number, int):
-    """A whole number with its expression."""
+    """An integer with its expression."""
 
 
 class Real(Number, float):
@@ -145,8 +145,8 @@ class Symbols:
     """The layers and shapes of a network, with symbolic numbers.
 
     The owner of a layer is the innermost block around it, or the network. The expressions in a block use its
-    parameters, `in_channels`, and free names. `values` has the values of all these names, by the owner's
-    path.
+    parameters, `in_channels`, and free names. `values` has the values of all these names, by the path of the
+    owner.
     """
 
     def __init__(self, net: Net) -> None:
@@ -211,14 +211,14 @@ class Symbols:
             self._shapes[owner.path, node.id] = shape
 
     def _free(self, value: object, name: str, values: dict[str, object]) -> Any:
-        """Return an argument with a free name as its expression, or one name per side if sides differ."""
+        """Return an argument with a free name as its expression; a tuple of unequal sides gets several."""
         if isinstance(value, tuple) and len(set(value)) > 1:
             return tuple(self._free(v, f"{name}_{k}", values) for k, v in enumerate(value))
         values[name] = value[0] if isinstance(value, tuple) and value else value
         return symbol(value, ast.Name(name))
 
     def _block(self, scope: Scope, owner: Scope) -> None:
-        """Visit a block, and express the shapes of its outputs in the names of the block around it."""
+        """Visit a block and express the shapes of its outputs in the names of the block around it."""
         self.owners[scope.path] = scope
         inside = set(scope.ids())
         inputs = list(
@@ -264,7 +264,7 @@ class Symbols:
 def parsed(text: str) -> ast.expr:
     """Return an argument's expression as a syntax tree, with names that are valid in Python.
 
-    The checker writes each parameter with a leading `_`, so that no name is a keyword of Python.
+    The checker writes each parameter with a leading `_`, so that no name is a Python keyword.
     """
     tree = ast.parse(text, mode="eval").body
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""Templates of generated classes; what differs between the instances of a class becomes a parameter."""
+"""Templates for generated classes; what differs between the instances of a class becomes a parameter."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Instance:
     bindings: Mapping[str, ast.expr] = field(default_factory=dict)
     """The names that a block defines, with their expressions."""
     free: dict[str, str] = field(default_factory=dict)
-    """The free names of this instance, and the numbered name of each, in the order of use in the class."""
+    """The free names of this instance, in the order of their use, with the numbered name of each."""
     parameters: dict[str, object] = field(default_factory=dict)
 
     def canonical(self, expression: ast.expr | None) -> ast.expr | None:
@@ -106,7 +106,7 @@ class Template:
 
 
 class Slots:
-    """The numbers and nested instances of a class, collected while its layout is made."""
+    """The numbers and nested instances of a class, collected while its layout is built."""
 
     def __init__(self) -> None:
         self.numbers: list[object] = []
@@ -141,7 +141,7 @@ def plain_value(value: object) -> object:
 
 
 def solve(template: Template) -> None:
-    """Choose the parameters of a class, and fill in its template."""
+    """Choose the parameters of a class and fill in its template."""
     Solver(template).run()
 
 
@@ -161,7 +161,7 @@ class Solver:
         self.hints: dict[str, str] = {}
 
     def run(self) -> None:
-        """Choose the parameters of the class, and fill in its template."""
+        """Choose the parameters of the class and fill in its template."""
         template, instances = self.template, self.instances
         for expression, hint in zip(instances[0].expressions, template.hints, strict=True):
             if isinstance(expression, ast.Name) and expression.id.startswith(FREE):

@@ -1,4 +1,4 @@
-"""The data flow between scopes, and the steps of each scope's `forward`."""
+"""Finds the data flow between scopes, and the steps of each scope's `forward`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Interface:
-    """The ids of the nodes whose outputs flow into a scope, and of those that flow out of it."""
+    """The inputs and outputs of a scope, as the ids of the nodes that compute them."""
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -63,7 +63,7 @@ class Wiring:
                     self.contents.setdefault(at, set()).add(part)
                     at = f"{at}.{part}"
         self.held = set(self.raw_tensors_among_modules())
-        """The paths of raw tensors in containers that hold modules or buffers too."""
+        """The paths of raw tensors in containers that also hold modules or buffers."""
         self.sharers: dict[str, list[Scope]] = {}
         for scope in self.scopes.values():
             if scope.shares:
@@ -74,7 +74,7 @@ class Wiring:
                 self.export(self.scopes[path], sharer)
 
     def export(self, origin: Scope, sharer: Scope) -> None:
-        """Make nodes of `origin` outputs if the same layers of `sharer` are outputs.
+        """Mark nodes of `origin` as outputs if the corresponding nodes of `sharer` are outputs.
 
         `sharer` reuses the modules of `origin`: both contain the same layers in the same order.
         """
@@ -120,7 +120,7 @@ class Wiring:
         return exported or value in self.returned or any(u not in inside for u in self.real_users(value))
 
     def real_users(self, value: int) -> Iterator[int]:
-        """Yield the ids of a node's users, skipping identity layers; -1 for an identity that is an output."""
+        """Yield the ids of a node's users. Identity layers are skipped; one that is an output yields -1."""
         for user in self.users.get(value, ()):
             if self.net.nodes[user].op.keyword == "identity":
                 if user in self.returned:
@@ -129,7 +129,7 @@ class Wiring:
                 yield user
 
     def steps(self, scope: Scope) -> list[Step]:
-        """Return the steps of a scope's `forward` in order; those needed only in training are marked."""
+        """Return the steps of a scope's `forward` in order; steps needed only in training are marked."""
         steps = []
         inner = bool(scope.path) and self.late(self.interface(scope).outputs)
         for child in scope.children:
@@ -177,7 +177,7 @@ class Wiring:
     def grown(self, scope: Scope, node: Node) -> int | None:
         """Return the id of the input that an addition can update in place, or None.
 
-        The input must be computed in this scope, have memory of its own, and have no other user.
+        The input must be computed in this scope in newly allocated memory, and must have no other user.
         """
         values = [self.alias[i] for i in node.inputs]
         if node.op.keyword != "add" or len(set(values)) != 2:
@@ -192,7 +192,7 @@ class Wiring:
         return None
 
     def raw_tensors_among_modules(self) -> Iterator[str]:
-        """Yield the paths of raw tensors in containers that no nn.ParameterList or ParameterDict can be."""
+        """Yield the paths of raw tensors in containers that cannot be a ParameterList or ParameterDict."""
         names = {n.name: n.op.keyword for n in self.net.nodes if n.op.kind == "tensor"}
         for at, parts in self.contents.items():
             if {names.get(f"{at}.{part}") for part in parts} != {"param"}:
@@ -205,13 +205,13 @@ class Wiring:
         return own_child(first) + self.rest(at, rest)
 
     def access(self, target: str, scope: str, label: str, kind: str = "submodule") -> str:
-        """Return the source that accesses a child of a scope's module, which is `target`."""
+        """Return the source that accesses a child of a scope's module; `target` is the module's source."""
         first, *rest = label.split(".")
         at = f"{scope}.{first}" if scope else first
         return target + member(first, "submodule" if rest else kind) + self.rest(at, rest, kind)
 
     def rest(self, at: str, parts: Sequence[str], kind: str = "submodule") -> str:
-        """Return the source that accesses a part of the module at `at`; a container is indexed."""
+        """Return the source that accesses `parts` from the module at `at`; a container is indexed."""
         text = ""
         for k, part in enumerate(parts):
             if at in self.scopes:
@@ -225,12 +225,12 @@ class Wiring:
         return text
 
     def bare(self, value: int) -> bool:
-        """Return True if a value is a raw tensor that is stored without a first axis of 1."""
+        """Return True if a value is a raw tensor that is stored without a leading batch axis of size 1."""
         op = self.net.nodes[value].op
         return isinstance(op, Param) and not op.batch
 
     def stretched(self, inputs: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
-        """Return the texts and inputs of a concatenation; raw tensors are expanded over the batch."""
+        """Return the source and ids of a concatenation's inputs; raw tensors are expanded over the batch."""
         nodes = self.net.nodes
         batched = next(i for i in inputs if nodes[i].batched)
         holes, taken = [], list[int]()

@@ -1,4 +1,4 @@
-"""From a trace to a spec: groups, blocks and loops, as a person would write them."""
+"""Writes a trace as a spec, with groups, blocks and loops as a person would write them."""
 
 from netspec.frontends.structure.spec import write_spec
 

@@ -1,4 +1,4 @@
-"""Modules that are called again: their calls become one statement, `share(module)`."""
+"""Replaces each repeated call of a module by a single step, which becomes the statement `share(module)`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ RAW = ("param", "buffer")
 
 
 def with_shared_modules(trace: Trace) -> Trace:
-    """Return a trace in which the calls of a module that is called again are one step, `share`.
+    """Return a trace in which each repeated call of a module is one step with the op `share`.
 
-    The calls must be those of the first time, take one value and give one; others stay as they are.
+    Only calls that repeat the first one and have one input and one output are merged.
     """
     steps = trace.steps
     taken: dict[int, int] = {}
@@ -41,7 +41,7 @@ def with_shared_modules(trace: Trace) -> Trace:
 
 
 def repetition(trace: Trace, path: str, again: Sequence[int]) -> int | None:
-    """Return the value that a module takes in another call; None if that differs from the first one."""
+    """Return the input of a module in a repeated call; None if the call does not repeat the first one."""
     steps = trace.steps
     inside = [k for k, s in enumerate(steps) if s.module == path or s.module.startswith(f"{path}.")]
     first = [k for k in inside if steps[k].op not in RAW and not steps[k].again]

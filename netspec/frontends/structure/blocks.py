@@ -1,4 +1,4 @@
-"""Blocks: what the modules of one class share, with parameters for what differs."""
+"""Builds blocks for classes of modules, with parameters for what differs between the modules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.frontends.structure.statements import Statement
 from netspec.shape import Shape
 
 LEAST_SHARED = 0.5
-"""The share of statements that two forms of a class must have in common to become one block."""
+"""The minimum fraction of statements that modules of a class must have in common to become one block."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Block:
 class Merged:
     """One statement as it occurs in several modules of the same class.
 
-    `versions[i]` is the version in module i, or None if that module lacks the statement.
+    `versions[i]` is the statement in module i, or None if that module does not have it.
     """
 
     versions: list[Statement | None]
@@ -46,14 +46,14 @@ class Merged:
 
 
 def is_candidate(module: Module) -> bool:
-    """Return True if a module can become a block: it takes one value, and its class is no container."""
+    """Return True if a module can become a block: it has one input, and its class is not a container."""
     return module.kind not in CONTAINERS and module.parent is not None and len(module.inputs()) == 1
 
 
 def families(root: Module) -> list[list[Module]]:
-    """Return the modules that can share blocks: those of one class, the innermost classes first.
+    """Return groups of modules that can share blocks: the modules of each class, innermost classes first.
 
-    A class that contains itself is divided by the number of levels inside.
+    The modules of a class that contains itself are grouped by the number of levels inside them.
     """
     groups: dict[tuple[str, int], list[Module]] = defaultdict(list)
     recursive = {
@@ -67,7 +67,7 @@ def families(root: Module) -> list[list[Module]]:
 
 
 def merge_bodies(bodies: Sequence[Sequence[Statement]]) -> list[Merged]:
-    """Align the statements of modules; a statement that only some of them have is None for the others."""
+    """Align the statements of modules; a statement that a module does not have is None there."""
     merged = [Merged([s]) for s in bodies[0]]
     for k, body in enumerate(bodies[1:], 1):
         keys = [m.first.key for m in merged]
@@ -92,7 +92,7 @@ def merge_bodies(bodies: Sequence[Sequence[Statement]]) -> list[Merged]:
 
 
 def spread(merged: list[Merged], presence: tuple[bool, ...]) -> list[Merged]:
-    """Insert None for the modules that lack the group around these statements."""
+    """Insert None for the modules that do not have the group around these statements."""
     for each in merged:
         versions = iter(each.versions)
         each.versions = [next(versions) if present else None for present in presence]
@@ -101,7 +101,7 @@ def spread(merged: list[Merged], presence: tuple[bool, ...]) -> list[Merged]:
 
 
 def walk(merged: Sequence[Merged], around: str | None = None) -> Iterator[tuple[Merged, str | None]]:
-    """Yield all statements, those of groups after the group, each with its label or that of its group."""
+    """Yield each statement with its label; if it has none, with the label of the group around it."""
     for each in merged:
         own = each.first.label
         label = own if own and own.isidentifier() else around
@@ -110,7 +110,7 @@ def walk(merged: Sequence[Merged], around: str | None = None) -> Iterator[tuple[
 
 
 def similar(bodies: Sequence[Sequence[Statement]]) -> list[list[int]]:
-    """Divide modules into forms that share at least half of their statements, by their indices."""
+    """Group modules whose bodies have enough statements in common (LEAST_SHARED); return their indices."""
     forms: list[list[int]] = []
     for k, body in enumerate(bodies):
         for form in forms:
@@ -124,7 +124,7 @@ def similar(bodies: Sequence[Sequence[Statement]]) -> list[list[int]]:
 
 
 def alike(first: Sequence[Statement], second: Sequence[Statement]) -> float:
-    """Return the share of statements that two bodies have in common."""
+    """Return the fraction of statements that two bodies have in common."""
     ours, theirs = ([s.key for top in body for s in top.walk()] for body in (first, second))
     return float(SequenceMatcher(a=ours, b=theirs, autojunk=False).ratio())
 
@@ -136,7 +136,7 @@ def build(
     arriving: list[Shape],
     attributes: list[Mapping[str, object]],
 ) -> Block:
-    """Build the block of modules whose statements are alike."""
+    """Build the block of modules with similar statements; `bodies` are their statements."""
     merged = merge_bodies(bodies)
     parameters = Parameters(arriving, attributes)
     for each, label in walk(merged):
@@ -164,7 +164,7 @@ def build(
 
 
 def fold(merged: Sequence[Merged], parameters: Parameters) -> list[Statement]:
-    """Return the statements of a block, with conditions around those that only some modules have."""
+    """Return the statements of a block; statements that only some modules have are put into conditions."""
     count = len(merged[0].versions) if merged else 0
     result: list[Statement] = []
     at = 0
@@ -190,7 +190,7 @@ def fold(merged: Sequence[Merged], parameters: Parameters) -> list[Statement]:
 
 
 def single(merged: Merged, parameters: Parameters) -> Statement:
-    """Return one statement for all modules that have it."""
+    """Return the statement that represents a merged statement in the block."""
     statement = merged.first
     if merged.body:
         statement.body = fold(merged.body, parameters)
@@ -204,7 +204,11 @@ def condition(
     around: tuple[bool, ...],
     parameters: Parameters,
 ) -> Statement:
-    """Return a condition that chooses between statements, by a parameter."""
+    """Return a condition on a parameter that chooses between statements.
+
+    `run` are the statements of modules where `presence` is true, `other` those of the other modules. Modules
+    where `around` is false do not contain the condition.
+    """
     for name, values in parameters.columns.items():
         known = [(v, p) for v, p, a in zip(values, presence, around, strict=True) if a]
         if all(type(v) is bool for v, _ in known):

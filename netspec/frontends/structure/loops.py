@@ -1,4 +1,4 @@
-"""Loops over statements whose labels are counted, such as the layers of a DenseNet."""
+"""Rolls statements whose labels count up, such as the layers of a DenseNet, into loops."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import replace
 from netspec.frontends.structure.statements import Expression, Statement
 
 LONGEST, LEAST = 4, 3
-"""The most statements in the body of a loop, and the fewest repetitions."""
+"""The maximum number of statements in the body of a loop, and the minimum number of repetitions."""
 NUMBER = re.compile(r"(?<=[A-Za-z_])\d+(?=$|\.)")
-"""A number at the end of a label, or of a part of a reference."""
+"""A number at the end of a label, or at the end of a name in a reference."""
 
 
 def rolled(statements: Sequence[Statement]) -> list[Statement]:
-    """Replace repetitions of two or more statements, with labels that count up, by loops.
+    """Replace repetitions of two or more statements whose labels count up by loops.
 
-    A loop is a statement without a call, with the argument `count`; its labels contain `{i}`.
+    A loop is a statement with an empty `call` and the argument `count`; labels in its body contain `{i}`.
     """
     result: list[Statement] = []
     at = 0
@@ -36,7 +36,7 @@ def rolled(statements: Sequence[Statement]) -> list[Statement]:
 
 
 def repetitions(statements: Sequence[Statement], at: int, period: int) -> int:
-    """Return how often the statements at a place are repeated, with labels that count up."""
+    """Return how often the `period` statements at index `at` occur in a row with labels that count up."""
     count = 1
     while at + (count + 1) * period <= len(statements):
         new = statements[at + count * period : at + (count + 1) * period]
@@ -50,7 +50,10 @@ def repetitions(statements: Sequence[Statement], at: int, period: int) -> int:
 
 
 def follows(first: Statement, new: Statement, step: int, unnamed: bool) -> bool:
-    """Return True if a statement is another one with larger numbers in its label and references."""
+    """Return True if two statements differ only by larger numbers in label and references.
+
+    `new` must have numbers larger by `step`; if `unnamed` is true, it may lack the label.
+    """
     counted = first.label is not None and NUMBER.search(first.label) is not None
     if first.call != new.call or not first.call or not counted or (new.label is None and not unnamed):
         return False
@@ -69,12 +72,12 @@ def follows(first: Statement, new: Statement, step: int, unnamed: bool) -> bool:
 
 
 def shifted(text: str, step: int) -> str:
-    """Return a label or reference with larger numbers."""
+    """Return a label or reference whose numbers are larger by `step`."""
     return NUMBER.sub(lambda match: str(int(match[0]) + step), text)
 
 
 def templated(statement: Statement) -> Statement:
-    """Return a statement whose label and references contain the loop's variable in place of numbers."""
+    """Return a statement whose label and references contain the loop variable in place of numbers."""
 
     def write(match: re.Match[str]) -> str:
         return f"{{i + {match[0]}}}" if int(match[0]) else "{i}"

@@ -1,4 +1,4 @@
-"""The tree of modules of a trace, in an order of execution in which each module's calls are contiguous."""
+"""Builds the tree of modules of a trace, in an order in which the calls of each module are contiguous."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 from netspec.frontends.trace import Step, Trace, TraceError
 
 CONTAINERS = {"Sequential", "ModuleList", "ModuleDict", ""}
-"""Classes that say nothing about their content, and that therefore never become blocks."""
+"""Classes whose instances can have any content, and which therefore never become blocks."""
 
 
 @dataclass(eq=False)
@@ -48,7 +48,7 @@ class Module:
                 yield from child.modules()
 
     def inputs(self) -> list[int]:
-        """Return the values that the module takes from outside, in the order of their first use."""
+        """Return the values computed outside the module that it uses, in the order of their first use."""
         inside = {c.id for c in self.calls()}
         return list(dict.fromkeys(i for c in self.calls() for i in c.step.inputs if i not in inside))
 
@@ -66,27 +66,31 @@ class Module:
 def nest(trace: Trace) -> Module:
     """Build the tree of modules of a trace.
 
-    A container such as an nn.ModuleList whose calls alternate with other calls that depend on them cannot be
-    one group. It is dissolved: its children join its parent, with labels such as `convs.0`.
+    If the calls of a container such as an nn.ModuleList alternate with other calls that depend on them, the
+    container cannot be one group. It is dissolved: its children become children of its parent, with labels
+    such as `convs.0`.
     """
     dissolved: set[str] = set()
     while True:
         root = unordered(trace, dissolved)
-        torn = {m.path for module in root.modules() for m in order(module)}
-        if not torn:
+        split = {m.path for module in root.modules() for m in order(module)}
+        if not split:
             return root
-        if torn <= dissolved:
-            raise TraceError(f"the calls of {', '.join(sorted(torn))} depend on each other in a cycle")
-        dissolved |= torn
+        if split <= dissolved:
+            raise TraceError(f"the calls of {', '.join(sorted(split))} depend on each other in a cycle")
+        dissolved |= split
 
 
 def unordered(trace: Trace, dissolved: set[str]) -> Module:
-    """Build the tree of modules, each with its children in the order of their first call."""
+    """Build the tree of modules; the children of each module are in the order of their first calls."""
     root = Module("", "", "", None)
     found = {"": root}
 
     def place(path: str) -> tuple[Module, str]:
-        """Return the module at a path, or that around a dissolved one, and the prefix of labels in it."""
+        """Return the module that contains the calls of a path, and a prefix for their labels.
+
+        For a dissolved module, that is the innermost module around it that is not dissolved.
+        """
         if path in dissolved:
             outer, _, name = path.rpartition(".")
             owner, prefix = place(outer)
@@ -105,9 +109,9 @@ def unordered(trace: Trace, dissolved: set[str]) -> Module:
 
 
 def order(module: Module) -> list[Module]:
-    """Sort a module's children by their data flow.
+    """Sort a module's children by data flow; return the children that make that impossible.
 
-    If children depend on each other in a cycle, return those whose calls alternate with calls of others.
+    If children depend on each other in a cycle, these are the modules whose calls alternate with other calls.
     """
     calls = [list(calls_of(child)) for child in module.children]
     place = {call.id: k for k, own in enumerate(calls) for call in own}
@@ -135,11 +139,11 @@ def order(module: Module) -> list[Module]:
 
 
 def interrupted(module: Module) -> bool:
-    """Return True if other calls come between the calls of a module."""
+    """Return True if there are other calls between the calls of a module."""
     ids = [call.id for call in module.calls()]
     return max(ids) - min(ids) + 1 > len(ids)
 
 
 def calls_of(child: Module | Call) -> Iterator[Call]:
-    """Yield the calls of a child of a module."""
+    """Return an iterator over the calls in a child of a module."""
     return child.calls() if isinstance(child, Module) else iter((child,))

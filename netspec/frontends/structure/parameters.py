@@ -1,4 +1,4 @@
-"""The parameters of a block: what differs between the modules of a class, in as few numbers as possible."""
+"""Chooses the parameters of a block: as few as express what differs between the modules of a class."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ SCALED = ("channels", "features", "groups", "heads", "kernel")
 
 @dataclass
 class Parameters:
-    """The parameters of a block under construction: a name and the value in each module, None if unused."""
+    """The parameters of a block under construction.
+
+    `columns` has, for each parameter, its value in each module; it is None where the module does not use it.
+    """
 
     arriving: list[Shape]
-    """The shape that arrives at each module."""
+    """The input shape of each module."""
     attributes: list[Mapping[str, object]]
-    """The attributes of each module."""
+    """The attributes of each module that are numbers or flags."""
     columns: dict[str, list[object]] = field(default_factory=dict)
 
     def express(self, name: str, label: str | None, column: list[object]) -> Expression:
-        """Return an expression for values that differ between the modules, in terms of the parameters."""
+        """Return an expression for values that differ between the modules; add a parameter if necessary."""
         for known, values in self.columns.items():
             if all(a is None or b is None or same(a, b) for a, b in zip(values, column, strict=True)):
                 self.columns[known] = [b if a is None else a for a, b in zip(values, column, strict=True)]
@@ -42,7 +45,11 @@ class Parameters:
         return Expression(word)
 
     def sizes(self, name: str, label: str | None, column: list[object]) -> Expression | None:
-        """Return `{in.channels}x1x1` for shapes, each size of which is fixed, a multiple or a parameter."""
+        """Return an expression such as `{in.channels}x1x1` for shapes that differ between the modules.
+
+        Each size is a number, a multiple of another argument, or a parameter. Return None if `name` is not
+        an argument that takes a shape, or the shapes differ in their number of axes.
+        """
         given = [value for value in column if value is not None]
         shapes = [value for value in given if isinstance(value, tuple)]
         if name != "shape" or len(shapes) < len(given) or len({len(s) for s in shapes}) > 1:
@@ -57,7 +64,7 @@ class Parameters:
         return Expression("x".join(parts))
 
     def known(self, name: str, column: list[object]) -> Expression | None:
-        """Return an existing parameter of this name with these values; values of None match any."""
+        """Return an existing parameter with this name and these values; None matches any value."""
         for known, values in self.columns.items():
             alike = all(b is None or same(a, b) for a, b in zip(values, column, strict=True))
             if alike and known.endswith(name) and any(b is not None for b in column):
@@ -65,7 +72,7 @@ class Parameters:
         return None
 
     def attribute(self, column: list[object]) -> str | None:
-        """Return the name of an attribute of the modules that has these values."""
+        """Return the name of a module attribute with these values, or None if there is none."""
         names = [n for n in self.attributes[0] if all(n in given for given in self.attributes)]
         for name in names:
             values = [given[name] for given in self.attributes]
@@ -74,7 +81,7 @@ class Parameters:
         return None
 
     def unused(self, word: str) -> str:
-        """Return a name that no parameter has yet, with a number if necessary."""
+        """Return a name that no parameter has yet; a number is appended if necessary."""
         found, count = word, 1
         while found in self.columns or found in words():
             count += 1
@@ -82,7 +89,10 @@ class Parameters:
         return found
 
     def multiple(self, column: list[object]) -> str | None:
-        """Return `4 * width` if the values are a multiple or a fraction of a parameter or of the input."""
+        """Return an expression such as `4 * width` or `width // 4` for the values, or None.
+
+        They can be an integer multiple or fraction of a parameter or of the input's channels or features.
+        """
         known = {n: values for n, values in self.columns.items() if n.rpartition("_")[2] in SCALED}
         attribute = {1: "features", 2: "features", 3: "channels"}.get(len(self.arriving[0]))
         if attribute and len({len(s) for s in self.arriving}) == 1:
@@ -106,7 +116,7 @@ class Parameters:
         return None
 
     def half(self, column: list[object]) -> str | None:
-        """Return `kernel // 2` if all values are half of a parameter that is a kernel."""
+        """Return `kernel // 2` if a parameter is a kernel of which the values are half; otherwise None."""
         for name, values in self.columns.items():
             pairs = [(a, b) for a, b in zip(values, column, strict=True) if b is not None]
             if name.endswith("kernel") and all(type(a) is int and a // 2 == b for a, b in pairs):
@@ -115,11 +125,11 @@ class Parameters:
 
 
 def same(a: object, b: object) -> bool:
-    """Return True if two arguments are equal and of one type, so that `1` is not `true`."""
+    """Return True if two arguments have the same value and type; `1` and `true` are different."""
     return type(a) is type(b) and a == b
 
 
 def parameter_name(label: str | None, argument: str) -> str:
-    """Return a name for a parameter: that of the layer and of its argument."""
+    """Return a name for a parameter that consists of the name of the layer and the name of its argument."""
     word = re.sub(r"\W", "_", label or "")
     return f"{word}_{argument}" if word.isidentifier() else argument

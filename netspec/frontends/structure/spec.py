@@ -1,4 +1,4 @@
-"""Writing the text of a spec from a trace."""
+"""Writes a trace as the text of a spec."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from netspec.ops import OPS
 from netspec.ops.base import single
 
 MOST_ALIASES = 1000
-"""The most values that get another name because a layer hides theirs."""
+"""The maximum number of aliases for values that a scope cannot refer to."""
 PREFERRED = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0}
-"""Values that become the default of a parameter of this name, if it ever has them."""
+"""The default values of parameters with these names, if at least one call passes that value."""
 
 
 def write_spec(trace: Trace) -> str:
     """Return the text of a spec for a trace, with blocks for classes that occur more than once.
 
     Raises:
-        TraceError: the calls of two modules depend on each other in a circle.
+        TraceError: the calls of modules depend on each other in a cycle, or a reference cannot be written.
     """
     whole, trace = trace, with_shared_modules(trace)
     root = nest(trace)
@@ -70,19 +70,22 @@ def write_spec(trace: Trace) -> str:
 
 
 def named(root: Module, write: Callable[[], Writer]) -> Writer:
-    """Return a writer for a tree in which every value can be named where it is used."""
+    """Return a writer for a tree in which every scope can refer to the values that it uses.
+
+    Aliases are added to the tree for values that a scope cannot refer to.
+    """
     for _ in range(MOST_ALIASES):
         try:
             return write()
         except Hidden as hidden:
             add_alias(root, hidden)
-    raise TraceError(f"more than {MOST_ALIASES} values are hidden by layers with the same names")
+    raise TraceError(f"more than {MOST_ALIASES} layers are hidden by layers with the same name")
 
 
 def build_blocks(
     groups: Sequence[Sequence[Module]], writer: Writer, trace: Trace, made: dict[Module, Block]
 ) -> Iterator[Block]:
-    """Yield the blocks of modules, the innermost first, and add them to `made` by their modules."""
+    """Yield the blocks for groups of modules, innermost first; add each to `made` for each of its modules."""
     taken: dict[str, int] = {}
     for group in groups:
         bodies = [rolled(writer.body(m)) for m in group]
@@ -97,7 +100,7 @@ def build_blocks(
 
 
 def add_alias(root: Module, hidden: Hidden) -> None:
-    """Give a value that a scope cannot name another name, by an identity layer after its module."""
+    """Alias a value that a scope cannot refer to: insert an identity with another name after its module."""
     target, scope, value = hidden.target, hidden.scope, hidden.value
     parent = target.parent
     assert parent is not None
@@ -123,7 +126,7 @@ def input_names(root: Module) -> list[str]:
 
 
 def block_name(kind: str) -> str:
-    """Return a name for a block or network: that of its class."""
+    """Return a name for a block or network, made from the name of its class."""
     word = re.sub(r"[^A-Za-z0-9_]", "_", kind).strip("_") or "Network"
     word = word if word[0].isalpha() else f"Net{word}"
     return word.title() if word in OPS or word in words() else word
@@ -136,7 +139,7 @@ def unique(name: str, taken: dict[str, int]) -> str:
 
 
 def parameter_defaults(block: Block) -> dict[str, object]:
-    """Return defaults for those parameters that some calls need not give."""
+    """Return default values for parameters that some calls do not need to pass."""
     defaults: dict[str, object] = {}
     for name in block.parameters:
         values = [a[name] for a in block.arguments.values()]
@@ -151,7 +154,7 @@ def parameter_defaults(block: Block) -> dict[str, object]:
 
 
 def common_arguments(statements: Iterable[Statement]) -> dict[str, dict[str, object]]:
-    """Return the arguments, by op, that all layers of the op have and that are not its defaults."""
+    """Return, by op, the arguments that are equal in all its layers but differ from the op's defaults."""
     found: dict[str, dict[str, list[object]]] = defaultdict(lambda: defaultdict(list))
     for statement in statements:
         if statement.call in OPS and OPS[statement.call].kind in ("conv", "dense", "norm", "pool"):

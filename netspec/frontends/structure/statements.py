@@ -1,4 +1,4 @@
-"""Statements of a spec that is being written, and the references between them."""
+"""The statements of a spec that is being written, and the references between them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class Expression:
 class Statement:
     """A layer statement: a call of an op or block, a group, or a condition with two lists of statements.
 
-    `sources` are the texts of references; None stands for the previous line. A group has `call` empty and a
-    `body`; a condition has `condition` and bodies for both cases.
+    `sources` are the references to its inputs as text; None stands for the previous statement. In a group,
+    `call` is empty, and `body` has its statements. In a condition, `condition` is its expression, and `body`
+    and `otherwise` have the statements for both cases.
     """
 
     call: str
@@ -36,11 +37,11 @@ class Statement:
     condition: str = ""
     otherwise: list[Statement] = field(default_factory=list)
     loop: bool = False
-    """Whether the body is repeated, as often as the argument `count` says."""
+    """Whether the statement is a loop that repeats the body `arguments["count"]` times."""
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What two statements must share to be one statement of a block, whose arguments may differ."""
+        """A key that is equal for statements that can be merged in a block; their arguments may differ."""
         loop = tuple(s.key for s in self.body) if self.loop else ()
         return (self.call, self.label, tuple(self.arguments), self.sources, loop)
 
@@ -52,7 +53,7 @@ class Statement:
 
 
 class Hidden(TraceError):
-    """A layer that a scope cannot refer to, because a layer between them has the same name."""
+    """A scope cannot refer to a layer, because a layer in an inner scope around it has the same name."""
 
     def __init__(self, target: Module | Call, scope: Module, value: int, shape: Shape) -> None:
         super().__init__(f"{target.label} is hidden from {scope.path}")
@@ -60,9 +61,10 @@ class Hidden(TraceError):
 
 
 class Writer:
-    """Writes the statements of modules; `blocks` are the modules that become calls of blocks.
+    """Writes the statements of modules. `blocks` are the modules that become calls of blocks.
 
-    `call` returns the name and arguments of such a call.
+    `call` returns the name of a module's block and the arguments of its call. A trail, in the methods below,
+    is a list of nested children that leads to a layer or module: each is a child of the one before.
     """
 
     def __init__(
@@ -95,11 +97,14 @@ class Writer:
                 raise Hidden(trail[0], scope, value, self.owner[value].step.shape)
 
     def numbered(self, module: Module) -> bool:
-        """Return True if the layers of a module without labels are numbered in the spec."""
+        """Return True if a module becomes a group, where the language numbers layers without a label."""
         return module.parent is not None and module not in self.blocks
 
     def label_children(self, module: Module, named: set[Module | Call]) -> None:
-        """Choose the labels of a module's children; a function has one if it is referenced or numbered."""
+        """Choose the labels of a module's children.
+
+        A function without a name gets a label only if a statement refers to it or its scope numbers layers.
+        """
         used = {c.label for c in module.children if c.label}
         for child in module.children:
             label: str | None = child.label
@@ -112,7 +117,7 @@ class Writer:
             self.labels[child] = label
 
     def flows(self, module: Module) -> Iterator[tuple[Module | Call, tuple[int, ...] | None]]:
-        """Yield each child with the values that its statement names; None if it takes the previous line."""
+        """Yield each child with the inputs that its statement must name; None if it uses the previous one."""
         previous = self.arriving(module)
         for child in module.children:
             taken = child.step.inputs if isinstance(child, Call) else self.taken(child, previous)
@@ -121,12 +126,12 @@ class Writer:
             previous = passed_on(child)
 
     def taken(self, module: Module, previous: int) -> tuple[int, ...]:
-        """Return the value that arrives at the first statement of an inner module, if it takes any."""
+        """Return the input of an inner module, as a tuple; it is empty if the module has no input."""
         inputs = self.inputs[module]
         return (previous,) if previous in inputs else tuple(inputs[:1])
 
     def arriving(self, module: Module) -> int:
-        """Return the value that the first statement of a module takes if it names none."""
+        """Return the value that the first statement of a module uses if it does not name its input."""
         if module.parent is None or not self.inputs[module]:
             return NOTHING
         siblings = module.parent.children
@@ -155,39 +160,43 @@ class Writer:
         return statements
 
     def call_of(self, call: Call, sources: tuple[str, ...] | None, scope: Module) -> Statement:
-        """Return the statement of an op, or of a layer that is used again."""
+        """Return the statement of a call: an op, or `share` for a layer or module that is reused."""
         if (shared := self.shared(call)) is None:
             return Statement(call.step.op, arguments=dict(call.step.arguments), sources=sources)
         if not (trail := self.trail_to(shared, scope)):
             name = f"{shared.parent.path}.{shared.label}" if shared.parent else shared.label
-            raise TraceError(f"{scope.path} uses {name} again, which is outside of its block")
+            raise TraceError(f"{scope.path} reuses {name}, which is defined outside its block")
         layer = Expression(self.named(trail, scope))
         return Statement("share", arguments={"layer": layer}, sources=sources)
 
     def shared(self, call: Call) -> Module | Call | None:
-        """Return the module or the call that a call uses again, or None."""
+        """Return the module or call that a call reuses; None if it reuses none."""
         if call.step.op == "share":
             return next(m for m in self.root.modules() if m.path == call.step.again.partition("@")[0])
         return None if call.step.shares is None else self.owner[call.step.shares]
 
     def reference(self, value: int, scope: Module) -> str:
-        """Return the path by which a statement in a module refers to a value."""
+        """Return the path with which a statement in a module refers to a value."""
         trail = self.trail(value, scope)
         return self.named(trail, scope) if trail else "in"
 
     def named(self, trail: list[Module | Call], scope: Module) -> str:
-        """Return the path of labels to the last child of a trail."""
+        """Return the dotted path with which a scope refers to the last child of a trail."""
         labels = self.path(trail, scope)
         if labels is None:
-            raise TraceError(f"`{self.labels[trail[0]]}` has the name of a layer between it and its user")
+            hidden = self.labels[trail[0]]
+            raise TraceError(
+                f"cannot refer to `{hidden}`: a layer with the same name in an inner scope hides it"
+            )
         parts = [quoted(label) for label in labels]
         parts[0] = f'"{parts[0]}"' if parts[0][0].isdigit() else parts[0]
         return ".".join(parts)
 
     def path(self, trail: list[Module | Call], scope: Module) -> list[str] | None:
-        """Return the labels of a reference, beginning in a scope where no inner label hides the first one.
+        """Return the labels of a reference to the last child of a trail, seen from a scope.
 
-        None if there is no such scope.
+        If a layer in an inner scope hides the first label, labels of outer modules are put in front of it.
+        Return None if that is not possible, since a reference cannot leave a block.
         """
         labels = [str(self.labels[child]) for child in trail]
         around, passed = trail[0].parent, list[Module]()
@@ -204,7 +213,7 @@ class Writer:
         return labels
 
     def relabel(self, call: Module | Call) -> bool:
-        """Give a function without weights a label that nothing else has; False for other layers."""
+        """Give a function without weights a unique label; return False if a call must keep its name."""
         if (
             isinstance(call, Call)
             and call.step.op != "share"
@@ -224,9 +233,9 @@ class Writer:
         return False
 
     def trail(self, value: int, scope: Module) -> list[Module | Call]:
-        """Return the children that lead from a scope around `scope` to a value; empty for a block's input.
+        """Return the trail from `scope` or a scope around it to a value; it is empty for a block's input.
 
-        The last one is the outermost module whose output the value is, or the call itself.
+        The trail ends at the outermost module whose output is the value, or at the call that computes it.
         """
         found = self.trail_to(self.owner[value], scope)
         last = next(
@@ -235,7 +244,10 @@ class Writer:
         return found[: last + 1]
 
     def trail_to(self, child: Module | Call, scope: Module) -> list[Module | Call]:
-        """Return the children that lead from a scope around `scope` to one; empty if a block is between."""
+        """Return the trail from the innermost scope around both `scope` and a child to the child.
+
+        The trail is empty if a block lies between `scope` and that scope: a reference cannot leave a block.
+        """
         chain: list[Module | Call] = [child]
         while (parent := chain[-1].parent) is not None:
             chain.append(parent)
@@ -248,7 +260,7 @@ class Writer:
 
 
 def quoted(label: str) -> str:
-    """Write a label, in quotes if it is not a plain word or number."""
+    """Return a label as it is written in a spec: in quotes unless it is an identifier or a number."""
     if "{" in label:
         return label
     plain = label.isdigit() or (label.isidentifier() and label.isascii())
@@ -260,12 +272,12 @@ NOTHING = -1
 
 
 def passed_on(child: Module | Call) -> int:
-    """Return the value that the next statement takes by default; a raw tensor is always named."""
+    """Return the value that the next statement uses by default; NOTHING for a raw tensor, which is named."""
     if isinstance(child, Module):
         return child.output
     return NOTHING if child.step.op in ("param", "buffer") else child.id
 
 
 def joins(child: Module | Call) -> bool:
-    """Return True if a child is a call that names its operands, such as `add(a, b)`."""
+    """Return True if a child is a call with its inputs in parentheses, such as `add(a, b)`."""
     return isinstance(child, Call) and len(child.step.inputs) > 1 and OPS[child.step.op].kind == "merge"

@@ -1,4 +1,4 @@
-"""Statements as text: lines, loops for repetitions, and arguments that differ from their defaults."""
+"""Writes statements as lines of text, with loops for repetitions and without arguments equal to defaults."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from netspec.ops import OPS
 from netspec.ops.base import single
 
 WIDTH = 100
-"""The width of lines on which short statements are joined."""
+"""The maximum width of a line that joins short statements."""
 STARTERS = {"conv", "linear", "deconv", "attention", "param", "buffer"}
 """Ops that begin a new line; norms, activations and the like follow on the same line."""
 
 
 def value_text(value: object) -> str:
-    """Write an argument in the language; floats in full."""
+    """Return an argument as it is written in a spec; floats are written with all digits."""
     if isinstance(value, Expression):
         return value.text
     if isinstance(value, float):
         if not isfinite(value):
-            return "9e18" if value > 0 else "-9e18"  # the language has no infinity, and no larger numbers
+            return "9e18" if value > 0 else "-9e18"  # the language has no infinity and no larger numbers
         return repr(value) if value != int(value) or abs(value) > 1e15 else str(int(value))
     if isinstance(value, list):
         return f"[{', '.join(map(value_text, value))}]"
@@ -32,7 +32,7 @@ def value_text(value: object) -> str:
 
 
 class Text:
-    """Writes statements as lines; `defaults` are the arguments by op or block that need not be written."""
+    """Writes statements as lines; arguments equal to those in `defaults`, by op or block, are omitted."""
 
     def __init__(self, defaults: dict[str, dict[str, object]], parameters: dict[str, list[str]]) -> None:
         self.defaults, self.parameters = defaults, parameters
@@ -48,7 +48,7 @@ class Text:
         return [f"{head} {{", *self.body(block.statements, 1), "}"]
 
     def body(self, statements: Sequence[Statement], level: int) -> list[str]:
-        """Return the lines of statements, with loops for repetitions and short statements joined."""
+        """Return the lines of statements; repetitions become loops, and short statements share a line."""
         lines: list[str] = []
         current = ""
         space = "  " * level
@@ -90,7 +90,7 @@ class Text:
                 yield [text], first.call in STARTERS or block
 
     def loop(self, run: list[Statement], level: int) -> list[str]:
-        """Return the lines of calls that differ in one argument at most; labels are counted."""
+        """Return the lines of a loop for calls that differ at most in one argument and a counted label."""
         first = run[0]
         varying = differing(first, run[-1]) or next((d for r in run if (d := differing(first, r))), "")
         values = [value_text(r.arguments[varying]) for r in run] if varying else []
@@ -128,7 +128,7 @@ class Text:
     def braces(
         self, head: str, body: Sequence[Statement], level: int, tail: str = "", flat: bool = True
     ) -> list[str]:
-        """Return the lines of statements in braces: one line if they fit."""
+        """Return the lines of statements in braces, as a single line if they fit."""
         inner = self.body(body, level + 1)
         short = f"{head} {{ {inner[0].strip()} }}{tail}"
         space = "  " * level
@@ -182,13 +182,13 @@ class Text:
 
 
 def split_number(label: str) -> tuple[str, int]:
-    """Split a label into a prefix and the number at its end; -1 if there is none."""
+    """Split a label into a prefix and the number at its end; without a number, return -1 for it."""
     digits = len(label) - len(label.rstrip("0123456789"))
     return (label[:-digits], int(label[-digits:])) if digits else (label, -1)
 
 
 def runs(statements: Sequence[Statement]) -> list[list[Statement]]:
-    """Divide statements into runs that are repetitions of one call, without labels or with counted ones."""
+    """Divide statements into runs of repeated calls, either without labels or with labels that count up."""
     result: list[list[Statement]] = []
     for statement in statements:
         if result and repeats(result[-1], statement):
@@ -199,12 +199,12 @@ def runs(statements: Sequence[Statement]) -> list[list[Statement]]:
 
 
 def steady(run: list[Statement]) -> list[list[Statement]]:
-    """Keep a short run if its calls are equal; else a loop would be longer than the calls."""
+    """Keep a short run if its calls are equal; otherwise split it, since a loop would be longer."""
     return [run] if len(run) == 1 or differing(run[0], run[1]) == "" else [[s] for s in run]
 
 
 def repeats(run: list[Statement], new: Statement) -> bool:
-    """Return True if a statement calls the same block as a run, with the next number in its label."""
+    """Return True if a statement calls the same block as a run, and its label has the next number."""
     first, last = run[0], run[-1]
     plain = new.call and new.call not in OPS and new.call != "share" and not new.condition
     if not plain or new.call != last.call or new.sources or first.sources:
@@ -219,7 +219,10 @@ def repeats(run: list[Statement], new: Statement) -> bool:
 
 
 def differing(a: Statement, b: Statement) -> str | None:
-    """Return the argument in which two calls differ: empty if in none, None if there is no single one."""
+    """Return the name of the only argument in which two calls differ.
+
+    Return an empty string if they differ in none, and None if a loop over one argument is not possible.
+    """
     pairs = [(n, x, b.arguments[n]) for n, x in a.arguments.items()]
     names = [n for n, x, y in pairs if type(x) is not type(y) or x != y]
     mixed = any(

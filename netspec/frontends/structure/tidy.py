@@ -1,4 +1,4 @@
-"""Changes of the tree of modules that keep what it computes, so that more modules are alike."""
+"""Rewrites the module tree without changing what it computes, so that more modules become identical."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from netspec.ops import OPS
 
 
 def tidy(root: Module) -> None:
-    """Move joins in front of the modules that begin with them, and let each concatenation extend the last."""
+    """Move joins in front of the modules that start with them, and chain concatenations that share inputs.
+
+    A join is a call with several inputs, such as a concatenation or a sum.
+    """
     for module in list(root.modules()):
         if module.parent is not None and module.kind not in CONTAINERS:
             hoist(module, module.parent)
@@ -18,9 +21,9 @@ def tidy(root: Module) -> None:
 
 
 def hoist(module: Module, parent: Module) -> None:
-    """Move a join at the beginning of a module to its parent, if the module then takes one value.
+    """Move a join at the start of a module into the parent if the module then has one input.
 
-    The layers of a DenseNet join all earlier outputs before they do anything else.
+    Each layer of a DenseNet, for example, starts with a concatenation of all earlier outputs.
     """
     first = module.children[0]
     if not isinstance(first, Call) or len(module.children) < 2:
@@ -38,7 +41,7 @@ def hoist(module: Module, parent: Module) -> None:
 
 
 def extend(module: Module) -> None:
-    """Replace `concat(a, b, c)` by `concat(d, c)` where d is `concat(a, b)` in the same module."""
+    """Replace `concat(a, b, c)` by `concat(d, c)` if d is `concat(a, b)` in the same module."""
     known: dict[tuple[object, ...], int] = {}
     for call in module.children:
         if not isinstance(call, Call) or call.step.op != "concat":
