@@ -155,7 +155,7 @@ class Reader:
         if name and weights is None and self.named(module, name):
             name = ""
         if shares is not None and (self.steps[shares].op, self.steps[shares].arguments) != (op, arguments):
-            raise ConvertError(f"{self.place}: {weights} is called twice with different arguments")
+            raise ConvertError(f"{self.place}: the weights of {weights} are used with different arguments")
         step = Step(op, arguments, ids, sizes, module, name, shares, self.again)
         value = self.append(step)
         if weights is not None:

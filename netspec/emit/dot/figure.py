@@ -15,7 +15,7 @@ FOLLOWERS = ("activation", "dropout", "norm")
 
 @dataclass(frozen=True)
 class Box:
-    """Layers drawn as one box: a layer with those that follow it, or the contents of folded `scopes`.
+    """Layers drawn as one box: a layer with its followers, or the contents of folded `scopes`.
 
     Several `scopes` are identical and form a chain: the only input of each is the output of the previous one.
     """

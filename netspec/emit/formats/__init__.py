@@ -22,7 +22,7 @@ class Options:
     """Options for writing reports. A format ignores options that it does not support."""
 
     batch: int | None = None
-    """The batch size for the estimate of training memory; by default that of the recipe."""
+    """The batch size for the estimate of training memory; by default the batch size in the recipe."""
     depth: int | None = None
     """The number of levels of blocks and groups to show; each deeper block or group becomes one row."""
     ops: bool = False

@@ -51,7 +51,7 @@ def mask(sizes: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> A
 
 
 def bias_of(s: Site, table: str, index: Array, places: int) -> str:
-    """Return the bias of each pair of positions: 1 x heads x places x places."""
+    """Return the bias of each pair of positions: 1 x heads x positions x positions."""
     positions = s.graph.constant(index.reshape(-1).astype(np.int64))
     chosen = s.reshape(s.add("Gather", table, positions, axis=0), 1, places, places, -1)
     return s.transpose(chosen, 0, 3, 1, 2)

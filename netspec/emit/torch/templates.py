@@ -84,7 +84,7 @@ class Template:
     inner: list[str] = field(default_factory=list)
 
     def positional(self) -> set[str]:
-        """Return the names whose values calls pass by position: those without a default in any instance."""
+        """Return the parameters without a default in any instance; calls pass their values by position."""
         return {IN_CHANNELS, *(name for each in self.instances for name in required(each))}
 
     def init(self) -> list[str]:
@@ -245,7 +245,7 @@ class Solver:
         return f"{child.template.name}({', '.join(arguments)})"
 
     def order(self) -> None:
-        """Order the parameters: input channels, parameters of the block, others; those with defaults last."""
+        """Order the parameters: input channels, the block's, others; parameters with defaults are last."""
         first = self.instances[0]
         names = {parameter: name for name, parameter in self.parameters.items()}
         defaults = {

@@ -220,7 +220,7 @@ class Reader:
         if name in self.constants:
             array = self.constants[name]
             return self.tensor(name, array, array.ndim + 1 if rank is None else rank)
-        raise ConvertError(f"{self.node.place}: {name} is not a value of the graph")
+        raise ConvertError(f"{self.node.place}: {name} is not a value in the graph")
 
     def tensor(self, name: str, array: Array, rank: int, layout: Layout = Layout()) -> int:  # noqa: B008
         """Return the raw tensor of a constant that is combined with values of `rank` axes."""
@@ -257,7 +257,7 @@ class Reader:
     def constant(self, name: str) -> Array:
         """Return a constant; raises ConvertError if the value is not a constant."""
         if name not in self.constants:
-            raise ConvertError(f"{self.node.place}: {name} must be a constant, but depends on the input")
+            raise ConvertError(f"{self.node.place}: {name} is not a constant, which netspec requires here")
         return self.constants[name]
 
     def given(self, call: Call, place: int, attribute: str) -> list[Any] | None:

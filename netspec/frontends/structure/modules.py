@@ -109,7 +109,7 @@ def unordered(trace: Trace, dissolved: set[str]) -> Module:
 
 
 def order(module: Module) -> list[Module]:
-    """Sort a module's children by data flow; return the children that make that impossible.
+    """Sort a module's children by data flow; return the modules that make this impossible.
 
     If children depend on each other in a cycle, these are the modules whose calls alternate with other calls.
     """
