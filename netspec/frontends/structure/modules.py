@@ -111,7 +111,8 @@ def unordered(trace: Trace, dissolved: set[str]) -> Module:
 def order(module: Module) -> list[Module]:
     """Sort a module's children by data flow; return the modules that make this impossible.
 
-    If children depend on each other in a cycle, these are the modules whose calls alternate with other calls.
+    If the children depend on each other in a cycle, the returned modules are those whose calls alternate with
+    other calls.
     """
     calls = [list(calls_of(child)) for child in module.children]
     place = {call.id: k for k, own in enumerate(calls) for call in own}
