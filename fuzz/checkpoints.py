@@ -24,7 +24,7 @@ def _original() -> bytes:
     return (RUN / "checkpoint.pt").read_bytes()
 
 
-IMPORTS = ("netspec.training", "netspec.evaluation.plots")
+IMPORTS = ("netspec.training", "netspec.evaluation.plots", "sklearn.datasets")
 """The modules that take long to import."""
 
 
