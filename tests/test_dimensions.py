@@ -139,5 +139,5 @@ def test_inputs_of_other_dimensions_are_refused(shape: str, body: str, message: 
 def test_a_batch_in_a_shape_is_warned_of() -> None:
     report = netspec.check("network Net\ninput x: 1x3x32x32\nconv(8, 3, padding=1)\n")
     assert [d.code for d in report.diagnostics] == ["batch-first"]
-    assert "3x32x32 is probably meant" in (report.diagnostics[0].help or "")
+    assert "you probably mean 3x32x32" in (report.diagnostics[0].help or "")
     assert not netspec.check("network Net\ninput x: 3x16x112x112\nconv(8, 3, padding=1)\n").diagnostics

@@ -104,7 +104,7 @@ def test_vectors_are_those_of_pytorch(padding):
         ("input x: 7, dtype=int8\nlinear(5)", "dtype"),
         ("input x: 7, type=int64\nlinear(5)", "type"),
         ("input x: 7, 3\nlinear(5)", "expected"),
-        ("input x: 7, dtype=int64\nembedding(20, 5, padding=20)", "less than the 20 vectors"),
+        ("input x: 7, dtype=int64\nembedding(20, 5, padding=20)", "less than 20, the number of vectors"),
     ],
 )
 def test_indices_where_numbers_are_expected(statements, message):

@@ -125,7 +125,7 @@ def test_claims_that_hold_for_any_input_are_still_compared(body, claim):
 def test_other_claims_are_not_compared_with_another_input(body):
     report = check(body, image=Shape((3, 64, 64)))
     assert report.ok
-    assert any("only sizes that hold for any input were compared" in remark for remark in report.remarks)
+    assert any("only those that hold for any input were compared" in remark for remark in report.remarks)
 
 
 PADDINGS = ["conv(8, 3, padding=same)", 'conv(8, 3, padding="same")', "maxpool(2, padding=half)"]
@@ -135,7 +135,7 @@ PADDINGS = ["conv(8, 3, padding=same)", 'conv(8, 3, padding="same")', "maxpool(2
 def test_paddings_of_other_frameworks_are_explained(body):
     (found,) = check(body).diagnostics
     assert found.code == "wrong-type"
-    assert "half of an odd kernel keeps the size, as padding=1 for kernel=3" in found.message
+    assert "half of an odd kernel keeps the size, as with padding=1 for kernel=3" in found.message
 
 
 def test_a_number_in_place_of_a_list_is_explained():
@@ -155,4 +155,4 @@ def test_layers_without_weights_are_not_said_to_share_them():
 @pytest.mark.parametrize("body", ["conv(8, 3, padding=valid)", 'avgpool(2, padding="VALID")'])
 def test_valid_padding_is_none(body):
     (found,) = check(body).diagnostics
-    assert found.message.endswith("0 is no padding, as `valid` is elsewhere")
+    assert found.message.endswith("padding=0 is what other frameworks call `valid`")

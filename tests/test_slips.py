@@ -90,7 +90,7 @@ UNKNOWN = {
     "fully_connected(10)": "did you mean `linear`?",
     "bn": "did you mean `batchnorm`?",
     "depthwise(3)": "a depthwise convolution is `conv(3, 3, padding=1, groups=3)`",
-    "global_avgpool": "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
+    "global_avgpool": "global average pooling is `adaptive_avgpool(1)`, followed by `flatten`",
     "transpose": "`permute([1, 0])` reorders the axes",
     "rnn(64)": "the recurrent layers are `lstm(64)` and `gru(64)`",
     "reluu": "did you mean `relu`",
@@ -163,7 +163,7 @@ def test_scores_that_suit_it(body):
 def test_images_with_the_channels_last(image, meant):
     (warning,) = check("relu", image).diagnostics
     assert (warning.code, warning.severity) == ("channels-last", "warning")
-    assert f"{meant} is probably meant" in (warning.help or "")
+    assert f"you probably mean {meant}" in (warning.help or "")
 
 
 @pytest.mark.parametrize("image", ["3x224x224", "512x1x1", "256x8x3", "64x7x1"])
@@ -223,8 +223,8 @@ SLIPS = [
     ("adaptive_avgpool(7, 5)", "too-many-arguments", "as in `adaptive_avgpool(7x5)`"),
     ("maxpool(3, 2, 1)", "too-many-arguments", "`maxpool(3, stride=2, padding=1)`"),
     ("avgpool(2, 2)", "too-many-arguments", "`avgpool(2, stride=2)`"),
-    ("conv(8, 3) relu", "syntax", "two statements on one line are separated by `;`"),
-    ("{ relu } flatten", "syntax", "two statements on one line are separated by `;`"),
+    ("conv(8, 3) relu", "syntax", "use `;` to separate two statements on one line"),
+    ("{ relu } flatten", "syntax", "use `;` to separate two statements on one line"),
     ("dropout(50)", "argument-range", "50 % is 0.5"),
     ("stochastic_depth(20)", "argument-range", "20 % is 0.2"),
     ("conv3d(8, 3)", "unknown-op", "did you mean `conv`?"),
@@ -275,10 +275,10 @@ MESSAGES = [
     ("a = max([], 3)", "`max` is not defined for a list and a whole number"),
     ("a = {}[{}]", "the table has no key {}: it is empty"),
     ("a = range(1, 5, 0)", "the step of `range` must not be 0"),
-    ("a = [1][{}]", "an item is chosen by a whole number, not by a table"),
+    ("a = [1][{}]", "the index of an item must be a whole number, not a table"),
     ("upsample(10**9)", "the output of `upsample` would have 3.1e+21 elements, more than a tensor can have"),
     ("conv(10**18, 3)", "the output of `conv` would have 9.0e+20 elements, more than a tensor can have"),
-    ("g: { relu <- g }", "`g` contains this line, so that its output is not known yet"),
+    ("g: { relu <- g }", "`g` contains this line, so its output is not known yet"),
 ]
 
 

@@ -203,14 +203,14 @@ def test_a_free_tensor_is_normalized_over_its_last_axis_and_convolved_over_its_f
 
 REFUSED = [
     ("4x5x6", "permute([0, 1])", "each of the axes 0 to 2 of 4x5x6 once"),
-    ("4x5x6", "reshape(7x7)", "4x5x6 has 120 numbers, and 7x7 has 49"),
+    ("4x5x6", "reshape(7x7)", "4x5x6 has 120 elements, but 7x7 has 49"),
     ("4x5", "expand(8x5)", "4x5 cannot be expanded to 8x5"),
     ("4x5", "select(4)", "there is no position 4 along axis 0 of 4x5"),
     ("4x5", "mean(2)", "there is no axis 2: the axes of 4x5 are counted from 0 to 1"),
     ("4x5", "mean([0, 1])", "leaves nothing"),
-    ("4x5", "roll([1, 2], 0)", "`shifts` has 2 numbers for 1 axes"),
+    ("4x5", "roll([1, 2], 0)", "`shifts` has 2 values for 1 axes"),
     ("4x5x6", "slice(3, 9, axis=1)", "start=3 and stop=9 do not select a range of 5 positions"),
-    ("4x5 4x5", "matmul(x, y)", "5 columns need as many rows, not 4"),
+    ("4x5 4x5", "matmul(x, y)", "the first has 5 columns, but the second 4 rows"),
     ("4x5 4x6", "sub(x, y)", "cannot be subtracted"),
     ("4x5x6 4x2x7", "concat(x, y, axis=1)", "along axis 1"),
     ("4x5", "clamp", "needs `min`, `max` or both"),
@@ -219,9 +219,9 @@ REFUSED = [
     ("3x5x5", "pixel_unshuffle(2)", "5x5 cannot be divided by 2"),
     ("3x4x5", "upsample", "either a factor"),
     ("3x4x5", "upsample(2, size=8x8)", "either a factor"),
-    ("2x6x8 2x5x8 2x4x8", "dot_product_attention(x, y, z)", "do not fit"),
+    ("2x6x8 2x5x8 2x4x8", "dot_product_attention(x, y, z)", "do not match"),
     ("2x6x8 2x5x8", 'einsum(x, y, equation="bhnd,bhmc->bhnm,")', "equation"),
-    ("3x6x6", "w: param(4x2x3x3); convolve(x, w)", "does not fit an image of 3x6x6"),
+    ("3x6x6", "w: param(4x2x3x3); convolve(x, w)", "does not match an input of shape 3x6x6"),
 ]
 
 

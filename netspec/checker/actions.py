@@ -29,7 +29,7 @@ class Actions:
     run_body: Callable[[t.Body, Context, Value], Value]
 
     def apply(self, action: t.Apply | t.Join | t.Group, site: Site) -> Made:
-        """Add the layers of one statement, and return its result."""
+        """Add the layers of one statement and return its result."""
         match action:
             case t.Group():
                 return self.group(action, site)
@@ -44,14 +44,14 @@ class Actions:
     # Groups and joins
 
     def group(self, action: t.Group, site: Site) -> Made:
-        """Run the statements of a group one after another, and return the group's result."""
+        """Run the statements of a group one after another and return the group's result."""
         naming = self.scopes.open(site)
         value = self.run_body(action.body, self.scopes.enter(site.ctx, naming), site.input)
         self.scopes.set_value(site.label, value, site.ctx.naming)
         return Made(value, naming)
 
     def join(self, action: t.Join, site: Site) -> Made:
-        """Run a join such as `add { ... }`: apply every branch to the same input, and merge their outputs."""
+        """Run a join such as `add { ... }`: apply every branch to the same input and merge the outputs."""
         place = action.span.first_line()
         op_type = OPS.find(action.name)
         if op_type is None or op_type.kind != "merge":
@@ -101,7 +101,7 @@ class Actions:
     # Ops
 
     def op(self, action: t.Apply, site: Site) -> Made:
-        """Add one layer, and return the result."""
+        """Add one layer and return the result."""
         ctx = site.ctx
         op_type = OPS.find(action.name)
         if op_type is None:
@@ -134,7 +134,7 @@ class Actions:
         """
         least, most = op.arity()
         if len(inputs) < least or (most is not None and len(inputs) > most):
-            takes = {0: "no input", 1: "one input"}.get(least, "two or more inputs")
+            takes = {0: "no inputs", 1: "one input"}.get(least, "two or more inputs")
             raise Fault("wrong-arity", f"`{op.keyword}` takes {takes}, not {len(inputs)}", span)
         if None in inputs:
             raise Fault(
@@ -152,7 +152,7 @@ class Actions:
     def make(
         self, op: type[Op], action: t.Apply | t.Join, ctx: Context, arriving: int | None = None
     ) -> tuple[Op, dict[str, str]]:
-        """Return an op made from its arguments and the defaults in scope, and its symbolic arguments.
+        """Return an op built from its arguments and the defaults in scope, and its symbolic arguments.
 
         The symbolic arguments are Python expressions in the parameters of the enclosing block.
         """
@@ -164,7 +164,7 @@ class Actions:
     # Shared layers
 
     def share(self, action: t.Apply, site: Site) -> Made:
-        """Use an earlier layer or group again with the same weights."""
+        """Repeat an earlier layer or group with the same weights."""
         ctx, span = site.ctx, site.span
         path = layer_path(action.arguments[0].value) if len(action.arguments) == 1 else None
         if path is None:
@@ -220,7 +220,7 @@ def refuse_recursion(name: str, site: Site) -> None:
 def call_arguments(
     definition: BlockDefinition, action: t.Apply, ctx: Context
 ) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the values of a block's parameters, and Python expressions for those that have one.
+    """Return the values of a block's parameters, and the Python expressions of those that have one.
 
     The default of a parameter can use the parameters before it.
     """

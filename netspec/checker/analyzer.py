@@ -1,4 +1,4 @@
-"""The check of one spec: running its statements, assembling the network, and comparing its totals."""
+"""Checks one spec: runs its statements, assembles the network, and compares its totals."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Analyzer:
         self.steps = 0
 
     def run(self) -> Report:
-        """Check the tree, and return the report."""
+        """Check the tree and return the report."""
         statements = self.file.body.statements
         run = Statements(self.files.load, self.given_shapes())
         naming = Naming()
@@ -80,7 +80,7 @@ class Analyzer:
         return self.report(self.with_recipe(net, run), run)
 
     def given_shapes(self) -> dict[str, Shape]:
-        """Return the shapes that replace declared ones, by the names of inputs."""
+        """Return the shapes that replace declared ones, keyed by the names of inputs."""
         names = list(dict.fromkeys(s.name for s in walk(self.file) if isinstance(s, t.Input)))
         given = dict(self.inputs)
         if "" in given and len(names) > 1:
@@ -105,7 +105,7 @@ class Analyzer:
         self.extra.append(Diagnostic(code, message, span, help=help))
 
     def header(self, statements: tuple[t.Statement, ...], names: Names) -> t.Network | None:
-        """Return the `network` statement, with its parameters bound to values; None if it is missing."""
+        """Bind the parameters of the `network` statement and return it, or None if it is missing."""
         first = next(iter(statements), None)
         if not isinstance(first, t.Network):
             if not isinstance(first, t.Broken):
@@ -203,7 +203,7 @@ class Analyzer:
         return Output(str(path), entry.value, statement.when is not None, float(weight))
 
     def with_recipe(self, net: Net | None, run: Statements) -> Net | None:
-        """Return the network with its recipe and the recipe's initializers, or None if there are errors.
+        """Return the network with its recipe and with the recipe's initializers, or None if there are errors.
 
         If the shape of the first input was given, the recipe's crop is adapted to it.
         """
@@ -233,7 +233,7 @@ class Analyzer:
             else:
                 found += claims.check_totals(net, run.declarations.expectations)
             if self.inputs and any(isinstance(n, t.Layer) and n.claim for n in walk(self.file)):
-                compared = "of the shapes after `->`, only sizes that hold for any input were compared"
+                compared = "of the sizes after `->`, only those that hold for any input were compared"
                 remarks.append(
                     f"{compared}: the others assume the declared input, but {' and '.join(shapes)}"
                 )

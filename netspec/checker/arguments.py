@@ -1,4 +1,4 @@
-"""Arguments of ops and blocks: matching them to parameters, evaluating and validating them."""
+"""Matches the arguments of ops and blocks to parameters, evaluates and validates them."""
 
 from __future__ import annotations
 
@@ -38,16 +38,17 @@ class Given:
     value: object
     span: Span
     symbol: str | None = None
-    """The value as a Python expression, if it depends on parameters of the block around it."""
+    """The value as a Python expression, if it depends on parameters of the enclosing block."""
 
 
 def match_op(
     op: type[Op], arguments: Sequence[t.Argument], span: Span, arriving: int | None = None
 ) -> dict[str, t.Argument]:
-    """Return the arguments of an op by the names of its fields.
+    """Return the arguments of an op, keyed by the names of its fields.
 
     Only the op's sizes can be given by position. `arriving` is the number of channels or features of the
-    input: a user of PyTorch may write it first, and then the fault's help says that specs leave it out.
+    input. As PyTorch takes it as the first argument, users may write it; the fault's help then says to leave
+    it out.
     """
     names, positional = list(op.model_fields), op.by_position()
     surplus = [a for a in arguments if a.name is None][len(positional) :]
@@ -70,7 +71,7 @@ def match_op(
 
 
 def by_name(op: type[Op], positional: Sequence[str], arguments: Sequence[t.Argument]) -> str:
-    """Return a help line for a pool with PyTorch's arguments: they are written by name, or as one size."""
+    """Return a help line for a call with PyTorch's arguments: name them, or write them as one size."""
     texts = [a.value.span.text for a in arguments]
     rest = [name for name in op.model_fields if name not in positional]
     if not rest or op.keyword == "upsample":
@@ -82,7 +83,7 @@ def by_name(op: type[Op], positional: Sequence[str], arguments: Sequence[t.Argum
 def match(
     what: str, names: Sequence[str], arguments: Sequence[t.Argument], span: Span
 ) -> dict[str, t.Argument]:
-    """Return arguments by parameter name, matched by position or name as in Python."""
+    """Return the arguments keyed by parameter name, matched by position or name as in Python."""
     matched: dict[str, t.Argument] = {}
     faults: list[Fault] = []
     named = False
@@ -113,7 +114,7 @@ def match(
 
 
 def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str] = ()) -> dict[str, Given]:
-    """Return the values of matched arguments; those in `words` can be bare names, such as `relu`."""
+    """Return the values of matched arguments; those in `words` can be bare names such as `zeros`."""
     given, faults, unknown = {}, [], False
     for key, argument in matched.items():
         try:
@@ -132,14 +133,14 @@ def values(matched: Mapping[str, t.Argument], names: Names, words: Iterable[str]
 
 @cache
 def word_fields(op: type[Op]) -> frozenset[str]:
-    """Return the fields of an op that take bare names: initializers such as `normal(0.01)`, and modes."""
+    """Return the fields of an op whose values can be names or calls: modes, and initializers."""
     fields = op.model_fields.items()
     words = {n for n, f in fields if n.endswith("init") or get_origin(f.annotation) is Literal}
     return frozenset(words | ({"padding"} & op.model_fields.keys()))  # padding=same gets its own message
 
 
 def build(op: type[Op], given: Mapping[str, Given], span: Span) -> Op:
-    """Return an op with these arguments.
+    """Build an op with these arguments.
 
     Raises:
         Fault: a required argument is missing.
@@ -165,7 +166,7 @@ BOUNDS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less t
 
 
 def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], span: Span) -> Fault:
-    """Return the fault for one of pydantic's errors, at the argument that caused it."""
+    """Convert one of pydantic's errors to a fault at the argument that caused it."""
     field = str(error["loc"][0])
     place = given[field].span if field in given else span
     value = given[field].value if field in given else None
@@ -187,7 +188,7 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
         wanted = types.get(kind.partition("_")[0], "a number")
         requirement = f" must be {wanted}, not {described(value)}"
         if wanted == "a whole number" and isinstance(value, float):
-            help = "`/` gives a fraction; `//` divides whole numbers"
+            help = "`/` always gives a fraction; use `//` to divide whole numbers"
         if wanted == "a list" and isinstance(value, int | float):
             number = spell(value)
             help = f"a list is written in brackets, as in `{op.keyword}({field}=[{number}, {number}])`"
@@ -195,13 +196,13 @@ def translate(op: type[Op], given: Mapping[str, Given], error: dict[str, Any], s
 
 
 def unknown_op(name: str, blocks: Iterable[str], span: Span, arriving: int | None = None) -> Fault:
-    """Return the fault for a name that is neither an op nor a block; `arriving` is as in `match_op`."""
+    """Return the fault for a name that is neither an op nor a block. `arriving` is as in `match_op`."""
     help = advice(name, arriving) or suggest(name, [*OPS, *blocks, "share"])
     return Fault("unknown-op", f"there is no layer type or block named `{name}`", span, help)
 
 
 def duplicates(parameters: Iterable[t.Parameter]) -> Iterator[Diagnostic]:
-    """Yield a diagnostic for each parameter with the name of an earlier one."""
+    """Yield a diagnostic for each parameter that has the same name as an earlier one."""
     first: dict[str, t.Parameter] = {}
     for parameter in parameters:
         if parameter.name in first:

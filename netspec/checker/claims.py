@@ -1,4 +1,4 @@
-"""Comparing the shapes and totals that a spec claims, with `->` and `expect`, with the computed ones."""
+"""Compares the shapes and totals that a spec claims (after `->` and `expect`) with the computed ones."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def compare_shape(
 ) -> Diagnostic | None:
     """Compare a claimed shape with the inferred one, and return a diagnostic if they differ.
 
-    None in `sizes` matches any size. A refuted claim does not become the node's shape. But later layers are
-    reported only if they are wrong with the claimed shape too, so that one mistake gives one diagnostic.
+    None in `sizes` matches any size. If the claim is wrong, the node keeps its inferred shape. A later layer
+    is reported only if it is wrong with the claimed shape too, so that one mistake gives one diagnostic.
     """
     node, meant = layers.nodes[value], layers.meant.pop(value, None)
     if meets(node.shape, sizes):
@@ -49,7 +49,7 @@ def compare_shape(
 
 
 def completed(sizes: tuple[int | None, ...], shape: Shape) -> Shape | None:
-    """Return a claimed shape, its open sizes taken from the inferred one; None if no value can have it."""
+    """Replace the unknown sizes of a claim with inferred ones; return None if the shape is impossible."""
     if len(sizes) == len(shape):
         sizes = tuple(n if size is None else size for size, n in zip(sizes, shape, strict=True))
     known = [size for size in sizes if size is not None]
@@ -61,10 +61,10 @@ def completed(sizes: tuple[int | None, ...], shape: Shape) -> Shape | None:
 def independent(
     claim: t.Size, sizes: tuple[int | None, ...], layers: Layers, value: int
 ) -> tuple[int | None, ...]:
-    """Return the claimed sizes that hold for any input, and None in place of the others.
+    """Return the claimed sizes, with None in place of those that do not hold for every input.
 
-    Such sizes are the channels of an image, those that the layer alone determines, as `linear(10)` does, and
-    sizes computed from other shapes, as in `{in.height}`.
+    The sizes that hold for every input are channels, sizes that the layer alone determines, such as the
+    features of `linear(10)`, and sizes computed from other shapes, as in `{in.height}`.
     """
     node = layers.nodes[value]
     if len(sizes) != len(node.shape):
@@ -77,7 +77,7 @@ def independent(
 
 
 def determined(node: Node, inputs: Sequence[Shape]) -> list[bool]:
-    """Return for each size of an output if it is the same for larger inputs with the same channels."""
+    """Return, for each size of an output, whether it stays the same for larger inputs of equal channels."""
     channels = [has_channels(node.shape) and place == 0 for place in range(len(node.shape))]
     if not inputs:
         return channels
@@ -91,7 +91,7 @@ def determined(node: Node, inputs: Sequence[Shape]) -> list[bool]:
 
 
 def larger(shape: Shape) -> Shape:
-    """Return a shape of twice the height and width, twice the tokens, or twice the features."""
+    """Return a shape with twice the height and width, twice the tokens, or twice the features."""
     channels = len(shape) - 1 if isinstance(shape, Grid) or not has_channels(shape) else 0
     fixed = () if len(shape) == 1 else (channels,)
     return type(shape)(n if place in fixed else 2 * n for place, n in enumerate(shape))

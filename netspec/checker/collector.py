@@ -1,4 +1,4 @@
-"""Collecting the diagnostics of one check, and limiting its work."""
+"""Collects the diagnostics of one check and limits its work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_STATEMENTS = 200_000
 MOST_LAYERS = 50_000
 MOST_FAULTS = 100
 FAULT_STEPS = 20
-"""Each diagnostic counts as this many steps, so that the check of a loop full of errors ends early."""
+"""The number of steps that a diagnostic counts as, so that the check of a loop full of errors ends early."""
 
 
 @dataclass
@@ -39,13 +39,13 @@ class Collector:
             raise Exhausted("too-large", message, span, "the count of a loop may be too large")
 
     def report(self, error: Fault | Faults | Unknown, ctx: Context) -> None:
-        """Add the diagnostics of an exception."""
+        """Add the diagnostics that an exception holds."""
         faults = [error] if isinstance(error, Fault) else error.faults if isinstance(error, Faults) else ()
         for fault in faults:
             self.add(fault.diagnostic, ctx)
 
     def add(self, diagnostic: Diagnostic, ctx: Context) -> None:
-        """Add a diagnostic, with a label at each block call that led to it; duplicates are ignored.
+        """Add a diagnostic with a label at each block call that led to it; duplicates are ignored.
 
         Raises:
             Exhausted: there are too many diagnostics to continue.

@@ -14,7 +14,7 @@ from netspec.language import ast as t
 from netspec.language.names import Fault, Names
 
 Value = int | None
-"""The id of the node that computes a tensor; UNKNOWN after an error, None before the first input."""
+"""The id of the node that computes a tensor: UNKNOWN after an error, None before the first input."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class BlockDefinition:
 
 @dataclass(frozen=True)
 class Context:
-    """The names, blocks, defaults and labels in scope at a statement, and the block calls around it.
+    """The names, blocks, defaults and labels in scope at a statement, and the enclosing block calls.
 
     Inside the braces of a join such as `add { ... }`, `branches` collects the output of each branch.
     """
@@ -68,7 +68,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Made:
-    """The result of a layer statement: its output, and its inner scope if it has one."""
+    """The result of a layer statement: its output, and the inner scope of a group, join or block."""
 
     value: Value
     inside: Naming | None = None
@@ -79,7 +79,7 @@ FRAMES = 4000
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Raise Python's recursion limit inside this context, as deeply nested blocks require."""
+    """Raise Python's recursion limit inside this context, because deeply nested blocks need it."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, FRAMES))
     try:

@@ -1,4 +1,4 @@
-"""Statements that add no layers: names, defaults, blocks, outputs, expected totals, the recipe."""
+"""Runs the statements that add no layers: names, defaults, blocks, outputs, expected totals, the recipe."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Declarations:
     expectations: list[tuple[str, object, t.Argument]] = field(default_factory=list)
     train: tuple[t.Train, Names] | None = None
     used: dict[int, dict[str, BlockDefinition]] = field(default_factory=dict)
-    """The blocks of each file named by `use`, by the `id` of its syntax tree."""
+    """The blocks of each file named by `use`, keyed by the `id` of its syntax tree."""
 
     def declare(self, s: t.Bind | t.Default | t.Block | t.Use, ctx: Context) -> None:
         """Run a declaration: a statement that a file named by `use` can also contain."""
@@ -69,7 +69,7 @@ class Declarations:
         ctx.blocks.update(blocks)
 
     def block(self, s: t.Block, ctx: Context) -> BlockDefinition:
-        """Return the definition of a block. Its body can use whatever is in scope here."""
+        """Return the definition of a block. Its body can use everything that is in scope here."""
         place = s.span.first_line()
         if is_builtin(s.name) or s.name == "share":
             raise Fault(
@@ -110,7 +110,7 @@ class Declarations:
         """Store expected totals. They are compared once the network is complete."""
         for claim in s.claims:
             if claim.name not in claims.COUNTS:
-                message = f"there is no total named `{claim.name}`: the totals are {', '.join(claims.COUNTS)}"
+                message = f"there is no total named `{claim.name}`; the totals are {', '.join(claims.COUNTS)}"
                 raise Fault("unknown-count", message, claim.span)
             value = evaluate(claim.value, ctx.names)
             if isinstance(value, bool) or not isinstance(value, int | float | Rounded):
@@ -119,7 +119,7 @@ class Declarations:
             self.expectations.append((str(claim.name), value, claim))
 
     def refuse(self, s: t.Assert, ctx: Context) -> None:
-        """Evaluate an assertion; if it is false, report it with the values of the names in it.
+        """Evaluate an assertion; if it is false, report it with the values of its names.
 
         Raises:
             Refused: it is false.

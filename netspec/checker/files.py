@@ -1,4 +1,4 @@
-"""Files named by `use`: each must lie in the folder of the spec or below it, and is read only once."""
+"""Reads the files named by `use`, each once; they must lie in the folder of the spec or below it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Root: TypeAlias = Path | Mapping[str, str]
 
 @dataclass
 class Files:
-    """The files named by `use`, by their paths as shown in messages.
+    """The files named by `use`, keyed by their paths as shown in messages.
 
     `root` is the folder of the spec, and `main` the spec itself.
     """
@@ -68,7 +68,7 @@ class Files:
             source = self.source(path, shown)
         except SpecError as error:
             fault = error.diagnostics[0]
-            help = fault.help if file_exists(path) else None  # without a file, it suggests built-in specs
+            help = fault.help if file_exists(path) else None  # for a missing file, it suggests built-in specs
             raise Fault("bad-use", fault.message, use.span, help) from None
         self.real[shown], self.used_by[shown] = self.resolved(path), user
         self.loaded[shown], faults = parse(source)
@@ -97,7 +97,7 @@ class Files:
 
 @dataclass
 class Remembered(Files):
-    """Files named by `use` that are given as a mapping from paths to texts; nothing is read from the disk."""
+    """Files named by `use` whose texts are in a mapping keyed by path; nothing is read from the disk."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
 

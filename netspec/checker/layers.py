@@ -24,17 +24,17 @@ class Layers:
 
     nodes: list[Node] = field(default_factory=list)
     extent: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """The height and width of the largest network input that a node depends on, by the node's id."""
+    """The height and width of the largest network input that a node depends on, keyed by the node's id."""
     sites: dict[int, Calls] = field(default_factory=dict)
-    """The block calls that led to each node, outermost first, by the node's id."""
+    """The block calls that led to each node, outermost first, keyed by the node's id."""
     unsure: set[int] = field(default_factory=set)
-    """Nodes that stand in for failed layers."""
+    """The ids of placeholders for failed layers."""
     claimed: set[int] = field(default_factory=set)
-    """Nodes whose shape is as claimed; the search for the cause of a wrong shape stops at them."""
+    """The ids of nodes whose claimed shape is correct; the search for the cause of an error stops there."""
     meant: dict[int, Shape] = field(default_factory=dict)
-    """The shapes that nodes would have if the refuted claims before them held, where these differ.
+    """The shapes that nodes would have if all wrong claims before them were true, where these differ.
 
-    What is wrong only because of a refuted claim is not reported again.
+    Errors that follow from a wrong claim are not reported again.
     """
 
     def input(self, name: str, op: Input, span: Span) -> int:
@@ -49,7 +49,10 @@ class Layers:
         return next((n.id for n in self.nodes if n.op.kind == "input"), None)
 
     def stand_in(self, shape: Shape | None, span: Span) -> int:
-        """Add a node with the claimed shape of a failed layer; return its id, or UNKNOWN for no shape."""
+        """Add a placeholder with the claimed shape of a layer that failed, and return its id.
+
+        Returns UNKNOWN if `shape` is None.
+        """
         if shape is None:
             return UNKNOWN
         value = self.input("?", Input(shape=shape), span)
@@ -62,7 +65,7 @@ class Layers:
         """Append a layer and return its id, or UNKNOWN if an input is unknown.
 
         Raises:
-            Fault: the op cannot take the shapes of its inputs.
+            Fault: the op does not accept the shapes of its inputs.
         """
         if UNKNOWN in inputs:
             try:
@@ -103,7 +106,10 @@ class Layers:
         return node.id
 
     def meant_by(self, op: Op, inputs: Sequence[int]) -> Shape | None:
-        """Return the shape of a layer if the refuted claims before it held; None if it depends on none."""
+        """Return the shape that a layer would have if all wrong claims before it were true.
+
+        Returns None if no claim that it depends on is wrong, or if it would fail with the claimed shapes too.
+        """
         if not any(i in self.meant for i in inputs):
             return None
         try:
@@ -120,7 +126,7 @@ class Layers:
             return mixed
         bare = next(n.label for n in sources if not n.batched)
         message = f"`{op.keyword}` needs a batch, but `{bare}` is a raw tensor without one"
-        raise Fault("no-batch", message, span, "combine it with other inputs by `add`, `mul` or `concat`")
+        raise Fault("no-batch", message, span, "combine it with other inputs with `add`, `mul` or `concat`")
 
     def receptive_field(self, op: Op, sources: Sequence[Node]) -> tuple[Field, Field]:
         """Return the receptive field of a layer, computed from those of its inputs."""
@@ -173,7 +179,10 @@ class Layers:
         return chain
 
     def before(self, node: Node) -> Node | None:
-        """Return the node whose output a node takes, ignoring raw tensors; None if it takes several."""
+        """Return the node that computes the input of a node, or None if there are several inputs.
+
+        Raw tensors do not count as inputs.
+        """
         flows = [self.nodes[i] for i in node.inputs if self.nodes[i].batched]
         return flows[0] if len(flows) == 1 else None
 
@@ -182,8 +191,8 @@ class Layers:
     ) -> list[Label]:
         """Return labels for the last layers, at most `most`, that changed the sizes in `axes`.
 
-        Layers with ids up to `since` are skipped. A layer inside a block is labelled where the block is
-        called, except in the blocks of `calls`, which the diagnostic is about.
+        Layers with ids up to `since` are skipped. A layer inside a block is labelled at the block's call,
+        unless that call is one of `calls`, which led to the diagnostic.
         """
         if value == UNKNOWN:
             return []
@@ -203,7 +212,7 @@ class Layers:
         return labels
 
     def resized(self, node: Node, axes: slice) -> bool:
-        """Return True if a layer changed a size in `axes`, and did more than permute the axes."""
+        """Return True if a layer changed a size in `axes` and did more than permute the axes."""
         source = self.before(node)
         before, after = (source or self.nodes[node.inputs[0]]).shape, node.shape
         return before[axes] != after[axes] and (len(after) < 3 or sorted(before) != sorted(after))
@@ -232,7 +241,7 @@ class Layers:
     def merge(
         self, op: Op, name: str, branches: Sequence[tuple[int, Span]], flow: int, span: Span, calls: Calls
     ) -> int:
-        """Append a join of branches with the common input `flow`; a fault about shapes labels each branch."""
+        """Append a join of branches with the common input `flow`. A fault about shapes labels each branch."""
         if len(branches) < 2:
             count = "one" if branches else "none"
             raise Fault("wrong-arity", f"`{op.keyword}` needs two or more branches, not {count}", span)

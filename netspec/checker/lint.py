@@ -38,7 +38,7 @@ def channels_last(nodes: Iterable[Node], input_spans: dict[str, Span]) -> Iterat
         channels, height, width = node.shape
         sizes = f"{channels} channels, a height of {height} and a width of {width}"
         message = f"the input `{node.name}` has {sizes}"
-        help = f"sizes are channels x height x width: {width}x{channels}x{height} is probably meant"
+        help = f"sizes are channels x height x width; you probably mean {width}x{channels}x{height}"
         yield Diagnostic(
             "channels-last", message, input_spans.get(node.name, node.span), "warning", help=help
         )
@@ -53,7 +53,7 @@ def batch_first(nodes: Iterable[Node], input_spans: dict[str, Span]) -> Iterator
         if channels not in (1, 3, 4) or height != width:
             continue
         message = f"the input `{node.name}` is a video of {batch} channels and {channels} frames"
-        help = f"the batch is not part of a shape: {channels}x{height}x{width} is probably meant"
+        help = f"the batch is not part of a shape; you probably mean {channels}x{height}x{width}"
         yield Diagnostic("batch-first", message, input_spans[node.name], "warning", help=help)
 
 
@@ -74,7 +74,7 @@ def unfit_scores(net: Net) -> Iterator[Diagnostic]:
     for output in net.outputs:
         node = net.computing(output.node)
         if len(net.nodes[output.node].shape) == 1 and (reason := SCORES.get(node.op.keyword)):
-            message = f"`{node.name}` ends the network that is trained with cross_entropy: {reason}"
+            message = f"`{node.name}` is the last layer of a network trained with cross_entropy: {reason}"
             help = "delete this layer; predictions are given as probabilities in any case"
             yield Diagnostic("unfit-scores", message, node.span, "warning", help=help)
 

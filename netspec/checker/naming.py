@@ -29,7 +29,7 @@ MODULE_WORDS = frozenset(
     xpu zero_grad
     """.split()  # noqa: SIM905
 )
-"""Attributes of PyTorch's modules, which the names of layers must not hide."""
+"""Attributes of nn.Module that a layer of the same name would hide."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass
 class Naming:
-    """A scope under construction; if `numbered`, layers without labels get numbers, as in nn.Sequential."""
+    """A scope under construction. If `numbered`, layers without labels get numbers, as in nn.Sequential."""
 
     name: str = ""
     path: str = ""
@@ -71,7 +71,7 @@ class Naming:
         return f"{self.path}.{name}" if self.path else name
 
     def pick(self, word: str, counted: bool = True) -> str:
-        """Return a name for a layer without a label: a number in a numbered scope, else its op's name."""
+        """Return a name for a layer without a label: its number in a numbered scope, otherwise its op."""
         if self.numbered and counted:
             return str(self.position)
         while True:
@@ -96,19 +96,20 @@ class Naming:
             help = "put the loop variable into the label, as in `conv{i}:`, or omit the label"
             raise Fault(
                 "duplicate-label",
-                f"the label `{name}` is used again in every repetition",
+                f"the label `{name}` is the same in every repetition",
                 entry.span,
                 help,
             )
         around = [name[:k] for k, c in enumerate(name) if c == "."]
-        if any(outer in self.entries for outer in around) or name in self.containers:
-            message = f"`{name}` is inside a layer or group of this scope, which cannot be taken apart"
-            raise Fault("duplicate-label", message, entry.span)
+        taken = next((outer for outer in around if outer in self.entries), None)
+        if taken or name in self.containers:
+            why = f"`{taken}` is already a layer or group" if taken else f"other labels begin with `{name}.`"
+            raise Fault("duplicate-label", f"`{name}` cannot be a label here: {why}", entry.span)
         self.containers.update(around)
         self.entries[name] = entry
 
     def starts(self, parts: Sequence[str]) -> str | None:
-        """Return the label with which a path begins, which can be several parts as in `convs.0`, or None."""
+        """Return the label at the start of a path, or None. It can have several parts, as in `convs.0`."""
         labels = (".".join(parts[:k]) for k in range(1, len(parts) + 1))
         return next((label for label in labels if label in self.entries), None)
 
@@ -133,7 +134,7 @@ class Naming:
         return Scope(self.name, self.path, children, *inside)
 
     def visible(self) -> Naming | None:
-        """Return the outer scope whose labels can be used here too; None if this is the scope of a block."""
+        """Return the outer scope whose labels are visible here; None in the scope of a block."""
         return None if self.block else self.parent
 
     def may_have(self, name: str) -> bool:
@@ -142,7 +143,7 @@ class Naming:
         return any(word in text for text in self.unread) or bool(outer and outer.may_have(name))
 
     def around(self) -> Iterator[Naming]:
-        """Yield this scope and all scopes around it."""
+        """Yield this scope and all enclosing scopes."""
         scope: Naming | None = self
         while scope:
             yield scope
@@ -192,7 +193,7 @@ def find(path: t.Path, naming: Naming, names: Names) -> Entry:
             )
         entry = entry.inside.entries[part]
     if entry.inside is not None and any(entry.inside is scope for scope in naming.around()):
-        message = f"`{path}` contains this line, so that its output is not known yet"
+        message = f"`{path}` contains this line, so its output is not known yet"
         raise Fault("unknown-layer", message, path.span, "name a layer above the line that opens it")
     return entry
 
@@ -215,7 +216,10 @@ def label_text(label: t.Label, names: Names) -> str:
     """
     text = filled(label, names)
     if not re.fullmatch(r"[\w+\-/: ]{1,100}(\.[\w+\-/: ]{1,100}){0,4}", text):
-        help = "a label can have letters and digits, in quotes also - + / : spaces and dots between names"
+        help = (
+            "a label consists of letters and digits; in quotes, it can also contain spaces, `-`, `+`, `/` "
+            "and `:`, and dots between names"
+        )
         shown = repr(text) if text else label.span.text
         raise Fault("bad-label", f"{shown} cannot be a label", label.span, help)
     if wrong := next(filter(reserved, text.split(".")), None):

@@ -1,4 +1,4 @@
-"""Faults of a layer whose arguments are valid, but not for its input."""
+"""Rejects layers whose arguments are valid, but not for their input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.ops.start import NEEDS_FANS, Weighted
 from netspec.shape import Shape
 
 MOST_NUMBERS = 2**63 - 1
-"""The most elements that a tensor of PyTorch can have."""
+"""The maximum number of elements of a PyTorch tensor."""
 
 
 def refuse_starts(op: Op, tensors: Sequence[Tensor], span: Span) -> None:

@@ -12,7 +12,7 @@ from netspec.recipe import Recipe
 from netspec.shape import Shape
 
 Inputs = Mapping[str, Shape]
-"""Shapes that replace the declared ones, by the names of inputs; `""` stands for the only input."""
+"""Shapes that replace the declared ones, keyed by the names of inputs; `""` stands for the only input."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Resolving names: layers by their labels, and the shapes used in expressions."""
+"""Resolves names: labels of layers, and the shapes used in expressions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scopes:
     layers: Layers
 
     def resolve(self, path: t.Path, ctx: Context) -> Value:
-        """Return the id of the node that `path` names. `in` is the input of the block or network.
+        """Return the id of the node that `path` names; `in` names the input of the block or network.
 
         Raises:
             Fault: no earlier layer has this name.
@@ -64,7 +64,7 @@ class Scopes:
         return replace(ctx, names=names, naming=naming, branches=None, blocks=dict(ctx.blocks))
 
     def open(self, site: Site) -> Naming:
-        """Return a new scope for a labelled group; an unlabelled group uses the scope around it."""
+        """Return a new scope for a labelled group; for an unlabelled group, return the enclosing scope."""
         outer = site.ctx.naming
         if site.label is None:
             return outer

@@ -1,4 +1,4 @@
-"""The `train` section: evaluating its entries, overriding them by settings, and validating the recipe."""
+"""Evaluates the entries of the `train` section, overrides them with settings, and validates the recipe."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Section:
             ]
 
     def unknown_data(self, name: str | None) -> list[Diagnostic]:
-        """Return a list with a diagnostic if no data set has this name; otherwise, an empty list."""
+        """Return a list with a diagnostic if no data set has this name, otherwise an empty list."""
         if name is None:
             return []
         from netspec.datasets.registry import find_row
@@ -87,18 +87,18 @@ class Section:
 
 
 OUTSIDE = "<settings>"
-"""The path shown in diagnostics about settings, which come from no file."""
+"""The path shown in diagnostics about settings, which do not come from a file."""
 
 
 def code(span: Span) -> str:
-    """Return the code for an invalid entry: `wrong-setting` if a setting gave it, `recipe` if a file did."""
+    """Return the code of an invalid entry: `wrong-setting` for a setting, `recipe` for an entry of a file."""
     return "wrong-setting" if span.source.path == OUTSIDE else "recipe"
 
 
 def section_of(
     train: tuple[t.Train, Names] | None, other: Source | None, overrides: Mapping[str, object]
 ) -> Section:
-    """Return the recipe section of the spec, or of the file `other`, with overrides such as `train.batch`."""
+    """Return the `train` section of the spec or of the file `other`, with overrides such as `train.batch`."""
     faults: list[Diagnostic] = []
     if other is not None:
         train, faults = train_of(other)
@@ -110,7 +110,7 @@ def section_of(
 
 
 def train_of(source: Source) -> tuple[tuple[t.Train, Names] | None, list[Diagnostic]]:
-    """Return the `train` section of a recipe file, if it has one, and diagnostics for anything else in it."""
+    """Return the `train` section of a recipe file, or None, and diagnostics for anything else in the file."""
     file, found = parse(source)
     faults = list(found)
     sections = [s for s in file.body.statements if isinstance(s, t.Train)]

@@ -1,4 +1,4 @@
-"""Using layers and groups again with the same weights."""
+"""Repeats layers and groups with shared weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.language.names import Fault
 
 
 def again(layers: Layers, value: int, name: str, inputs: Sequence[int], span: Span, calls: Calls) -> int:
-    """Append a layer with the op and weights of an earlier one but other inputs, and return its id."""
+    """Append a layer with the op and weights of an earlier layer but other inputs; return its id."""
     node = layers.nodes[value]
     origin = node.id if node.shares is None else node.shares
     added = layers.add(node.op, name, inputs, span, calls, shares=origin)
@@ -22,8 +22,8 @@ def again(layers: Layers, value: int, name: str, inputs: Sequence[int], span: Sp
     for before, after in zip(old, new, strict=True):
         if before.shape != after.shape:
             old_size, new_size = ("x".join(map(str, tensor.shape)) for tensor in (before, after))
-            message = f"`{node.name}` cannot be shared here: its {before.name} is {old_size}"
-            message += f", but this input needs {new_size}"
+            message = f"`{node.name}` cannot be shared here: its {before.name} has shape {old_size}"
+            message += f", but this input needs shape {new_size}"
             labels = tuple(layers.origin(inputs[0], 2, calls))
             fault = Fault("shape-mismatch", message, span)
             fault.diagnostic = replace(fault.diagnostic, labels=labels)
@@ -34,7 +34,7 @@ def again(layers: Layers, value: int, name: str, inputs: Sequence[int], span: Sp
 def replay(
     layers: Layers, scope: Naming, result: int, target: Naming, flow: int, span: Span, calls: Calls
 ) -> int:
-    """Append the layers of a scope again with the input `flow`; return the id that replaces `result`."""
+    """Append copies of a scope's layers with the input `flow`; return the id that replaces `result`."""
     ids = sorted(inside(scope))
     outer = {i for n in ids for i in layers.nodes[n].inputs if i not in ids}
     if len(outer) > 1 or not ids:

@@ -1,4 +1,4 @@
-"""Searching for input sizes that work, when a network's only error may be the size of its input."""
+"""Searches for input sizes that work if a network's only error may be the size of its input."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ LARGEST = 2048
 
 
 class Search:
-    """Tries input sizes. `works` checks the network with another shape of its image."""
+    """Tries input sizes. `works` checks the network with another image shape."""
 
     def __init__(self, shape: Shape, steps: int, works: Callable[[Shape], bool]) -> None:
         self.shape, self.works = shape, works
         self.left = MOST_STEPS // max(steps, 1)
 
     def tries(self, height: int, width: int) -> bool | None:
-        """Return True if a size works, and None once the search has used its steps."""
+        """Return whether a size works, or None if the search has used up its steps."""
         self.left -= 1
         if self.left < 0:
             return None
         return self.works(Shape((self.shape.channels, height, width)))
 
     def nearest(self) -> str | None:
-        """Describe the nearest sizes that work, one smaller and one larger; None if none was found."""
+        """Describe the nearest sizes that work, one smaller and one larger; return None if none is found."""
         height, width = self.shape.hw
         working = []
         for size in candidates(height, width):
@@ -45,7 +45,7 @@ class Search:
         return f"an input of {' or '.join(named)} works" if named else None
 
     def smallest(self) -> str | None:
-        """Describe the smallest square size above the current one that works; None if none was found."""
+        """Describe the smallest larger square size that works; return None if none is found."""
         low = max(self.shape.hw)
         high = 2 * low
         while (found := self.tries(high, high)) is False and high < LARGEST:
@@ -62,7 +62,7 @@ class Search:
 
 
 def candidates(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Yield sizes to try near a given size: sides rounded to multiples of powers of 2, then close ones."""
+    """Yield sizes to try: first sides rounded to multiples of powers of 2, then sizes close by."""
     seen = {(height, width)}
     aligned = [
         (height // m * m + m * up, width // m * m + m * up) for m in reversed(MULTIPLES) for up in (0, 1)
@@ -78,13 +78,13 @@ SEARCHES: Mapping[str, Callable[[Search], str | None]] = {
     "branches-disagree": Search.nearest,
     "empty-output": Search.smallest,
 }
-"""The kind of search, by the diagnostic code of the network's only error."""
+"""The kind of search, keyed by the diagnostic code of the network's only error."""
 
 
 def with_working_sizes(
     report: Report, inputs: Mapping[str, Shape], steps: int, again: Callable[[Mapping[str, Shape]], Report]
 ) -> Report:
-    """Return the report; if its only error may come from the input's size, its help names sizes that work.
+    """Return the report. If its only error may come from the input's size, its help names sizes that work.
 
     `inputs` are the shapes of the network's inputs, and `steps` the number of steps that one check takes.
     `again` repeats the check with other shapes.

@@ -1,4 +1,4 @@
-"""Initializers from the recipe's `init` entry, which replace those of the layers."""
+"""Replaces the initializers of layers with those in the recipe's `init` entry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def apply_init(nodes: tuple[Node, ...], setting: Setting | None) -> tuple[tuple[
 def apply_start(
     nodes: tuple[Node, ...], given: dict[str, object], span: Span, faults: list[Diagnostic]
 ) -> tuple[Node, ...]:
-    """Return the nodes; those whose names match a `start` pattern have its initializers.
+    """Apply the initializers of one `start` to the nodes whose names match its pattern; return all nodes.
 
     Diagnostics are appended to `faults`.
     """
@@ -51,5 +51,5 @@ def apply_start(
 
 
 def applicable(node: Node, starts: dict[str, Call]) -> dict[str, Call]:
-    """Return those initializers whose tensors the layer has."""
+    """Return the initializers whose tensors exist in the layer."""
     return {field: call for field, call in starts.items() if field in type(node.op).model_fields}

@@ -1,4 +1,4 @@
-"""Running the statements of a spec: expanding loops and conditions, and adding layers to the graph."""
+"""Runs the statements of a spec: expands loops and conditions, and adds layers to the graph."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from netspec.ops import Input
 from netspec.shape import MOST_AXES, Shape
 
 BLOCK_STEPS = 4
-"""The number of steps that the call of a block counts as, in addition to those of its statements."""
+"""The number of steps that the call of a block counts as, in addition to the steps of its statements."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Statements:
     # Bodies
 
     def body(self, body: t.Body, ctx: Context, flow: Value) -> Value:
-        """Run the statements inside braces, and return the id of the last node.
+        """Run the statements inside braces and return the id of the last node.
 
         `flow` is the input of the first statement. Defaults set inside the braces end with them.
         """
@@ -61,7 +61,7 @@ class Statements:
         return flow
 
     def recover(self, statement: t.Statement, ctx: Context, flow: Value) -> Value:
-        """Continue after a fault: names that the statement would define become unknown.
+        """Continue after a fault: mark the names that the statement would define as unknown.
 
         Returns the input of the next statement.
         """
@@ -84,7 +84,7 @@ class Statements:
         return value
 
     def name_failed_layer(self, layer: t.Layer, value: int, ctx: Context) -> None:
-        """Register the label of a failed layer for the node that was added in its place."""
+        """Register the label of a failed layer for its placeholder."""
         if layer.label is None:
             ctx.naming.unread.append("" if isinstance(layer.action, t.Group) else layer.action.name)
             return
@@ -106,7 +106,7 @@ class Statements:
     # Statements
 
     def statement(self, s: t.Statement, ctx: Context, flow: Value) -> Value:
-        """Run one statement, and return the input of the next one."""
+        """Run one statement and return the input of the next one."""
         match s:
             case t.Layer():
                 return self.layer(s, ctx, flow)
@@ -151,7 +151,8 @@ class Statements:
         """Add an input with its declared shape, or with the shape given in its place; return its id."""
         shape = self.given_shapes.get(s.name) or evaluate(s.shape, ctx.names)
         if not isinstance(shape, tuple) or None in shape or min(shape) < 1 or len(shape) > 4:
-            message = "an input is 1 to 4 sizes of at least 1, such as 3x224x224 (channels x height x width)"
+            example = "such as 3x224x224 (channels x height x width)"
+            message = f"the shape of an input must have 1 to 4 sizes of at least 1, {example}"
             raise Fault("bad-input", message, s.shape.span)
         matched = match("input", ["dtype"], s.arguments, s.span)
         given = values(matched, ctx.names, word_fields(Input))
@@ -165,7 +166,7 @@ class Statements:
         return value
 
     def repeat(self, s: t.Repeat, ctx: Context, flow: Value) -> Value:
-        """Run a body a number of times, and return the id of the last node."""
+        """Run a body a number of times and return the id of the last node."""
         count = evaluate(s.count, ctx.names)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             message = f"the count of `repeat` must be a whole number of at least 0, not {described(count)}"
@@ -179,7 +180,7 @@ class Statements:
         return flow
 
     def loop(self, s: t.For, ctx: Context, flow: Value) -> Value:
-        """Run a body for each item of a list, and return the id of the last node."""
+        """Run a body for each item of a list and return the id of the last node."""
         items = evaluate(s.values, ctx.names)
         if not isinstance(items, list):
             message = f"`for` needs a list, not {described(items)}"
@@ -196,7 +197,7 @@ class Statements:
         return flow
 
     def layer(self, s: t.Layer, ctx: Context, flow: Value) -> Value:
-        """Run a layer, group, join or block: register its label, and check the shape after its `->`."""
+        """Run a layer, group, join or block: register its label and check the shape after its `->`."""
         label = label_text(s.label, ctx.names) if s.label else None
         span = (s.label or s.action).span.to(s.action.span)
         inputs = tuple(self.scopes.resolve(p, ctx) for p in s.sources) if s.sources else (flow,)

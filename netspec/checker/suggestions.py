@@ -1,4 +1,4 @@
-"""Suggestions for names from other frameworks, and advice for layer types that netspec does not have."""
+"""Suggests names for those of other frameworks, and substitutes for layer types that netspec lacks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SYNONYMS = {
     **{"filters": "channels", "outchannels": "channels", "units": "features", "outfeatures": "features"},
     **{"negativeslope": "slope", "rate": "p", "kernelsize": "kernel", "strides": "stride"},
 }
-"""netspec's names for those of other frameworks, which are in lower case, without underscores and `2d`."""
+"""netspec's names, keyed by those of other frameworks in lower case, without underscores and `2d`."""
 
 ADVICE: dict[str, str] = {
     **dict.fromkeys(
@@ -45,7 +45,7 @@ ADVICE: dict[str, str] = {
     **dict.fromkeys(("pointwise", "pointwiseconv", "conv1x1"), "a pointwise convolution is `conv(64, 1)`"),
     **dict.fromkeys(
         ("globalavgpool", "globalaveragepooling", "globalaveragepool", "gap"),
-        "global average pooling is `adaptive_avgpool(1)`, and `flatten` after it",
+        "global average pooling is `adaptive_avgpool(1)`, followed by `flatten`",
     ),
     **dict.fromkeys(("globalmaxpool", "gmp"), "global maximum pooling is `adaptive_maxpool(1)`"),
     **dict.fromkeys(("instancenorm",), "instance normalization is `groupnorm({channels})`"),
@@ -55,7 +55,7 @@ ADVICE: dict[str, str] = {
         "image, and `tokens` turns an image into tokens",
     ),
     **dict.fromkeys(("rnn",), "the recurrent layers are `lstm(64)` and `gru(64)`"),
-    "embed": "the table of vectors is `embedding(10000, 64)`",
+    "embed": "a table of learned vectors is `embedding(10000, 64)`",
     **dict.fromkeys(("multihead", "multiheadselfattention"), "write `attention(8)`, with 8 heads"),
     **dict.fromkeys(
         ("separableconv", "depthwiseseparableconv"),
@@ -77,21 +77,21 @@ ADVICE: dict[str, str] = {
 
 
 def plain_name(word: str) -> str:
-    """Return a name in lower case, without underscores and `2d` at its end, as in the tables above."""
+    """Return a name in lower case, without underscores and a final `2d`, as in the tables above."""
     return re.sub(r"[123]d$", "", word.lower().replace("_", ""))
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
-    """Return a help line that suggests the intended name, or None."""
+    """Return a help line that suggests the intended name, or None if no name is similar."""
     known = list(known)
     synonym = SYNONYMS.get(plain_name(word), plain_name(word))
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(word, known)
 
 
 def advice(word: str, channels: int | None = None) -> str | None:
-    """Return a help line that says what to write instead of a missing layer type, or None.
+    """Return a help line that says what to write instead of a missing layer type, or None if unknown.
 
-    `channels` is the number of channels that arrive at the layer, if it is known.
+    `channels` is the number of input channels of the layer, if it is known.
     """
     found = ADVICE.get(plain_name(word))
     if found is None or "{channels}" not in found:

@@ -1,4 +1,4 @@
-"""Translating arguments to Python expressions in the parameters of a block, for the generated source."""
+"""Translates arguments to Python expressions in the parameters of a block, for the generated source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARAMETER = re.compile(r"\b(?:_[A-Za-z_]\w*|in_channels)\b")
 
 
 def symbolic(expr: t.Expr, names: Names) -> str | None:
-    """Return an expression in Python, or None unless it depends only on parameters of the block.
+    """Return an expression in Python if it uses parameters of the block and nothing else, otherwise None.
 
     Parameters are written with a leading `_`, and the channels of the block's input as `in_channels`.
     """

@@ -1,4 +1,4 @@
-"""Traversal of a syntax tree."""
+"""Traverses a syntax tree."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def children(kind: str) -> tuple[str, ...]:
 
 
 def mentioned(file: t.File) -> set[str]:
-    """Return the names that the `expect` statements of a file depend on, also through conditions."""
+    """Return the names that a file's `expect` statements depend on.
+
+    These include names in the conditions of enclosing `if` statements.
+    """
     nodes = list(walk(file))
     choices = [n for n in nodes if isinstance(n, t.If) and any(isinstance(x, t.Expect) for x in walk(n))]
     used = {x.id for n in nodes if isinstance(n, t.Expect) for x in walk(n) if isinstance(x, t.Name)}

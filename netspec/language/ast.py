@@ -110,7 +110,7 @@ class CallExpr(Tree):
 
 @dataclass(frozen=True)
 class Reference(Tree):
-    """A reference to a layer by a computed name such as `up{i}`, as an argument of a join or of `share`."""
+    """A reference to a layer with a computed name such as `up{i}`, as an argument of a join or `share`."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""Evaluating expressions. This always terminates, since there are no loops and sizes are limited."""
+"""Evaluates expressions. This always terminates, since there are no loops and sizes are limited."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
         case t.CallExpr():
             return call(expr, names, value, words)
         case t.Reference():
-            help = "layers can be named after `<-`, and as arguments of `concat`, `add`, `mul` and `share`"
+            help = "a layer can be named after `<-` and as an argument of `concat`, `add`, `mul` or `share`"
             raise Fault("unknown-name", f"`{expr.path}` is a layer, not a value", expr.span, help)
         case t.Broken():
             raise Unknown
@@ -133,7 +133,7 @@ def lookup(expr: t.Name, names: Names, words: bool) -> object:
 
 
 def attempt(expr: t.Expr, compute: Callable[[], object], operands: list[object]) -> object:
-    """Return the result of `compute`, with Python's exceptions converted to faults."""
+    """Return the result of `compute`; convert Python's exceptions to faults."""
     kinds = " and ".join(kind_of(x) for x in operands)
     try:
         return compute()
@@ -146,7 +146,7 @@ def attempt(expr: t.Expr, compute: Callable[[], object], operands: list[object])
 
 
 def undefined(expr: t.Expr, operands: list[object], kinds: str) -> str:
-    """Return the message for an operation or function that Python refuses."""
+    """Return the message for an operation or function call that raised TypeError or ValueError."""
     if not isinstance(expr, t.CallExpr):
         return f"this operation is not defined for {kinds}"
     if not operands:
@@ -207,7 +207,7 @@ def pick(expr: t.Index, value: object, index: object) -> object:
     if not isinstance(value, list | tuple | str):
         raise Fault("wrong-type", f"{kind_of(value)} has no items", expr.span)
     if not isinstance(index, int):
-        message = f"an item is chosen by a whole number, not by {kind_of(index)}"
+        message = f"the index of an item must be a whole number, not {kind_of(index)}"
         raise Fault("wrong-type", message, expr.index.span)
     if not -len(value) <= index < len(value):
         message = f"there is no item {index}: the {len(value)} items are counted from 0"
@@ -241,8 +241,8 @@ def attribute(expr: t.Attribute, names: Names) -> object:
         help = spec_of(expr.span.text) if is_python(expr.span.text) else None
         raise Fault("unknown-name", f"{what}, and only layers have `.{expr.name}`", expr.span, help)
     if expr.name not in ATTRIBUTES:
-        help = did_you_mean(expr.name, ATTRIBUTES) or f"the sizes of a shape are {', '.join(ATTRIBUTES)}"
-        raise Fault("unknown-name", f"there is no size `{expr.name}`", expr.span, help)
+        help = did_you_mean(expr.name, ATTRIBUTES) or f"its attributes are {', '.join(ATTRIBUTES)}"
+        raise Fault("unknown-name", f"a shape has no attribute `{expr.name}`", expr.span, help)
     if not has_attribute(shape, expr.name):
         raise Fault("shape-mismatch", f"{shape} has no {expr.name}", expr.span)
     return getattr(shape, expr.name)

@@ -20,7 +20,7 @@ def bounded_range(*bounds: int) -> list[int]:
 
 
 def bounded_round(number: float, digits: int | None = None) -> float:
-    """Return a number rounded as by Python's `round`, with at most 18 digits."""
+    """Return a number rounded like Python's `round`, to at most 18 digits."""
     return round(number, None if digits is None else max(-18, min(18, digits)))
 
 

@@ -55,11 +55,11 @@ class Names:
     shape_of: Callable[[t.Expr], Shape | None] = lambda expr: None
     budget: Budget = field(default_factory=Budget)
     symbols: dict[str, str] = field(default_factory=dict)
-    """Names as Python expressions in the parameters of the block around them."""
+    """The Python expressions of names, in the parameters of the enclosing block."""
     block: bool = False
     """Whether these are a block's parameters; its expressions cannot use `symbols` from outside the block."""
     bindings: dict[str, tuple[str, object]] = field(default_factory=dict)
-    """The names that a block defines by expressions in its parameters: for each, expression and value."""
+    """The names that a block defines with expressions in its parameters: their expressions and values."""
 
     def child(self) -> Names:
         return Names({}, self, self.shape_of, self.budget)
@@ -80,7 +80,7 @@ class Names:
         self.symbols[name] = symbol if taken else f"_{name}"
 
     def around(self) -> Names | None:
-        """Return the names of the innermost block, or None outside blocks."""
+        """Return the names of the innermost enclosing block, or None outside blocks."""
         return self if self.block else self.parent and self.parent.around()
 
     def symbol(self, name: str) -> str | None:
@@ -93,7 +93,7 @@ class Names:
         return self if name in self.values else self.parent and self.parent.find(name)
 
     def distrust(self, name: str) -> None:
-        """Make a name with a wrong value unknown, so that the error is reported only once."""
+        """Mark a name with a wrong value as unknown, so that the error is reported only once."""
         if scope := self.find(name):
             scope.values[name] = Unknown
 

@@ -1,4 +1,4 @@
-"""Recognizing lines of Python that were pasted into a spec."""
+"""Recognizes lines of Python that were pasted into a spec."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAYERS = {
     "cat": "concat(a, b)",
     **{name: name for name in ("relu", "gelu", "silu", "sigmoid", "tanh", "softmax", "dropout", "flatten")},
 }
-"""What a spec writes for the commonest modules and functions, by their names in lower case."""
+"""What a spec writes for the most common modules and functions, keyed by their names in lower case."""
 PACKAGES = ("self", "nn", "F", "torch", "tf", "keras", "layers", "models")
 """Names before the first dot that mark a line as Python."""
 LINE = rf"""\s*(?:
@@ -32,12 +32,12 @@ LINE = rf"""\s*(?:
 
 
 def is_python(line: str) -> bool:
-    """Return True if a line that is not part of a spec looks like Python."""
+    """Return True if a line with a syntax error looks like Python."""
     return re.match(LINE, line, re.VERBOSE) is not None
 
 
 def spec_of(line: str) -> str:
-    """Return a help line: what a spec writes for the first layer in a line of Python."""
+    """Return a help line that says what a spec writes for the first layer in a line of Python."""
     found = next((LAYERS[c.lower()] for c in re.findall(CALL, line) if c.lower() in LAYERS), None)
     general = (
         "a spec lists layers one after another, such as `conv(8, 3); relu`, and does not state input sizes"

@@ -1,4 +1,4 @@
-"""Parsing values that are given as text to commands: settings, counts and input shapes."""
+"""Parses values that are passed to commands as text: settings, counts and input shapes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from netspec.shape import Shape
 
 
 def read_setting(text: str) -> tuple[str, object]:
-    """Return the name and value of a setting such as `depth=50`. A bare name as value becomes a string.
+    """Return the name and value of a setting such as `depth=50`. A value that is a bare name is a string.
 
-    A name that begins with `train.` means an entry of the recipe, or an argument of such an entry.
+    A name that begins with `train.` stands for an entry of the recipe, or an argument of an entry.
 
     >>> read_setting("depth=50"), read_setting("pool=max"), read_setting("train.optimizer.lr=0.1")
     (('depth', 50), ('pool', 'max'), ('train.optimizer.lr', 0.1))

@@ -1,4 +1,4 @@
-"""Values of the language that Python lacks, such as `Call`, and writing values as text."""
+"""Values of the language that Python lacks, such as `Call`, and functions that write values as text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Call:
 
 
 class Rounded(float):
-    """A number with a unit, such as `724.4M`. It stands for every number that rounds to these digits.
+    """A number with a suffix, such as `724.4M`. It stands for every number that rounds to these digits.
 
     >>> Rounded.read("724.4M").agrees(724_406_816)
     True
@@ -82,7 +82,7 @@ def kind_of(value: object) -> str:
 
 
 def described(value: object) -> str:
-    """Return a description of a value for messages: a number by itself, any other value by its type.
+    """Return a description of a value for messages: a number as it is, any other value as its type.
 
     >>> described(4.0), described("a")
     ('4.0', 'a string')

@@ -1,4 +1,4 @@
-"""The layer types: a class for each, and a file for each family."""
+"""The layer types: one class per type, and one file per family."""
 
 from netspec.ops import (
     activation,
@@ -15,7 +15,7 @@ from netspec.ops import (
 from netspec.ops.base import OPS, Code, Op, Tensor
 from netspec.ops.tensor import Input
 
-# Few specs use these, and defining their classes would take 5 % of the time of a check.
+# Few specs use these, and defining their classes would take 5 % of a check's time.
 OPS.later(
     "netspec.ops.axes",
     "permute",

@@ -1,4 +1,4 @@
-"""Elementwise functions, and the softmax."""
+"""Elementwise functions and the softmax."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.shape import Cost, Free, Shape, axis_of, is_image, torch_axis
 
 
 class Activation(Op):
-    """An elementwise function; a subclass defines the PyTorch module, and the operations for one value."""
+    """An elementwise function; a subclass defines its PyTorch module and the operations for one element."""
 
     if TYPE_CHECKING:
         function: ClassVar[str]
@@ -93,7 +93,7 @@ class Gelu(Activation, keyword="gelu"):
     example = "197x768; gelu -> 197x768"
 
     approximate: Literal["none", "tanh"] = "none"
-    """How the distribution is computed: exactly, or by a formula with a hyperbolic tangent."""
+    """How the distribution is computed: exactly, or approximated with a hyperbolic tangent."""
 
     positional = 0
 
@@ -177,7 +177,7 @@ class Prelu(Op, keyword="prelu"):
     positional = 0
 
     per_channel: bool = False
-    """Whether each channel has a slope of its own; otherwise all share one."""
+    """Whether each channel has its own slope; otherwise all channels share one."""
 
     kind = "activation"
 
@@ -203,7 +203,7 @@ class Softmax(Activation, keyword="softmax"):
     example = "1000; softmax -> 1000"
 
     axis: int | None = None
-    """The axis, counted without the batch; by default the channels of an image, else the last axis."""
+    """Index of the axis, excluding the batch axis; by default the channels of an image, or the last axis."""
 
     positional = 0
     function, value_cost = "nn.Softmax", Cost(additions=1, divisions=1, exponentials=1)

@@ -1,4 +1,4 @@
-"""The types of arguments, and how sizes stand for the axes of an input."""
+"""The types of arguments, and the rules by which sizes apply to the axes of an input."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ class WrongType(ValueError):
 
 
 OTHER_PADDINGS = {
-    "valid": "0 is no padding, as `valid` is elsewhere",
-    "full": "kernel - 1 is the padding that is `full` elsewhere",
+    "valid": "padding=0 is what other frameworks call `valid`",
+    "full": "padding=kernel - 1 is what other frameworks call `full`",
 }
-"""What to write for the names of paddings in other frameworks, except `same`."""
+"""What to write for other frameworks' names of paddings, except `same`."""
 
 
 def to_sizes(value: object) -> object:
-    """Return one number as a pair of equal ones, which stands for any number of axes, or a size such as 3x5.
+    """Return a number as a pair of equal sizes, which applies to any number of axes; return a size unchanged.
 
     Raises:
         ValueError: the value is neither; pydantic reports the message.
     """
     if isinstance(value, str | Call):
         help = OTHER_PADDINGS.get(str(value).strip('"').lower())
-        same = "half of an odd kernel keeps the size, as padding=1 for kernel=3"
+        same = "half of an odd kernel keeps the size, as with padding=1 for kernel=3"
         raise WrongType(f"must be a number, not {value}: {help or same}")
     if isinstance(value, tuple) and len(value) not in (2, 3):
         raise WrongType("must be one number or a size such as 3x5 (height x width)")
@@ -50,13 +50,13 @@ def at_least(least: int) -> AfterValidator:
 
 
 def fit(sizes: tuple[int, ...], count: int, name: str) -> tuple[int, ...]:
-    """Return the sizes of an argument for `count` axes; equal sizes stand for any number of axes.
+    """Return the sizes of an argument for `count` axes. Equal sizes apply to any number of axes.
 
     >>> fit((3, 3), 1, "kernel"), fit((1, 7, 7), 3, "kernel")
     ((3,), (1, 7, 7))
 
     Raises:
-        ShapeError: there is another number of sizes.
+        ShapeError: the number of sizes differs from `count`.
     """
     if len(sizes) == count:
         return sizes
@@ -70,7 +70,7 @@ AXES = {1: "only a length", 2: "height and width", 3: "depth, height and width"}
 
 
 def require_spatial(x: Shape, what: str) -> None:
-    """Raise `ShapeError` unless `x` can be read as channels and one to three axes for a window."""
+    """Raise `ShapeError` unless `x` can be read as channels and one to three spatial axes."""
     if len(x) == 4 or (len(x) == 2 and (x[0] != x[1] or isinstance(x, Signal))):
         return
     require_image(x, what)

@@ -46,7 +46,7 @@ class Div(Elementwise, keyword="div"):
 
 
 class Maximum(Elementwise, keyword="maximum"):
-    """The larger of the values at each place; sizes of 1 are broadcast."""
+    """The elementwise maximum of the inputs; sizes of 1 are broadcast."""
 
     example = "64x56x56; maximum { identity; conv(64, 1) } -> 64x56x56"
 
@@ -60,7 +60,7 @@ class Maximum(Elementwise, keyword="maximum"):
 
 
 class Minimum(Maximum, keyword="minimum"):
-    """The smaller of the values at each place; sizes of 1 are broadcast."""
+    """The elementwise minimum of the inputs; sizes of 1 are broadcast."""
 
     example = "64x56x56; minimum { identity; conv(64, 1) } -> 64x56x56"
 
@@ -68,7 +68,7 @@ class Minimum(Maximum, keyword="minimum"):
 
 
 class MaskedFill(Elementwise, keyword="masked_fill"):
-    """The first value, with a constant where the second one, a mask, is true."""
+    """The first input, with a constant wherever the second input, a mask, is true."""
 
     example = (
         "4x16x16; future: buffer(1x16x16, dtype=bool); masked_fill(in, future); softmax(axis=-1) -> 4x16x16"
@@ -84,7 +84,7 @@ class MaskedFill(Elementwise, keyword="masked_fill"):
         x, mask = xs
         require(
             tuple(self.joined(x, mask)) == tuple(x),
-            f"a mask of {mask} does not fit {x}",
+            f"a mask of shape {mask} does not match an input of shape {x}",
             "branches-disagree",
         )
         return x
@@ -95,7 +95,7 @@ class MaskedFill(Elementwise, keyword="masked_fill"):
 
 
 class Function(Activation):
-    """An elementwise function that is a function of PyTorch."""
+    """An elementwise function that calls a PyTorch function."""
 
     takes_raw = True
 
@@ -107,7 +107,7 @@ class Function(Activation):
 
 
 class Equal(Function, keyword="equal"):
-    """A mask that is true where the values equal a number."""
+    """A mask that is true where an element equals a number."""
 
     example = "4x16x16; seen: buffer(1x16x16, init=ones); equal(0) <- seen; masked_fill(in, equal) -> 4x16x16"
 
@@ -169,7 +169,7 @@ class Log(Function, keyword="log"):
 
 
 class Erf(Function, keyword="erf"):
-    """The error function, from which the GELU is made."""
+    """The error function, which the GELU uses."""
 
     example = "197x768; erf -> 197x768"
 
@@ -216,7 +216,7 @@ class Glu(Op, keyword="glu"):
 
 
 class Pow(Function, keyword="pow"):
-    """The values to the power of a constant."""
+    """Raise each element to a constant power."""
 
     example = "64x8x8; pow(2) -> 64x8x8"
 
@@ -230,7 +230,7 @@ class Pow(Function, keyword="pow"):
 
 
 class Clamp(Function, keyword="clamp"):
-    """The values, replaced by a bound where they exceed it."""
+    """Limit each element to the range from `min` to `max`."""
 
     example = "64x8x8; clamp(min=0, max=1) -> 64x8x8"
 
@@ -281,7 +281,7 @@ class Scale(Rearranging, keyword="scale"):
 
 
 def whole(value: float) -> str:
-    """Return a number as a Python literal; whole numbers have no decimal point."""
+    """Return a number as a Python literal; integers have no decimal point."""
     return (
         str(int(value))
         if isfinite(value) and value == int(value) and abs(value) < 1e15
@@ -290,5 +290,5 @@ def whole(value: float) -> str:
 
 
 def literal(value: float) -> str:
-    """Return a number as a Python literal, infinity as a call of `float`."""
+    """Return a number as a Python literal, or a call of `float` for infinity."""
     return repr(value) if isfinite(value) else f'float("{value}")'

@@ -1,4 +1,4 @@
-"""Attention over all tokens, and inside windows."""
+"""Attention over all tokens or inside windows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netspec.shape import Cost, Shape, require
 
 
 def matmuls(tokens: int, keys: int, features: int) -> Cost:
-    """Return the operations of self-attention: four projections of each token, two products with the keys."""
+    """Return the cost of self-attention: four projections per token, and two products with the keys."""
     return Cost(macs=tokens * (4 * features**2 + 2 * keys * features), additions=4 * tokens * features)
 
 
@@ -110,7 +110,7 @@ class WindowAttention(Attends, keyword="window_attention"):
     def infer(self, x: Shape) -> Shape:
         require_channels_last(x, self.keyword)
         self.require_heads(x)
-        fact = f"`shift` must be less than `window`, {self.window}, not {self.shift}"
+        fact = f"`shift` must be less than `window`: {self.shift} is not less than {self.window}"
         require(self.shift < self.window, fact, "argument-range")
         return x
 
@@ -131,7 +131,7 @@ class WindowAttention(Attends, keyword="window_attention"):
 
 
 class CosineWindowAttention(WindowAttention, keyword="cosine_window_attention"):
-    """Window attention by cosine similarity (Liu et al., 2022).
+    """Window attention with cosine similarity (Liu et al., 2022).
 
     A small network computes the biases from the relative positions.
     """
@@ -186,12 +186,12 @@ class VideoWindowAttention(Attends, keyword="video_window_attention"):
         require(len(x) == 4, fact)
         self.require_heads(x)
         for size, shift in zip(self.sizes("window"), self.sizes("shift"), strict=True):
-            fact = f"`shift` must be less than `window`, {size}, not {shift}"
+            fact = f"`shift` must be less than `window`: {shift} is not less than {size}"
             require(shift < size, fact, "argument-range")
         return x
 
     def sizes(self, name: str) -> tuple[int, ...]:
-        """Return an argument as three numbers."""
+        """Return an argument as three integers."""
         return fit(getattr(self, name), 3, name)
 
     def tensors(self, x: Shape) -> tuple[Tensor, ...]:

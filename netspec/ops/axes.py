@@ -1,6 +1,7 @@
-"""Operations on the axes of any tensor: reordering, reshaping, selecting and reducing.
+"""Operations on the axes of any tensor, such as reordering, reshaping and selecting.
 
-Axes are counted without the batch: 0 is the first one, -1 the last one.
+
+Axis numbers exclude the batch axis: 0 is the first axis, -1 the last.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from netspec.shape import Cost, Free, Grid, Shape, axis_of, is_image, require, t
 
 
 def free(sizes: Any) -> Shape:
-    """Return the shape of a tensor after its axes have changed; one with three axes has no fixed layout."""
+    """Return the shape of a tensor whose axes have changed; with three axes, it has no fixed layout."""
     made = tuple(sizes)
     return Shape(made) if len(made) < 3 else Free(made)
 
 
 def to_list(value: object) -> object:
-    """Read one axis as a list of axes."""
+    """Convert a single axis to a list of axes."""
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -29,7 +30,7 @@ Axes = Annotated[list[int], BeforeValidator(to_list), Field(min_length=1, max_le
 
 
 class Rearranging(Op):
-    """An operation that can also be applied to raw tensors, and that leaves the receptive field unknown."""
+    """An operation that also accepts raw tensors, and that is taken to preserve the receptive field."""
 
     takes_raw = True
 
@@ -43,7 +44,7 @@ class Permute(Rearranging, keyword="permute"):
     example = "96x56x56; permute([1, 2, 0]) -> 56x56x96"
 
     order: Axes
-    """The axes of the input, in the order of the output."""
+    """The axes of the input in the order of the output."""
 
     takes_indices = True
 
@@ -61,7 +62,7 @@ class Permute(Rearranging, keyword="permute"):
 
 
 class Reshape(Rearranging, keyword="reshape"):
-    """Give the same numbers, row by row, another shape."""
+    """Change the shape; the elements keep their row-major order."""
 
     example = "196x768; reshape(196x12x64) -> 196x12x64"
 
@@ -72,7 +73,7 @@ class Reshape(Rearranging, keyword="reshape"):
 
     def infer(self, x: Shape) -> Shape:
         wanted = Shape(self.shape)
-        fact = f"{x} has {x.numbers} numbers, and {wanted} has {wanted.numbers}"
+        fact = f"{x} has {x.numbers} elements, but {wanted} has {wanted.numbers}"
         require(x.numbers == wanted.numbers, fact)
         return free(self.shape)
 
@@ -103,12 +104,12 @@ class Expand(Rearranging, keyword="expand"):
 
 
 class Select(Rearranging, keyword="select"):
-    """Select one position along an axis, which disappears."""
+    """Select one position along an axis and drop the axis."""
 
     example = "197x768; select(-1) -> 768"
 
     index: int
-    """The position, counted from 0; negative numbers count from the end."""
+    """The position, 0-based; negative numbers count from the end."""
     axis: int = 0
     """The axis."""
 
@@ -128,19 +129,19 @@ class Select(Rearranging, keyword="select"):
 
 
 class Roll(Rearranging, keyword="roll"):
-    """Shift the numbers along axes; those that leave at one end enter at the other."""
+    """Shift the elements along axes; those shifted past one end reappear at the other."""
 
     example = "56x56x96; roll([-3, -3], [0, 1]) -> 56x56x96"
 
     shifts: Axes
-    """The distance along each axis."""
+    """The number of positions to shift along each axis."""
     axis: Axes
     """The axis, or a list of axes."""
 
     takes_indices = True
 
     def infer(self, x: Shape) -> Shape:
-        fact = f"`shifts` has {len(self.shifts)} numbers for {len(self.axis)} axes"
+        fact = f"`shifts` has {len(self.shifts)} values for {len(self.axis)} axes"
         require(len(self.shifts) == len(self.axis), fact, "argument-range")
         for axis in self.axis:
             axis_of(axis, x)
@@ -154,9 +155,9 @@ class Roll(Rearranging, keyword="roll"):
 
 
 class Index(Rearranging, keyword="index"):
-    """Select positions along the first axis, by a second input that contains whole numbers.
+    """Select positions along the first axis, given by a second input of integers.
 
-    A table of biases is indexed in this way by the relative positions of tokens.
+    Attention with relative positions looks up its table of biases in this way.
     """
 
     example = (
@@ -200,7 +201,7 @@ class Flip(Rearranging, keyword="flip"):
 
 
 class Standardize(Rearranging, keyword="standardize"):
-    """Subtract the mean and divide by the standard deviation, over the last axis."""
+    """Subtract the mean and divide by the standard deviation along the last axis."""
 
     example = "64x147; standardize(eps=1e-8) -> 64x147"
 

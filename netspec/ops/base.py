@@ -16,7 +16,7 @@ from netspec.registry import Registry, class_attributes
 from netspec.shape import Axis, Cost, Indices, Shape, require
 
 OPS: Registry[type[Op]] = Registry("layer type", "netspec.ops")
-"""Every layer type by its keyword; defining the class registers it."""
+"""All layer types, keyed by keyword. Defining a class registers it."""
 
 Reach = tuple[int, int, int]
 """A window along one axis: its extent, its stride, and the padding at the start of the image."""
@@ -24,7 +24,7 @@ Reach = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Tensor:
-    """A weight or buffer of a layer; `name` is its name in the state_dict of the layer's module."""
+    """A weight or buffer of a layer. `name` is its name in the state_dict of the layer's module."""
 
     name: str
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword argument of a PyTorch call; it is left out if its value is PyTorch's default."""
+    """A keyword argument of a PyTorch call, omitted if its value is PyTorch's default."""
 
     value: object
     default: object
@@ -64,7 +64,7 @@ def code(function: str, *args: object, **options: tuple[object, object]) -> Code
 
 
 def single(value: object) -> object:
-    """Return one number for equal numbers in a tuple; other values are returned unchanged."""
+    """Return a single number for a tuple of equal numbers, and other values unchanged."""
     return (
         value[0]
         if isinstance(value, tuple) and len(value) > 1 and all(n == value[0] for n in value)
@@ -108,8 +108,8 @@ Kind = Literal[
 class Op(BaseModel):
     """A layer type; its fields are its arguments in a spec, in order.
 
-    Methods take the shapes of the inputs as `x` or `*xs`, and some take the shape of the output as `y`. The
-    number of parameters of `infer` is the number of inputs.
+    Methods take the shapes of the inputs as `x` or `*xs`, and some take the shape of the output as `y`.
+    `infer` has one parameter for each input.
     """
 
     model_config = ConfigDict(
@@ -125,7 +125,7 @@ class Op(BaseModel):
 
         kind: ClassVar[Kind]
         new_memory: ClassVar[bool]
-        """Whether the next layer may overwrite the output: it is no view, and no backward pass reads it."""
+        """Whether the next layer may overwrite the output: it is not a view and not needed for gradients."""
 
         torch_source: ClassVar[str]
         """Python source of classes and functions that the op uses and torch does not have.
@@ -134,16 +134,19 @@ class Op(BaseModel):
         """
 
         positional: ClassVar[int | None]
-        """How many arguments can be given by position; if None, the required ones, or one if none is."""
+        """The number of arguments that can be given by position.
+
+        With None, these are the required arguments, or the first one if no argument is required.
+        """
 
         takes_raw: ClassVar[bool]
-        """Whether the op can also be applied to raw tensors, which have no batch."""
+        """Whether the op also accepts raw tensors, which have no batch axis."""
 
         mixes_raw: ClassVar[bool]
-        """Whether the op can be applied to raw tensors and values with a batch together."""
+        """Whether the op accepts raw tensors together with tensors that have a batch axis."""
 
         takes_indices: ClassVar[bool]
-        """Whether an input can be indices; operations on axes return indices again."""
+        """Whether an input can be indices; operations on axes then return indices."""
 
         inner_linears: ClassVar[tuple[str, ...]]
         """The names of the nn.Linear layers inside the module."""
@@ -157,7 +160,7 @@ class Op(BaseModel):
     @classmethod
     @cache
     def arity(cls) -> tuple[int, int | None]:
-        """Return the minimum and maximum number of inputs, as `infer` takes them; None means unlimited."""
+        """Return the minimum and maximum number of inputs of `infer`; a maximum of None means unlimited."""
         inputs = [p for name, p in signature(cls.infer).parameters.items() if name != "self"]
         if any(p.kind is Parameter.VAR_POSITIONAL for p in inputs):
             return 2, None
@@ -165,20 +168,20 @@ class Op(BaseModel):
 
     if TYPE_CHECKING:
         infer: ClassVar[Callable[..., Shape]]
-        """Returns the shape of the output; raises `ShapeError` if the inputs do not fit."""
+        """Returns the shape of the output; raises `ShapeError` for invalid inputs."""
 
     def output(self, *xs: Shape) -> Shape:
         """Return the shape of the output, as `infer` does; raises `ShapeError` for unexpected indices."""
         found = [x for x in xs if isinstance(x, Indices)]
         fact = f"{self.keyword} takes numbers, but its input is {found[0].noun}" if found else ""
-        help = "`embedding(COUNT, FEATURES)` makes features of indices"
+        help = "`embedding(COUNT, FEATURES)` turns indices into features"
         require(self.takes_indices or not found, fact, help=help)
         shape: Shape = self.infer(*xs)
         kept = xs and isinstance(xs[0], Indices) and self.kind == "reshape"
         return Indices(shape) if kept else shape
 
     def check_arguments(self) -> None:
-        """Raise `ShapeError` if arguments are invalid together, whatever the input is."""
+        """Raise `ShapeError` if a combination of arguments is invalid for every input."""
 
     def tensors(self, *xs: Any) -> tuple[Tensor, ...]:
         """Return the weights and buffers in the order of PyTorch's state_dict."""
@@ -197,7 +200,7 @@ class Op(BaseModel):
         return last_two((a.reach, a.stride, a.padding) for a in self.axes(*xs))
 
     def explain(self, *xs: Any, **y: Any) -> tuple[str, ...]:
-        """Return the arithmetic of the output's sizes, with one string for each axis."""
+        """Return the arithmetic of the output's sizes, one string for each axis."""
         axes = self.axes(xs[0]) if len(xs) == 1 else ()
         return tuple(dict.fromkeys(axis.explain() for axis in axes))
 
@@ -206,17 +209,17 @@ class Op(BaseModel):
         return None
 
     def torch_expr(self, *xs: Any) -> str | None:
-        """Return the op as an expression in the expressions of its inputs, or None if it is a module."""
+        """Return an expression in the expressions of the op's inputs, or None if the op is a module."""
         return None
 
     def torch_call(self, module: str, *xs: Any) -> str:
-        """Return the expression by which `forward` calls the module, with `{}` in place of the input."""
+        """Return the expression with which `forward` calls the module; `{}` stands for the input."""
         return f"{module}({{}})"
 
     def variants(self, x: Any) -> Iterator[tuple[int, str, Op]]:
-        """Yield ops with one argument changed, to correct a layer that does not have the claimed shape.
+        """Yield ops with one changed argument, to correct a layer that does not have the claimed shape.
 
-        With each op come a cost, which is low for a likely correction, and the changed argument.
+        Each op is preceded by a cost, which is low for a likely correction, and by the changed argument.
         """
         return iter(())
 

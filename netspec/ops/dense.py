@@ -24,7 +24,7 @@ class Linear(Weighted, keyword="linear"):
     new_memory = True
 
     def infer(self, x: Shape) -> Shape:
-        fact = f"linear takes a feature vector, but its input is an image of {x}"
+        fact = f"linear takes a feature vector, but its input is an image of shape {x}"
         classifier = (
             f"for a classifier, put `flatten` before it: {'*'.join(map(str, x))} = {x.numbers} features"
         )

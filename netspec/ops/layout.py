@@ -68,13 +68,13 @@ class Token(Op, keyword="token"):
     example = "197x768; token -> 768"
 
     index: Annotated[int, Field(ge=0)] = 0
-    """Index of the token, counted from 0."""
+    """Index of the token, 0-based."""
 
     def infer(self, x: Shape) -> Shape:
         require(len(x) == 2, f"token takes tokens x features, but its input is {x.noun}")
         require(
             self.index < x.tokens,
-            f"there is no token {self.index}: the {x.tokens} tokens are counted from 0",
+            f"there is no token {self.index}: the indices of {x.tokens} tokens are 0 to {x.tokens - 1}",
             "argument-range",
         )
         return Shape((x.features,))
@@ -113,7 +113,7 @@ class Partition(Op, keyword="partition"):
     size: Positive
     """Side of a window in pixels; it must divide height and width."""
     grid: bool = False
-    """Whether the pixels of a window are spread evenly over the image instead of being neighbours."""
+    """Whether the pixels of a window are spread evenly over the image instead of being adjacent."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "partition")
@@ -134,7 +134,7 @@ class Partition(Op, keyword="partition"):
 
 
 class Unpartition(Op, keyword="unpartition"):
-    """Join windows made by `partition` into an image again."""
+    """Join the windows of `partition` into an image."""
 
     example = "64x56x56; partition(7); unpartition(7, 56, 56) -> 64x56x56"
 
@@ -150,7 +150,7 @@ class Unpartition(Op, keyword="unpartition"):
     def infer(self, x: Shape) -> Shape:
         require_channels_last(x, "unpartition")
         whole = self.height * self.width // self.size**2, self.size**2
-        fact = f"{x[0]} windows of {x[1]} tokens do not make up {self.height}x{self.width}"
+        fact = f"{x[0]} windows of {x[1]} tokens do not form an image of {self.height}x{self.width}"
         require((x[0], x[1]) == whole and self.height % self.size == self.width % self.size == 0, fact)
         return Shape((x.channels, self.height, self.width))
 

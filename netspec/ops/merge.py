@@ -20,7 +20,7 @@ FIRST = "put `channels_first` before it"
 
 
 def layout(*xs: Shape) -> type[Shape]:
-    """Return the class of shapes of a merged value: channels last, or a signal, if any input is."""
+    """Return the class of a merged shape: `Grid` or `Signal` if any input is one."""
     return max(map(type, xs), key=(Shape, Free, Signal, Grid).index)
 
 
@@ -41,7 +41,7 @@ class Concat(Merge, keyword="concat"):
     example = "64x56x56; concat { conv(32, 1); identity } -> 96x56x56"
 
     axis: int = 0
-    """The axis, counted without the batch; -1 is the last one."""
+    """Index of the axis, excluding the batch axis; -1 is the last axis."""
 
     positional = 0
 
@@ -57,12 +57,12 @@ class Concat(Merge, keyword="concat"):
             what = "length" if Signal in kinds else sizes[len(first)]
             shapes = " and ".join(dict.fromkeys(map(str, xs)))
             raise ShapeError(f"{shapes} cannot be concatenated: they differ in {what}", "branches-disagree")
-        require(Grid not in kinds, "concat joins along the channels, which must come first", help=FIRST)
+        require(Grid not in kinds, "concat joins channels, which must be the first axis", help=FIRST)
         kind = Signal if Signal in kinds else Shape
         return kind((sum(x.channels for x in xs), *first[1:]))
 
     def along_axis(self, *xs: Shape) -> Shape:
-        """Return the shape for any axis; raises `ShapeError` if another axis differs."""
+        """Return the shape after concatenation along `axis`; raises `ShapeError` if another axis differs."""
         first, at = xs[0], axis_of(self.axis, xs[0])
         rest = [(*x[:at], *x[at + 1 :]) for x in xs]
         shapes = " and ".join(dict.fromkeys(map(str, xs)))

@@ -26,7 +26,7 @@ class BatchNorm(Weighted, keyword="batchnorm"):
     """Weight of the current batch in the running mean and variance."""
     affine: bool = True
     axis: Literal[0] | None = None
-    """Axis of the channels, 0 for a signal; by default, the second of two axes is normalized as features."""
+    """Axis of the channels: 0 for a signal. By default, the second of two axes is normalized as features."""
     init: Init | None = None
     bias_init: Init | None = None
 
@@ -83,7 +83,7 @@ class Lrn(Op, keyword="lrn"):
     k: float = 1.0
     """Constant term of the divisor, added before exponentiation."""
     within: bool = False
-    """Whether to sum over a square in the same channel, as Caffe can, instead of over channels."""
+    """Whether to sum over a square in the same channel instead of over channels, as Caffe can."""
 
     kind = "norm"
 
@@ -132,7 +132,7 @@ class LayerNorm(Weighted, keyword="layernorm"):
         return x
 
     def size(self, x: Shape) -> int:
-        """Return how many numbers are normalized together."""
+        """Return the number of elements that are normalized together."""
         return x.channels if self.over_channels(x) else x.features
 
     def over_channels(self, x: Shape) -> bool:
@@ -160,7 +160,7 @@ class RmsNorm(Weighted, keyword="rmsnorm"):
     positional = 0
 
     eps: Small | None = None
-    """Added to the mean square to avoid division by zero; the smallest number of the type if omitted."""
+    """Added to the mean square to avoid division by zero; the dtype's machine epsilon if omitted."""
     affine: bool = True
     init: Init | None = None
 

@@ -15,7 +15,7 @@ from netspec.shape import Axis, Cost, Shape, require, slide
 
 
 class Pool(Op):
-    """Reduce the values in each window to a single one."""
+    """Reduce the values in each window to a single value."""
 
     kernel: Sizes
     """Size of the window; one number, or one for each axis as in `3x5` (height x width)."""
@@ -39,8 +39,8 @@ class Pool(Op):
     def infer(self, x: Shape) -> Shape:
         require_spatial(x, self.keyword)
         for axis in self.axes(x):
-            limit = f"`padding` must be at most half of the kernel, {axis.kernel // 2}, not {axis.padding}"
-            fact = f"{limit}, or a window could hold nothing but padding"
+            limit = f"`padding` must be at most {axis.kernel // 2}, half of the kernel, not {axis.padding}"
+            fact = f"{limit}; otherwise a window could contain only padding"
             require(axis.padding <= axis.kernel // 2, fact, "argument-range")
         return like(x, x.channels, slide(self.axes(x), "window"))
 
@@ -87,7 +87,7 @@ class AvgPool(Pool, keyword="avgpool"):
 
 
 class Adaptive(Op):
-    """Pooling to given sizes, whatever the size of the input."""
+    """Pooling to a given size, whatever the size of the input."""
 
     size: Sizes = Field(...)
     """Size of the output; one number, or one for each axis as in `7x1` (height x width)."""
@@ -99,7 +99,7 @@ class Adaptive(Op):
         return like(x, x.channels, fit(self.size, len(x.spatial), "size"))
 
     def reach(self, x: Shape) -> tuple[Reach, Reach] | None:
-        """Return the window for the receptive field; None if windows overlap or one covers the image."""
+        """Return the window for the receptive field, or None if it is the whole image or windows overlap."""
         pairs = list(zip(x.spatial, fit(self.size, len(x.spatial), "size"), strict=True))
         if any(size % out for size, out in pairs) or set(self.size) == {1}:
             return None
@@ -107,7 +107,7 @@ class Adaptive(Op):
 
 
 class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
-    """Average pooling to given sizes."""
+    """Average pooling to a given size."""
 
     example = "512x7x7; adaptive_avgpool(1) -> 512x1x1"
 
@@ -119,7 +119,7 @@ class AdaptiveAvgPool(Adaptive, keyword="adaptive_avgpool"):
 
 
 class AdaptiveMaxPool(Adaptive, keyword="adaptive_maxpool"):
-    """Maximum pooling to given sizes."""
+    """Maximum pooling to a given size."""
 
     example = "512x14x14; adaptive_maxpool(7) -> 512x7x7"
 

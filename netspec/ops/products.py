@@ -1,4 +1,4 @@
-"""Products of tensors: matrices, attention, Einstein sums, and convolutions with a computed weight."""
+"""Products of tensors: matrix products, attention, Einstein sums, and convolutions with computed weights."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from netspec.shape import Cost, Shape, require, slide
 
 
 class MatMul(Merge, keyword="matmul"):
-    """The product of matrices, over the last two axes; other axes are broadcast."""
+    """The matrix product over the last two axes; other axes are broadcast."""
 
     example = "12x197x64; matmul { identity; permute([0, 2, 1]) } -> 12x197x197"
 
     def infer(self, x: Shape, other: Shape) -> Shape:
         fact = f"{x} and {other} cannot be multiplied as matrices"
         require(len(x) == len(other) >= 2, f"{fact}: both need the same number of axes, at least 2")
-        require(x[-1] == other[-2], f"{fact}: {x[-1]} columns need as many rows, not {other[-2]}")
+        require(x[-1] == other[-2], f"{fact}: the first has {x[-1]} columns, but the second {other[-2]} rows")
         pairs = list(zip(x[:-2], other[:-2], strict=True))
-        require(all(a == b or 1 in (a, b) for a, b in pairs), f"{fact}: their first axes differ")
+        require(all(a == b or 1 in (a, b) for a, b in pairs), f"{fact}: their leading axes differ")
         return free((*map(max, pairs), x[-2], other[-1]))
 
     def cost(self, x: Shape, other: Shape, *, y: Shape) -> Cost:
@@ -38,7 +38,7 @@ class MatMul(Merge, keyword="matmul"):
 class DotProductAttention(Merge, keyword="dot_product_attention"):
     """softmax(q k^T / sqrt(size)) v, for queries, keys and values (Vaswani et al., 2017, section 3.2.1).
 
-    Each is heads x tokens x features. A fourth input is added to the products before the softmax.
+    Each input is heads x tokens x features. A fourth input is added to the products before the softmax.
     """
 
     example = "12x197x64; dot_product_attention { identity; identity; identity } -> 12x197x64"
@@ -46,7 +46,7 @@ class DotProductAttention(Merge, keyword="dot_product_attention"):
     scale: float | None = None
     """Factor of the products; 1 / sqrt(size of a query) if omitted."""
     causal: bool = False
-    """Whether each token attends only to those up to itself."""
+    """Whether each token attends only to itself and earlier tokens."""
 
     positional = 0
 
@@ -55,16 +55,17 @@ class DotProductAttention(Merge, keyword="dot_product_attention"):
             len(xs) in (3, 4), f"dot_product_attention takes queries, keys and values, not {len(xs)} inputs"
         )
         q, k, v = xs[:3]
-        fact = f"queries of {q}, keys of {k} and values of {v} do not fit"
+        fact = f"queries of shape {q}, keys of shape {k} and values of shape {v} do not match"
         heads = all(b in (a, 1) for a, b in zip(q[:-2], k[:-2], strict=False)) and k[:-2] == v[:-2]
         require(len(q) == len(k) == len(v) >= 2 and heads, fact)
         require(q[-1] == k[-1] and k[-2] == v[-2], fact)
-        both = "`causal` attention takes no mask"
+        both = "attention with `causal=true` does not take a mask"
         require(not self.causal or len(xs) == 3, both, "bad-argument")
         if len(xs) == 4:
             scores = (*q[:-1], k[-2])
             same = len(xs[3]) == len(q) and all(a in (1, b) for a, b in zip(xs[3], scores, strict=True))
-            require(same, f"a mask of {xs[3]} does not fit products of {'x'.join(map(str, scores))}")
+            products = f"products of shape {'x'.join(map(str, scores))}"
+            require(same, f"a mask of shape {xs[3]} does not match {products}")
         return free((*q[:-1], v[-1]))
 
     def cost(self, q: Shape, k: Shape, v: Shape, *mask: Shape, y: Shape) -> Cost:
@@ -92,9 +93,11 @@ class Einsum(Merge, keyword="einsum"):
     def infer(self, *xs: Shape) -> Shape:
         terms, _, result = self.equation.partition("->")
         given = terms.split(",")
-        require(len(given) == len(xs), f"{self.equation} has {len(given)} terms for {len(xs)} inputs")
+        require(len(given) == len(xs), f"{self.equation} has {len(given)} terms, but {len(xs)} inputs")
+
         sizes = self.sizes(*xs)
-        require(set(result[1:]) <= sizes.keys(), f"{self.equation} has letters only in its result")
+        unknown = f"the result of {self.equation} has a letter that no input has"
+        require(set(result[1:]) <= sizes.keys(), unknown)
         return free(sizes[letter] for letter in result[1:])
 
     def sizes(self, *xs: Shape) -> dict[str, int]:
@@ -102,10 +105,11 @@ class Einsum(Merge, keyword="einsum"):
         sizes: dict[str, int] = {}
         for term, x in zip(self.equation.partition("->")[0].split(","), xs, strict=True):
             letters = term[1:] if len(term) == len(x) + 1 else term
-            require(len(letters) == len(x), f"the term {term} has {len(term)} letters for the axes of {x}")
+            count = f"the term {term} needs a letter for the batch and for each axis of {x}"
+            require(len(letters) == len(x), count)
             for letter, size in zip(letters, x, strict=True):
                 known = sizes.setdefault(letter, size)
-                require(known == size, f"{letter} in {self.equation} is {known} and {size}")
+                require(known == size, f"{letter} in {self.equation} is both {known} and {size}")
         return sizes
 
     def cost(self, *xs: Shape, y: Shape) -> Cost:
@@ -116,7 +120,8 @@ class Einsum(Merge, keyword="einsum"):
 
 
 class Convolve(Merge, keyword="convolve"):
-    """A convolution by a weight that the network computes: the second input, a raw tensor.
+    """A convolution whose weight is the second input, a raw tensor that the network computes.
+
 
     Its shape is output channels x input channels of a group x the kernel; a third input is the bias.
     """
@@ -134,7 +139,7 @@ class Convolve(Merge, keyword="convolve"):
 
     def infer(self, *xs: Shape) -> Shape:
         require(
-            len(xs) in (2, 3), f"convolve takes a value, a weight and perhaps a bias, not {len(xs)} inputs"
+            len(xs) in (2, 3), f"convolve takes an image, a weight and an optional bias, not {len(xs)} inputs"
         )
         x, weight = xs[:2]
         require_spatial(x, "convolve")
@@ -143,7 +148,8 @@ class Convolve(Merge, keyword="convolve"):
             and weight[1] * self.groups == x.channels
             and weight[0] % self.groups == 0
         )
-        require(fits, f"a weight of {weight} does not fit an image of {x} in {self.groups} groups")
+        groups = f" with groups={self.groups}" if self.groups > 1 else ""
+        require(fits, f"a weight of shape {weight} does not match an input of shape {x}{groups}")
         axes = windows(x, tuple(weight[2:]), self.stride, self.padding, self.dilation)
         return like(x, weight[0], slide(axes, "kernel"))
 

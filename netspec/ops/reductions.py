@@ -1,4 +1,4 @@
-"""Reductions of any tensor over its axes, which are counted without the batch."""
+"""Reductions over the axes of any tensor. Axis numbers exclude the batch axis."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Reduction(Rearranging):
     """A reduction over axes."""
 
     axis: Axes
-    """The axis that is reduced, or a list of axes."""
+    """The axis to reduce, or a list of axes."""
     keep: bool = False
-    """Whether the reduced axes stay, with size 1."""
+    """Whether to keep the reduced axes with size 1."""
 
     positional = 1
 
@@ -30,7 +30,7 @@ class Reduction(Rearranging):
         return None
 
     def reduced(self, x: str, function: str) -> str:
-        """Return the call of a method of tensors."""
+        """Return the source of a call such as `x.mean(dim, keepdim=True)`."""
         axes = [torch_axis(a) for a in self.axis]
         dim = str(axes[0] if len(axes) == 1 else tuple(axes))
         return f"{x}.{function}({dim}{', keepdim=True' if self.keep else ''})"
@@ -90,7 +90,7 @@ class Var(Reduction, keyword="var"):
     example = "64x8x8; var([1, 2], keep=true) -> 64x1x1"
 
     unbiased: bool = True
-    """Whether the sum of squares is divided by the count minus 1 instead of by the count."""
+    """Whether to divide the sum of squares by the count minus 1 instead of the count."""
 
     function: ClassVar = "var"
 

@@ -1,4 +1,4 @@
-"""Reshaping and resizing."""
+"""Layers that reshape, resize, pad and slice."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class Upsample(Op, keyword="upsample"):
     example = "64x28x28; upsample(2, mode=bilinear) -> 64x56x56"
 
     scale: Sizes | None = None
-    """Factor for each axis; one number, or one for each axis as in `2x3` (height x width)."""
+    """Scale factor; one number, or one for each axis as in `2x3` (height x width)."""
     size: Sizes | None = None
-    """Size of the output, in place of a factor."""
+    """Size of the output; replaces a factor."""
     mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear"] = "nearest"
-    """Interpolation: `linear` of a signal, `bilinear` or `bicubic` of an image, `trilinear` of a video."""
+    """Interpolation: `linear` for a signal, `bilinear` or `bicubic` for an image, `trilinear` for a video."""
     align_corners: bool = False
     """Whether the corners of both images coincide, instead of their edges."""
 
@@ -72,7 +72,7 @@ class Upsample(Op, keyword="upsample"):
         require_spatial(x, "upsample")
         self.check_arguments()
         modes = ("nearest", *INTERPOLATIONS[len(x.spatial)])
-        fact = f"mode={self.mode} does not suit an input of {x}: use {' or '.join(modes)}"
+        fact = f"mode={self.mode} does not suit an input of shape {x}: use {' or '.join(modes)}"
         require(self.mode in modes, fact, "argument-range")
         if self.size is not None:
             return like(x, x.channels, fit(self.size, len(x.spatial), "size"))
@@ -93,7 +93,7 @@ class Upsample(Op, keyword="upsample"):
 
 
 INTERPOLATIONS = {1: ("linear",), 2: ("bilinear", "bicubic"), 3: ("trilinear",)}
-"""The modes of `upsample` that compute new values, by the number of axes."""
+"""The modes of `upsample` that interpolate, keyed by the number of axes."""
 
 
 class ZeroPad(Op, keyword="zeropad"):
@@ -125,16 +125,16 @@ class ZeroPad(Op, keyword="zeropad"):
 
 
 class Slice(Op, keyword="slice"):
-    """Select positions along an axis, by default channels or features, from `start` up to before `stop`."""
+    """Select the positions from `start` to `stop - 1` along an axis, by default channels or features."""
 
     example = "96x55x55; slice(0, 48) -> 48x55x55"
 
     start: Annotated[int, Field(ge=0)]
-    """Index of the first channel or feature, counted from 0."""
+    """Index of the first position, 0-based."""
     stop: Positive
-    """Index after the last channel or feature."""
+    """Index after the last position."""
     axis: Annotated[int, Field(ge=0)] = 0
-    """The axis, counted without the batch."""
+    """Index of the axis, excluding the batch axis."""
     step: Positive = 1
     """Distance between the selected positions."""
 
@@ -174,20 +174,20 @@ class ChannelShuffle(Op, keyword="channel_shuffle"):
 
 
 class Rescale(Op, keyword="rescale"):
-    """Multiply each channel by a constant, and add another constant."""
+    """Multiply each channel by a constant and add another constant."""
 
     example = "3x224x224; rescale(scale=[0.5, 0.5, 0.5], shift=[0, 0, 0]) -> 3x224x224"
 
     scale: list[float]
     """A list with one factor for each channel."""
     shift: list[float]
-    """A list with one number for each channel; it is added after the multiplication."""
+    """A list with one number for each channel, which is added after the multiplication."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "rescale")
         for name in ("scale", "shift"):
             count = len(getattr(self, name))
-            fact = f"`{name}` has {count} numbers for {x.channels} channels"
+            fact = f"`{name}` has {count} values for {x.channels} channels"
             require(count == x.channels, fact, "argument-range")
         return x
 
@@ -199,22 +199,22 @@ class Rescale(Op, keyword="rescale"):
 
 
 class PadSides(Op, keyword="pad"):
-    """Pad each side with a number of pixels of its own, with a constant or by reflection."""
+    """Pad each side with its own number of pixels: a constant, or copies of pixels of the image."""
 
     example = "3x224x224; pad([0, 1, 0, 1]) -> 3x225x225"
 
     padding: Annotated[list[Annotated[int, Field(ge=-10_000, le=10_000)]], Field(min_length=2, max_length=6)]
-    """Pixels at the left, right, top and bottom of an image, or at the start and end of a signal; a video has
-    two more numbers, for its first and last frames. Negative numbers crop."""
+    """Pixels at the left, right, top and bottom of an image, or at the start and end of a signal; a video
+    takes two more numbers, for its first and last frames. Negative numbers crop."""
     mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
     """What the new pixels contain."""
     value: float = 0.0
-    """The constant."""
+    """The constant for `mode=constant`."""
 
     def infer(self, x: Shape) -> Shape:
         require_spatial(x, "pad")
         wanted = 2 * len(x.spatial)
-        fact = f"pad takes {wanted} numbers for {x}, two for each axis, not {len(self.padding)}"
+        fact = f"pad takes {wanted} numbers for an input of shape {x}, two per axis, not {len(self.padding)}"
         require(len(self.padding) == wanted, fact, "argument-range")
         y = like(x, x.channels, tuple(size + start + end for size, start, end in self.sides(x)))
         require(min(y) > 0, f"pad leaves nothing of {x}", "empty-output")
@@ -264,7 +264,7 @@ class PixelUnshuffle(Op, keyword="pixel_unshuffle"):
     example = "12x64x64; pixel_unshuffle(2) -> 48x32x32"
 
     factor: Positive
-    """Divisor of height and width, which it must divide."""
+    """Factor by which height and width are divided; it must divide both."""
 
     def infer(self, x: Shape) -> Shape:
         require_image(x, "pixel_unshuffle")

@@ -19,11 +19,11 @@ class Embedding(Weighted, keyword="embedding"):
     example = "20, dtype=int64; embedding(10000, 64) -> 20x64"
 
     count: Positive
-    """Number of vectors; indices are less than this."""
+    """Number of vectors; all indices must be less than this."""
     features: Positive
     """Number of elements of each vector."""
     padding: Annotated[int, Field(ge=0)] | None = None
-    """The index of padding: its vector is zero and is not trained."""
+    """The index used for padding: its vector is zero and is not trained."""
     init: Init | None = None
 
     kind = "dense"
@@ -31,7 +31,7 @@ class Embedding(Weighted, keyword="embedding"):
     takes_indices = True
 
     def check_arguments(self) -> None:
-        fact = f"`padding` must be less than the {self.count} vectors, not {self.padding}"
+        fact = f"`padding` must be less than {self.count}, the number of vectors, not {self.padding}"
         require(self.padding is None or self.padding < self.count, fact, "argument-range")
 
     def infer(self, x: Shape) -> Shape:
@@ -52,12 +52,12 @@ class Embedding(Weighted, keyword="embedding"):
 
 
 class Recurrent(Op):
-    """A recurrent layer; the output has the hidden state after each token."""
+    """A recurrent layer; the output is the hidden state after each token."""
 
     hidden: Positive
     """Number of features of the hidden state."""
     layers: Positive = 1
-    """Number of layers; each takes the hidden states of the one before."""
+    """Number of layers; each takes the hidden states of the previous layer."""
     bidirectional: bool = False
     """Whether each layer also runs backwards; the states of both directions are concatenated."""
     dropout: Share = 0.0
@@ -71,7 +71,9 @@ class Recurrent(Op):
     def infer(self, x: Shape) -> Shape:
         fact = f"{self.keyword} takes tokens x features, but its input is {x.noun}"
         require(
-            len(x) == 2 and not isinstance(x, Signal), fact, help="`permute([1, 0])` makes tokens of a signal"
+            len(x) == 2 and not isinstance(x, Signal),
+            fact,
+            help="`permute([1, 0])` turns a signal into tokens",
         )
         return Shape((x.tokens, self.directions * self.hidden))
 
@@ -80,7 +82,7 @@ class Recurrent(Op):
         return 2 if self.bidirectional else 1
 
     def passes(self, x: Shape) -> Iterator[tuple[str, int]]:
-        """Yield the end of the names of each layer's tensors in each direction, and its input features."""
+        """Yield, per layer and direction, the suffix of tensor names (`l0_reverse`) and the input size."""
         for layer in range(self.layers):
             features = self.directions * self.hidden if layer else x.features
             for end in ("", "_reverse")[: self.directions]:

@@ -1,4 +1,4 @@
-"""Initializers: the functions of `torch.nn.init` that specs can name, and the layers that take them."""
+"""Initializers: the functions of `torch.nn.init` that specs can name, and the layers that accept them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ WORDS = {
     "mode": ("fan_in", "fan_out"),
     "nonlinearity": ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"),
 }
-"""The arguments of initializers that take a word, with the words that each accepts."""
+"""The arguments of initializers that are words, with the words that each accepts."""
 
 NEEDS_FANS = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
-"""The initializers that use fan-in or fan-out; they need a tensor with at least two axes."""
+"""The initializers that use fan-in or fan-out, so they need a tensor with at least two axes."""
 
 
 def to_init(value: object) -> object:
-    """Return `normal(0.01)`, `zeros` or a number as an initializer.
+    """Convert `normal(0.01)`, `zeros` or a number to an initializer.
 
     Raises:
         ValueError: the value is not an initializer; pydantic reports the message.
@@ -59,7 +59,7 @@ def to_init(value: object) -> object:
 
 
 def option(start: str, name: str, argument: object) -> float | str:
-    """Return an argument of an initializer after checking it: a number, or one of the accepted words."""
+    """Check an argument of an initializer and return it: a number, or one of the accepted words."""
     if name not in INITS[start]:
         takes = ", ".join(INITS[start]) or "none"
         raise ValueError(f"`{start}` has no argument `{name}`: it takes {takes}")
@@ -87,10 +87,10 @@ Init = Annotated[Call, BeforeValidator(to_init)]
 
 
 class Weighted(Op):
-    """A layer for whose weight and bias a spec can give initializers."""
+    """A layer whose weight and bias can have initializers in a spec."""
 
     def starts(self) -> dict[str, Call]:
-        """Return the initializers given in the spec, by the names of their tensors."""
+        """Return the initializers in the spec, keyed by the names of their tensors."""
         given = {"weight": getattr(self, "init", None), "bias": getattr(self, "bias_init", None)}
         if getattr(self, "bias", True) is False:
             given.pop("bias")

@@ -14,7 +14,7 @@ from netspec.shape import Indices, Shape, require
 
 
 def to_shape(value: object) -> object:
-    """Return a size such as `96x1x1` as a shape.
+    """Convert a size such as `96x1x1` to a shape.
 
     Raises:
         ValueError: the value is not a size; pydantic reports the message.
@@ -50,9 +50,9 @@ class Param(Weighted, keyword="param"):
     init: Init = Call("zeros")
     """Initializer of the tensor."""
     batch: bool = False
-    """Whether the tensor is stored with a first axis of 1, as in published weights of transformers."""
+    """Whether the tensor is stored with a leading axis of size 1, as in published weights of transformers."""
     scalar: bool = False
-    """Whether the tensor is stored as a number without axes; its shape is then 1."""
+    """Whether the tensor is stored as a scalar without axes; its shape is then 1."""
 
     kind = "tensor"
 
@@ -61,7 +61,7 @@ class Param(Weighted, keyword="param"):
         return self.shape
 
     def check_arguments(self) -> None:
-        fact = f"a `scalar` has the shape 1 and no `batch`, but this tensor is {self.shape}"
+        fact = f"with `scalar=true`, the shape must be 1 and `batch` must be false; found shape {self.shape}"
         require(not self.scalar or (tuple(self.shape) == (1,) and not self.batch), fact, "bad-argument")
 
     def stored_shape(self) -> tuple[int, ...]:
@@ -86,7 +86,7 @@ class Buffer(Param, keyword="buffer"):
     example = "3x8x8; mean: buffer(3x1x1, init=0.5); add(x, mean) -> 3x8x8"
 
     dtype: Literal["float32", "int64", "bool"] = "float32"
-    """The type of its numbers: `int64` for positions, `bool` for masks."""
+    """The data type: `int64` for indices, `bool` for masks."""
 
     def infer(self) -> Shape:
         self.check_arguments()

@@ -1,4 +1,4 @@
-"""Corrections of windows: ops with another padding, stride or kernel, to give a claimed shape."""
+"""Corrections of windows: another padding, stride or kernel that gives a claimed shape."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Variant = tuple[int, str, Op]
 
 
 def change(op: Op, cost: int, name: str, value: Any) -> Variant:
-    """Return a correction that sets an argument to one value for all axes, or sets a flag."""
+    """Return a correction that sets an argument to one value for all axes or sets a flag."""
     changed = value if isinstance(value, bool) else (value, value)
     return cost, f"{name}={spell(value)}", op.model_copy(update={name: changed})
 
 
 def other_paddings(op: Op, axis: Axis, padding: Pads) -> Iterator[Variant]:
-    """Yield corrections of the padding; the padding that keeps the size at stride 1 costs least."""
+    """Yield corrections of the padding; the padding that keeps the size at stride 1 has the lowest cost."""
     same = (axis.reach - 1) // 2
     for pad in range(min(axis.reach // 2, LIKELY) + 1):
         if (pad, pad) != padding:

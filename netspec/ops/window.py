@@ -1,4 +1,4 @@
-"""Convolution."""
+"""Convolutions and transposed convolutions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from netspec.shape import Axis, Cost, Shape, ShapeError, require, slide
 def windows(
     x: Shape, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes = (1, 1), ceil: bool = False
 ) -> tuple[Axis, ...]:
-    """Return the sliding windows along the length, height and width, or depth, height and width."""
+    """Return the sliding window of each axis of a signal, an image or a video."""
     named = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     sizes = [fit(given, len(x.spatial), name) for name, given in named.items()]
     return tuple(Axis(n, k, s, p, d, ceil) for n, k, s, p, d in zip(x.spatial, *sizes, strict=True))
 
 
 def dimensions(x: Shape) -> str:
-    """Return the end of the name of PyTorch's class, such as `2d`."""
+    """Return the suffix of PyTorch's class name, such as `2d`."""
     return f"{len(x.spatial)}d"
 
 
 class Conv(Weighted, keyword="conv"):
-    """A convolution of an image, of a signal, or of a video.
+    """A convolution of an image, a signal or a video.
 
     The input is channels x length, channels x height x width, or channels x depth x height x width.
     """
@@ -137,7 +137,7 @@ class Deconv(Weighted, keyword="deconv"):
             limit = max(stride, dilation)
             require(
                 extra < limit,
-                f"`output_padding` must be less than {limit}, the stride or the dilation, not {extra}",
+                f"`output_padding` must be less than {limit}, the larger of stride and dilation, not {extra}",
             )
         sizes = tuple(total for total, _ in self.sums(x))
         require(min(sizes) > 0, f"the output would be empty: {self.sums(x)[0][1]}", "empty-output")

@@ -1,4 +1,4 @@
-"""Formatting specs in a uniform style; comments, blank lines and groups on one line are kept."""
+"""Formats specs in a uniform style; comments, blank lines and groups on one line are kept."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def format_source(source: Source) -> str:
 
 
 def format_tree(tree: t.File) -> str:
-    """Return the text of a tree, which parses to an equal tree. It must contain no `Broken` nodes."""
+    """Return text that parses to an equal tree. The tree must not contain `Broken` nodes."""
     return Formatter(tree).text()
 
 
 def format_files(paths: Sequence[str], only_check: bool, say: Callable[..., None]) -> int:
-    """Format files in place, and `-` from standard input to standard output; return the exit status."""
+    """Format files in place (`-`: standard input to standard output) and return the exit status."""
     status = 0
     for name in paths:
         if not Path(name).suffix and name in builtin_names():

@@ -1,4 +1,4 @@
-"""Writing statements as lines: those on one source line stay together, and comments stay in place."""
+"""Writes statements as lines: those that share a source line stay together, and comments stay in place."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netspec.language.formatter.write import (
 
 WIDTH = 110
 FURTHEST = 60
-"""The maximum number of characters before a `->` that is aligned with others."""
+"""The maximum column of a `->` that is aligned with others."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Formatter:
         self.tree, self.source = tree, tree.source
         self.comments = list(tree.comments)
         self.limits = [len(self.source.text) + 1]
-        """The offsets of the closing braces that enclose the current statement, the innermost last."""
+        """The offsets of the closing braces around the current statement, the innermost last."""
 
     def text(self) -> str:
         lines = self.body(self.tree.body, 0)
@@ -72,7 +72,7 @@ class Formatter:
         return lines
 
     def comment_on(self, line: int, before: int | None = None) -> str:
-        """Return the comment at the end of a source line, or nothing if it is outside the current braces."""
+        """Return the comment at the end of a source line, or "" if it is outside the current braces."""
         limit = self.limits[-1] if before is None else before
         if self.comments and self.comments[0][0] < limit and self.line_of(self.comments[0][0]) == line:
             return self.comments.pop(0)[1].rstrip()
@@ -116,7 +116,7 @@ class Formatter:
         return [x for s in statements for x in self.spread(s, depth)]
 
     def finished(self, line: Line, last: t.Statement) -> Line:
-        """Return a line with the claimed shape of its last layer, and the comment after the source line."""
+        """Return a line with the claimed shape of its last layer and the comment after the source line."""
         if isinstance(last, t.Layer) and last.claim:
             line.claim = f"-> {shape(last.claim)}"
             line.text = line.text.removesuffix(f" {line.claim}")
@@ -124,7 +124,7 @@ class Formatter:
         return line
 
     def spread(self, s: t.Statement, depth: int) -> list[Line]:
-        """Return the lines of a statement that takes several: one with braces, or a long list or table."""
+        """Return the lines of a statement that needs several: one with braces, or a long list or table."""
         indent = STEP * depth
         match s:
             case t.Layer(action=t.Group() | t.Join() as action):

@@ -1,4 +1,4 @@
-"""Writing nodes of the syntax tree as text on one line."""
+"""Writes nodes of the syntax tree as text on one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
 
 
 def one_line(s: t.Statement) -> str | None:
-    """Return a statement on one line, or None if it always takes several lines."""
+    """Return a statement on one line, or None if it always needs several lines."""
     match s:
         case t.Layer(action=t.Apply()):
             return layer_head(s) + layer_tail(s) + (f" -> {shape(s.claim)}" if s.claim else "")
@@ -37,7 +37,10 @@ def one_line(s: t.Statement) -> str | None:
 
 
 def chained(s: t.If) -> t.If | None:
-    """Return the `if` that is the only statement of an `else`, and is written as `else if`; or None."""
+    """If the `else` of `s` contains only another `if`, return that `if`; otherwise return None.
+
+    Such an `if` is written as `else if`.
+    """
     inner = s.no.statements[0] if s.no and len(s.no.statements) == 1 else None
     return inner if isinstance(inner, t.If) else None
 
@@ -50,7 +53,7 @@ def group(body: t.Body) -> str | None:
 
 
 def head(s: t.Statement) -> str:
-    """Return the text of a statement before its braces, or all of it if it has none."""
+    """Return the text of a statement before its braces, or its whole text if it has no braces."""
     match s:
         case t.Network():
             return f"network {s.name}{parameters(s.parameters)}" + (
@@ -110,7 +113,7 @@ def label(x: t.Label) -> str:
 
 
 def path(x: t.Path) -> str:
-    """Return the text of a path. A number or keyword at its start is quoted, except `in`."""
+    """Return the text of a path. A number or a keyword other than `in` at its start is quoted."""
     head, *rest = (part(p) for p in x.parts)
     if head.isdigit() or (head in words() and head != "in"):
         head = f'"{head}"'
@@ -145,7 +148,7 @@ def shape(size: t.Size) -> str:
 def expression(x: t.Expr, level: int = 0) -> str:
     """Return the text of an expression with as few parentheses as possible.
 
-    `level` is the precedence of the operator around it.
+    `level` is the precedence of the enclosing operator.
     """
 
     def within(text: str, own: int) -> str:

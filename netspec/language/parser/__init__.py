@@ -1,4 +1,4 @@
-"""Parsing text to a syntax tree with a LALR(1) grammar and error recovery; only this package uses lark."""
+"""Parses text to a syntax tree with a LALR(1) grammar and error recovery; only this package uses lark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEEPEST = 100
 
 
 def parse(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
-    """Parse a file, and return its syntax tree and the diagnostics.
+    """Parse a file and return its syntax tree and the diagnostics.
 
     A statement with a syntax error becomes `Broken`."""
     tokens, remarks = lex(source.text)
@@ -49,7 +49,7 @@ def too_deep(tokens: list[Token]) -> Token | None:
 
 
 def parse_expression(source: Source, start: int, end: int) -> Expr | Diagnostic:
-    """Return the expression between two offsets, such as in the braces of a label, or a diagnostic."""
+    """Return the expression between two offsets, such as one in the braces of a label, or a diagnostic."""
     tokens, _ = lex(source.text[start:end])
     for token in tokens:
         token.start_pos, token.end_pos = at(token) + start, until(token) + start

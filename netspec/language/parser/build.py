@@ -1,4 +1,4 @@
-"""Converting lark's parse tree to netspec's syntax tree. Each grammar rule has a method of its name."""
+"""Converts lark's parse tree to netspec's syntax tree. Each grammar rule has a method of the same name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_LABEL = 400
 
 
 class Builder(Transformer[Token, Any]):
-    """Creates nodes of the syntax tree. `expression` parses expressions in braces, in labels and sizes."""
+    """Creates nodes of the syntax tree. `expression` parses the expressions in braces in labels and sizes."""
 
     def __init__(self, source: Source, expression: Callable[[int, int], t.Expr | Diagnostic]) -> None:
         super().__init__(visit_tokens=False)
@@ -157,7 +157,7 @@ class Builder(Transformer[Token, Any]):
         return t.Label(span, self.braced(inside, begin))
 
     def braced(self, inside: str, begin: int) -> tuple[str | t.Expr, ...]:
-        """Return a text split at `{...}` into strings and expressions. `begin` is the offset of the text."""
+        """Split a text at `{...}` into strings and expressions. `begin` is the offset of the text."""
         parts: list[str | t.Expr] = []
         for match in re.finditer(r"\{([^{}]*)\}|[^{}]+", inside):
             if match[1] is None:
@@ -275,7 +275,7 @@ class Builder(Transformer[Token, Any]):
         return t.Name(self.span(c), str(c[0]))
 
     def reference(self, c: Children) -> t.Expr:
-        """Return a name with expressions in braces. A name after the last brace and a dot is an attribute."""
+        """Return a reference such as `up{i}`; in `up{i}.height`, the name after the dot is an attribute."""
         token: Token = c[0]
         named, dot, rest = str(token).rpartition("}")
         tail, *attributes = rest.split(".")

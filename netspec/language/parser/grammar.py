@@ -30,7 +30,7 @@ class Keep(PostLex):
 
 @cache
 def load_grammar() -> Lark:
-    """Return the parser; building its tables takes 0.1 s, so they are cached in the user's cache folder."""
+    """Return the parser. Building its tables takes 0.1 s, so they are cached in the user's cache folder."""
     text = files("netspec.language").joinpath("grammar.lark").read_text("utf-8")
     return Lark(
         text,
@@ -45,7 +45,7 @@ def load_grammar() -> Lark:
 
 
 def cache_file(text: str) -> str | None:
-    """Return the file that caches the tables for a grammar; None if no cache folder can be written."""
+    """Return the file that caches the tables of a grammar, or None if the cache folder is not writable."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netspec"
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def cache_file(text: str) -> str | None:
 
 
 def lex(text: str) -> tuple[list[Token], list[Token]]:
-    """Return the tokens of a text, with one separator for several in a row, and its comments."""
+    """Return the tokens of a text, with consecutive separators merged into one, and its comments."""
     tokens: list[Token] = []
     comments: list[Token] = []
     for token in load_grammar().lex(text):
@@ -79,7 +79,7 @@ def choices(state: InteractiveParser) -> set[str]:
 
 
 def accepts(state: InteractiveParser, terminal: str) -> bool:
-    """Return True if the parser accepts a terminal; being listed in its tables is not enough."""
+    """Return True if the parser accepts a terminal; its tables also list terminals that it rejects."""
     if terminal not in choices(state):
         return False
     trial = state.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]

@@ -123,15 +123,15 @@ def advice(token: Token, previous: Token | None) -> str | None:
     if token.type == "COLON" and previous.type == word.upper():
         return f'`{word}` is a keyword: put it in quotes to use it as a label, as in `"{word}":`'
     if previous.type == "COLON" and token.type in ("REPEAT", "FOR", "IF"):
-        return f"a label names a layer or a group: put the statement in braces, as in `{{ {token} ... }}`"
+        return f"only layers and groups have labels: put the statement in braces, as in `{{ {token} ... }}`"
     if token.type == "DOT":
         return "numbers need digits on both sides of the point, as in 0.5"
     if token.type == "EQUAL" and previous.type == word.upper():
         return f"`{word}` is a keyword, so it cannot be a name"
     if token.type in plain and previous.type in (*plain, "SIZE"):
-        return "a comma, a `;` or a line break may be missing between the two"
+        return "a comma, a `;` or a line break may be missing before this"
     if token.type == "NAME" and previous.type in ("RPAR", "RBRACE"):
-        return "two statements on one line are separated by `;`"
+        return "use `;` to separate two statements on one line"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Helpers for the methods of grammar rules: finding parts among the children of a lark node."""
+"""Helpers for the methods of grammar rules, which find parts among the children of a lark node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsing tokens to lark's tree, and continuing after syntax errors."""
+"""Parses tokens to lark's tree and continues after syntax errors."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ BEGINNINGS = {
     "TRAIN",
     "RBRACE",
 }
-"""Terminals that begin a statement, or close the braces around it."""
+"""Terminals that begin a statement or close the enclosing braces."""
 
 
 DEEPEST_MARK = 5000
-"""A state of the parser with a longer stack is not saved. Only absurd nesting makes one."""
+"""The maximum stack length of a parser state that is saved. Only absurd nesting exceeds it."""
 
 PASTED = "this is Python, not a spec"
 KEPT = 4
-"""The maximum number of marks that are kept for each depth of brackets."""
+"""The maximum number of marks that are kept for each bracket depth."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A saved state of the parser: the depth of brackets, its two stacks, and the offset reached."""
+    """A saved state of the parser: the bracket depth, its two stacks, and the offset reached."""
 
     depth: int
     states: list[Any]
@@ -70,7 +70,7 @@ class Reader:
         return self.finish()
 
     def separate(self, position: int) -> bool:
-        """Feed a line break or `;` as a separator; ignore it in brackets, after a comma and beside braces."""
+        """Feed a line break or `;` as a separator; ignore it in brackets, after commas and next to braces."""
         following = self.following(position)
         inside = self.brackets and self.brackets[-1].type != "LBRACE"
         idle = self.previous is None or self.previous.type in ("LBRACE", "COMMA", "_SEP")
@@ -103,7 +103,7 @@ class Reader:
         return True
 
     def refuse(self, token: Token) -> None:
-        """Add the diagnostic for an unexpected token; several lines of pasted Python give a single one."""
+        """Add the diagnostic for an unexpected token. Several lines of pasted Python give a single one."""
         text = self.source.text
         begin = text.rfind("\n", 0, at(token)) + 1
         line = text[begin:].partition("\n")[0]
@@ -115,7 +115,7 @@ class Reader:
             self.faults.append(Diagnostic("syntax", PASTED, span, help=spec_of(line)))
 
     def mark(self) -> None:
-        """Save the parser's state as a mark if, by its tables, a statement can begin or has just ended.
+        """Save the parser's state as a mark if its tables say that a statement can begin or has just ended.
 
         The tables also list terminals that the parser rejects, so earlier marks are kept too. Marks inside
         brackets that are now closed are dropped.
@@ -133,7 +133,7 @@ class Reader:
         self.marks.append(Mark(depth, list(state.state_stack), list(state.value_stack), begin))
 
     def rewind(self) -> Mark:
-        """Return the last mark at which the parser accepts a statement, and drop later ones."""
+        """Return the last mark at which the parser accepts a statement; drop all later marks."""
         state = self.state.parser_state
         while True:
             mark = self.marks[-1]
@@ -143,7 +143,7 @@ class Reader:
             self.marks.pop()
 
     def restore(self, mark: Mark, end: int) -> None:
-        """Return to the state of a mark, and add a `Broken` statement that extends to the offset `end`."""
+        """Return to the state of a mark and add a `Broken` statement that extends to the offset `end`."""
         del self.brackets[mark.depth :]
         for type_ in ("_SEP", "BROKEN"):
             if accepts(self.state, type_):

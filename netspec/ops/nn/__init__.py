@@ -1,1 +1,1 @@
-"""PyTorch modules for layers that torch lacks; generated source contains copies of those it uses."""
+"""PyTorch modules for layers that torch lacks; generated source contains copies of the modules it uses."""

@@ -7,7 +7,7 @@ from torch import nn
 
 
 def relative_index(size: int) -> torch.Tensor:
-    """Return, for each pair of positions in a window, the row of their offset in the bias table."""
+    """Return, for each pair of positions in a window, the row of the bias table for their offset."""
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     rows, columns = rows.flatten(), columns.flatten()
     down = rows[:, None] - rows[None, :] + size - 1
@@ -17,20 +17,20 @@ def relative_index(size: int) -> torch.Tensor:
 
 @torch.fx.wrap
 def relative_bias(table: torch.Tensor, index: torch.Tensor, places: int) -> torch.Tensor:
-    """Return the bias of each pair of positions in a window: 1 x heads x places x places."""
+    """Return the bias of each pair of positions in a window: 1 x heads x positions x positions."""
     chosen = table[index.view(-1)].view(places, places, -1)
     return chosen.permute(2, 0, 1).contiguous().unsqueeze(0)
 
 
 def cut_windows(x: torch.Tensor, size: int) -> torch.Tensor:
-    """Return N x H x W x C cut into windows of size x size: N * windows x size * size x C."""
+    """Split images N x H x W x C into windows of size x size: N * windows x size * size x C."""
     batch, height, width, features = x.shape
     x = x.view(batch, height // size, size, width // size, size, features)
     return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, size * size, features)
 
 
 def regions(size: int, window: int, shift: int) -> torch.Tensor:
-    """Return the region of each position on a shifted axis; within a region, neighbours are unchanged."""
+    """Return the region of each position on a shifted axis; the shift keeps a region contiguous."""
     region = torch.zeros(size)
     if shift > 0:
         region[-window:-shift] = 1
@@ -39,7 +39,7 @@ def regions(size: int, window: int, shift: int) -> torch.Tensor:
 
 
 def shift_mask(rows: torch.Tensor, columns: torch.Tensor, window: int) -> torch.Tensor:
-    """Return -100 for pairs of positions in a window that are in different regions, else 0."""
+    """Return -100 for pairs of positions in a window that are in different regions, otherwise 0."""
     region = cut_windows((3 * rows[:, None] + columns[None, :])[None, :, :, None], window)[:, :, 0]
     apart = region[:, None, :] != region[:, :, None]
     return torch.zeros(apart.shape).masked_fill(apart, -100.0)
@@ -58,7 +58,7 @@ def window_attention(
     shift: int,
     logit_scale: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return images N x H x W x C after attention in shifted windows, by cosine with a `logit_scale`."""
+    """Apply attention in shifted windows to N x H x W x C; with `logit_scale`, use cosine similarity."""
     _, height, width, features = x.shape
     x = nn.functional.pad(x, (0, 0, 0, -width % window, 0, -height % window))
     rows, columns = x.shape[1], x.shape[2]
@@ -123,7 +123,7 @@ class WindowAttention(nn.Module):
 
 
 class CosineWindowAttention(nn.Module):
-    """Window attention by cosine similarity, with a bias computed from relative positions."""
+    """Window attention with cosine similarity and with a bias computed from relative positions."""
 
     relative_coords_table: torch.Tensor
     relative_position_index: torch.Tensor
@@ -163,7 +163,7 @@ class CosineWindowAttention(nn.Module):
 
 
 class RelativeAttention(nn.Module):
-    """Self-attention inside the windows of N x windows x size * size x features."""
+    """Self-attention inside windows, N x windows x size * size x features."""
 
     relative_position_index: torch.Tensor
 

@@ -1,4 +1,4 @@
-"""Rearranging and rescaling images."""
+"""Modules that rearrange and rescale images."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Rescale(nn.Module):
 
 
 class Partition(nn.Module):
-    """Divide images N x C x H x W into windows of size x size: N x windows x size * size x C."""
+    """Split images N x C x H x W into windows of size x size: N x windows x size * size x C."""
 
     def __init__(self, size: int, grid: bool = False) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Unpartition(nn.Module):
 
 
 def merge_patches(x: torch.Tensor) -> torch.Tensor:
-    """Concatenate the features of 2 x 2 pixels, N x H x W x C to N x H / 2 x W / 2 x 4 C; pad odd sizes."""
+    """Concatenate the features of 2 x 2 pixels: N x H x W x C to N x H/2 x W/2 x 4C. Odd sizes are padded."""
     x = nn.functional.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
     left = [x[:, 0::2, 0::2], x[:, 1::2, 0::2]]
     right = [x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
@@ -79,7 +79,7 @@ def merge_patches(x: torch.Tensor) -> torch.Tensor:
 def convolve(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, **options: int
 ) -> torch.Tensor:
-    """Convolve by computed tensors, which may have a first axis of 1."""
+    """Convolve with computed tensors, which may have a leading axis of size 1."""
     weight = weight[0] if weight.dim() > x.dim() else weight
     bias = bias[0] if bias is not None and bias.dim() > 1 else bias
     functions = {3: nn.functional.conv1d, 4: nn.functional.conv2d, 5: nn.functional.conv3d}

@@ -1,4 +1,4 @@
-"""Dropping whole branches in training."""
+"""Drops whole branches in training."""
 
 from __future__ import annotations
 

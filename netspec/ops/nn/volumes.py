@@ -9,7 +9,7 @@ from netspec.ops.nn.attention import regions, relative_bias
 
 
 def relative_index_3d(window: tuple[int, ...]) -> torch.Tensor:
-    """Return, for each pair of positions in a window, the row of their offset in the bias table."""
+    """Return, for each pair of positions in a window, the row of the bias table for their offset."""
     grids = torch.meshgrid(*(torch.arange(n) for n in window), indexing="ij")
     index = torch.zeros(1, 1, dtype=torch.int64)
     for grid, size in zip(grids, window, strict=True):
@@ -19,7 +19,7 @@ def relative_index_3d(window: tuple[int, ...]) -> torch.Tensor:
 
 
 def cut_volumes(x: torch.Tensor, window: tuple[int, ...]) -> torch.Tensor:
-    """Return N x D x H x W x C cut into windows: N * windows x positions x C."""
+    """Split videos N x D x H x W x C into windows: N * windows x positions x C."""
     batch, depth, height, width, features = x.shape
     deep, high, wide = window
     x = x.view(batch, depth // deep, deep, height // high, high, width // wide, wide, features)
@@ -27,7 +27,7 @@ def cut_volumes(x: torch.Tensor, window: tuple[int, ...]) -> torch.Tensor:
 
 
 def join_volumes(x: torch.Tensor, window: tuple[int, ...], sizes: tuple[int, ...]) -> torch.Tensor:
-    """Return the windows of `cut_volumes` as N x D x H x W x C."""
+    """Join the windows of `cut_volumes` into videos N x D x H x W x C."""
     deep, high, wide = window
     counts = (sizes[0] // deep, sizes[1] // high, sizes[2] // wide)
     x = x.view(-1, *counts, deep, high, wide, x.shape[-1])
@@ -35,7 +35,7 @@ def join_volumes(x: torch.Tensor, window: tuple[int, ...], sizes: tuple[int, ...
 
 
 def shift_mask_3d(sizes: tuple[int, ...], window: tuple[int, ...], shift: tuple[int, ...]) -> torch.Tensor:
-    """Return -100 for pairs of positions in a window that are in different regions, else 0."""
+    """Return -100 for pairs of positions in a window that are in different regions, otherwise 0."""
     deep, high, wide = (regions(n, w, s) for n, w, s in zip(sizes, window, shift, strict=True))
     region = 9 * deep[:, None, None] + 3 * high[:, None] + wide
     region = cut_volumes(region[None, ..., None], window)[:, :, 0]
