@@ -1,1 +1,1 @@
-"""A fuzzer: for random and damaged inputs, netspec must return a result or a one-sentence error."""
+"""A fuzzer: for every random or damaged input, netspec must return a result or a one-sentence error."""

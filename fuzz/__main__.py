@@ -1,4 +1,4 @@
-"""`python -m fuzz`: fuzz the targets for some minutes; exits with status 1 if an input fails."""
+"""`python -m fuzz`: fuzz the targets for some minutes; the exit status is 1 if an input fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fuzz.targets import TARGETS
 
 
 def main() -> int:
-    """Read the arguments, run the targets one after another, and print the failures."""
+    """Parse the arguments, run the targets one after another, and print the failures."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     known = ", ".join(TARGETS)
     parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET", help=known)

@@ -1,4 +1,4 @@
-"""Damaged checkpoints, which are evaluated, used for prediction, plotted and resumed."""
+"""Damaged checkpoints, which are evaluated, used for predictions, plotted and resumed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from fuzz.damage import damage
 
 RUN = Path(__file__).parent.parent / "tests" / "golden" / "checkpoint"
-"""A run on scikit-learn's digits, with averaged weights, after one of two epochs."""
+"""A run on scikit-learn's digits with averaged weights, stopped after one of two epochs."""
 
 
 @functools.cache
@@ -25,11 +25,11 @@ def _original() -> bytes:
 
 
 IMPORTS = ("netspec.training", "netspec.evaluation.plots", "sklearn.datasets")
-"""The modules that take long to import."""
+"""The modules that take a long time to import."""
 
 
 def make(draw: random.Random) -> bytes:
-    """Return a checkpoint with changed entries, or with changed bytes."""
+    """Return a checkpoint with changed entries or changed bytes."""
     import torch
 
     if draw.random() < 0.2:
@@ -67,7 +67,7 @@ def _change(draw: random.Random, content: dict[Any, Any]) -> None:
 
 
 def _other(draw: random.Random, value: object) -> object:
-    """A value of the same or of another kind."""
+    """Return a value of the same or another kind."""
     import torch
 
     if isinstance(value, torch.Tensor) and draw.random() < 0.8:
@@ -116,7 +116,7 @@ PLAIN: list[object] = [
 
 
 def run(content: bytes) -> None:
-    """Open a checkpoint in each way; every command may refuse it with an error of netspec."""
+    """Open a checkpoint with every command; each may reject it with a `NetspecError`."""
     from PIL import Image
 
     from netspec.errors import NetspecError

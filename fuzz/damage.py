@@ -1,4 +1,4 @@
-"""Damaging the bytes of files."""
+"""Damages the bytes of files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 
 def damage(draw: random.Random, content: bytes) -> bytes:
-    """Change, drop, repeat and insert some bytes."""
+    """Change, delete, repeat and insert some bytes."""
     changed = bytearray(content)
     for _ in range(draw.choice([0, 1, 1, 2, 5, 30])):
         place = draw.randrange(len(changed) + 1)

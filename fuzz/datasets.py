@@ -1,4 +1,4 @@
-"""Damaged data sets: folders of photos, shards, prepared copies and mean files, each inside a tar archive."""
+"""Damaged data sets in tar archives: folders of images, shards, prepared copies and mean files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _archive(files: dict[str, bytes]) -> bytes:
 
 
 def _tree(draw: random.Random) -> bytes:
-    """A tree of folders, images, other files, links and pipes below `folder`."""
+    """Create a tree of folders, images, other files, links and pipes below `folder`."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for number in range(draw.randrange(1, 14)):
@@ -123,7 +123,7 @@ def _mean(draw: random.Random) -> bytes:
 
 
 def run(content: bytes) -> None:
-    """Unpack a data set and read one epoch of it; it may be refused with an error of netspec."""
+    """Unpack a data set and read one epoch of it; netspec may reject it with a `NetspecError`."""
     from netspec.errors import NetspecError
 
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"XDG_CACHE_HOME": folder}):
@@ -134,7 +134,7 @@ def run(content: bytes) -> None:
                 archive.extraction_filter = lambda member, path: member
                 archive.extractall(root)
         except (tarfile.TarError, OSError):
-            return  # two entries of one name, of which one is a folder
+            return  # two entries have the same name, and one of them is a folder
         try:
             _read(root)
         except NetspecError as error:
@@ -145,7 +145,7 @@ def run(content: bytes) -> None:
 
 
 def _read(root: Path) -> None:
-    """Open the data set in a folder, and read a batch for training and all for validation."""
+    """Open the data set in a folder and read a training batch and all validation batches."""
     import torch
 
     from netspec.datasets.base import LoaderConfig

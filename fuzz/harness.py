@@ -1,4 +1,4 @@
-"""Running a target in a worker process, with limits on time and memory, and saving failing inputs."""
+"""Runs a target in a worker process with limits on time and memory, and saves failing inputs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from types import FrameType
 SECONDS = 2.0
 """The time limit for one input."""
 MEMORY = 500 * 2**20
-"""The limit of additional memory for one input, in bytes."""
+"""The limit on additional memory for one input, in bytes."""
 GRACE = 10.0
-"""The time after SECONDS until a hanging worker is killed, in seconds."""
+"""The seconds after SECONDS at which a hanging worker is killed."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Target:
     """One kind of input: `make` creates a random input, and `run` passes it to netspec.
 
     `run` returns if netspec accepts the input or rejects it properly; any exception is a failure. Failing
-    inputs are saved in files with this `suffix`. The `imports` are modules that are imported before the first
-    input, whose memory they would otherwise count for.
+    inputs are saved in files with this `suffix`. The modules `imports` are imported before the first input,
+    so that their memory does not count towards it.
     """
 
     name: str
@@ -60,7 +60,7 @@ class TooSlow(BaseException):
 def fuzz(
     target: Target, seed: int, finds: Path, *, until: float = math.inf, most: float = math.inf
 ) -> tuple[int, list[Find]]:
-    """Run up to `most` inputs, until `time.monotonic()` reaches `until`; return their count and the finds."""
+    """Run at most `most` inputs until the time `until` (monotonic); return their count and the finds."""
     context = multiprocessing.get_context("fork")
     ran, found, start = 0, dict[str, Find](), seed
     while time.monotonic() < until and ran < most:
@@ -101,7 +101,7 @@ def _messages(ours: Connection, worker: BaseProcess) -> Iterator[tuple[int, Find
 
 
 def _work(target: Target, seed: int, pipe: Connection, until: float, most: float) -> None:
-    """Run inputs in the worker; stop after exceeding a limit, since the process may be unusable then."""
+    """Run inputs in the worker; stop after one exceeds a limit, since the process may then be unusable."""
     with contextlib.suppress(OSError), open(os.devnull, "w") as null:  # noqa: PTH123
         os.dup2(null.fileno(), 1)
         os.dup2(null.fileno(), 2)
@@ -143,7 +143,7 @@ def _alarm(number: int, frame: FrameType | None) -> None:
 
 
 def _limit_memory() -> None:
-    """Limit the address space to 4 GiB more than now, so that excessive allocation raises MemoryError."""
+    """Limit the address space to 4 GiB above its current size, so larger allocations raise MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     if pages:
         most = pages * resource.getpagesize() + 4 * 2**30
@@ -151,7 +151,7 @@ def _limit_memory() -> None:
 
 
 def _keep(target: Target, find: Find, folder: Path) -> None:
-    """Save a find in two files: the input and the description."""
+    """Save a find as two files: the input and its description."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"{target.name}-{hashlib.sha256(find.content).hexdigest()[:10]}"
     stem.with_suffix(target.suffix).write_bytes(find.content)

@@ -21,7 +21,7 @@ SPECS = (
 
 @cache
 def models() -> tuple[bytes, ...]:
-    """Return small models of netspec's own export, with weights that are zeros."""
+    """Return small models exported by netspec, with all weights zero."""
     import numpy as np
 
     from netspec.emit.onnx import onnx_model
@@ -87,7 +87,7 @@ def make(draw: random.Random) -> bytes:
 
 
 def run(content: bytes) -> None:
-    """Read a model; it is refused in a sentence, or becomes a spec that can be checked."""
+    """Read a model: it is either rejected in one sentence or becomes a spec that can be checked."""
     from netspec.checker import check_file
     from netspec.diagnostics import SpecError
 

@@ -1,4 +1,4 @@
-"""Random specs, generated from the grammar or by damaging valid ones."""
+"""Random specs, generated from the grammar or by damaging valid specs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def corpus() -> tuple[str, ...]:
 
 
 def make(draw: random.Random) -> bytes:
-    """Return a random spec, in 2 % of cases with random bytes inserted."""
+    """Return a random spec; in 2 % of cases, it contains random bytes."""
     text = damaged(draw) if draw.random() < 0.6 else drawn(draw)
     content = text.encode("utf-8", errors="surrogatepass")
     if draw.random() < 0.02:
@@ -122,7 +122,7 @@ def drawn(draw: random.Random) -> str:
 
 
 def statement(draw: random.Random, depth: int) -> str:
-    """Return a statement, with statements nested up to a depth."""
+    """Return a statement that contains statements nested up to a depth."""
     kinds = 13 if depth else 6
     match draw.randrange(kinds):
         case 0 | 1 | 2:

@@ -42,7 +42,7 @@ def spec(content: bytes) -> None:
 
 
 def setting(content: bytes) -> None:
-    """Parse a text as the value of `--set`, of `--input`, and as a count."""
+    """Parse a text as a setting, as an input shape, and as a count."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_count, read_setting, read_shape
 
@@ -80,13 +80,13 @@ def make_image(draw: random.Random) -> bytes:
     out = io.BytesIO()
     try:
         Image.new(mode, size).save(out, kind, **IMAGES[kind])
-    except (OSError, ValueError, KeyError):  # not every format supports every mode
+    except (OSError, ValueError, KeyError):  # no format supports every mode
         Image.new("RGB", size, (200, 30, 90)).save(out, kind, **IMAGES[kind])
     return damage(draw, out.getvalue())
 
 
 def image(content: bytes) -> None:
-    """Decode an image to H x W x 3; an image that cannot be decoded must have a reason."""
+    """Decode an image to H x W x 3; if this fails, the result must give a reason."""
     from netspec.transforms.pixels import DECODE_ERRORS, decode, reason
 
     try:

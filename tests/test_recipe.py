@@ -69,7 +69,7 @@ FAULTS = {
     ),
     "too many arguments": (
         {"normalize": Call("scale", (1.0, 2.0))},
-        Fault("normalize", "scale takes at most 1 argument, found 2"),
+        Fault("normalize", "scale takes at most 1 argument, not 2"),
     ),
     "given twice": (
         {"optimizer": Call("sgd", (0.1,), {"lr": 0.1})},
@@ -104,13 +104,13 @@ FAULTS = {
         {"schedule": 3},
         Fault(
             "schedule",
-            "schedule takes a name, found 3",
+            "schedule takes a name, not 3",
             "expected one of constant, plateau, step, multistep, exponential, inv, poly, cosine, onecycle",
         ),
     ),
     "call for a number": (
         {"batch": Call("auto", (3,))},
-        Fault("batch", "batch takes a plain value, found auto(3)"),
+        Fault("batch", "batch takes a plain value, not auto(3)"),
     ),
     "unknown evaluation": (
         {"evaluate": Call("two_crop")},

@@ -39,7 +39,7 @@ REFUSED = {
     "train.bach": (3, "a recipe has no entry named bach"),
     "train.batch": (-3, "batch must be above 0, found -3"),
     "train.batch.x": (3, "the entry `batch` of a recipe takes no arguments"),
-    "train.optimizer": (3, "optimizer takes a name, found 3"),
+    "train.optimizer": (3, "optimizer takes a name, not 3"),
     "train.optimizer.lrr": (3, "sgd has no argument named lrr"),
     "train.precision": ("half", "precision must be 'auto', 'float32', 'bfloat16' or 'float16', found"),
 }

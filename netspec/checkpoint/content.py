@@ -1,4 +1,4 @@
-"""The content of a checkpoint, checked as a whole before anything in it is used.
+"""The content of a checkpoint, validated as a whole before any part of it is used.
 
 Checkpoints may come from untrusted sources, and torch's fused kernels do not check their tensors.
 """
@@ -19,7 +19,7 @@ from netspec.errors import TrainError
 from netspec.recipe import Recipe
 
 FORMAT = 2
-"""The version of the checkpoint format that this version of netspec writes and reads."""
+"""The version of the checkpoint format that netspec writes and reads."""
 MAX_COUNT = 2**53
 MAX_SIDE = 2**16
 M = TypeVar("M", bound=BaseModel)
@@ -105,7 +105,7 @@ Sums = Annotated[Tensor, AfterValidator(_two_sums)]
 
 
 class Part(BaseModel):
-    """A section of a checkpoint: its values must have the declared types. Unknown entries are ignored."""
+    """A section of a checkpoint. Its values must have the declared types; unknown entries are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, arbitrary_types_allowed=True)
 
@@ -113,7 +113,7 @@ class Part(BaseModel):
 class About(Part):
     """How the network was built: its spec, the texts of the files that the spec uses, and its arguments.
 
-    `root` is the folder of the images. If a module was trained without a spec, `spec` is empty.
+    `root` is the folder of the images. `spec` is empty if a module was trained without a spec.
     """
 
     spec: str = ""
@@ -139,7 +139,7 @@ class SavedPreprocessing(Part):
 
 
 class SavedScore(Part):
-    """Validation scores. `loss` may be infinite or NaN, as after training has diverged."""
+    """Validation scores. `loss` is infinite or NaN if training has diverged."""
 
     images: Count
     loss: float
@@ -179,7 +179,7 @@ class SavedScaler(Part):
 
 
 class SavedMeter(Part):
-    """The sums over an unfinished epoch: its losses, and its correctly classified images."""
+    """The sums over an unfinished epoch: the loss and the number of correctly classified images."""
 
     images: Count
     sums: Sums
@@ -202,7 +202,7 @@ class SavedSeconds(Part):
 
 
 class Checkpoint(Part):
-    """The content of a checkpoint. Its tensors are later checked against the network and the optimizer."""
+    """The content of a checkpoint. Its tensors are checked later, against the network and the optimizer."""
 
     model: Weights
     optimizer: SavedOptimizer
@@ -238,13 +238,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_content(content: Mapping[str, Any], path: Path) -> Checkpoint:
-    """Return the content of a checkpoint after checking it; `path` names the file in errors.
+    """Validate the content of a checkpoint and return it; `path` names the file in errors.
 
     Raises:
-        TrainError: an entry is missing or damaged, or the checkpoint has another version of the format.
+        TrainError: an entry is missing or damaged, or the checkpoint has another format version.
     """
     if "model" not in content or "about" not in content:
-        raise TrainError(f"{path} is not a checkpoint of netspec: it contains no spec")
+        raise TrainError(f"{path} is not a netspec checkpoint: it contains no spec")
     if (found := content.get("format")) != FORMAT:
         number = f"format {found}" if type(found) is int else "an unknown format"
         raise TrainError(f"{path} has {number}, and this version of netspec reads format {FORMAT}")
@@ -273,7 +273,7 @@ def _validate(model: type[M], content: Mapping[str, Any], path: Path, prefix: st
 
 
 def _place(location: Iterable[int | str]) -> str:
-    """Return the path of an entry for a message, cut before any name that could disturb a terminal."""
+    """Return the path of an entry for a message, cut before any name that could corrupt terminal output."""
     names: list[str] = []
     for part in location:
         if not isinstance(part, str) or not part.isidentifier() or not part.isascii():

@@ -66,7 +66,7 @@ def append_line(path: Path, content: object) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Load a dictionary written by `save` or `save_weights` onto the CPU; no code from the file is run.
+    """Load a dictionary written by `save` or `save_weights` to the CPU; no code in the file is run.
 
     Raises:
         TrainError: the file is missing, unreadable or damaged, or does not hold a dictionary.
@@ -101,14 +101,14 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
 
 
 def best_weights(folder: Path) -> Path | None:
-    """Return the file of the best weights in a run's folder, or None before the first epoch ends."""
+    """Return the file with the best weights in a run's folder, or None before the first epoch ends."""
     return next((path for name in (BEST, OLD_BEST) if (path := folder / name).is_file()), None)
 
 
 def _check_records(file: IO[bytes], path: Path) -> None:
-    """Raise TrainError if loading a zip file would take more memory than the file has bytes.
+    """Raise TrainError if loading a zip file would take more memory than its size.
 
-    torch writes its records uncompressed, but would also expand compressed ones without a limit.
+    torch writes its records uncompressed, but would expand compressed records without a limit.
     """
     file.seek(0)
     if file.read(4) != b"PK\x03\x04":
@@ -178,7 +178,7 @@ def lock_run(folder: Path, *, resume: bool = False) -> Iterator[None]:
     `resume=True` reopens the folder of an existing run. A folder that is still empty at the end is removed.
 
     Raises:
-        TrainError: the folder already holds a run, holds none to resume, is locked by another process, or
+        TrainError: the folder already holds a run, holds no run to resume, is locked by another process, or
             cannot be written.
     """
     checkpoint = folder / CHECKPOINT
@@ -214,7 +214,7 @@ def lock_run(folder: Path, *, resume: bool = False) -> Iterator[None]:
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file atomically with `write_file`; raises TrainError when the write fails."""
+    """Write a file atomically with `write_file`; raises TrainError if the write fails."""
     try:
         write_file(path, write)
     except FileError as error:

@@ -1,4 +1,4 @@
-"""Storing the description of a network in a checkpoint, and rebuilding the network from it."""
+"""Stores the description of a network in a checkpoint, and rebuilds the network from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.language.values import kind_of
 from netspec.shape import Shape
 
 MAX_SPEC = 2 * 2**20
-"""The maximum number of characters in a spec. The same limit holds for spec files."""
+"""The maximum number of characters in a spec. Spec files have the same limit."""
 MAX_MESSAGE = 300
 """The maximum number of characters that an error quotes from a diagnostic."""
 
@@ -26,7 +26,7 @@ def describe(
     """Return plain values from which `restore` can rebuild a network without the spec's files.
 
     `spec` is the path or name that the user gave. `root` is the folder of the images, and `val_share` the
-    fraction held out for validation; with these, evaluation uses the same images.
+    fraction held out for validation; they let evaluation use the same images.
 
     Raises:
         TrainError: a parameter has a value that a checkpoint cannot store.
@@ -51,7 +51,7 @@ def restore(about: About | Mapping[str, Any], path: Path) -> Net:
     """
     described = about if isinstance(about, About) else read_about(about, path)
     if not described.spec:
-        raise TrainError(f"{path} is not a checkpoint of netspec: it contains no spec")
+        raise TrainError(f"{path} is not a netspec checkpoint: it contains no spec")
     if any(len(text) > MAX_SPEC for text in (described.spec, *described.used, *described.used.values())):
         raise TrainError(f"{path} is damaged: its spec is too long")
     try:

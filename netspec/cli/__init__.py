@@ -1,4 +1,4 @@
-"""The command line; each command imports its modules only when it runs, so that all start fast."""
+"""The command line. Each command imports its modules only when it runs, so that every command starts fast."""
 
 from __future__ import annotations
 

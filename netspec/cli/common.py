@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HELP = {"help_option_names": ["-h", "--help"]}
 command = partial(click.command, cls=Command)
-"""`click.command` for commands that show errors as single sentences."""
+"""Like `click.command`, for commands that show errors as single sentences."""
 settings = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the network."
 )
@@ -36,7 +36,7 @@ spec = click.argument("spec", shell_complete=completion.specs)
 def examine(
     spec: str, settings: Sequence[str], inputs: Sequence[str], recipe: str | None = None, **more: object
 ) -> Report:
-    """Return the report of checking a spec, with its own recipe or another one.
+    """Check a spec with its own recipe or another one, and return the report.
 
     If a file cannot be read, the report contains the error.
     """
@@ -54,7 +54,7 @@ def examine(
 
 
 def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Report:
-    """Check a spec and show its diagnostics; exit if it has errors, otherwise return the report."""
+    """Check a spec and show its diagnostics. If it has errors, exit; otherwise return the report."""
     from netspec.cli.reports import show_diagnostics
 
     report = examine(spec, settings, inputs)
@@ -65,7 +65,7 @@ def examined(spec: str, settings: Sequence[str], inputs: Sequence[str]) -> Repor
 
 
 def assigned(settings: Sequence[str]) -> dict[str, object]:
-    """Return the values of `name=value` pairs; a value that is not an expression is taken as text."""
+    """Return the values of `name=value` pairs, keyed by name."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_setting
 
@@ -76,7 +76,7 @@ def assigned(settings: Sequence[str]) -> dict[str, object]:
 
 
 def sized(shapes: Sequence[str]) -> dict[str, Shape]:
-    """Return the shapes in texts such as `3x256x256` or `image=3x256x256`, by the input's name."""
+    """Return the shapes in texts such as `3x256x256` or `image=3x256x256`, keyed by the input's name."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_shape
 
@@ -87,7 +87,7 @@ def sized(shapes: Sequence[str]) -> dict[str, Shape]:
 
 
 def counted(text: str | None) -> float | None:
-    """Return the number in a count such as `30M`; None if no count was given."""
+    """Return the number in a count such as `30M`, or None if no count was given."""
     from netspec.errors import SettingError
     from netspec.language.settings import read_count
 

@@ -1,4 +1,4 @@
-"""Completing the names of specs, data sets and recipes in a shell."""
+"""Completes the names of specs, data sets and recipes in a shell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def specs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete a spec: files, networks of the zoo, and built-in specs."""
+    """Complete a spec: files, zoo networks, and built-in specs."""
     from netspec import zoo
     from netspec.library import builtin_names
 
@@ -37,7 +37,7 @@ def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 def cards(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete a network of the zoo."""
+    """Complete a zoo network."""
     from netspec import zoo
 
     return _named(zoo.names(), incomplete)[:-1]

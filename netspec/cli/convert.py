@@ -1,4 +1,4 @@
-"""The command that reads networks of other programs."""
+"""The command `netspec convert`, which reads networks from other frameworks."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     "inputs",
     multiple=True,
     metavar="[NAME=]SIZES[:TYPE]",
-    help="The shape of an input without the batch, and its type if it is int64; once for each input, with its"
-    " name in the call if not in order.  [default: 3x224x224]",
+    help="The shape of an input without the batch, and its type if it is int64. Repeat for each input; write"
+    " NAME=SHAPE if they are not in the order of the forward arguments.  [default: 3x224x224]",
 )
 @click.option(
     "--arg",
     "arguments",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An argument for the class or function that makes the module.",
+    help="An argument for the class or function that creates the module.",
 )
 @click.option(
     "--weights",
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 def convert_command(
     target: str, output: Path | None, inputs: Sequence[str], arguments: Sequence[str], weights: Path | None
 ) -> None:
-    """Write a PyTorch module or an ONNX model as a spec, and compare both.
+    """Write a PyTorch module or an ONNX model as a spec and compare both.
 
-    TARGET is a file FILE.onnx, or FILE.pt2 saved by torch.export; or PACKAGE.MODULE:NAME or FILE.py:NAME,
-    where NAME is a module, or a class or function that makes one: torchvision.models:resnet50. Importing
-    such a TARGET, or loading a .pt2 file, can run its code.
+    TARGET is FILE.onnx, FILE.pt2 (saved by torch.export), PACKAGE.MODULE:NAME or FILE.py:NAME. NAME is a
+    module, or a class or function that creates one, as in torchvision.models:resnet50. Importing such a
+    TARGET or loading a .pt2 file can run its code.
     """
     if target.lower().endswith(".onnx"):
         from netspec.convert.onnx import convert_onnx, prove_onnx
@@ -70,7 +70,7 @@ def convert_command(
 
     if target.lower().endswith(".pt2"):
         if inputs or arguments:
-            raise click.UsageError("a saved program has its inputs: leave out --input and --arg")
+            raise click.UsageError("a saved program already defines its inputs: leave out --input and --arg")
         conversion = convert_program(Path(target))
     else:
         module = load_target(target, assigned(arguments))
@@ -97,9 +97,9 @@ def finish(
     lines: Iterable[str],
     holds: bool,
 ) -> None:
-    """Write the spec and the weights, and show what was compared.
+    """Write the spec and the weights, and report the comparison.
 
-    If the networks differ, nothing is written, and the exit status is 1.
+    If the networks differ, nothing is written and the exit status is 1.
     """
     from netspec.checkpoint.files import save_weights
 

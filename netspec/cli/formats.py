@@ -1,4 +1,4 @@
-"""The output formats of `eval`, `predict` and `sweep`: functions that return text, by their names."""
+"""The output formats of `eval`, `predict` and `sweep`: functions that return text, keyed by format name."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def predictions_table(predictions: Sequence[Prediction]) -> str:
 
 
 def predictions_json(predictions: Sequence[Prediction]) -> str:
-    """Return a JSON list with an object for each image; unreadable ones have `error` instead of `classes`."""
+    """Return a JSON list with an object for each image; unreadable images have `error`, not `classes`."""
     content = [
         {"image": str(p.path), "error": p.error}
         if p.error

@@ -1,4 +1,4 @@
-"""Showing errors and log records as single sentences, with flags in place of parameters."""
+"""Shows errors and log records as single sentences, with flags in place of parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import click
 PARAMETER = re.compile(r"`([a-z_]+(?:\.[a-z_]+)*)(?:=([^`\n]*))?`")
 """A parameter of the Python API in a message, such as `root` or `epochs=30`."""
 TRACEBACK = "NETSPEC_TRACEBACK"
-"""The environment variable that shows tracebacks of unexpected errors if it is 1, as --traceback does."""
+"""The environment variable that, if it is 1, shows tracebacks of unexpected errors, like --traceback."""
 
 
 class Command(click.Command):
@@ -43,7 +43,7 @@ class Command(click.Command):
 
 
 def show_error(error: Exception, flags: Mapping[str, str]) -> int:
-    """Print an error to standard error, and return the exit status."""
+    """Print an error to standard error and return the exit status."""
     from netspec.diagnostics import SpecError, printable
     from netspec.errors import NetspecError
     from netspec.files import reason
@@ -61,7 +61,7 @@ def show_error(error: Exception, flags: Mapping[str, str]) -> int:
 
 
 def raise_unexpected(error: Exception) -> None:
-    """Raise an unexpected error again, so that its traceback is shown; return if the error is expected."""
+    """Reraise an unexpected error, so that its traceback is shown; return if the error is expected."""
     from netspec.errors import NetspecError
 
     if not isinstance(error, NetspecError) and not names_file(error):
@@ -74,17 +74,17 @@ def names_file(error: Exception) -> TypeGuard[OSError]:
 
 
 def unexpected(error: Exception) -> str:
-    """Describe an error that is not a `NetspecError`, with the line of netspec's code that raised it."""
+    """Describe an error that is not a `NetspecError`, with the line in netspec that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if "netspec" in f.filename), "")
     summary = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     located = f"{summary}, at {place}" if place else summary
-    report = "please report it with the output of the same command after `netspec --traceback`"
+    report = "please report it, with the output of the same command run with `netspec --traceback`"
     return f"netspec failed unexpectedly ({located}); this is a bug: {report}"
 
 
 def flags_of(command: click.Command) -> Mapping[str, str]:
-    """Return the longest flag of each option of a command; the keys are parameters of the Python API."""
+    """Return the longest flag of each option of a command, keyed by the Python API's parameters."""
     flags = {}
     for option in command.params:
         if isinstance(option, click.Option):
@@ -112,7 +112,7 @@ def with_flags(text: str, flags: Mapping[str, str]) -> str:
 
 
 def process() -> str:
-    """Return a prefix for messages that names this process of a torchrun launch; empty for the first."""
+    """Return a prefix that names this process in messages under torchrun; it is empty for the first."""
     rank = os.environ.get("RANK", "0")
     return "" if rank == "0" else f"process {rank}: "
 

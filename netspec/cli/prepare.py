@@ -24,14 +24,14 @@ from netspec.cli.common import command
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="The file to write, or the folder to write it to.",
+    help="The file to write, or the folder for it.",
 )
 @click.option(
     "--size",
     type=click.IntRange(1),
     default=256,
     show_default=True,
-    help="The length of the shorter side of each image in pixels.",
+    help="The length of each image's shorter side in pixels.",
 )
 @click.option("--quality", type=click.IntRange(1, 100), help="Store JPEGs of this quality, not raw pixels.")
 @click.option(
@@ -42,7 +42,7 @@ from netspec.cli.common import command
     help="The fraction of a folder without val/ that is held out for validation.",
 )
 def prepare_command(data: str, root: Path | None, out: Path, **options: Any) -> None:
-    """Resize the images of a data set and write them to one file, from which training reads much faster."""
+    """Resize the images of a data set and write them to one file that training reads much faster."""
     from netspec.datasets.prepare import prepare
 
     prepare(data, root, out, **options)

@@ -1,4 +1,4 @@
-"""Showing the diagnostics of a report on standard error."""
+"""Shows the diagnostics of a report on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands on trained networks: eval, predict, plot."""
+"""The commands for trained networks: eval, predict, plot."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from netspec.cli.formats import EVALUATION_FORMATS, PREDICTION_FORMATS
 
 ema = click.option("--ema", is_flag=True, help="Use the averaged weights of the checkpoint.")
 published = click.option(
-    "--weights", metavar="NAME", help="The name of published weights, for a network of the zoo."
+    "--weights", metavar="NAME", help="The name of published weights, for a zoo network."
 )
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 workers = click.option(
     "--workers", type=click.IntRange(0), help="The number of processes that read image files."
 )
-batch = click.option("--batch", type=click.IntRange(1), help="The batch size; by default that of the recipe.")
+batch = click.option("--batch", type=click.IntRange(1), help="The batch size; by default the recipe's.")
 crops = click.option(
     "--crops",
     type=click.Choice(["1", "10"]),
     callback=lambda context, option, value: value and int(value),
-    help="One centre crop or ten crops of each image; by default as in the recipe.",
+    help="One centre crop or ten crops of each image; by default the recipe's choice.",
 )
 
 
 def format_option(formats: Iterable[str]) -> Callable[[Any], Any]:
-    """Return a decorator that adds the option --format; its choices are the keys of `formats`."""
+    """Return a decorator that adds the option --format, whose choices are the keys of `formats`."""
     choice = click.Choice(list(formats))
     return click.option("--format", "form", type=choice, default="table", show_default=True)
 
@@ -63,7 +63,7 @@ def format_option(formats: Iterable[str]) -> Callable[[Any], Any]:
 def eval_command(
     networks: Sequence[str], per_class: bool, confusion: Path | None, form: str, **options: Any
 ) -> None:
-    """Evaluate trained networks on a data set, one by one and as an ensemble."""
+    """Evaluate trained networks on a data set, individually and as an ensemble."""
     from netspec.evaluation import evaluate
     from netspec.evaluation.plots import check_confusion_format, write_confusion
 
@@ -78,7 +78,7 @@ def eval_command(
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], object]]:
-    """Show a progress bar for each network, if standard error is a terminal; yields the callback to call."""
+    """Yield a callback that shows a progress bar for each network if standard error is a terminal."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress, TaskID

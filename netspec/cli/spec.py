@@ -1,4 +1,4 @@
-"""Commands on specs: check, draw, export, fmt, explain."""
+"""The commands for specs: check, draw, export, fmt, explain, ops."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_command(
     form: str,
     **options: Any,
 ) -> None:
-    """Check the shapes and expected totals of specs, and report every error with its location."""
+    """Check the shapes and expected totals of specs and report every error with its location."""
     from netspec.cli.reports import show_diagnostics
     from netspec.datasets.info import dataset_info, with_data_warnings
     from netspec.diagnostics import printable

@@ -54,7 +54,7 @@ def sweep_command(
     out: Path | None,
     form: str,
 ) -> None:
-    """Train a spec with every combination of settings, and compare the results.
+    """Train a spec with every combination of settings and compare the results.
 
     Options of `netspec train`, such as --data and --epochs, follow the spec. The same command continues an
     interrupted sweep.
@@ -87,7 +87,7 @@ def check_point(spec: str, inputs: Sequence[str], point: Point) -> Report:
 
 
 def refuse_common_faults(reports: Sequence[Report], options: Mapping[str, Any]) -> None:
-    """Show the errors and exit if a setting is invalid, or if no combination could be trained.
+    """Show the errors and exit if a setting is invalid or no combination can be trained.
 
     Raises:
         DataError: the data set does not exist, or its folder cannot be read.
@@ -115,6 +115,6 @@ def options_of_train(spec: str, options: Sequence[str]) -> Mapping[str, Any]:
     try:
         context = train_command.make_context("train", [spec, *options])
     except click.UsageError as error:
-        raise click.UsageError(f"{error.format_message()} (options after the spec go to train)") from None
+        raise click.UsageError(f"{error.format_message()} (options after the spec are for train)") from None
     params: Mapping[str, Any] = context.params
     return params

@@ -27,11 +27,11 @@ FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", 
     "--data",
     metavar="NAME",
     shell_complete=completion.data,
-    help="The data set, or folder:PATH; by default that of the recipe.",
+    help="The data set, or folder:PATH; by default the recipe's.",
 )
 @click.option("--root", type=click.Path(path_type=Path), help="The folder of the data set.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The folder of the run; by default a new one in runs."
+    "--out", type=click.Path(path_type=Path), help="The folder of the run; by default a new folder in runs."
 )
 @click.option("--epochs", type=click.IntRange(1), help="The number of passes over the training images.")
 @click.option("--batch", type=click.IntRange(1), help="The number of images per step, over all devices.")
@@ -69,7 +69,7 @@ FIXED_OPTIONS = (*(name for name in RECIPE_OPTIONS if name != "epochs"), "out", 
     default=10.0,
     show_default=True,
     metavar="MINUTES",
-    help="The time between checkpoints within an epoch; 0 writes them only at the end of epochs.",
+    help="The time between checkpoints within an epoch; 0 writes them only at the end of each epoch.",
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, and list them.")
 @click.option("--shard", is_flag=True, help="Split the weights over torchrun's processes (FSDP).")
@@ -87,7 +87,7 @@ def train_command(
     """Train the network in SPEC according to its recipe, or resume a run with --resume.
 
     `--set train.KEY=VALUE` sets an entry of the recipe, such as train.batch=64 or train.optimizer.lr=0.1.
-    If started by torchrun, all processes train together.
+    When started by torchrun, all processes train together.
     """
     check_options(spec, resume, {"--recipe": recipe, "--set": settings, "--input": inputs, **options})
     for name in (n for n in RECIPE_OPTIONS if options[n] is not None):
@@ -114,7 +114,7 @@ def train_command(
 
 
 def check_options(spec: str | None, resume: Path | None, given: Mapping[str, object]) -> None:
-    """Raise a UsageError unless SPEC or --resume is given, and for options that --resume cannot change."""
+    """Raise a UsageError if SPEC and --resume are both given or both missing, or for fixed options."""
     if (spec is None) == (resume is None):
         raise click.UsageError("give either a SPEC to train, or the run to resume with --resume")
     context = click.get_current_context()

@@ -1,4 +1,4 @@
-"""The commands on weights."""
+"""The commands for weights."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def align_command(
     inputs: Sequence[str],
     arguments: Sequence[str],
 ) -> None:
-    """Write the weights of A under the names of B, which computes the same.
+    """Write the weights of A under the names of B, an equivalent network.
 
-    A and B are specs, names of the zoo, ONNX files, or PyTorch targets such as timm:resnet18, whose code is
-    run. Tensors are matched by their places in both graphs; both networks must then give the same outputs.
+    A and B are specs, names in the zoo, ONNX files, or PyTorch targets such as timm:resnet18, whose code is
+    run. Tensors are matched by their positions in both graphs; the two outputs must then agree.
     """
     from netspec.checkpoint.files import save_weights
     from netspec.convert.align import align, open_side
@@ -52,7 +52,7 @@ def align_command(
     click.echo(f"{len(found.state)} tensors, {found.renamed} renamed", err=True)
     click.echo(f"outputs: largest difference {found.difference:.3g} on a random batch", err=True)
     if not found.holds:
-        click.echo("the outputs differ: nothing is written", err=True)
+        click.echo("the outputs differ: nothing was written", err=True)
         sys.exit(1)
     save_weights(output, found.state)
 

@@ -1,4 +1,4 @@
-"""The commands of the zoo."""
+"""The commands for the zoo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.cli.messages import Command
 
 
 class Listing(click.Group):
-    """A group that runs its command `list` if no command is named."""
+    """A group that runs its command `list` if no command is given."""
 
     command_class = Command
 

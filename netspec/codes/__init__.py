@@ -1,4 +1,4 @@
-"""Every diagnostic code, with its meaning, an example that causes it, and the corrected example."""
+"""All diagnostic codes, each with its meaning, an example that causes it, and the corrected example."""
 
 from __future__ import annotations
 

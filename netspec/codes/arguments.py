@@ -29,8 +29,8 @@ add(
     ),
     Explanation(
         "too-many-arguments",
-        "A layer or block is given more arguments than it takes",
-        "The sizes of a layer's input are inferred, never given as arguments.",
+        "A call has more arguments than the layer or block takes",
+        "The sizes of a layer's input are inferred; they are never given as arguments.",
         "relu(8, 3)",
         "relu",
     ),
@@ -44,7 +44,7 @@ add(
     ),
     Explanation(
         "bad-argument",
-        "Arguments are written in an invalid way",
+        "The arguments are not in a valid form",
         "Arguments by position must come before those by name, the arguments of `default` must be named, "
         "and `share` takes the name of one layer or group.",
         "conv(kernel=3, 8)",

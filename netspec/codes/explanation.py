@@ -10,7 +10,7 @@ from netspec.registry import Registry
 
 DOCUMENT = "https://github.com/netspec/netspec/blob/main/docs/diagnostics.md"
 PREAMBLE = "network Net\ninput image: 3x32x32\n"
-"""The lines put before an example that has no `network` or `input` statement of its own."""
+"""The lines added before an example that has no `network` or `input` statement."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Explanation:
     mend: str
     severity: Severity = "error"
     arguments: Mapping[str, object] = field(default_factory=dict)
-    """The settings with which the example is checked, as with `--set`."""
+    """The settings with which the example is checked, as `--set` gives them."""
     mended_arguments: Mapping[str, object] = field(default_factory=dict)
     data: str | None = None
-    """The data set that the example is compared with, as with `--data`."""
+    """The data set with which the example is compared, as `--data` gives it."""
 
     @property
     def url(self) -> str:
@@ -46,7 +46,7 @@ class Explanation:
 
 
 def complete(text: str) -> str:
-    """Return an example as a complete spec, beginning with PREAMBLE if it has no such lines itself."""
+    """Return an example as a complete spec, with the lines of PREAMBLE that it lacks."""
     whole = text.startswith(("network", "input")) or not text
     return f"{text if whole else PREAMBLE + text}\n"
 

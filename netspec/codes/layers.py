@@ -1,4 +1,4 @@
-"""Codes for layers and joins: shapes that do not fit, and references to layers."""
+"""Codes for layers and joins: shapes that do not match, and references to layers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ add(
     ),
     Explanation(
         "shape-mismatch",
-        "A layer cannot take its input, or its output does not have the shape written after `->`",
-        "The labels show the layers that led to this shape, with the arithmetic. The help line suggests a "
+        "A layer does not accept its input, or its output does not have the shape written after `->`",
+        "The labels show the layers that led to this shape, with their arithmetic. The help line suggests a "
         "change if one is found.",
         "conv(8, 3) -> 8x32x32",
         "conv(8, 3, padding=1) -> 8x32x32",
@@ -32,7 +32,7 @@ add(
     Explanation(
         "unflattened-image",
         "A linear layer takes a feature vector, not an image",
-        "Put `flatten` or a global pool before it.",
+        "Put `flatten` or global pooling before it.",
         "linear(10)",
         "flatten; linear(10)",
     ),
@@ -60,8 +60,8 @@ add(
     Explanation(
         "branches-disagree",
         "The inputs of a join have different shapes",
-        "`concat` takes inputs that differ only in their channels; `add` and `mul` take inputs of the "
-        "same shape. The labels show the output shape of each branch.",
+        "The inputs of `concat` may differ only in their channels; the inputs of `add` and `mul` must have "
+        "the same shape. The labels show the output shape of each branch.",
         "add { conv(3, 3); identity }",
         "add { conv(3, 3, padding=1); identity }",
     ),
@@ -76,7 +76,7 @@ add(
         "no-batch",
         "A layer's input is a raw tensor without a batch",
         "`param` and `buffer` define raw tensors, which are the same for every image. They can only be "
-        "combined with tensors that have a batch, by `add`, `mul` or `concat`.",
+        "combined with tensors that have a batch, with `add`, `mul` or `concat`.",
         "scale: param(3x1x1)\nrelu\nimage_: mul(image, scale)\nbad: conv(8, 3) <- scale\nadd(bad, image_)",
         "scale: param(3x1x1)\nmul(image, scale)",
     ),

@@ -94,7 +94,8 @@ add(
     Explanation(
         "data-classes",
         "The data set does not have as many classes as the output",
-        "The last layer must return one number for each class. Make this number a parameter named `classes`.",
+        "The last layer must return one score for each class. Make the number of classes a parameter named "
+        "`classes`.",
         "flatten; linear(1000)",
         "flatten; linear(10)",
         severity="warning",

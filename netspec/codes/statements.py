@@ -53,7 +53,7 @@ add(
     Explanation(
         "unknown-key",
         "A list or table has no item with this key",
-        "The items of a list are counted from 0; a table has only the keys that are written in it.",
+        "The indices of a list start at 0; a table has only the keys that are written in it.",
         "sizes = {18: 64, 50: 256}\nconv(sizes[34], 3)",
         "sizes = {18: 64, 34: 64, 50: 256}\nconv(sizes[34], 3)",
     ),
@@ -84,7 +84,7 @@ add(
     Explanation(
         "bad-label",
         "A label or block name is not allowed",
-        "A label must not be a keyword of Python or an attribute of PyTorch's modules, since layers "
+        "A label must not be a keyword of Python or an attribute of PyTorch's nn.Module, because layers "
         "become attributes of a module; a block must not have the name of a layer type.",
         "train_: relu\nforward: relu",
         "train_: relu\nforward_1: relu",
@@ -114,8 +114,8 @@ add(
     Explanation(
         "assertion",
         "The condition of an `assert` statement is false",
-        "With `assert`, the author of a network or block states which values its parameters can have. The "
-        "check stops at the first condition that is false.",
+        "With `assert`, the author of a network or block restricts the values of its parameters. The check "
+        "stops at the first condition that is false.",
         'block Two(n) {\n  assert n % 2 == 0 "n must be even"\n  repeat n // 2 { relu; relu }\n}\nTwo(3)',
         'block Two(n) {\n  assert n % 2 == 0 "n must be even"\n  repeat n // 2 { relu; relu }\n}\nTwo(4)',
     ),

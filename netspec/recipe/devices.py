@@ -9,7 +9,7 @@ from netspec.registry import Registry
 
 @dataclass(frozen=True)
 class Device:
-    """A kind of device. `torch` is the dotted name of the function that tells if one is available."""
+    """A kind of device. `torch` is the dotted name of a function that returns whether one is available."""
 
     name: str
     doc: str
@@ -17,10 +17,10 @@ class Device:
 
 
 DEVICES: Registry[Device] = Registry("device")
-"""The kinds of device in order of preference. `auto` chooses the first that is available."""
+"""The kinds of device in order of preference. `auto` chooses the first available one."""
 for _device in (
-    Device("cuda", "An NVIDIA or AMD GPU; cuda:1 is the second one.", "torch.cuda.is_available"),
-    Device("mps", "The GPU of an Apple computer.", "torch.backends.mps.is_available"),
-    Device("cpu", "The processor.", "torch.cpu.is_available"),
+    Device("cuda", "An NVIDIA or AMD GPU; cuda:1 is the second GPU.", "torch.cuda.is_available"),
+    Device("mps", "The GPU of a Mac.", "torch.backends.mps.is_available"),
+    Device("cpu", "The CPU.", "torch.cpu.is_available"),
 ):
     DEVICES.add(_device.name, _device)

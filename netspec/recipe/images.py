@@ -24,9 +24,9 @@ STATISTICS = "netspec.transforms.normalize"
 class Augmentation(Part):
     """A random change to training images. Defining a subclass with a `kind` registers it.
 
-    A subclass names a function for each stage in which it can be applied. Image files use the first stage
-    that it names of `window`, `photo` and `batch`. Images in memory use `batch` if it is named, since that is
-    the fastest.
+    A subclass names a function for each stage in which it can be applied. For image files, the first of the
+    stages `window`, `photo` and `batch` that it names is used. For images in memory, `batch` is used if it is
+    named, since it is the fastest.
 
     Args:
         window: Cuts a window out of an image, as `netspec.transforms.crops.random_crop` does.
@@ -34,7 +34,7 @@ class Augmentation(Part):
         batch: Changes normalized images on the device, as `netspec.transforms.augment.flip` does.
         mix: Blends the images of a batch and their labels, as `netspec.transforms.augment.mixup` does.
         rescales: Whether the window is resized; then no mean image can be subtracted pixel by pixel.
-        uses_colours: Whether it needs RGB images and the principal components of the data set's colours.
+        uses_colours: Whether it needs RGB images and the principal components of their colours.
     """
 
     if TYPE_CHECKING:
@@ -64,12 +64,12 @@ class_attributes(Augmentation, window="", photo="", batch="", mix="", rescales=F
 
 
 class Normalization(Part):
-    """A rule for normalizing pixels from 0 to 255. Defining a subclass with a `kind` registers it.
+    """A rule for normalizing pixel values in [0, 255]. Defining a subclass with a `kind` registers it.
 
     Args:
         function: Returns the Preprocessing for the rule, as `netspec.transforms.normalize.mean_std` does.
         measures: What must be measured on the training set: nothing, its colours, or its mean image.
-        per_pixel: Whether each pixel can have a mean of its own.
+        per_pixel: Whether each pixel can have its own mean.
     """
 
     if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Lighting(Augmentation):
 
 
 class Crop(Augmentation):
-    """Pad each side with `padding` black pixels, then crop to the input's size at a random place."""
+    """Pad each side with `padding` black pixels, then crop to the input's size at a random position."""
 
     kind: Literal["crop"] = "crop"
     window = f"{CROPS}:random_crop"
@@ -137,7 +137,7 @@ class RandomResizedCrop(Augmentation):
 
 
 class RandAugment(Augmentation):
-    """Apply `ops` random changes of the same `magnitude`, from 0 to 30 (Cubuk et al., 2020)."""
+    """Apply `ops` random transforms of the same `magnitude`, from 0 to 30 (Cubuk et al., 2020)."""
 
     kind: Literal["rand_augment"] = "rand_augment"
     photo = f"{CROPS}:rand_augment"
@@ -146,14 +146,14 @@ class RandAugment(Augmentation):
 
 
 class TrivialAugment(Augmentation):
-    """Apply one random change of a random magnitude (Mueller and Hutter, 2021)."""
+    """Apply one random transform of a random magnitude (Mueller and Hutter, 2021)."""
 
     kind: Literal["trivial_augment"] = "trivial_augment"
     photo = f"{CROPS}:trivial_augment"
 
 
 class AutoAugment(Augmentation):
-    """Apply random pairs of changes from a list learned on the data set `policy` (Cubuk et al., 2019)."""
+    """Apply pairs of transforms drawn from a list learned on the data set `policy` (Cubuk et al., 2019)."""
 
     kind: Literal["auto_augment"] = "auto_augment"
     photo = f"{CROPS}:auto_augment"
@@ -172,7 +172,7 @@ class RandomErasing(Augmentation):
 
 
 class Mixup(Augmentation):
-    """Blend each image and its label with those of the previous one in the batch (Zhang et al., 2018).
+    """Blend each image and its label with the previous image of the batch and its label (Zhang et al., 2018).
 
     The weight of each image is drawn from Beta(alpha, alpha) once per batch.
     """
@@ -194,14 +194,14 @@ class Cutmix(Augmentation):
 
 
 class Raw(Normalization):
-    """Leave pixel values from 0 to 255 unchanged."""
+    """Leave pixel values in [0, 255] unchanged."""
 
     kind: Literal["none"] = "none"
     function = f"{STATISTICS}:unchanged"
 
 
 class Scale(Normalization):
-    """Multiply pixel values from 0 to 255 by `factor`."""
+    """Multiply pixel values in [0, 255] by `factor`."""
 
     kind: Literal["scale"] = "scale"
     function = f"{STATISTICS}:scale"
@@ -209,7 +209,7 @@ class Scale(Normalization):
 
 
 class Mean(Normalization):
-    """Subtract each channel's mean over the training set from pixel values of 0 to 255."""
+    """Subtract each channel's mean over the training set from pixel values in [0, 255]."""
 
     kind: Literal["mean"] = "mean"
     function = f"{STATISTICS}:mean"
@@ -225,7 +225,7 @@ class MeanStd(Normalization):
 
 
 class MeanImage(Normalization):
-    """Subtract the training set's mean image from pixel values of 0 to 255 (Krizhevsky et al., 2012)."""
+    """Subtract the training set's mean image from pixel values in [0, 255] (Krizhevsky et al., 2012)."""
 
     kind: Literal["mean_image"] = "mean_image"
     function = f"{STATISTICS}:mean_image"
@@ -234,7 +234,7 @@ class MeanImage(Normalization):
 
 
 class MeanFile(Normalization):
-    """Subtract the mean stored in a .npy file, of shape C x H x W or C, from pixel values of 0 to 255.
+    """Subtract the mean in a .npy file, of shape C x H x W or C, from pixel values in [0, 255].
 
     `order` is the order of the file's channels. The default is that of Caffe's `ilsvrc_2012_mean.npy`.
     """
@@ -247,7 +247,7 @@ class MeanFile(Normalization):
 
 
 class ImageNet(Normalization):
-    """Scale pixels to the range from 0 to 1, and normalize with ImageNet's mean and standard deviation."""
+    """Scale pixel values to [0, 1] and normalize with ImageNet's mean and standard deviation."""
 
     kind: Literal["imagenet"] = "imagenet"
     function = f"{STATISTICS}:imagenet"

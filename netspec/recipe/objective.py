@@ -14,7 +14,7 @@ LOSSES: Registry[type[Loss]] = Registry("loss")
 
 
 class Loss(Part):
-    """The base class of losses. The fields of a subclass are keyword arguments of its torch function.
+    """The base class of losses. The fields of a subclass are the keyword arguments of its torch function.
 
     Auxiliary heads add their own losses, multiplied by the weights of their outputs in the spec. Defining a
     subclass with a `kind` registers it.
@@ -51,7 +51,7 @@ Initializer = Annotated[str | None, BeforeValidator(_as_text)]
 
 
 class Start(Part):
-    """Initializers for the layers whose names match a pattern. They replace those in the spec.
+    """Initializers for the layers whose names match a pattern. They replace the spec's initializers.
 
     An example is `start("fc*", normal(0.01), bias=0.1)`. `layers` is a shell pattern for the dotted names of
     layers. If several patterns match a layer, the last one applies.

@@ -13,7 +13,7 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer")
 
 
 class Optimizer(Part):
-    """The base class of optimizers: a learning rate, and weight decay by kind of parameter.
+    """The base class of optimizers: a learning rate, and weight decay for each kind of parameter.
 
     `weight_decay` applies to all parameters, unless another field is set for their kind: `norm_weight_decay`
     for scales and shifts of normalization layers, `bias_weight_decay` for biases, and

@@ -1,4 +1,4 @@
-"""The base class of named choices in a recipe, such as optimizers, and the types of their arguments."""
+"""The base class of a recipe's named choices, such as optimizers, and the types of their arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_VALUE = 1e9
 MAX_COUNT = 10**6
 MAX_ITEMS = 1000
 MAX_SIDE = 2**13
-"""The maximum number of pixels on a side of a resized image."""
+"""The maximum length of a side of a resized image in pixels."""
 
 NonNegative: TypeAlias = Annotated[float, Field(ge=0, le=MAX_VALUE)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, le=MAX_VALUE)]

@@ -1,4 +1,4 @@
-"""Reading the entries of a recipe: looking up names, matching arguments, and collecting all faults."""
+"""Reads the entries of a recipe: looks up names, matches arguments, and collects all faults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARTS: Mapping[str, Mapping[str, type[Part]]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
-"""The entries that take a named choice, such as `sgd(lr=0.01)`, with the choices for each."""
+"""The choices for each entry that takes a named choice, such as `sgd(lr=0.01)`."""
 
 LISTS = ("augment", "init")
 """The entries that take a list of named choices."""
@@ -43,8 +43,8 @@ class Fault:
 class RecipeError(NetspecError):
     """An invalid recipe. `faults` contains every error in it.
 
-    `wrong_use` is True if the fault is in arguments of a call or command, and False if it is in a recipe's
-    text.
+    `wrong_use` is True if the fault is in the arguments of a call or command, and False if it is in the text
+    of a recipe.
     """
 
     def __init__(self, faults: tuple[Fault, ...], *, wrong_use: bool = False) -> None:
@@ -53,13 +53,13 @@ class RecipeError(NetspecError):
 
 
 def did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
-    """Return a text that suggests the known word most similar to an unknown one, or lists all."""
+    """Return a text that suggests the known word most similar to an unknown one, or lists all known words."""
     near = get_close_matches(word, list(known), n=1)
     return f"did you mean {near[0]}?" if near else "expected one of " + ", ".join(known)
 
 
 def value_of(key: str, entry: object, faults: list[Fault]) -> object:
-    """Return the value of an entry's field; on an error, add to `faults` and return None."""
+    """Return the value for an entry's field; on an error, add to `faults` and return None."""
     if key in LISTS:
         calls = entry if isinstance(entry, list | tuple) else [] if entry in (None, Call("none")) else [entry]
         parts = [part_of(key, call, faults) for call in calls]
@@ -69,7 +69,7 @@ def value_of(key: str, entry: object, faults: list[Fault]) -> object:
     if isinstance(entry, Call) and not entry.args and not entry.kwargs:
         return entry.name
     if isinstance(entry, Call):
-        faults.append(Fault(key, f"{key} takes a plain value, found {entry}"))
+        faults.append(Fault(key, f"{key} takes a plain value, not {entry}"))
         return None
     return entry
 
@@ -82,7 +82,7 @@ def part_of(key: str, entry: object, faults: list[Fault]) -> Part | None:
     call = Call(entry) if isinstance(entry, str) else entry
     if not isinstance(call, Call):
         known = f"expected one of {', '.join(table)}"
-        faults.append(Fault(key, f"{key} takes a name, found {spell(entry)}", known))
+        faults.append(Fault(key, f"{key} takes a name, not {spell(entry)}", known))
         return None
     if call.name not in table:
         faults.append(Fault(key, f"{key} has no choice named {call.name}", did_you_mean(call.name, table)))
@@ -100,17 +100,17 @@ def bind(key: str, call: Call) -> dict[str, object]:
 
 
 def parameters(part: type[Part]) -> list[str]:
-    """Return the names of a Part's parameters in order: its own first, then inherited ones."""
+    """Return the names of a Part's parameters in order: first its own, then inherited ones."""
     own = [name for name in part.__annotations__ if name in part.model_fields]
     return [name for name in dict.fromkeys([*own, *part.model_fields]) if name != "kind"]
 
 
 def _bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[str, object] | None:
-    """Return the arguments of a call by parameter; on an error, add to `faults` and return None."""
+    """Return the arguments of a call keyed by parameter; on an error, add to `faults` and return None."""
     before = len(faults)
     if len(call.args) > len(names):
         takes = f"at most {len(names)} argument{'s' * (len(names) != 1)}" if names else "no arguments"
-        faults.append(Fault(key, f"{call.name} takes {takes}, found {len(call.args)}"))
+        faults.append(Fault(key, f"{call.name} takes {takes}, not {len(call.args)}"))
     bound = dict(zip(names, call.args, strict=False))
     for name, value in call.kwargs.items():
         if name not in names:
@@ -125,7 +125,7 @@ def _bound(key: str, call: Call, names: list[str], faults: list[Fault]) -> dict[
 
 
 def _argument(value: object) -> object:
-    """Return an argument as its field expects it: a list as a tuple, a bare word as a string."""
+    """Convert an argument to the type that its field expects: a list to a tuple, a bare word to a string."""
     if isinstance(value, Call) and not value.args and not value.kwargs:
         return value.name
     return tuple(value) if isinstance(value, list) else value
@@ -135,9 +135,9 @@ P = TypeVar("P", bound=Part)
 
 
 def validated(part: type[P], values: Mapping[str, object], key: str | None, faults: list[Fault]) -> P | None:
-    """Return a Part with these values; on an error, add to `faults` and return None.
+    """Build a Part with these values; on an error, add to `faults` and return None.
 
-    Faults are reported for the entry `key`; if it is None, for the entry with the name of the field.
+    Faults are reported for the entry `key`; if it is None, for the entry named like the field.
     """
     try:
         return part(**values)
@@ -164,11 +164,11 @@ REQUIREMENTS = {
     "order": "must have its lower bound first",
     "literal_error": "must be {expected}",
 }
-"""What a value must be, for each kind of error that pydantic reports."""
+"""The requirement that a value violates, keyed by the kind of pydantic's error."""
 
 
 def sentence(what: str, detail: Any) -> str:
-    """Return a sentence for one of pydantic's errors; `what` names the wrong value."""
+    """Return a sentence for one of pydantic's errors; `what` names the invalid value."""
     if detail["type"] == "missing":
         return f"{what} has too few values" if len(detail["loc"]) > 1 else f"{what} is missing"
     if detail["type"] == "too_long":

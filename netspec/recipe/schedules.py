@@ -1,4 +1,4 @@
-"""The schedules that a recipe can name: how the learning rate changes during a run."""
+"""The learning rate schedules that a recipe can name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Unit: TypeAlias = Literal["epochs", "steps"]
 
 @dataclass(frozen=True)
 class Moment:
-    """A point in a run: `step` steps are done, and plateaus have lowered the rate `drops` times."""
+    """A point in a run: `step` steps are done, and `plateau` has lowered the rate `drops` times."""
 
     step: int
     steps_per_epoch: int
@@ -70,7 +70,7 @@ class Schedule(Part):
         return self.after_warmup(at, min((at.step - rise) / max(at.steps - rise, 1), 1.0))
 
     def after_warmup(self, at: Moment, progress: float) -> float:
-        """Return the factor after the warmup; `progress` is the fraction done of the run after warmup."""
+        """Return the factor after the warmup; `progress` is the completed fraction of the rest of the run."""
         raise NotImplementedError
 
 
@@ -144,7 +144,7 @@ class Inv(Schedule):
 
 
 class Poly(Schedule):
-    """Caffe's `poly` policy: (1 - step / steps) ** power, which ends at 0."""
+    """Caffe's `poly` policy: (1 - step / steps) ** power, which falls to 0."""
 
     ends_with_run = True
     kind: Literal["poly"] = "poly"
@@ -166,9 +166,9 @@ class Cosine(Schedule):
 
 
 class OneCycle(Schedule):
-    """Follow one cycle (Smith and Topin, 2018): up to the rate, then down for the rest of the run.
+    """Follow one cycle (Smith and Topin, 2018): rise to the rate, then fall for the rest of the run.
 
-    The rise takes the fraction `pct_start` of the run, and starts at the rate divided by `div_factor`. The
+    The rise takes the fraction `pct_start` of the run and starts at the rate divided by `div_factor`. The
     descent ends at the starting rate divided by `final_div_factor`. Names and defaults are those of PyTorch's
     `OneCycleLR`, but the momentum stays constant.
     """

@@ -1,4 +1,4 @@
-"""Writing a recipe as a `train` section that parses to an equal recipe."""
+"""Writes a recipe as a `train` section that parses to an equal recipe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write(recipe: Part, citation: str | None = None) -> str:
 
 
 def text(value: object) -> str:
-    """Return a value as it is written in a spec, with numbers in full precision."""
+    """Return a value as written in a spec, with numbers in full precision."""
     match value:
         case Part():
             return part(value)
