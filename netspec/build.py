@@ -1,4 +1,4 @@
-"""Building PyTorch modules from generated source, and choosing how a device runs them."""
+"""Builds PyTorch modules from generated source, and chooses how a device runs them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def build(net: Net) -> nn.Module:
     """Compile a network to a module with freshly initialized weights.
 
     The source is registered with `linecache` and as a Python module, so that tracebacks, debuggers and
-    `inspect.getsource` work as for handwritten code. A pickle of the module contains the source, so that
-    another process with netspec installed can load it.
+    `inspect.getsource` work as for handwritten code. A pickle of the module contains the source, so another
+    process can load it if netspec is installed.
 
     Raises:
-        TrainError: the weights do not fit into the memory.
+        TrainError: the weights do not fit into memory.
     """
     smaller = "use a smaller network"
     if torch.get_default_device().type == "cpu":
@@ -51,7 +51,7 @@ def build(net: Net) -> nn.Module:
 
 
 def _execute(text: str, name: str) -> types.ModuleType:
-    """Return `text` executed as the Python module `name`. Each name is executed only once per process."""
+    """Execute `text` as the Python module `name` and return the module; each name is executed only once."""
     if name not in sys.modules:
         file = f"<{name}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
@@ -66,7 +66,7 @@ def _execute(text: str, name: str) -> types.ModuleType:
 
 
 class _Reducer:
-    """Pickles an instance of a generated class: stores the source, the name of the class, and the state."""
+    """Pickles an instance of a generated class by storing the source, the class name, and the state."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text, self.name = text, name
@@ -76,7 +76,7 @@ class _Reducer:
 
 
 def _new(text: str, name: str, kind: str) -> object:
-    """Return an instance of the generated class `kind` without `__init__`; pickle then sets its state."""
+    """Create an instance of the generated class `kind` without calling `__init__`; pickle sets its state."""
     made = getattr(_execute(text, name), kind)
     return made.__new__(made)
 
@@ -112,7 +112,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run uses its device: the choices of the recipe, with each `auto` replaced by a definite value."""
+    """How a run uses its device: the recipe's choices, with each `auto` replaced by a definite value."""
 
     device: torch.device
     precision: str = "float32"
@@ -129,17 +129,17 @@ class Execution:
         return recipe.model_copy(update=choices)
 
     def place(self, module: nn.Module) -> None:
-        """Move a module to the device, in the memory format of this execution."""
+        """Move a module to the device and to the memory format of this execution."""
         place(module, self.device, channels_last=self.memory_format == "channels_last")
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return a context in which torch computes in 16 bits where that is safe; weights remain float32."""
+        """Return a context in which torch computes in 16 bits where this is safe; weights remain float32."""
         if self.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, DTYPES[self.precision])
 
     def grad_scaler(self) -> torch.amp.GradScaler:
-        """Return a scaler that keeps float16 gradients from underflowing; disabled in other precisions."""
+        """Return a scaler that keeps float16 gradients from underflowing; it is disabled for other dtypes."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
 
     def seed(self, seed: int) -> None:
@@ -154,13 +154,13 @@ class Execution:
 def choose_execution(
     recipe: Recipe, device: torch.device, macs: int = 0, steps: int = 0, *, shard: bool = False
 ) -> Execution:
-    """Return how a device runs a recipe: its choices, with a definite value in place of each `auto`.
+    """Return the execution of a recipe on a device, with a definite value in place of each `auto`.
 
     `macs` is the number of MACs per image, and `steps` the length of the run.
 
     On CPUs with bfloat16 instructions, AlexNet trains twice as fast in bfloat16 and channels_last as in
-    float32, and ResNet-18 2.3 times as fast. Compiling makes neither faster there, so `auto` compiles on
-    CUDA only.
+    float32, and ResNet-18 trains 2.3 times as fast. Compiling speeds up neither network there, so `auto`
+    compiles only on CUDA.
 
     Raises:
         TrainError: the recipe's choices are incompatible, or compiling for the CPU finds no C++ compiler.
@@ -182,7 +182,7 @@ def choose_execution(
 
 
 def _short_precision(device: torch.device) -> str:
-    """Return the 16-bit precision in which a device multiplies fast, or float32 if there is none."""
+    """Return the 16-bit precision that is fast on a device, or float32 if there is none."""
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     fast = device.type == "cpu" and (
@@ -194,7 +194,7 @@ def _short_precision(device: torch.device) -> str:
 def place(module: nn.Module, device: torch.device, *, channels_last: bool | None = None) -> None:
     """Move a module to a device.
 
-    `channels_last` chooses the memory format of its kernels. The default is True on CPUs, where it is faster.
+    `channels_last` sets the memory format of its weights. The default is True on CPUs, where it is faster.
     """
     module.to(device)
     if channels_last is None:
@@ -207,9 +207,9 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # parameters of glibc's ma
 
 
 def keep_memory() -> bool:
-    """Make glibc keep freed memory for reuse; returning it after every step would cost a fifth of the speed.
+    """Make glibc keep freed memory; returning it to the system after every step would cost 20 % of the speed.
 
-    Return True if glibc accepted the settings. On other systems, nothing changes.
+    Returns True if glibc accepted the settings. On other systems, nothing changes.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -223,7 +223,7 @@ def keep_memory() -> bool:
 
 @contextlib.contextmanager
 def memory_errors(what: str, way: str = "use a smaller `batch`") -> Iterator[None]:
-    """Raise a TrainError if the code inside runs out of memory. Its message says that `what` does not fit.
+    """Raise a TrainError if the code inside runs out of memory; its message says that `what` does not fit.
 
     GPUs, CPUs and Python each raise a different error.
     """

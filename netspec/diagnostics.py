@@ -27,7 +27,7 @@ class Source:
         return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Return the line and column of an offset, both counted from 1. The column is in characters."""
+        """Return the line and column of an offset, both 1-based. The column is in characters."""
         line = bisect_right(self.starts, offset)
         return line, offset - self.starts[line - 1] + 1
 
@@ -67,7 +67,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Label:
-    """A remark at another place in the source than the error itself."""
+    """A remark at a place in the source other than the error itself."""
 
     span: Span
     text: str
@@ -113,7 +113,7 @@ class SpecError(NetspecError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return a text that suggests the known words most similar to `word`, or None if none is similar.
+    """Return a text that suggests the known words most similar to `word`, or None if no word is similar.
 
     >>> did_you_mean("strde", ["stride", "padding"])
     'did you mean `stride`?'
@@ -126,9 +126,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Return diagnostics sorted by location, without repetitions: the same code at the same location.
+    """Return diagnostics sorted by location, without repeated codes at the same location.
 
-    An error inside a loop or block is found once for each repetition.
+    An error inside a loop or block would otherwise appear once for each repetition.
     """
     kept: dict[tuple[str, int, int, str], Diagnostic] = {}
     for d in diagnostics:
@@ -194,7 +194,7 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text without control characters and line breaks, for a line of a terminal or table.
+    """Return a text without control characters and line breaks, for a line on a terminal or in a table.
 
     >>> one_line("a\\nb")
     'a b'
@@ -203,7 +203,7 @@ def one_line(text: str) -> str:
 
 
 def printable(text: str, colour: bool = False) -> str:
-    """Return a text without control characters, which could disturb a terminal.
+    """Return a text without control characters, which could corrupt terminal output.
 
     `colour` keeps colour sequences.
     """

@@ -1,4 +1,4 @@
-"""The errors of netspec that a user can fix. Each message is one sentence.
+"""The errors that a user of netspec can fix. Each message is one sentence.
 
 Messages name parameters of the Python API in backticks, such as `root` or `epochs=30`; the command line
 shows the corresponding flags instead.
@@ -27,7 +27,7 @@ class TrainError(NetspecError):
 
 
 class WeightsError(NetspecError):
-    """Weights do not exist, do not fit the network, or cannot be downloaded."""
+    """Weights do not exist, do not match the network, or cannot be downloaded."""
 
 
 class FileError(NetspecError):
@@ -35,7 +35,7 @@ class FileError(NetspecError):
 
 
 class PictureError(NetspecError):
-    """A drawing cannot be made or written."""
+    """A drawing cannot be created or written."""
 
 
 class SettingError(NetspecError):
@@ -43,15 +43,15 @@ class SettingError(NetspecError):
 
 
 class ConvertError(NetspecError):
-    """A network of another program cannot be converted to a spec."""
+    """A network from another framework cannot be converted to a spec."""
 
 
 class ExportError(NetspecError):
-    """A network cannot be written in a format, since the format has no counterpart for a layer."""
+    """A network cannot be exported, because the format has no counterpart of a layer."""
 
 
 class ZooError(NetspecError):
-    """No network of the zoo has this name or matches this filter."""
+    """No zoo network has this name or matches this filter."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, wrong_use=True)

@@ -1,4 +1,4 @@
-"""Optional packages, and the extras of netspec that install them."""
+"""Optional packages and the extras of netspec that install them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXTRAS = {
     "networkx": "graph",
     "tensorboard": "tensorboard",
 }
-"""The extra in pyproject.toml that installs each package, by the package's import name."""
+"""The extra in pyproject.toml that installs each package, keyed by the package's import name."""
 
 
 class MissingPackageError(NetspecError):
@@ -37,10 +37,10 @@ class MissingPackageError(NetspecError):
 
 @contextmanager
 def needed_for(task: str) -> Iterator[None]:
-    """Turn a failed import of an optional package into an error that says how to install the package.
+    """Convert a failed import of an optional package to an error that says how to install the package.
 
-    `task` is the subject of the message, such as `training`. Other import errors are not changed. This also
-    works as a decorator.
+    `task` is the subject of the message, such as `training`. Other import errors are not changed. The
+    function also works as a decorator.
 
     Raises:
         MissingPackageError: the code inside imports a package that is not installed.

@@ -1,4 +1,4 @@
-"""Writing files atomically: an existing file is replaced only once the new one is complete."""
+"""Writes files atomically: an existing file is replaced only when the new file is complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netspec.errors import FileError
 def open_regular(path: str | Path) -> IO[bytes]:
     """Open a regular file for unbuffered reading; symbolic links are followed.
 
-    Pipes and devices are refused, since reading them may never end.
+    Pipes and devices are rejected, because reading them may never end.
 
     Raises:
         OSError: the file cannot be opened, or is not a regular file.
@@ -40,7 +40,7 @@ def write_text(path: Path, text: str) -> None:
 def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Call `write` with a temporary file beside `path`, and rename that file to `path` when it is complete.
 
-    If `path` is a symbolic link, its target is replaced. The new file has the permissions of the old one.
+    If `path` is a symbolic link, its target is replaced. The new file gets the permissions of the old file.
     Pipes and devices are written to directly.
 
     Raises:
@@ -80,7 +80,7 @@ def _target(link: Path) -> Path:
 
 
 def reason(error: BaseException) -> str:
-    """Return why an error occurred, in words for the end of a message.
+    """Return the reason for an error, phrased for the end of a message.
 
     >>> reason(FileNotFoundError(2, "No such file or directory"))
     'no such file or directory'
@@ -92,7 +92,7 @@ def reason(error: BaseException) -> str:
 
 
 def current_umask() -> int:
-    """Return the process's umask, which can be read only by setting it."""
+    """Return the process's umask, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

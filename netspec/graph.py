@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """The receptive field along one axis, in input pixels: its size, and the step between neighbours."""
+    """The receptive field along one axis in input pixels: its size, and the step between adjacent outputs."""
 
     size: int = 1
     step: int = 1
@@ -31,7 +31,7 @@ class Node:
     """A layer or input, with its name in the state_dict, its op, its inputs and its output shape.
 
     `inputs` are ids of earlier nodes. `receptive_field` is vertical, then horizontal. `shares` is the id of
-    the node whose weights this one reuses. `batched` is False for raw tensors, since they have no batch.
+    the node whose weights this node reuses. `batched` is False for raw tensors, which have no batch axis.
     """
 
     id: int
@@ -46,13 +46,13 @@ class Node:
     shares: int | None = None
     batched: bool = True
     expressions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """The arguments that depend on parameters of the block around the layer, as Python expressions.
+    """The arguments that depend on parameters of the enclosing block, as Python expressions.
 
     Names of parameters have a leading `_`.
     """
 
     within: str | None = field(default=None, repr=False)
-    """The path of the scope, for a label that contains dots itself, as `convs.0` does."""
+    """The path of the scope, set only for labels that contain dots, such as `convs.0`."""
 
     @property
     def label(self) -> str:
@@ -62,12 +62,12 @@ class Node:
 
     @property
     def scope(self) -> str:
-        """The path of the scope that the layer is in."""
+        """The path of the scope that contains the layer."""
         return self.name.rpartition(".")[0] if self.within is None else self.within
 
     @cached_property
     def params(self) -> int:
-        """The number of trainable parameters; 0 if the layer reuses the weights of another."""
+        """The number of trainable parameters; 0 if the layer reuses the weights of another layer."""
         return 0 if self.shares is not None else sum(t.count for t in self.tensors if t.trainable)
 
     @cached_property
@@ -80,7 +80,7 @@ class Scope:
     """A scope of names, which becomes a module: the network, a block, or a labelled group.
 
     `children` are scopes and ids of nodes, in order of execution. `shares` is the path of the scope whose
-    modules this one reuses.
+    modules this scope reuses.
     """
 
     name: str
@@ -90,11 +90,11 @@ class Scope:
     arguments: Mapping[str, object] = field(default_factory=dict)
     shares: str | None = None
     expressions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """The arguments of a block that depend on parameters of the block around it, as in `Node.expressions`."""
+    """A block's arguments that depend on parameters of the enclosing block, as in `Node.expressions`."""
     bindings: Mapping[str, tuple[str, object]] = field(default_factory=dict, compare=False, repr=False)
-    """The names that a block defines by such expressions: for each, the expression and its value."""
+    """The names that a block defines with such expressions: the expression and the value of each."""
     defaults: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
-    """The default values of a block's parameters, if they are plain numbers, strings or booleans."""
+    """The default values of a block's parameters that are plain numbers, strings or booleans."""
 
     def ids(self) -> Iterator[int]:
         """Yield the ids of all nodes in this scope and the scopes inside it."""
@@ -107,7 +107,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Output:
-    """An output of the network. The output of an auxiliary head is returned only in training.
+    """An output of the network. The outputs of auxiliary heads are returned only in training.
 
     `weight` is the factor by which its loss is multiplied.
     """
@@ -130,7 +130,7 @@ class Setting:
 class Totals:
     """Sums over a network, for one image. `activations` is the number of elements of all layers' outputs.
 
-    `macs` and `cost` leave out layers that run only in training, such as auxiliary heads; the other sums
+    `macs` and `cost` exclude layers that run only in training, such as auxiliary heads; the other sums
     include them.
     """
 
@@ -144,7 +144,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Net:
-    """A checked network: its layers in order of execution, its scopes, outputs and recipe."""
+    """A checked network: its layers in order of execution, its scopes, its outputs, and its recipe."""
 
     name: str
     citation: str | None
@@ -155,7 +155,7 @@ class Net:
     recipe: Mapping[str, Setting] = field(default_factory=dict)
     recipe_citation: str | None = None
     training: Recipe | None = None
-    """The recipe, validated, with defaults for entries that are not in `recipe`."""
+    """The validated recipe, with defaults for entries that are not in `recipe`."""
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -168,7 +168,7 @@ class Net:
 
     @cached_property
     def consumers(self) -> Mapping[int, tuple[int, ...]]:
-        """The ids of the nodes that use the output of each node."""
+        """The ids of the nodes that use the output of each node, keyed by its id."""
         taken: dict[int, list[int]] = {n.id: [] for n in self.nodes}
         for node in self.nodes:
             for i in node.inputs:
@@ -182,7 +182,7 @@ class Net:
         return frozenset(self.needed({o.node for o in self.outputs if o.training}) - always)
 
     def needed(self, outputs: set[int]) -> set[int]:
-        """Return the ids of the nodes that the given outputs depend on, including their own."""
+        """Return the ids of the nodes that the given outputs depend on, including the outputs."""
         alive = set(outputs)
         for node in reversed(self.nodes):
             if node.id in alive:
@@ -207,7 +207,7 @@ class Net:
         return max(reached[o.node] for o in self.outputs if not o.training)
 
     def computing(self, node: int) -> Node:
-        """Return the layer that computes a node's values: flatten, identity and dropout are skipped."""
+        """Return the layer that computes a node's values, skipping flatten, identity and dropout."""
         found = self.nodes[node]
         while found.op.keyword in ("flatten", "identity", "dropout") and len(found.inputs) == 1:
             found = self.nodes[found.inputs[0]]
@@ -218,10 +218,10 @@ class Net:
         return tuple(self.nodes[i].shape for i in node.inputs)
 
     def digraph(self) -> networkx.DiGraph[int]:
-        """Return the network as a networkx graph, for graph algorithms of your own.
+        """Return the network as a networkx graph, for your own graph algorithms.
 
         The graph's nodes are the ids of `nodes`. The attribute `node` holds the `Node`. An edge leads from a
-        layer to each layer that takes its output.
+        node to each node that takes its output.
 
         Raises:
             MissingPackageError: networkx is not installed.

@@ -1,4 +1,4 @@
-"""Finding and reading specs, by path or by name."""
+"""Finds and reads specs, by path or by name."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ LARGEST = 2 * 2**20
 
 @dataclass(frozen=True)
 class Found:
-    """The path of a spec. `card` is its card in the zoo if it was found by a zoo name."""
+    """The path of a spec. `card` is its zoo card if it was found by a zoo name."""
 
     path: Path
     card: Card | None = None
 
     @property
     def arguments(self) -> Mapping[str, object]:
-        """The parameters that the card sets; arguments given by the user override them."""
+        """The parameters that the card sets; the user's arguments override them."""
         return self.card.arguments if self.card else {}
 
 
 def builtin_folder() -> Path:
-    """Return the folder of the built-in specs: in the installed package, or beside it in a git checkout."""
+    """Return the folder of the built-in specs: inside the installed package, or beside it in a checkout."""
     inside = Path(str(files("netspec"))) / "specs"
     return inside if inside.is_dir() else Path(str(files("netspec"))).parent / "specs"
 
@@ -48,7 +48,7 @@ def builtin_names() -> list[str]:
 
 
 def locate(spec: str | Path) -> Found:
-    """Find a spec: an existing file, else a network of the zoo, else a built-in spec by its name."""
+    """Find a spec: an existing file; otherwise, by name, a zoo network; otherwise a built-in spec."""
     path, name = Path(spec), str(spec)
     if file_exists(path) or path.name != name or path.suffix:
         return Found(path)
@@ -62,7 +62,7 @@ def locate(spec: str | Path) -> Found:
 
 
 def locate_recipe(recipe: str) -> Path:
-    """Return the path of a recipe: an existing file, otherwise a built-in recipe by its name.
+    """Return the path of a recipe: an existing file, otherwise the built-in recipe with this name.
 
     Raises:
         SpecError: neither exists.
@@ -78,7 +78,7 @@ def locate_recipe(recipe: str) -> Path:
 
 
 def near(name: str) -> str:
-    """Return a help line with names similar to an unknown one, or with the built-in specs."""
+    """Return a help line with names similar to an unknown name, or with the built-in specs."""
     from netspec import zoo
 
     names = sorted({*builtin_names(), *zoo.names()})
@@ -89,7 +89,7 @@ def near(name: str) -> str:
 
 
 def file_exists(path: Path) -> bool:
-    """Return True if a path exists and is not a folder; False also if it cannot be accessed."""
+    """Return True if a path exists, is accessible, and is not a folder."""
     try:
         return path.exists() and not path.is_dir()
     except (OSError, ValueError):
@@ -99,7 +99,7 @@ def file_exists(path: Path) -> bool:
 def read(path: Path, shown: str | None = None, *, regular_only: bool = False) -> Source:
     """Read a spec file; messages show the name `shown`, by default the path.
 
-    With `regular_only`, pipes and devices are refused, since reading from them may never end.
+    With `regular_only`, pipes and devices are rejected, because reading from them may never end.
 
     Raises:
         SpecError: the file is missing, unreadable, empty, too large, or not UTF-8.
@@ -145,7 +145,7 @@ def inside(root: Path, path: Path) -> bool:
 
 
 def regular(path: Path) -> bool:
-    """Return True unless a path is a pipe or a device, since reading from those may never end."""
+    """Return True unless a path is a pipe or a device, since reading from these may never end."""
     try:
         return path.is_file() or not path.exists() or path.is_dir()
     except (OSError, ValueError):

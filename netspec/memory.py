@@ -1,4 +1,4 @@
-"""Estimating the memory that training needs, and comparing it with the memory that is available."""
+"""Estimates the memory that training needs and compares it with the available memory."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class Memory:
 
 
 def recipe_of(net: Net) -> Recipe:
-    """Return the network's recipe; entries missing from its spec have their defaults."""
+    """Return the network's recipe, with defaults for entries that its spec lacks."""
     return net.training or read({name: setting.value for name, setting in net.recipe.items()})
 
 
 def estimate(net: Net, batch: int | None = None) -> Memory:
-    """Estimate the memory for training in float32. The batch size is by default that of the recipe.
+    """Estimate the memory for training in float32. The default batch size is the recipe's.
 
     In-place activations, views and identities need no memory. Averaged weights (`ema`) are a second copy of
-    the weights. Gradient accumulation keeps only the activations of one part of the batch.
+    the weights. Gradient accumulation stores the activations of only one part of the batch.
     """
     recipe = recipe_of(net)
     size = batch or recipe.batch
@@ -68,7 +68,7 @@ def require_memory(needed: int, what: str, way: str) -> None:
     """Check that `needed` bytes of main memory are available.
 
     Raises:
-        TrainError: they are not; the message says that `what` needs them, and suggests the `way` out.
+        TrainError: they are not; the message says that `what` needs them and suggests the `way` out.
     """
     available = available_memory()
     if available is not None and needed > available:
@@ -77,13 +77,13 @@ def require_memory(needed: int, what: str, way: str) -> None:
 
 
 def training_bytes(net: Net, recipe: Recipe, batch: int) -> int:
-    """Return a low estimate of the bytes that training needs: activations are counted in 16 bits."""
+    """Return a low estimate of the bytes that training needs; it assumes 16-bit activations."""
     found = estimate(replace(net, training=recipe), batch)
     return found.total - found.activations // 2
 
 
 def available_memory() -> int | None:
-    """Return the bytes that this process can still allocate; None if the system does not tell.
+    """Return the bytes that this process can still allocate, or None if the system does not report them.
 
     This is the smallest of the machine's free memory, the limit of the control group, and `ulimit -v`.
     """

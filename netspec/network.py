@@ -1,4 +1,4 @@
-"""The Python API for a checked network: counting, drawing, compiling, and showing it in notebooks."""
+"""The Python API for a checked network: counts, drawings, compilation, and display in notebooks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Sizes: TypeAlias = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 """A shape without the batch, such as `(3, 224, 224)`, or a mapping from input names to shapes."""
 Weights: TypeAlias = str | Path | Mapping[str, Any]
-"""The name of published weights, a file or folder of a run that holds some, or a state_dict."""
+"""The name of published weights, a file of weights, the folder of a run, or a state_dict."""
 logger = logging.getLogger(__name__)
 
 
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 class Network:
     """A checked spec, ready to be counted, drawn, compiled and trained.
 
-    `net` is its graph. `card` is its card in the zoo, if it was loaded by a zoo name. `report` is the result
-    of its check, and `spec` is the name or path that was loaded.
+    `net` is its graph. `card` is its zoo card, if it was loaded by a zoo name. `report` is the result of its
+    check, and `spec` is the name or path that was loaded.
     """
 
     net: Net
@@ -51,13 +51,13 @@ class Network:
     def module(self, *, weights: Weights | None = None) -> nn.Module:
         """Return the network as an `nn.Module`, with newly initialized or given weights.
 
-        `weights` is a name from the network's card, such as `IMAGENET1K_V2`, or `DEFAULT` for torchvision's
-        default, which torchvision downloads and caches; or a file of weights, the folder of a run, or a
-        state_dict.
+        `weights` is a name on the network's card, such as `IMAGENET1K_V2` (or `DEFAULT` for torchvision's
+        default), a file of weights, the folder of a run, or a state_dict. torchvision downloads and caches
+        published weights.
 
         Raises:
             MissingPackageError: torch is not installed.
-            WeightsError: there are no such weights, they do not fit, or they cannot be downloaded.
+            WeightsError: there are no such weights, they do not match, or they cannot be downloaded.
         """
         with needed_for("Network.module"):
             from netspec.build import build
@@ -72,13 +72,13 @@ class Network:
     def onnx(self, path: str | Path, *, weights: Weights | None = None) -> Path:
         """Write the network as an ONNX model for inference, and return its path.
 
-        `weights` is as in `module`; without it, the model has new, random weights. The batch is open.
+        `weights` is as in `module`; without it, the weights are random. The batch dimension is dynamic.
 
         Raises:
             ExportError: a layer has no counterpart in ONNX.
             FileError: the file cannot be written.
             MissingPackageError: torch or onnx is not installed.
-            WeightsError: there are no such weights, or they do not fit.
+            WeightsError: there are no such weights, or they do not match.
         """
         from netspec.emit.targets import TARGETS
         from netspec.files import write_file
@@ -146,7 +146,7 @@ class Network:
         from netspec.errors import PictureError
 
         shown = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        with suppress(PictureError):  # without Graphviz, the table alone
+        with suppress(PictureError):  # without Graphviz, only the table is shown
             shown["image/svg+xml"] = render(self.dot(), "svg").decode()
         return media_types(shown, include, exclude)
 
@@ -160,11 +160,11 @@ def state_arrays(network: Network, weights: Weights | None) -> dict[str, Any]:
 
 
 def check(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -> Report:
-    """Check a spec. `spec` is a path, a name in the zoo, the name of a built-in spec, or the spec's text.
+    """Check a spec. `spec` is a path, a zoo name, the name of a built-in spec, or the spec's text.
 
-    Keyword arguments set the network's parameters. `input` replaces the declared shape of the input, without
-    the batch; for several inputs, it maps their names to shapes. A string with a line break is the text of a
-    spec; its `use` statements name files in the current folder or below it.
+    Keyword arguments set the network's parameters. `input` is a shape without the batch that replaces the
+    declared one; for several inputs, it maps their names to shapes. A string with a line break is the text of
+    a spec, whose `use` statements name files in the current folder or below it.
 
     >>> check("network Tiny\\ninput image: 1x8x8\\nconv(2, 3)").net.totals.params
     20
@@ -188,7 +188,7 @@ def load(spec: str | Path, *, input: Sizes | None = None, **arguments: object) -
 def load_report(
     spec: str | Path, input: Sizes | None, arguments: Mapping[str, object]
 ) -> tuple[Report, Card | None]:
-    """Return the report of a spec, and its card if the spec was given by a zoo name."""
+    """Return the report of a spec, and its card if `spec` is a zoo name."""
     if isinstance(input, str):
         raise TypeError(f"`input` must be a tuple of sizes, such as (3, 224, 224), not the string {input!r}")
     given = input if isinstance(input, Mapping) else {"": input} if input else {}

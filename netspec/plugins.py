@@ -1,4 +1,4 @@
-"""Plug-ins: layer types, data sets and output formats from other installed packages, by entry points."""
+"""Plug-ins: layer types, data sets and output formats that other packages register as entry points."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def disabled() -> Iterator[None]:
 
 
 def provider(member: type) -> Plugin | None:
-    """Return the plug-in that provides `member`; None if netspec itself does."""
+    """Return the plug-in that provides `member`, or None if netspec itself provides it."""
     for plugin, found in _loaded.items():
         if found is member or getattr(found, "__name__", None) == member.__module__:
             return plugin
@@ -77,7 +77,7 @@ def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 
 
 def load(group: str) -> Iterator[tuple[str, Any]]:
-    """Import the plug-ins of a group, and yield each with its name.
+    """Import the plug-ins of a group and yield each with its name.
 
     Raises:
         PluginError: a plug-in fails to import.

@@ -17,7 +17,7 @@ class Registry(Mapping[str, T], Generic[T]):
     """A read-only mapping from names to members, in the order in which they were added or announced.
 
     `noun` is the word for a member in messages. `group` is the entry-point group of plug-ins that provide
-    more members. They are imported by `load_plugins`, or when `find` gets an unknown name.
+    more members. Plug-ins are imported by `load_plugins`, or when `find` is called with an unknown name.
 
     >>> pools: Registry[type] = Registry("pool")
     >>> pools.add("max", int), "max" in pools, pools.suggest("maxx")
@@ -51,11 +51,11 @@ class Registry(Mapping[str, T], Generic[T]):
         return add
 
     def later(self, module: str, *names: str) -> None:
-        """Name members that the import of a module adds. It is imported when one of them is first needed."""
+        """Announce members that a module adds; it is imported when one of them is first needed."""
         self._later.update(dict.fromkeys(names, module))
 
     def find(self, name: str) -> T | None:
-        """Return the member with this name, or None. Plug-ins are imported if no built-in member has it."""
+        """Return the member with this name, or None. Plug-ins are imported if no built-in member matches."""
         self._load(name)
         if name not in self._members:
             self.load_plugins()
@@ -101,8 +101,8 @@ class Registry(Mapping[str, T], Generic[T]):
 def class_attributes(model: Any, **defaults: object) -> None:
     """Set attributes of a pydantic class that its subclasses may override without annotations.
 
-    With a `ClassVar` annotation, each would be evaluated again for every subclass; that took a tenth of the
-    time of `netspec check`.
+    A `ClassVar` annotation would be evaluated again for every subclass, which took a tenth of the time of
+    `netspec check`.
     """
     for name, value in defaults.items():
         setattr(model, name, value)

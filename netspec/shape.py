@@ -11,7 +11,7 @@ from netspec.errors import NetspecError
 
 
 class ShapeError(NetspecError):
-    """A layer cannot take its input. The message says why, but not where in the spec."""
+    """A layer does not accept its input. The message says why, but not where in the spec."""
 
     def __init__(
         self, message: str, code: str = "shape-mismatch", note: str | None = None, help: str | None = None
@@ -27,7 +27,7 @@ def require(condition: bool, message: str, code: str = "shape-mismatch", help: s
 
 
 MOST_AXES = 5
-"""The most axes that a claimed shape can have."""
+"""The maximum number of axes in a claimed shape."""
 
 
 class Shape(tuple[int, ...]):
@@ -75,7 +75,7 @@ class Shape(tuple[int, ...]):
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """The sizes without the channels: the length of a signal, height and width, or those of a volume."""
+        """The sizes without the channels: length, height and width, or depth, height and width."""
         return tuple(self[1:])
 
     @property
@@ -126,7 +126,7 @@ class Grid(Shape):
 
     @property
     def noun(self) -> str:
-        return f"{self} with its channels last"
+        return f"{self} (channels last)"
 
 
 class Signal(Shape):
@@ -144,13 +144,13 @@ class Signal(Shape):
 
 
 class Free(Shape):
-    """A tensor whose axes have no names, as after `reshape`; ops read an image or a sequence from it."""
+    """A tensor whose axes have no fixed meaning, as after `reshape`; each op interprets them itself."""
 
     __slots__ = ()
 
 
 class Indices(Shape):
-    """The shape of whole numbers that select entries of a table, such as the tokens of a text.
+    """The shape of a tensor of integers that select entries of a table, such as the tokens of a text.
 
     >>> print(Indices((128,)).noun)
     128 indices
@@ -183,7 +183,7 @@ ATTRIBUTES = {
     "tokens": (2,),
     "numbers": (1, 2, 3, 4, 5),
 }
-"""The attributes of a shape that a spec can use, with the numbers of axes that have each."""
+"""The attributes of a shape that a spec can use, and the numbers of axes for which each exists."""
 OF_SIGNALS = ("channels", "length", "numbers")
 """The attributes of a signal."""
 
@@ -194,16 +194,14 @@ def has_attribute(x: Shape, name: str) -> bool:
 
 
 def axis_of(axis: int, x: Shape) -> int:
-    """Return an axis counted from 0; raises `ShapeError` if there is none."""
-    fact = (
-        f"there is no axis {axis}: the axes of {x} are counted from 0 to {len(x) - 1}, or from -1 backwards"
-    )
+    """Return the non-negative index of an axis; raises `ShapeError` if the axis does not exist."""
+    fact = f"there is no axis {axis}: the axes of {x} are 0 to {len(x) - 1}, or -1 to {-len(x)} from the last"
     require(-len(x) <= axis < len(x), fact, "argument-range")
     return axis % len(x)
 
 
 def torch_axis(axis: int) -> int:
-    """Return the axis of a batch: PyTorch counts the batch as axis 0."""
+    """Return PyTorch's index of an axis; PyTorch counts the batch as axis 0."""
     return axis if axis < 0 else axis + 1
 
 
@@ -266,7 +264,7 @@ class Axis:
         return count - 1 if (count - 1) * self.stride >= self.size + self.padding else count
 
     def explain(self) -> str:
-        """Return the arithmetic of the number of positions, and what rounding drops."""
+        """Return the arithmetic of the number of positions, and note any rounding."""
         reach = f"{self.reach}" if self.dilation == 1 else f"({self.dilation}*{self.kernel - 1} + 1)"
         sum_ = f"({self.size} + 2*{self.padding} - {reach})/{self.stride} + 1 = "
         count, left = self.positions(), self.span % self.stride

@@ -35,7 +35,7 @@ MAX_FOLDER = 100
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of a sweep: all settings as `name=value`, those with several values, and the seed."""
+    """One combination of a sweep: all settings (`name=value`), those with several values, and the seed."""
 
     settings: tuple[str, ...]
     varying: tuple[str, ...]
@@ -43,7 +43,7 @@ class Point:
 
     @property
     def label(self) -> str:
-        """The settings that distinguish this point from the other points of its sweep."""
+        """The settings that differ between the points of the sweep."""
         return ", ".join(self.varying) or "default"
 
     @property
@@ -62,7 +62,7 @@ class Point:
 
 
 def grid(settings: Sequence[str], seeds: Sequence[int | None]) -> list[Point]:
-    """Return every combination of the values of settings such as `name=first,second`, with every seed.
+    """Return every combination of the values of settings such as `name=first,second` and of the seeds.
 
     The seed varies fastest, then the last setting.
 
@@ -74,10 +74,10 @@ def grid(settings: Sequence[str], seeds: Sequence[int | None]) -> list[Point]:
         name, equals, values = setting.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise TrainError(f"a setting must be NAME=VALUE,VALUE..., found {setting!r}", wrong_use=True)
+            raise TrainError(f"a setting must be NAME=VALUE,VALUE..., not {setting!r}", wrong_use=True)
         choices = [value.strip() for value in split(values)]
         if not all(choices) or len(set(choices)) < len(choices):
-            message = f"the setting {setting} has an empty value, or a value twice"
+            message = f"the setting {setting} has an empty or repeated value"
             raise TrainError(f"{message}: give each value once, separated by commas", wrong_use=True)
         axes.append((name, choices))
     names = [name for name, _ in axes]
@@ -118,13 +118,13 @@ def split(text: str) -> list[str]:
 
 STATE, OUTPUT = "sweep.json", "output.txt"
 SIGNAL_STATUS = {128 + number: number for number in (signal.SIGINT, signal.SIGTERM)}
-"""The signals that end runs, by the exit status of a run that they ended."""
+"""The signals that end runs, keyed by the exit status of a run that they ended."""
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one run: parameters, last and best top-1 error (0 to 1) and seconds, or an error."""
+    """The result of one run: parameters, last and best top-1 error (0 to 1), and seconds; or an error."""
 
     point: Point
     params: int = 0
@@ -136,7 +136,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """The results of one combination of settings, one for each seed, and the number of failed runs."""
+    """The results of one combination of settings (one per seed) and the number of failed runs."""
 
     settings: tuple[str, ...]
     label: str
@@ -145,7 +145,7 @@ class Row:
 
 
 class SweepInterrupted(Exception):
-    """A sweep was ended by the signal `signal`; running it again continues it."""
+    """The signal `signal` ended a sweep; repeating the command continues it."""
 
     def __init__(self, folder: Path, signal: int) -> None:
         super().__init__(f"interrupted: run the same command again to continue the sweep in {folder}")
@@ -159,10 +159,10 @@ def run_sweep(
     out: Path,
     check: Callable[[Point], Report],
 ) -> list[Row]:
-    """Train every point of a sweep with `netspec train`, and return the results by settings.
+    """Train every point of a sweep with `netspec train` and return a row for each combination of settings.
 
     `options` are further arguments of the command, and `check` returns the report of a point's spec. Finished
-    runs are not repeated, and interrupted ones are resumed. If a run fails, the sweep goes on.
+    runs are not repeated, and interrupted runs are resumed. If a run fails, the sweep continues.
 
     Raises:
         TrainError: a folder belongs to a run with other options or another spec, or cannot be written.
@@ -200,7 +200,7 @@ def _arguments(spec: str, point: Point, options: Sequence[str]) -> list[str]:
 
 
 def _hash(report: Report) -> str:
-    """Return a hash of the texts of a spec and of the files it uses."""
+    """Return a hash of the texts of a spec and the files it uses."""
     texts = [source.text for source in (report.source, *report.used)]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
@@ -209,7 +209,7 @@ def _read_state(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
     """Return the recorded state of a run; empty if the run is new.
 
     Raises:
-        TrainError: the folder holds something else, or a run with other options or another spec.
+        TrainError: the folder does not belong to a sweep, or was trained with other options or another spec.
     """
     if not folder.exists():
         return {}
@@ -247,7 +247,7 @@ def _train(point: Point, folder: Path, arguments: Sequence[str], state: dict[str
 
 
 def _wait(process: subprocess.Popen[bytes], out: Path) -> int:
-    """Wait for a run and return its exit status; pass signals on to it, and then raise SweepInterrupted."""
+    """Wait for a run and return its exit status; after a signal, forward it and raise SweepInterrupted."""
     received: list[int] = []
 
     def pass_on(number: int) -> None:

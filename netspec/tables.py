@@ -1,4 +1,4 @@
-"""Formatting tables for a terminal, as Markdown or as CSV; cells are escaped as each requires."""
+"""Formats tables for a terminal, as Markdown and as CSV; cells are escaped as each format requires."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.diagnostics import one_line
 
 
 def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """Return rows aligned under a head. The first `words` columns are aligned left, the others right.
+    """Return rows aligned below a head. The first `words` columns are left-aligned, the others right-aligned.
 
     >>> print(align(["name", "error"], [["a", "1.50 %"], ["other", "12.00 %"]]))
     name     error
@@ -31,7 +31,7 @@ def align(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """Return a Markdown table. The first `words` columns are aligned left, the others right.
+    """Return a Markdown table. The first `words` columns are left-aligned, the others right-aligned.
 
     >>> print(markdown(["name", "n"], [["a|b", "1"]]))
     | name | n |

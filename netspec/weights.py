@@ -1,4 +1,4 @@
-"""Loading weights: published ones by name, and initial ones from a run or a file."""
+"""Loads published weights by name, and initial weights from a run or a file."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ PUBLISHED = re.compile(r"[A-Z][A-Z0-9_]*")
 logger = logging.getLogger(__name__)
 
 DOWNLOAD_ERRORS = (OSError, HTTPException, RuntimeError, UnpicklingError, EOFError)
-"""The exceptions of downloading and reading a file; a wrong hash raises RuntimeError."""
+"""The exceptions raised by downloading and reading a file; a wrong hash raises RuntimeError."""
 
 OLD_DENSENET = re.compile(
     r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))"
 )
-"""Old names in DenseNet's files: `norm.1` is now `norm1`. torchvision's own builder renames them too."""
+"""Old names in DenseNet's files: `norm.1` is now `norm1`. torchvision's builder renames them too."""
 
 OLD_MLP = re.compile(r"(.*\.mlp)\.linear_([12])\.(weight|bias)")
 """Old names in files of vision transformers: `mlp.linear_1` is now `mlp.0`, `linear_2` is `mlp.3`."""
 
 
 def load_weights(module: nn.Module, card: Card | None, weights: str | Path | Mapping[str, Any]) -> None:
-    """Load weights into a module: published ones by name, those in a file or run, or a state_dict.
+    """Load weights into a module: published weights by name, the weights in a file or run, or a state_dict.
 
     Raises:
-        WeightsError: there are no such weights, they cannot be downloaded, or their shapes do not fit.
+        WeightsError: there are no such weights, they cannot be downloaded, or they do not match.
     """
     weights = getattr(weights, "name", weights) if not isinstance(weights, Path) else weights
     named = isinstance(weights, str) and Path(weights).name == Path(weights).stem == weights
@@ -69,10 +69,10 @@ def load_weights(module: nn.Module, card: Card | None, weights: str | Path | Map
 
 
 def unwrapped(state: dict[str, Tensor], own: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Return a state_dict without the prefix of a wrapper, if all its names have one that `own` lacks."""
+    """Return a state_dict without a wrapper's prefix, if all its names start with one that `own` lacks."""
     if state.keys() & own.keys() or not (prefix := wrapper_prefix(state)):
         return state
-    logger.info("the names of %s start with `%s`, which is left out", what, prefix)
+    logger.info("the names of %s start with `%s`, which was removed", what, prefix)
     return {name.removeprefix(prefix): value for name, value in state.items()}
 
 
@@ -80,7 +80,7 @@ def load_published(module: nn.Module, card: Card | None, name: str) -> None:
     """Load the published weights `name` (or `DEFAULT`) into a module built from the card's spec."""
     if card is None:
         raise WeightsError(
-            "only networks of the zoo have published weights, and this one was loaded from a file: "
+            "only zoo networks have published weights, and this network was loaded from a file: "
             'load it by its name, as in netspec.load("resnet50")'
         )
     entry = find(card, name)
@@ -113,7 +113,11 @@ def find(card: Card, name: str) -> Any:
 
 
 def fetch(card: Card, entry: Any) -> dict[str, torch.Tensor]:
-    """Return a state_dict from torchvision's cache, downloaded on first use; raises WeightsError."""
+    """Return a state_dict from torchvision's cache; on first use, it is downloaded.
+
+    Raises:
+        WeightsError: the download failed, or the file is damaged.
+    """
     try:
         state: dict[str, torch.Tensor] = entry.get_state_dict(
             progress=sys.stderr.isatty(), check_hash=True, map_location="cpu"
@@ -138,7 +142,7 @@ def download_error(error: BaseException) -> str:
 
 
 def rename_old_keys(state: dict[str, torch.Tensor]) -> None:
-    """Rename tensors of older files. This changes `state` in place, which keeps its metadata."""
+    """Rename the tensors of old files. `state` is changed in place, which preserves its metadata."""
     for key in list(state):
         if match := OLD_DENSENET.fullmatch(key):
             state[match[1] + match[2]] = state.pop(key)
@@ -147,10 +151,10 @@ def rename_old_keys(state: dict[str, torch.Tensor]) -> None:
 
 
 def check_state(module: nn.Module, state: Mapping[str, torch.Tensor], what: str, hint: str = "") -> None:
-    """Check that weights match a module in names, shapes and number types.
+    """Check that weights match a module in names, shapes and dtypes.
 
     `what` names the weights in errors, and `hint` is appended to errors about shapes. `num_batches_tracked`
-    may be missing, as in old files; batch norm then starts to count from 0.
+    may be missing, as in old files; batch norm then starts counting at 0.
 
     Raises:
         WeightsError: the weights do not match; the message names the first mismatch.
@@ -159,32 +163,32 @@ def check_state(module: nn.Module, state: Mapping[str, torch.Tensor], what: str,
     for key, value in state.items():
         if key in own and own[key].shape != value.shape:
             raise WeightsError(
-                f"{what} do not fit this network: {key} is {_size(value)}, expected {_size(own[key])}{hint}"
+                f"{what} do not match this network: {key} is {_size(value)}, expected {_size(own[key])}{hint}"
             )
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     if missing:
-        raise WeightsError(f"{what} do not fit this network: they have no {missing[0]}")
+        raise WeightsError(f"{what} do not match this network: they have no {missing[0]}")
     if unknown := [k for k in state if k not in own]:
-        raise WeightsError(f"{what} do not fit this network: it has no {unknown[0]}")
+        raise WeightsError(f"{what} do not match this network: it has no {unknown[0]}")
     if damaged := [key for key, value in state.items() if not _is_complete(value, own[key])]:
-        raise WeightsError(f"{what} are damaged: {damaged[0]} has the wrong number type, or missing data")
+        raise WeightsError(f"{what} are damaged: {damaged[0]} has the wrong dtype or missing data")
 
 
 def copy_version(module: nn.Module, state: object) -> None:
-    """Copy the version stored in a state_dict; in MNASNet, it decides the number of channels of the stem."""
+    """Copy a state_dict's version to a module; in MNASNet, it decides the number of channels of the stem."""
     version = getattr(state, "_metadata", {}).get("", {}).get("version")
     if version not in (None, module._version):
         module._version = version
 
 
 def _image_size(card: Card, name: str) -> str:
-    """Return a note with the image size of the weights if it differs from the card's, else an empty text."""
+    """Return a note with the image size of the weights, or "" if it is the card's image size."""
     sides = [r.evaluation.crop for r in card.results if r.weights == name]
     return f"; they are for images of {sides[0]}x{sides[0]}" if sides and sides != [card.side] else ""
 
 
 def _is_complete(tensor: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Return True if a tensor is dense, has the expected number type, and its storage holds all elements."""
+    """Return True if a tensor is dense, has the expected dtype, and its storage holds all elements."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
         return False
     same_type = tensor.is_floating_point() == expected.is_floating_point() and not tensor.is_complex()
@@ -192,15 +196,15 @@ def _is_complete(tensor: torch.Tensor, expected: torch.Tensor) -> bool:
 
 
 def _size(tensor: torch.Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "one number"
+    return "x".join(map(str, tensor.shape)) or "a scalar"
 
 
 def load_initial_weights(weights: str, spec: str, net: Net, module: nn.Module, recipe: Recipe) -> list[str]:
-    """Load the weights with which training starts into a module, and return warnings.
+    """Load the initial weights of a training run into a module and return warnings.
 
     `weights` is a name on the card of `spec`, the folder of a run, or a file with a state_dict. If the last
-    layers were trained for another number of classes, they keep their new initialization; all other tensors
-    must match by name and shape.
+    layers were trained for another number of classes, they keep their random initialization; all other
+    tensors must match in name and shape.
 
     Raises:
         TrainError: there are no such weights, they cannot be read or downloaded, or they do not match.
@@ -235,10 +239,10 @@ def _differs_in_classes(own: Tensor, other: Tensor, outputs: set[int]) -> bool:
 
 
 def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tensor], list[str]]:
-    """Return published weights, and a list with a warning if the recipe normalizes images differently."""
+    """Return published weights, and a warning (in a list) if the recipe normalizes images differently."""
     card = locate(spec).card
     if card is None:
-        message = f"{spec} is not a network of the zoo, and only those have published weights"
+        message = f"{spec} is not a zoo network, and only zoo networks have published weights"
         raise TrainError(f"{message}: name a run or a file with `weights`", wrong_use=True)
     entry = find(card, weights)
     state = fetch(card, entry)
@@ -246,12 +250,12 @@ def _published(weights: str, spec: str, recipe: Recipe) -> tuple[dict[str, Tenso
     means = [r.evaluation.mean for r in card.results if r.weights == entry.name]
     if IMAGENET_MEAN not in means or isinstance(recipe.normalize, ImageNet):
         return state, []
-    message = f"the weights {weights} expect images normalized by the mean and standard deviation of ImageNet"
+    message = f"the weights {weights} expect images normalized with ImageNet's mean and standard deviation"
     return state, [f"{message}, but the recipe normalizes differently: set `train.normalize=imagenet`"]
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Return the state_dict in a file; in the folder of a run, that of the best weights."""
+    """Return the state_dict in a file, or the best weights in the folder of a run."""
     if path.is_dir():
         path = best_weights(path) or path / CHECKPOINT
     content = load(path)
@@ -269,7 +273,7 @@ WRAPPERS = ("module.", "model.", "_orig_mod.", "net.")
 
 
 def wrapper_prefix(names: Iterable[str]) -> str:
-    """Return the prefixes of wrappers that all names share, joined; an empty string if there is none.
+    """Return the wrappers' prefixes that all names share, joined, or "" if there are none.
 
     >>> wrapper_prefix(["module._orig_mod.fc.weight", "module._orig_mod.fc.bias"])
     'module._orig_mod.'

@@ -45,7 +45,7 @@ class Paper(Part):
     url: Url
     """The web page of the paper."""
     figures: Line | None = None
-    """The counts in the paper, if they differ: rounded, by other rules, or for another input size."""
+    """The counts in the paper, if they differ: rounded, counted by other rules, or for another input size."""
 
     @property
     def short(self) -> str:
@@ -54,7 +54,7 @@ class Paper(Part):
 
 
 class Published(Part):
-    """The published counts of a network; those of its spec must agree with them."""
+    """The published counts of a network; the counts of its spec must agree with them."""
 
     source: Line
     """Where the counts come from."""
@@ -78,18 +78,18 @@ class Evaluation(Part):
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """The interpolation used for resizing."""
     mean: Three | None = (0.485, 0.456, 0.406)
-    """The mean to subtract from each channel, for values from 0 to 1; none if it is not published."""
+    """The mean of each channel, for pixel values in [0, 1]; none if it is not published."""
     std: Three | None = (0.229, 0.224, 0.225)
-    """The standard deviation to divide each channel by; none if it is not published."""
+    """The standard deviation of each channel, for pixel values in [0, 1]; none if it is not published."""
     data: Line = IMAGENET
     """The data set and its split."""
 
 
 class Result(Part):
-    """Published accuracies, and the weights that reach them if those are published too."""
+    """Published accuracies, and the weights that reach them, if published."""
 
     weights: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
-    """The name of the weights in torchvision, as taken by `module(weights=...)`."""
+    """The name of the weights in torchvision, as accepted by `module(weights=...)`."""
     top1: Percent | None = None
     """Top-1 accuracy in per cent; none if the weights are not for classification."""
     top5: Percent | None = None
@@ -99,7 +99,7 @@ class Result(Part):
     origin: Line
     """Who trained the weights and how; without weights, the source of the accuracies."""
     license: Url | None = None
-    """The licence of the weights, if it is not that of torchvision."""
+    """The licence of the weights, if it differs from torchvision's."""
     recipe: Url | None = None
     """A web page that describes how the weights were trained."""
     url: Url | None = None
@@ -118,7 +118,7 @@ class Card(Part):
     arguments: dict[str, bool | int | float | str]
     """The parameters of the spec that select this network."""
     depth: PositiveInt
-    """The number of convolutions, linear and attention layers on the longest path, without aux heads."""
+    """The number of convolutions, linear and attention layers on the longest path to the main output."""
     torchvision: Word | None = None
     """The builder in `torchvision.models`, if one exists."""
     paper: Paper
@@ -141,7 +141,7 @@ class Card(Part):
 
 
 def folder() -> Path:
-    """Return the folder of the cards: in the installed package, or beside it in a git checkout."""
+    """Return the folder of the cards: inside the installed package, or beside it in a checkout."""
     inside = Path(str(files("netspec"))) / "cards"
     return inside if inside.is_dir() else Path(str(files("netspec"))).parent / "zoo"
 
@@ -152,7 +152,7 @@ def names() -> list[str]:
 
 
 def card(name: str) -> Card:
-    """Return the card of a network. The name can be in upper or lower case.
+    """Return the card of a network. The case of the name does not matter.
 
     >>> card("alexnet_paper").arguments
     {'towers': 2}
@@ -182,7 +182,7 @@ def select(
     max_macs: float | None = None,
     sort: Order = "name",
 ) -> list[Card]:
-    """Return the cards whose names match any pattern such as `resnet*`, filtered and sorted.
+    """Return the cards whose names match any of the patterns, such as `resnet*`, filtered and sorted.
 
     Raises:
         ZooError: no name matches one of the patterns, or the family is unknown.
@@ -214,7 +214,7 @@ def require_family(family: str) -> None:
 
 
 def in_order(cards: Iterable[Card], sort: Order) -> list[Card]:
-    """Return cards sorted by `sort`, the smallest, oldest or most accurate first, and then by name."""
+    """Return cards sorted by `sort` (smallest, oldest or most accurate first), then by name."""
 
     def key(c: Card) -> float:
         return {

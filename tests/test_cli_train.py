@@ -102,7 +102,7 @@ WRONG_USE = [
     ("digits.net --data digits --set depth=3", "no parameter `depth`"),
     ("digits.net --data digits --device nonsense", "nonsense"),
     ("digits.net --data digits --lr -1", "--lr"),
-    ("digits.net --data digits --root .", "digits takes no --root"),
+    ("digits.net --data digits --root .", "digits does not take --root"),
     ("digits.net --data digits --set train.epochs=3", "give only one"),
     ("digits.net --data digits --lr 1 --set train.optimizer.lr=2", "give only one"),
     ("digits.net", "--data"),

@@ -1,4 +1,4 @@
-"""The command line. Each command imports its modules only when it runs, so that every command starts fast."""
+"""The command line. Each command imports its modules when it runs, so that all commands start fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small images in class folders, or in a tar archive of class folders, decoded once and kept in memory."""
+"""Reads small images in class folders or in a tar archive of class folders into memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
-    """Return the data set in `train/CLASS/` and `test/CLASS/` under `root`, or in an archive of such folders.
+    """Return the data set in `train/CLASS/` and `test/CLASS/` below `root`, or in an archive of such folders.
 
     The archive is a .tar or .tar.gz file: `root` itself, or a file in `root`. Decoded images are cached.
 
@@ -58,7 +58,7 @@ def find_images(row: TorchvisionSet, root: Path) -> InMemorySet | None:
 
 
 def _archive(root: Path) -> Path | None:
-    """Return `root` if it is a file, otherwise the only archive in it; torchvision's own are ignored."""
+    """Return `root` if it is a file, otherwise the only archive in it; torchvision's archives are ignored."""
     if root.is_file():
         return root
     found = [p for p in sorted(root.glob("*.tar*")) if p.is_file() and "-python" not in p.name]
@@ -71,7 +71,7 @@ def _archive(root: Path) -> Path | None:
 def _cached(name: str, key: str, where: Path, decode_all: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return the decoded images from the cache, or decode and cache them."""
     if (found := recall(name, key)) is None:
-        logger.info("decoding %s: this happens once", where)
+        logger.info("decoding %s: this happens only once", where)
         found = decode_all()
         keep(name, key, found)
     return found
@@ -88,12 +88,12 @@ def _from_folders(row: TorchvisionSet, classes: tuple[str, ...], parts: list[Fil
 def _read(files: Files, index: int) -> Pixels:
     pixels = files.photo(index)
     if isinstance(pixels, BadImage):
-        raise DataError(f"{pixels.path} cannot be read ({pixels.reason}): replace the file, or remove it")
+        raise DataError(f"{pixels.path} cannot be read ({pixels.reason}): replace or remove the file")
     return pixels
 
 
 def _sized(row: TorchvisionSet, path: str, pixels: Pixels) -> Pixels:
-    """Return the image; raises DataError if it does not have the size of the data set's images."""
+    """Return the image; raises DataError if its size is not that of the data set's images."""
     height, width = pixels.shape[:2]
     if (height, width) != (row.size, row.size):
         message = f"{path} is {width}x{height}, not {row.size}x{row.size}"
@@ -106,7 +106,7 @@ def _stacked(images: list[Pixels]) -> Tensor:
 
 
 def _from_archive(row: TorchvisionSet, archive: Path) -> dict[str, Any]:
-    """Return the decoded images of an archive, read in a single pass. They may be stored in any order."""
+    """Return the decoded images of an archive, read in a single pass; they may be stored in any order."""
     found: dict[tuple[str, str, str], Pixels] = {}
     try:
         with tarfile.open(archive) as file:

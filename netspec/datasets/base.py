@@ -26,14 +26,14 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class LoaderConfig:
-    """How a data set makes batches for a network.
+    """How a data set creates batches for a network.
 
     Args:
         input_shape: Channels, height and width of the network's input.
         recipe: Augmentation, normalization, batch size and seed.
-        device: The device on which the batches are returned.
+        device: The device of the returned batches.
         workers: The number of processes that read files; None chooses a number for the machine.
-        rank, world: The index of this process, and the number of processes that train the network together.
+        rank, world: The index of this process and the number of processes that train the network together.
         preprocessing: The preprocessing of a trained network, used instead of the recipe's.
     """
 
@@ -57,12 +57,12 @@ class LoaderConfig:
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def val_share(self, images: int) -> slice:
-        """Return this process's part of `images` validation images. Parts of processes do not overlap."""
+        """Return this process's part of `images` validation images; the parts do not overlap."""
         return slice(images * self.rank // self.world, images * (self.rank + 1) // self.world)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
+        """The height and width in pixels."""
         return self.input_shape[1:]
 
     @property
@@ -76,8 +76,8 @@ class LoaderConfig:
 class Batches(Protocol):
     """Batches on the device, for training and validation.
 
-    When several processes train together, each gets its own part of every batch. Put together, these parts
-    are bit-identical to the batch of a single process.
+    When several processes train together, each gets its own part of every batch. Together, these parts are
+    bit-identical to the batch of a single process.
     """
 
     @property
@@ -90,7 +90,7 @@ class Batches(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How each image is resized, cropped and normalized; prediction must use the same preprocessing."""
+        """The resizing, cropping and normalization of images; prediction must use the same preprocessing."""
 
     def train(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield shuffled and augmented batches of an epoch, from step `start`. Earlier images are not read.
@@ -115,7 +115,7 @@ class Data(Protocol):
 
     @property
     def channels(self) -> int:
-        """The channels of each image: 1 for grey, 3 for RGB, 0 if they adapt to the network's input."""
+        """The channels of each image: 1 for grey, 3 for RGB, 0 if images adapt to the network's input."""
 
     @property
     def train_images(self) -> int:
@@ -126,7 +126,7 @@ class Data(Protocol):
         """The number of validation images."""
 
     def open(self, config: LoaderConfig) -> Batches:
-        """Return batches for a network; raises DataError if images do not fit it or cannot be read."""
+        """Return batches for a network; raises DataError if images do not match it or cannot be read."""
 
 
 def cores() -> int:
@@ -135,7 +135,7 @@ def cores() -> int:
 
 
 def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return channels, height and width of the network's input; raises DataError if images do not fit."""
+    """Return channels, height and width of the network's input; raises DataError if images do not match."""
     shape = "x".join(map(str, input_shape))
     if len(input_shape) != 3:
         raise DataError(f"{data.name} has images, but the network takes {shape}, which is not CxHxW")
@@ -148,7 +148,7 @@ def check_fit(data: Data, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
-    """Return the true labels, or random ones, drawn once, if the recipe has `random_labels`."""
+    """Return the true labels, or random labels (drawn once) if the recipe has `random_labels`."""
     if not recipe.random_labels:
         return labels
     drawn = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator(recipe.seed, 3))
@@ -156,13 +156,13 @@ def training_labels(labels: Tensor, recipe: Recipe) -> Tensor:
 
 
 def cache_folder(name: str) -> Path:
-    """Return the folder `name` in netspec's cache, which is in XDG_CACHE_HOME or else in `~/.cache`."""
+    """Return the folder `name` in netspec's cache, which is in XDG_CACHE_HOME or, by default, `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "netspec" / name
 
 
 def key_of(*parts: object) -> str:
-    """Return a cache key: a hash of all values, taken as bytes or as text."""
+    """Return a cache key: a hash of all values, as bytes or as text."""
     digest = hashlib.sha256()
     for part in parts:
         content = part if isinstance(part, bytes) else str(part).encode()
@@ -171,7 +171,7 @@ def key_of(*parts: object) -> str:
 
 
 def recall(folder: str, key: str) -> dict[str, Any] | None:
-    """Return the content that is cached under a key, or None if it is missing or damaged."""
+    """Return the content cached under a key, or None if it is missing or damaged."""
     try:
         content = torch.load(cache_folder(folder) / f"{key}.pt", weights_only=True)
     except Exception:  # a damaged file raises RuntimeError, UnpicklingError, EOFError, KeyError and others

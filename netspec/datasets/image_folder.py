@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 class Files:
     """Image files and their class indices.
 
-    The paths are a numpy array, so that worker processes share its memory. A list of strings would end up as
-    a copy in each worker, because counting references to the strings writes to their memory.
+    The paths are a numpy array, so that worker processes share its memory. A list of strings would be copied
+    to each worker, because counting references to the strings writes to their memory.
     """
 
     paths: np.ndarray[tuple[int], np.dtype[np.bytes_]]
@@ -58,7 +58,7 @@ class Files:
         return os.fsdecode(self.paths[index]), int(self.labels[index])
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Return the decoded pixels of one image, or why it cannot be read."""
+        """Return the decoded pixels of one image, or a BadImage with the reason why it cannot be read."""
         return read_photo(self[index][0])
 
     def ends(self, index: int) -> tuple[bytes, bytes]:
@@ -84,7 +84,7 @@ class Files:
 
 
 def scan(folder: Path, classes: tuple[str, ...], required: bool = True) -> Files:
-    """Return the images below each class folder, and log which files are skipped.
+    """Return the images below each class folder and log which files are skipped.
 
     Raises:
         DataError: a class has no images and `required` is true.
@@ -100,7 +100,7 @@ def scan(folder: Path, classes: tuple[str, ...], required: bool = True) -> Files
         if not listing.images and required:
             kinds = ", ".join(extension[1:] for extension in EXTENSIONS)
             message = f"{folder / name} holds no images ({kinds})"
-            raise DataError(f"{message}: add some, or remove the folder{_left_out(skipped)}")
+            raise DataError(f"{message}: add images or remove the folder{_left_out(skipped)}")
         paths += [os.fsdecode(path) for path in listing.images]
         labels += [label] * len(listing.images)
     if skipped:
@@ -113,7 +113,7 @@ def _left_out(skipped: list[str]) -> str:
 
 
 def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
-    """Return the classes of the folder `train`, and the images of both folders.
+    """Return the classes of the folder `train` and the images of both folders.
 
     Classes without validation images are logged.
 
@@ -128,7 +128,7 @@ def scan_parts(train: Path, val: Path) -> tuple[tuple[str, ...], Files, Files]:
         raise DataError(f"{message}: every class needs a folder in {train.name}/")
     trained, validated = scan(train, classes), scan(val, classes, required=False)
     if not len(validated):
-        raise DataError(f"{val} holds no images: add some, or remove it to hold out a share of {train}")
+        raise DataError(f"{val} holds no images: add images, or remove it to hold out a share of {train}")
     counts = torch.bincount(validated.labels, minlength=len(classes)).tolist()
     if empty := [name for name, count in zip(classes, counts, strict=True) if not count]:
         more = f" and {len(empty) - 10} more" if len(empty) > 10 else ""
@@ -161,12 +161,15 @@ class ImageFolder(PhotoSet[Files]):
 
 
 def open_folder(row: DataSet, request: Request) -> ImageFolder:
-    """Open a folder with `train/` and `val/`, or one with class folders, of which a share is held out."""
+    """Open a folder with `train/` and `val/`, or a folder of class folders.
+
+    In the latter, `val_share` of each class's images are held out for validation.
+    """
     root = Path(request.argument)
     if parts := find_parts(root):
         return ImageFolder(request.name, *scan_parts(*parts))
     if not 0 < request.val_share < 1:
-        raise DataError(f"`val_share` must be between 0 and 1, found {request.val_share}")
+        raise DataError(f"`val_share` must be between 0 and 1, not {request.val_share}")
     classes = class_folders(root)
     refuse_single(root, classes)
     return ImageFolder(request.name, classes, *split(scan(root, classes), request.val_share, request.seed))
@@ -199,7 +202,7 @@ def _unpack(root: Path, part: str) -> None:
         raise DataError(f"{message}; set `root` to the folder that contains them")
     target = root / part
     logger.info(
-        "unpacking %s into %s: this happens once, and takes as much disk space again", archive, target
+        "unpacking %s into %s: this happens only once and doubles the disk space needed", archive, target
     )
     beside = root / f".{part}.unpacking"
     shutil.rmtree(beside, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Small data sets kept in memory as tensors, and synthetic images for measuring speed."""
+"""Small data sets stored in memory as tensors, and synthetic images for measuring speed."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class InMemorySet:
         return len(self.val_part.labels)
 
     def open(self, config: LoaderConfig) -> InMemoryBatches:
-        """Return batches of the images resized to the network's input, and measure what the recipe needs."""
+        """Return batches of images resized to the network's input; measure the statistics that are needed."""
         return InMemoryBatches(self.train_part, self.val_part, config)
 
 
 class InMemoryBatches:
     """Batches of images in memory.
 
-    The images are kept on the device, unless an augmentation changes them one by one on the CPU.
+    The images are stored on the device, unless an augmentation changes them one by one on the CPU.
     """
 
     def __init__(self, train: Labelled, val: Labelled, config: LoaderConfig) -> None:
@@ -137,7 +137,7 @@ class InMemoryBatches:
         return change(self.stages, crop, random).pixels.permute(2, 0, 1)
 
     def _ahead(self, part: Labelled) -> Labelled:
-        """Return a split with all images normalized now, if the floats fit in memory; otherwise as it is."""
+        """Return a split with all images normalized if the floats fit in memory, otherwise unchanged."""
         ready = part.images.shape[-2:] == self.size and part.images.numel() * 4 <= MEMORY
         return replace(part, images=self.normalizer(part.images)) if ready else part
 
@@ -157,7 +157,7 @@ def check_labels(part: Labelled, classes: int, where: str) -> None:
 
 
 def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
-    """Return a split with all images resized now, if they fit in memory; otherwise as it is."""
+    """Return a split with all images resized if they fit in memory, otherwise unchanged."""
     count, channels = part.images.shape[:2]
     if part.images.shape[-2:] == size or count * channels * size[0] * size[1] > MEMORY:
         return part
@@ -165,7 +165,7 @@ def _resized(part: Labelled, size: tuple[int, int]) -> Labelled:
 
 
 def _statistics(images: Tensor, config: LoaderConfig) -> Statistics:
-    """Return a data set's mean and standard deviation, and other statistics that the recipe needs."""
+    """Return a data set's mean and standard deviation and the other statistics that the recipe needs."""
     recipe = config.recipe
     if recipe.normalize.measures == "mean image":
         return measure(resize_whole(batch, config.size) for batch in images.split(1024))
@@ -199,7 +199,7 @@ class Synthetic:
 
 
 def open_synthetic(row: DataSet, request: Request) -> Synthetic:
-    """Open synthetic images. The number of classes follows the colon in the name, and is 1000 by default.
+    """Open synthetic images. The number of classes follows the colon in the name; the default is 1000.
 
     Raises:
         DataError: the number of classes is invalid.
@@ -241,7 +241,7 @@ class SyntheticBatches:
             yield self.images, self.labels
 
     def validate(self, view: View = "center_crop") -> Iterator[Batch]:
-        """Yield the same batch until this process's number of validation images is reached."""
+        """Yield the same batch until it covers this process's number of validation images."""
         images = self.images.unsqueeze(1).expand(-1, 10, -1, -1, -1) if view == "ten_crop" else self.images
         share = self.config.val_share(self.data.val_images)
         left = share.stop - share.start

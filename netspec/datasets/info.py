@@ -1,4 +1,4 @@
-"""The counts and class names of a data set, and whether a network fits it; torch is not imported."""
+"""The counts and class names of a data set, and whether they match a network; torch is not imported."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DatasetInfo:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """Return the counts of a data set: published ones for a named set, counted ones for `folder:PATH`.
+    """Return the counts of a data set: published counts for a named set, actual counts for `folder:PATH`.
 
     >>> dataset_info("imagenet").train_images
     1281167
@@ -63,7 +63,7 @@ def dataset_info(name: str) -> DatasetInfo:
 
 
 def count_folder(request: Request) -> DatasetInfo:
-    """Count the images in `train/`, or those in class folders that are not held out for validation."""
+    """Count the images in `train/`, or the images in class folders that are not held out for validation."""
     root = Path(request.argument)
     parts = find_parts(root)
     place = parts[0] if parts else root
@@ -72,7 +72,7 @@ def count_folder(request: Request) -> DatasetInfo:
     counts = [len(list_images(place / name).images) for name in classes]
     if not all(counts):
         empty = place / classes[counts.index(0)]
-        raise DataError(f"{empty} holds no images: add some, or remove the folder")
+        raise DataError(f"{empty} holds no images: add images or remove the folder")
     held = 0 if parts else sum(min(max(round(n * request.val_share), 1), n - 1) for n in counts)
     return DatasetInfo(request.name, sum(counts) - held, len(counts), 3)
 
@@ -99,7 +99,7 @@ def data_warnings(net: Net, data: DatasetInfo) -> Iterator[Diagnostic]:
         if not output.training and node.shape != (data.classes,):
             classes = plural(data.classes, "class")
             message = f"{data.name} has {classes}, but the output of {output.name} is {node.shape}"
-            help = f"set `classes={data.classes}`, as training does by itself"
+            help = f"set `classes={data.classes}`; training does this automatically"
             has_classes = "classes" in net.arguments
             yield Diagnostic(
                 "data-classes", message, node.span, "warning", help=help if has_classes else None
@@ -117,7 +117,7 @@ def plural(count: int, word: str) -> str:
 
 
 def params_sentence(net: Net, data: DatasetInfo) -> str:
-    """Return a sentence that states a network's parameters per training image, and how they are computed."""
+    """Return a sentence that states and derives a network's number of parameters per training image."""
     images, classes = plural(data.train_images, "training image"), plural(data.classes, "class")
     terms, ratio = f"{net.totals.params:,} / {data.train_images:,}", data.params_per_image(net)
     number = f"{ratio:,.1f}" if ratio >= 1 else f"{ratio:.3g}"
@@ -141,7 +141,7 @@ WORDNET = re.compile(r"n\d{8}")
 
 @cache
 def class_titles(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of classes; if they are ImageNet's WordNet numbers, each is followed by its words.
+    """Return the names of classes, with words after names that are ImageNet's WordNet numbers.
 
     torchvision lists the words of ILSVRC 2012 in the order of the numbers.
     """

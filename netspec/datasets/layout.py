@@ -1,4 +1,4 @@
-"""The layout of image folders: which hold training or validation images, and which hold a class."""
+"""The layout of image folders: which folders hold training images, validation images, or a class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.files import open_regular, reason
 logger = logging.getLogger(__name__)
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-"""Files with these extensions are taken for images. Their content is not examined."""
+"""The extensions of files that count as images; their content is not examined."""
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"P5", b"P6", b"RIFF")
 """The first bytes of files in the supported image formats."""
 TRAIN_NAMES = ("train", "training")
@@ -24,14 +24,17 @@ VAL_NAMES = ("val", "valid", "validation", "test", "testing")
 NOT_CLASSES = ("__macosx", "$recycle.bin", "system volume information")
 """Names, in lower case, of folders that operating systems and archivers create."""
 FEW = 4
-"""With so few class folders, one called train or test may hold a split. CIFAR-100 has a class `train`."""
+"""With at most this many class folders, one named train or test may be a split, not a class.
+
+CIFAR-100 has a class named train.
+"""
 SHOWN = 5
 """The maximum number of skipped files that a message names."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files below a folder, and its other files. Both are sorted."""
+    """The image files below a folder and its other files, both sorted."""
 
     images: list[bytes]
     skipped: list[str]
@@ -56,7 +59,7 @@ def find_parts(root: Path) -> tuple[Path, Path] | None:
         return train, val
     if subfolders(train):
         message = f"{root} has {train.name}/ but no validation folder, such as val/"
-        raise DataError(f"{message}: add one, or use folder:{train}, which holds out a share for validation")
+        raise DataError(f"{message}: add it, or use folder:{train}, which holds out a share for validation")
     return None  # `train` holds images, so it is a class named train
 
 
@@ -68,7 +71,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     """
     names = subfolders(folder)
     if not names:
-        raise DataError(f"{folder} has no class folders: put each class's images in a folder of its own")
+        raise DataError(f"{folder} has no class folders: put each class's images in a separate folder")
     for name in names:
         _refuse_loop(folder / name)
     _refuse_nested(folder, names)
@@ -76,23 +79,23 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     if parts and len(names) <= FEW:
         rest = ", ".join(name for name in names if name not in parts) or "no other"
         logger.warning(
-            f"{folder}: {parts[0]} is read as a class, beside {rest}; if it holds the images of all classes, "
-            f"it needs a folder for each of them"
+            f"{folder}: {parts[0]} is read as a class, like {rest}; if it holds the images of all classes, "
+            f"it needs a folder for each class"
         )
     return tuple(names)
 
 
 def refuse_single(folder: Path, classes: tuple[str, ...]) -> None:
-    """Raise DataError if there is only one class, so that there is nothing to learn."""
+    """Raise DataError if there is only one class, because then there is nothing to learn."""
     if len(classes) == 1:
         inside = subfolders(folder / classes[0])
         deeper = f"folder:{_class_parent(folder / classes[0])}"
         way = f"did you mean {deeper}?" if inside else "add a folder for each other class"
-        raise DataError(f"{folder} has a single class, {classes[0]}, and training needs two or more: {way}")
+        raise DataError(f"{folder} has a single class, {classes[0]}, but training needs at least two: {way}")
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Return the names of a folder's subfolders, sorted, without hidden folders and those in NOT_CLASSES.
+    """Return the sorted names of a folder's subfolders, without hidden folders and those in NOT_CLASSES.
 
     Raises:
         DataError: the folder does not exist or cannot be read.
@@ -109,12 +112,12 @@ def subfolders(folder: Path) -> list[str]:
 def _refuse_loop(folder: Path) -> None:
     """Raise DataError if a folder is a link to one of the folders that contain it."""
     if folder.is_symlink() and any(folder.samefile(parent) for parent in folder.absolute().parents):
-        message = f"{folder} is a link to {folder.readlink()}, a folder that contains it"
+        message = f"{folder} is a link to {folder.readlink()}, which contains the link"
         raise DataError(f"{message}: remove the link")
 
 
 def _refuse_nested(folder: Path, names: list[str]) -> None:
-    """Raise DataError if the class folders are deeper, inside the folders `names`."""
+    """Raise DataError if the class folders are one or more levels deeper, inside the folders `names`."""
     inside = {name: subfolders(folder / name) for name in names if not _has_images(folder / name)}
     shared = Counter(sub for subs in inside.values() for sub in subs)
     nested = [name for name, subs in inside.items() if sum(shared[sub] > 1 for sub in subs) > 1]
@@ -129,15 +132,15 @@ def _refuse_nested(folder: Path, names: list[str]) -> None:
         target = _class_parent(first)
         levels = len(target.relative_to(folder).parts)
         high = "one level" if levels == 1 else f"{levels} levels"
-        message = f"{first} holds folders ({subs}) and no images, so {folder} is {high} too high"
+        message = f"{first} holds folders ({subs}), so {folder} is {high} above the class folders"
         way = f"use folder:{target}, or rename the folders in {target.parent} to train/ and val/"
         raise DataError(f"{message}: {way}")
 
 
 def _class_parent(folder: Path) -> Path:
-    """Return the folder at or below `folder` that has train/ and val/, or whose subfolders hold images.
+    """Return the folder, `folder` or one below it, that has train/ and val/ or class folders.
 
-    A link to a folder on the way ends the search.
+    A link to a folder ends the search.
     """
     names, visited = subfolders(folder), [folder]
     while names and not any(_has_images(folder / name) for name in names):
@@ -154,13 +157,13 @@ def _class_parent(folder: Path) -> Path:
 
 
 def _has_images(folder: Path) -> bool:
-    """Return True if a folder itself contains an image, judging by the extensions of its files."""
+    """Return True if a folder contains an image, judging by the extensions of its files."""
     with os.scandir(folder) as entries:
         return any(e.name.lower().endswith(EXTENSIONS) and not e.is_dir() for e in entries)
 
 
 def list_images(folder: Path) -> Listing:
-    """Return the files below a folder: images, recognized by extension or content, and the others."""
+    """Return the files below a folder: images (recognized by extension or content) and all others."""
     images, skipped = [], []
     for path, regular in _files(folder):
         if regular and (path.lower().endswith(EXTENSIONS) or _begins_as_image(path)):
@@ -171,7 +174,7 @@ def list_images(folder: Path) -> Listing:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the files below a folder, without hidden ones; False marks pipes, devices and broken links.
+    """Yield the files below a folder, except hidden files; False marks pipes, devices and broken links.
 
     Links are followed, except to folders that contain `folder`. No folder is read twice.
     """
@@ -179,7 +182,7 @@ def _files(folder: Path) -> Iterator[tuple[str, bool]]:
     visited = {(status.st_dev, status.st_ino) for status in (p.stat() for p in folder.absolute().parents)}
     while waiting:
         current = waiting.pop()
-        status = os.stat(current)  # noqa: PTH116  # a Path for every folder takes long
+        status = os.stat(current)  # noqa: PTH116  # creating a Path for every folder would be slow
         if (status.st_dev, status.st_ino) in visited:
             continue
         visited.add((status.st_dev, status.st_ino))

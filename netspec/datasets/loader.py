@@ -1,4 +1,4 @@
-"""Reading image files batch by batch in worker processes. The batches do not depend on their number."""
+"""Reads image files in batches in worker processes. The number of workers does not affect the batches."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Photos(Protocol):
     def __len__(self) -> int: ...
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Return the decoded pixels of one image, or why it cannot be read."""
+        """Return the decoded pixels of one image, or a BadImage with the reason why it cannot be read."""
 
 
 class Relabelled:
-    """Images with other labels than those of their files, such as random ones."""
+    """Images whose labels, such as random labels, replace those of their files."""
 
     def __init__(self, photos: Photos, labels: Tensor) -> None:
         self.photos, self.labels = photos, labels
@@ -73,8 +73,8 @@ class Reader(Dataset[Loaded | BadImage]):
 class EpochSampler(Sampler[list[Key]]):
     """Yields the keys of each batch of an epoch; set `epoch` and the first step, `start`, before iterating.
 
-    With `share`, as in training, images are shuffled, an incomplete last batch is left out, and only the
-    part `share` of each batch is read. Without it, as in validation, all images are read in order.
+    With `share`, as in training, images are shuffled, an incomplete last batch is dropped, and only the part
+    `share` of each batch is read. Without `share`, as in validation, all images are read in order.
     """
 
     def __init__(self, count: int, batch: int, seed: int, share: slice | None) -> None:
@@ -94,7 +94,7 @@ class EpochSampler(Sampler[list[Key]]):
 
 
 class EpochLoader:
-    """Batches of crops, their positions and class indices on the device. `share` is as in EpochSampler."""
+    """Batches of crops, their positions and class indices, on the device. `share` is as in EpochSampler."""
 
     def __init__(self, reader: Reader, batch: int, config: LoaderConfig, share: slice | None = None) -> None:
         self.device = config.device
@@ -124,7 +124,7 @@ class EpochLoader:
         try:
             for item in self.loader:
                 if isinstance(item, BadImage):
-                    message = f"{item.path} cannot be read ({item.reason}): replace the file, or remove it"
+                    message = f"{item.path} cannot be read ({item.reason}): replace or remove the file"
                     raise DataError(message)
                 images, places, labels = (part.to(self.device, non_blocking=True) for part in item)
                 yield images, places, labels
@@ -143,6 +143,6 @@ def unchanged(item: Any) -> Any:
 
 
 def start_worker(_: int) -> None:
-    """Limit a worker to one thread, and ignore Ctrl-C, because the parent process terminates it."""
+    """Limit a worker to one thread and ignore Ctrl-C, because the parent process terminates it."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

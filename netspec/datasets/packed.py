@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 OLD_MAGIC = b"netspec1"
 """The first bytes of prepared copies in the old format, before safetensors."""
 ABOUT, ROWS, PHOTOS = "netspec", "rows", "photos"
-"""The names in the file of the metadata and of the two tensors: the table of rows, and all image bytes."""
+"""The names in the file: the metadata, the tensor with the table of rows, the tensor with all image bytes."""
 PAGE = 4096
 MAX_SIDE = 2**16
-"""The maximum number of pixels on a side of an image."""
+"""The maximum length of a side of an image in pixels."""
 PARTS = ("train", "val")
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
@@ -41,7 +41,7 @@ Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 
 class About(BaseModel):
-    """The metadata of a file: the fields of Contents, with the number of images per split instead of rows."""
+    """The metadata of a file: the fields of Contents, with counts of images instead of rows."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -71,7 +71,7 @@ class Writer:
     """Writes a prepared copy as a safetensors file, image by image.
 
     The file has two tensors: a table with a row for each image, and the bytes of all images. The header and
-    the table come first in the file. They are written last, into space reserved for them.
+    the table come first in the file but are written last, into reserved space.
     """
 
     def __init__(self, file: IO[bytes], contents: Contents) -> None:
@@ -130,11 +130,11 @@ def read_contents(path: Path) -> tuple[Contents, int]:
         contents = Contents(about.source, about.size, about.quality, about.classes, parts)
         check_rows(rows, length, contents)
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: make it with `netspec prepare`") from error
+        raise DataError(f"{path} does not exist: create it with `netspec prepare`") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {file_reason(error)}") from error
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
-        message = f"{path} is not a prepared copy, or is incomplete: make it with `netspec prepare`"
+        message = f"{path} is not a prepared copy or is incomplete: create it with `netspec prepare`"
         raise DataError(message) from error
     return contents, path.stat().st_size - length
 
@@ -153,7 +153,7 @@ def check_rows(rows: Rows, length: int, contents: Contents) -> None:
 
 
 class Packed:
-    """The images of one split of a prepared copy. The file is memory-mapped when the first one is read."""
+    """The images of one split of a prepared copy. The file is memory-mapped when the first image is read."""
 
     def __init__(self, path: Path, contents: Contents, rows: Rows, offset: int) -> None:
         self.path, self.contents, self.rows, self.offset = path, contents, rows, offset
@@ -167,7 +167,7 @@ class Packed:
         return self.__dict__ | {"_bytes": None}  # otherwise each worker would get a copy of the file
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Return an image's pixels: a view of the file, unless the file stores JPEGs."""
+        """Return an image's pixels, which are a view of the file unless it stores JPEGs."""
         if self._bytes is None:
             with self.path.open("rb") as file:
                 # torch warns about read-only arrays; writing to this mapping does not change the file.
@@ -182,7 +182,7 @@ class Packed:
             return BadImage(f"photo {index} of {self.path}", reason(error))
 
     def ends(self, index: int) -> None:
-        """Return None: the images are known to be readable, since they were decoded for this copy."""
+        """Return None: the images are known to be readable, because they were decoded for this copy."""
 
     def chosen(self, mask: Tensor) -> Packed:
         """Return the images for which the mask is true, in the same order."""
@@ -193,7 +193,7 @@ class Packed:
         return Packed(self.path, self.contents, self.rows[rows], self.offset)
 
     def identity(self) -> bytes:
-        """Return bytes that change with the file's path, size or time, or with the selected images."""
+        """Return bytes that change with the file's path, size or time and with the selected images."""
         status = self.path.stat()
         return f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns} ".encode() + self.rows.tobytes()
 
@@ -226,7 +226,7 @@ class Prepared(PhotoSet[Packed]):
 
 
 def open_prepared(row: DataSet, request: Request) -> Prepared:
-    """Open a prepared copy. Only its table of contents is read now."""
+    """Open a prepared copy. Only its table of contents is read at once."""
     path = Path(request.argument)
     contents, offset = read_contents(path)
     train, val = (Packed(path, contents, contents.rows[part], offset) for part in PARTS)

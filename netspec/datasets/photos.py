@@ -23,16 +23,16 @@ from netspec.transforms.seeds import generator
 logger = logging.getLogger(__name__)
 
 SAMPLE = 1000
-"""The number of images from which the mean and the colours of a data set are measured."""
+"""The number of images on which the mean and the colours of a data set are measured."""
 IMAGE_SAMPLE = 10_000
-"""The number of images from which a mean image is measured. Each of its pixels is a mean of its own."""
+"""The number of images on which a mean image is measured: more, since each pixel is a separate mean."""
 
 
 P = TypeVar("P", bound="PhotoFiles")
 
 
 class PhotoFiles(Photos, Protocol):
-    """Image files that can be filtered and screened. `identity` gives a key for caches."""
+    """Image files that can be filtered and screened. `identity` is used in keys of caches."""
 
     def chosen(self: P, mask: Tensor) -> P:
         """Return the images for which the mask is true, in the same order."""
@@ -69,11 +69,11 @@ class PhotoSet(Generic[P]):
 
     @property
     def is_imagenet(self) -> bool:
-        """Whether the images are ImageNet's: their mean and colours are published and not measured."""
+        """Whether the images are ImageNet's, whose mean and colours are published and not measured."""
         return self.name == "imagenet"
 
     def open(self, config: LoaderConfig) -> PhotoBatches[P]:
-        """Return batches for a network; statistics that the recipe needs are measured now."""
+        """Return batches for a network; measure the statistics that the recipe needs."""
         return PhotoBatches(self, config)
 
 
@@ -145,7 +145,7 @@ def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
     takes = "x".join(map(str, size))
     if recipe.crop and (recipe.crop, recipe.crop) != size:
         message = f"the recipe crops images to {recipe.crop}x{recipe.crop}, but the network takes {takes}"
-        raise DataError(f"{message}: set `train.crop={size[0]}`, or leave crop out of the recipe")
+        raise DataError(f"{message}: set `train.crop={size[0]}`, or remove crop from the recipe")
     short = recipe.resize or round(max(size) * 256 / 224)
     if short < max(size):
         message = f"images resized to {short} are too small for the network's {takes}"
@@ -154,7 +154,7 @@ def short_side(recipe: Recipe, size: tuple[int, int]) -> int:
 
 
 def measured(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statistics:
-    """Return the training set's statistics that a recipe needs: published, cached, or measured now."""
+    """Return the training set's statistics that a recipe needs: published, cached, or newly measured."""
     wanted, image = needs(config.recipe, photos.is_imagenet)
     if not wanted:
         return IMAGENET
@@ -164,7 +164,7 @@ def measured(photos: PhotoSet[P], resize: int, config: LoaderConfig) -> Statisti
     if (cached := recall("statistics", key)) is not None:
         found = Statistics(**cached)
     else:
-        logger.info("measuring the mean of %s images: this happens once", f"{len(chosen):,}")
+        logger.info("measuring the mean of %s images: this happens only once", f"{len(chosen):,}")
         square = (resize, resize)
         reader = Reader(chosen, FixedView("center_crop", resize, square), square, 0)
         loader = EpochLoader(

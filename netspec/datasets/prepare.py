@@ -1,4 +1,4 @@
-"""`netspec prepare`: resize a data set's images once, and write them to one file that is fast to read."""
+"""`netspec prepare`: resize a data set's images once and write them to one file that is fast to read."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def prepare(
 ) -> None:
     """Write a prepared copy of a data set to `out`, a file or an existing folder.
 
-    The file gets its name only when it is complete. `size` is the short side in pixels. `quality` is the
-    JPEG quality, or None for uncompressed pixels.
+    The file gets its final name only when it is complete. `size` is the short side in pixels. `quality` is
+    the JPEG quality, or None for uncompressed pixels.
 
     Raises:
-        DataError: the data set has no image files, an image cannot be read, or disk space is short.
+        DataError: the data set has no image files, an image cannot be read, or the disk has too little space.
         FileError: the copy cannot be written.
     """
     row, argument = find_row(data)
@@ -57,7 +57,7 @@ def prepare(
     if out.is_dir():
         out = out / f"{Path(argument).name or row.name}-{size}.safetensors"
     if out.exists():
-        raise DataError(f"{out} already exists: remove it, or name another file as `out`", wrong_use=True)
+        raise DataError(f"{out} already exists: remove it or choose another `out`", wrong_use=True)
     packer = Packer(source, size, quality)
     _check_room(packer, out)
     for draft in out.parent.glob(f".{out.name}.????????"):
@@ -68,7 +68,7 @@ def prepare(
 
 
 class Packer(Dataset[Item]):
-    """Resizes images, training images first, and returns the bytes, height and width of each."""
+    """Resizes images (training images first) and returns the bytes, height and width of each."""
 
     def __init__(self, source: ImageFolder, size: int, quality: int | None) -> None:
         self.source, self.size, self.quality = source, size, quality
@@ -77,7 +77,7 @@ class Packer(Dataset[Item]):
         return self.source.train_images + self.source.val_images
 
     def file(self, index: int) -> tuple[Files, int]:
-        """Return the files of the split that contains an image, and the image's index among them."""
+        """Return the files of the split that contains an image, and the image's index in the split."""
         first = self.source.train_images
         return (self.source.train, index) if index < first else (self.source.val, index - first)
 
@@ -88,7 +88,7 @@ class Packer(Dataset[Item]):
             return pixels
         shape = resized_shape(pixels.shape[:2], self.size)
         # The ends of a very long image could take gigabytes, and training reads only the centre square, so
-        # they are cut off: an even number of pixels, so that the square stays at the same place.
+        # they are cut off: an even number of pixels, so that the square stays in the same place.
         top, left = (max(side - LONG * self.size, 0) // 4 * 2 for side in shape)
         height, width = shape[0] - 2 * top, shape[1] - 2 * left
         resized = window(pixels, self.size, Box(top, left, height, width)).contiguous().numpy()
@@ -109,7 +109,7 @@ def _write(packer: Packer, file: IO[bytes]) -> None:
     for index, item in enumerate(track(_items(packer), "preparing", len(packer), console=_console())):
         if isinstance(item, BadImage):
             bad.append(item)
-        elif not bad:  # after an unreadable image, the rest is read only to find all others
+        elif not bad:  # after an unreadable image, the rest is read only to find other unreadable images
             content, height, width = item
             files, number = packer.file(index)
             rows[index] = (*writer.add(content), height, width, int(files.labels[number]))
@@ -131,7 +131,7 @@ def _items(packer: Packer) -> Iterator[Item]:
 
 
 def _check_room(packer: Packer, out: Path) -> None:
-    """Log the estimated size of the copy; raises DataError if disk space is short."""
+    """Log the estimated size of the copy; raises DataError if the disk has too little space."""
     chosen = range(0, len(packer), -(-len(packer) // SAMPLE))
     found = [len(item[0]) for item in (packer[i] for i in chosen) if not isinstance(item, BadImage)]
     to_come = int(len(packer) * sum(found) / max(len(found), 1))

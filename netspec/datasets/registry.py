@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What an opener needs to open a data set.
+    """The information that an opener needs to open a data set.
 
     `name` is the full name that the user wrote, and `argument` the text after its colon. `root` is the folder
-    of the files. If a data set has no validation images, the fraction `val_share` of each class is held out
-    for validation, drawn at random with `seed`. `download` allows downloading missing files.
+    of the files. If a data set has no validation images, the fraction `val_share` of each class, drawn at
+    random with `seed`, is held out for validation. `download` allows downloading missing files.
     """
 
     name: str
@@ -43,10 +43,10 @@ class DataSet:
         contents: A description of the data set, in one line of Markdown.
         opener: A function that takes this entry and a Request and returns a `netspec.datasets.base.Data`.
             If it is given as "module:function", it is imported when the data set is opened.
-        form: What follows the name: ":PATH", or "[:CLASSES]" if it is optional.
+        form: The text that follows the name: ":PATH", or "[:CLASSES]" if it is optional.
         root: Whether the parameter `root`, the folder of the files, is optional, required or not accepted.
-        classes, channels, train_images, val_images: Counts, if they are known without opening the set.
-        counter: "module:function", naming a function that takes a Request and returns a
+        classes, channels, train_images, val_images: Counts, if they are known without opening the data set.
+        counter: "module:function", which names a function that takes a Request and returns a
             `netspec.datasets.info.DatasetInfo` without opening the data set; empty if there is none.
         photos: Whether the data set consists of image files of any size, which `netspec prepare` can copy.
     """
@@ -83,7 +83,7 @@ class TorchvisionSet(DataSet):
         torchvision: The name of torchvision's class.
         train, val: Arguments of that class for the training and the validation images. Without `val`, a
             share of the training images is held out.
-        prefixes: For MNIST's file format: how the names of the training and the validation files begin.
+        prefixes: For MNIST's file format: the prefixes of the names of the training and validation files.
         size: The height and width of each image in pixels, if it is the same for all.
     """
 
@@ -244,7 +244,7 @@ ROWS: tuple[DataSet, ...] = (
 )
 
 DATASETS: Registry[DataSet] = Registry("data set", "netspec.datasets")
-"""All data sets by name; plug-ins add entries in the entry-point group `netspec.datasets`."""
+"""All data sets, keyed by name; plug-ins add entries in the entry-point group `netspec.datasets`."""
 
 for _row in ROWS:
     DATASETS.add(_row.name, _row)
@@ -264,10 +264,10 @@ def find_row(name: str) -> tuple[DataSet, str]:
 def open_data(
     name: str, root: Path | None = None, *, val_share: float = 0.2, seed: int = 0, download: bool = True
 ) -> Data:
-    """Open a data set by name. Its classes and counts are known at once. Images are read during training.
+    """Open a data set by name. Its classes and counts are known at once; images are read during training.
 
-    `root` is the folder of the data set's files. If they are missing, they are downloaded to it, unless
-    `download` is false. `val_share` is the fraction of a folder without `val/` that is held out for
+    `root` is the folder of the data set's files. If they are missing, they are downloaded to this folder,
+    unless `download` is false. `val_share` is the fraction of a folder without `val/` that is held out for
     validation, drawn with `seed`.
 
     Raises:
@@ -275,7 +275,7 @@ def open_data(
     """
     row, argument = find_row(name)
     if root is not None and row.root == "none":
-        raise DataError(f"{name} takes no `root`, found {root}: leave it out", wrong_use=True)
+        raise DataError(f"{name} does not take `root`, but {root} was given: leave it out", wrong_use=True)
     if root is None and row.root == "required":
         raise DataError(f"{name} cannot be downloaded: name its folder with `root`", wrong_use=True)
     return row.open(Request(name, argument, root, val_share, seed, download))

@@ -1,4 +1,4 @@
-"""Finding unreadable images before training, without decoding all of them."""
+"""Finds unreadable images before training without decoding all images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ P = TypeVar("P", bound=PhotoFiles)
 NAMED = 10
 """The maximum number of unreadable images that an error names."""
 LARGE = 20_000
-"""The number of images from which the search takes so long that it is announced."""
+"""The number of images from which the search takes long enough to be announced."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 def screened(data: Data, *, skip_bad: bool, training: bool = True) -> tuple[Data, list[BadImage]]:
     """Return a data set without its unreadable images, and a list of those images.
 
-    Only PhotoSets are screened. Files that begin and end like a complete JPEG or PNG are not decoded, all
-    others are. The result is cached. With `training=False`, only validation images are screened.
+    Only PhotoSets are screened. All files are decoded, except those that begin and end like a complete JPEG
+    or PNG. The result is cached. With `training=False`, only validation images are screened.
 
     Raises:
         DataError: images cannot be read and `skip_bad` is false, or no readable image is left for a class or
@@ -42,7 +42,7 @@ def screened(data: Data, *, skip_bad: bool, training: bool = True) -> tuple[Data
     if not found:
         return data, []
     if not skip_bad:
-        skipping = ", or leave out all that cannot be read with `skip_bad=True`" if training else ""
+        skipping = ", or leave out all unreadable images with `skip_bad=True`" if training else ""
         raise DataError(f"{named(found)}{skipping}")
     rest = replace(data, **{part: _without(getattr(data, part), images) for part, images in bad.items()})
     _check_classes(data, rest)
@@ -70,7 +70,7 @@ def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
     key = key_of("readable", photos.identity())
     if (cached := recall("readable", key)) is None:
         if len(photos) >= LARGE:
-            logger.info("looking for unreadable images in %s: this happens once", name)
+            logger.info("looking for unreadable images in %s: this happens only once", name)
         checked = ((index, _check(photos, index)) for index in range(len(photos)))
         cached = {"bad": [(index, bad.path, bad.reason) for index, bad in checked if bad]}
         keep("readable", key, cached)
@@ -78,7 +78,7 @@ def _find_bad(photos: PhotoFiles, name: str) -> dict[int, BadImage]:
 
 
 def _check(photos: PhotoFiles, index: int) -> BadImage | None:
-    """Return why an image cannot be read, or None. The image is decoded only if its file looks incomplete."""
+    """Return a BadImage if an image cannot be read; it is decoded only if its file looks incomplete."""
     ends = photos.ends(index)
     if ends is None or _is_complete(*ends):
         return None
@@ -110,7 +110,7 @@ def _without(photos: P, bad: dict[int, BadImage]) -> P:
 
 
 def _check_classes(data: PhotoSet[P], rest: PhotoSet[P]) -> None:
-    """Raise DataError if no training image of a class is left."""
+    """Raise DataError if a class has no training images left."""
     before, after = (torch.bincount(s.train.labels, minlength=len(s.class_names)) for s in (data, rest))
     if lost := ((before > 0) & (after == 0)).nonzero().flatten().tolist():
         name = data.class_names[lost[0]]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netspec.datasets.registry import DataSet, Request, TorchvisionSet
 
 VALIDATE_EVERY = 5
-"""The interval at which scikit-learn's digits of a class are held out for validation: every fifth one."""
+"""Of scikit-learn's digits, every fifth image of a class is held out for validation."""
 IMAGE_DIMENSIONS, LABEL_DIMENSIONS = 3, 1
 """The numbers of dimensions of the two kinds of IDX file, as in the last byte of their magic number."""
 
@@ -32,14 +32,14 @@ IMAGE_DIMENSIONS, LABEL_DIMENSIONS = 3, 1
 def open_arrays(row: TorchvisionSet, request: Request) -> InMemorySet:
     """Open a data set of images of one size, and load it into memory.
 
-    `root` is one of these: a folder with torchvision's files; a folder with class folders in `train/` and
-    `test/`; a folder with an archive of such class folders; or that archive itself.
+    `root` is a folder with torchvision's files, a folder with class folders in `train/` and `test/`, an
+    archive of such class folders, or a folder with such an archive.
     """
     root = request.root or cache_folder(row.name)
     if (found := find_images(row, root)) is not None:
         return found
     way = "put torchvision's files there, or train/ and test/ with class folders"
-    assert row.val is not None, "sets in memory have validation images of their own"
+    assert row.val is not None, "data sets in memory have their own validation images"
     parts = [_load(row, root, way, options, request.download) for options in (row.train, row.val)]
     labelled = [Labelled(_channels_first(part.data), _labels(part)) for part in parts]
     return InMemorySet(row.name, _class_names(row, parts[0]), *labelled)
@@ -73,7 +73,7 @@ def open_photos(row: TorchvisionSet, request: Request) -> ImageFolder:
 def _files(part: Any) -> Files:
     """Return the paths and class indices of a torchvision data set, without decoding an image."""
     if hasattr(part, "loader"):
-        pairs = [part[index] for index in range(len(part))]  # the loader returns the path
+        pairs = [part[index] for index in range(len(part))]  # with `loader=str`, an item has the path
     elif hasattr(part, "_samples"):
         pairs = part._samples
     else:
@@ -82,7 +82,7 @@ def _files(part: Any) -> Files:
 
 
 def _load(row: TorchvisionSet, root: Path, way: str, options: Mapping[str, object], download: bool) -> Any:
-    """Open the files under `root` with torchvision. They are downloaded only if they are missing.
+    """Open the files under `root` with torchvision, which downloads them if they are missing.
 
     If that fails, the error says what to put under `root`, as described by `way`.
     """
@@ -104,14 +104,14 @@ def _load(row: TorchvisionSet, root: Path, way: str, options: Mapping[str, objec
 
 
 def _class_names(row: TorchvisionSet, part: Any) -> tuple[str, ...]:
-    """Return torchvision's class names: the first if a class has several, the index if it has none."""
+    """Return torchvision's class names: the first name of a class, or its index if it has no name."""
     names = getattr(part, "classes", None) or range(row.classes or 0)
     return tuple(name[0] if isinstance(name, tuple) else str(name) for name in names)
 
 
 @contextlib.contextmanager
 def downloading(root: Path, what: str, way: str) -> Iterator[None]:
-    """Raise a DataError if the download inside this context fails, and remove the empty folders it made."""
+    """Raise a DataError if the download inside this context fails, and remove the empty folders it left."""
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         yield
@@ -131,8 +131,8 @@ def downloading(root: Path, what: str, way: str) -> Iterator[None]:
 def open_idx(row: TorchvisionSet, request: Request) -> InMemorySet:
     """Load a data set from four IDX files, gzipped or not; torchvision downloads them if they are missing.
 
-    netspec reads them itself: torchvision requires unzipped files in `MNIST/raw` and does not name damaged
-    ones.
+    netspec reads them itself, because torchvision requires unzipped files in `MNIST/raw` and does not name
+    damaged files.
     """
     from torchvision import datasets
 

@@ -1,4 +1,4 @@
-"""WebDataset shards: tar archives of samples; an image and its class index share a file name."""
+"""Reads WebDataset shards: tar archives in which an image and its class index share a file name."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ logger = logging.getLogger(__name__)
 
 LABEL = ".cls"
 WORDS = {"train": {"train", "training"}, "val": {"val", "valid", "validation"}}
-"""The words in an archive's name that say which split it belongs to."""
+"""The words in the name of an archive that identify its split."""
 DIGITS = 6
 """The maximum number of digits of a class index."""
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.int64]]
-"""A row for each image: its shard, the offsets where it begins and ends there, and its class index."""
+"""A row for each image: its shard, its begin and end offsets in the shard, and its class index."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Images in archives. Each is read at its offset, in any order."""
+    """Images in archives, each read at its offset, in any order."""
 
     paths: tuple[Path, ...]
     rows: Rows
@@ -53,7 +53,7 @@ class Shards:
         return torch.from_numpy(self.rows[:, 3].copy())
 
     def photo(self, index: int) -> Pixels | BadImage:
-        """Return the decoded pixels of one image, or why it cannot be read."""
+        """Return the decoded pixels of one image, or a BadImage with the reason why it cannot be read."""
         shard, begin, end, _ = self.rows[index].tolist()
         path = self.paths[shard]
         try:
@@ -81,14 +81,14 @@ class Shards:
         return Shards(self.paths, self.rows[rows])
 
     def identity(self) -> bytes:
-        """Return bytes that change with the archives' paths, sizes and times, or with the selected images."""
+        """Return bytes that change with the archives' paths, sizes and times and with the selected images."""
         return _identity(self.paths).encode() + self.rows.tobytes()
 
 
 def open_shards(row: DataSet, request: Request) -> PhotoSet[Shards]:
-    """Open a folder of archives that have the word train or val in their names. Their samples are listed.
+    """Open a folder of archives that have the word train or val in their names.
 
-    The list is cached.
+    The list of their samples is cached.
 
     Raises:
         DataError: archives are missing or cannot be read, or a sample lacks its image or its class index.
@@ -111,7 +111,7 @@ def _listed(folder: Path, part: str) -> Shards:
         raise DataError(f"{message}: name a folder with uncompressed archives for training and validation")
     key = key_of("shards", _identity(paths))
     if (cached := recall("shards", key)) is None:
-        logger.info("listing %d shards of %s: this happens once", len(paths), folder)
+        logger.info("listing %d shards of %s: this happens only once", len(paths), folder)
         rows = [(number, *place) for number, path in enumerate(paths) for place in samples(path)]
         if not rows:
             raise DataError(f"{paths[0]} holds no samples: download it again")
@@ -125,7 +125,7 @@ def _part(path: Path) -> str | None:
     words = set(re.findall("[a-z]+", path.stem.lower()))
     found = [part for part, names in WORDS.items() if words & names]
     if len(found) > 1:
-        raise DataError(f"{path} has both train and val in its name: rename it, keeping one of them")
+        raise DataError(f"{path} has both train and val in its name: rename it to contain only one of them")
     return found[0] if found else None
 
 
@@ -141,7 +141,7 @@ def samples(path: Path) -> Iterator[tuple[int, int, int]]:
     entries are skipped, and so are samples with neither an image nor a class index.
 
     Raises:
-        DataError: the archive cannot be read, or a sample has only one of image and class index.
+        DataError: the archive cannot be read, or a sample has an image without a class index or vice versa.
     """
     try:
         with tarfile.open(path, "r:") as archive, path.open("rb") as file:
@@ -162,7 +162,7 @@ def _split(entry: tarfile.TarInfo) -> tuple[str, str]:
 def _sample(
     path: Path, key: str, entries: Iterable[tarfile.TarInfo], file: IO[bytes]
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield the sample made of these entries, or nothing if they have neither an image nor a class index."""
+    """Yield the sample in these entries, or nothing if they have neither an image nor a class index."""
     place = label = None
     labelled = False
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Evaluating trained models on labelled images, one by one and as an ensemble."""
+"""Evaluates trained models on labelled images, individually and as an ensemble."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from netspec.recipe.images import Raw
 from netspec.transforms.crops import View
 
 OnBatch: TypeAlias = Callable[[str, int, int], object]
-"""A function called after each batch with the model's path, the number of images done, and their total."""
+"""A function called after each batch with the model's path, the number of images done, and the total."""
 
 
 @dataclass(frozen=True)
 class ModelScore:
-    """The score of one model. `path` and `weights` say which."""
+    """The score of one model, which `path` and `weights` identify."""
 
     path: Path
     weights: str
@@ -54,7 +54,7 @@ class Evaluation:
     """The scores of one or more models on the same images.
 
     `subset` says which images of the data set were used, and `view` how they were cropped. `predictions` are
-    those of the ensemble, or of the only model.
+    the predictions of the ensemble, or of the only model.
     """
 
     data: str
@@ -66,12 +66,12 @@ class Evaluation:
 
     @property
     def score(self) -> Score:
-        """The score of the only model, or of the ensemble of several."""
+        """The score of the ensemble, or of the only model."""
         return score(self.predictions)
 
     @property
     def ensemble(self) -> Score | None:
-        """The score of the averaged probabilities of several models; None if there is only one model."""
+        """The score of the models' averaged probabilities; None if there is only one model."""
         return self.score if len(self.models) > 1 else None
 
     @property
@@ -81,7 +81,7 @@ class Evaluation:
 
     @cached_property
     def confusion(self) -> Tensor:
-        """The confusion matrix, classes x classes: images by true class (row) and predicted class."""
+        """The confusion matrix, classes x classes: image counts by true class (row) and predicted class."""
         return confusion_matrix(self.predictions)
 
     @property
@@ -109,14 +109,14 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate trained models on labelled images, in float32.
 
-    By default, each model is evaluated on the images on which it was validated. `data` and `root` choose
-    others. `crops`, 1 or 10, and `batch` default to those of the recipe. `weights` names published weights,
-    for networks of the zoo. `ema=True` uses the averaged weights of a checkpoint. Several models must have
-    the same classes. They are also scored as an ensemble.
+    By default, each model is evaluated on the images on which it was validated; `data` and `root` choose
+    other images. `crops` (1 or 10) and `batch` default to the recipe's values. `weights` names published
+    weights for zoo networks. `ema=True` uses the averaged weights of a checkpoint. Several models must have
+    the same classes; they are also scored as an ensemble.
 
     Raises:
         TrainError: a model cannot be opened, or there is no such device.
-        DataError: the images cannot be read, or do not fit a model.
+        DataError: the images cannot be read or do not match a model.
     """
     given = [models] if isinstance(models, str | Path | Run | LoadedModel) else models
     opened = [as_model(each, weights, ema=ema) for each in given]
@@ -158,14 +158,14 @@ def _describe_view(model: LoadedModel, crops: int) -> str:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """A data set to evaluate on. `subset` says which of its images are used."""
+    """A data set for evaluation. `subset` says which of its images are used."""
 
     data: Data
     subset: str
 
 
 def open_images(model: LoadedModel, name: str | None, root: Path | None) -> LabelledImages:
-    """Open the images on which a model was validated, or images of the data set `name`.
+    """Open the images on which a model was validated, or the images of the data set `name`.
 
     In a folder without `val/`, these are the images that training held out, or all images if the model was
     trained on other data.
@@ -195,7 +195,7 @@ def open_images(model: LoadedModel, name: str | None, root: Path | None) -> Labe
 
 
 def _same_folder(one: str, other: str) -> bool:
-    """Return True if two data sets, such as `folder:PATH`, are the same folder."""
+    """Return True if two data set names, such as `folder:PATH`, refer to the same folder."""
     (_, _, path), (kind, _, other_path) = one.partition(":"), other.partition(":")
     return kind == "folder" and os.path.realpath(path) == os.path.realpath(other_path)
 
@@ -209,16 +209,16 @@ def predict_images(
     batch: int | None = None,
     on_batch: OnBatch | None = None,
 ) -> Predictions:
-    """Return predictions for labelled images. Their labels are the model's class indices.
+    """Return a model's predictions for labelled images, with its class indices as labels.
 
     Raises:
-        DataError: the images or their classes do not fit the model, or an image cannot be read.
+        DataError: the images or their classes do not match the model, or an image cannot be read.
     """
     _check_channels(model, images.data)
     shape = check_fit(images.data, model.input_shape)
     numbers = class_numbers(model, images.data)
     size = batch or model.recipe.batch
-    # With `Raw`, no statistics of these images are measured: `model.preprocessing` has those of training.
+    # With `Raw`, these images' statistics are not measured: `model.preprocessing` has the training set's.
     recipe = model.recipe.model_copy(update={"normalize": Raw(), "augment": (), "batch": size})
     with memory_errors(f"a batch of {recipe.batch}"):
         place(model.module, device)
@@ -230,7 +230,7 @@ def predict_images(
 
 
 def _counted(batches: Iterator[Batch], title: str, total: int, on_batch: OnBatch | None) -> Iterator[Batch]:
-    """Yield the batches, and call `on_batch` after each."""
+    """Yield the batches and call `on_batch` after each."""
     done = 0
     for images, labels in batches:
         yield images, labels
@@ -240,7 +240,7 @@ def _counted(batches: Iterator[Batch], title: str, total: int, on_batch: OnBatch
 
 
 def class_numbers(model: LoadedModel, data: Data) -> Tensor | None:
-    """Return the model's index for each class of the data, matched by name; None if the indices agree.
+    """Return the model's index of each class of the data, matched by name, or None if the indices agree.
 
     Raises:
         DataError: the data has a class on which the model was not trained.
@@ -249,7 +249,7 @@ def class_numbers(model: LoadedModel, data: Data) -> Tensor | None:
     if data.class_names == known:
         return None
     if not known and len(data.class_names) == len(model.class_names):
-        return None  # published weights name ImageNet's classes differently, in the same order
+        return None  # published weights name ImageNet's classes differently, but in the same order
     number = {name: index for index, name in enumerate(known)}
     unknown = [name for name in data.class_names if name not in number]
     if unknown:
@@ -271,13 +271,13 @@ def _check_channels(model: LoadedModel, data: Data) -> None:
 def _check_same_images(
     model: LoadedModel, images: LabelledImages, first: LoadedModel, others: LabelledImages
 ) -> None:
-    """Raise DataError if two models held out different images, since each then trained on the other's."""
+    """Raise DataError if two models held out different images: each then trained on the other's images."""
     if isinstance(images.data, ImageFolder) and isinstance(others.data, ImageFolder):
         here, there = images.data.val.paths, others.data.val.paths
         if here.shape != there.shape or (here != there).any():
             raise DataError(
                 f"{model.path} and {first.path} held out different images of {images.data.name}, so each was "
-                "trained on some of the other's: evaluate them one by one, or on other images with `data`"
+                "trained on some of the other's: evaluate them one by one, or choose other images with `data`"
             )
 
 
@@ -291,7 +291,7 @@ def _reorder(predictions: Predictions, model: LoadedModel, first: LoadedModel) -
         return predictions
     if set(model.class_names) != set(first.class_names):
         classes = f"{model.path} and {first.path} have different classes"
-        raise DataError(f"{classes}, which an ensemble cannot combine: evaluate them one by one")
+        raise DataError(f"{classes}, so they cannot form an ensemble: evaluate them one by one")
     order = torch.tensor([model.class_names.index(name) for name in first.class_names])
     return Predictions(
         predictions.log_probs[:, order], order.argsort()[predictions.labels], predictions.crops

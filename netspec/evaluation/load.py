@@ -1,4 +1,4 @@
-"""Loading trained networks: from checkpoints, which contain their specs, or with published weights."""
+"""Loads trained networks from checkpoints, which contain their specs, or with published weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LoadedModel:
     """A trained network in evaluation mode on the CPU, and how it was trained.
 
     `path` is the checkpoint, run or zoo name that was opened, and `weights` says which of its weights were
-    loaded. `class_names` has a name for each output; only the first `known_classes` of them had training
+    loaded. `class_names` has a name for each output; only the first `known_classes` classes had training
     images. `input_shape` is channels, height, width.
     """
 
@@ -53,7 +53,7 @@ class LoadedModel:
     skip_bad: bool = False
 
     def classify(self, images: Tensor) -> Tensor:
-        """Return the logits of images, N x classes; if the network ends in a softmax, log-probabilities."""
+        """Return the logits of images, N x classes, or log-probabilities if the network ends in a softmax."""
         scores: Tensor = self.module(images)
         output = next(o for o in self.net.outputs if not o.training)
         softmax = self.net.computing(output.node).op.keyword == "softmax"
@@ -61,36 +61,36 @@ class LoadedModel:
 
     @property
     def class_titles(self) -> tuple[str, ...]:
-        """The names of the classes; those of ImageNet have words after their WordNet numbers."""
+        """The names of the classes; for ImageNet, each WordNet number is followed by its words."""
         return class_titles(self.class_names)
 
     @property
     def crops_photos(self) -> bool:
-        """Whether images are resized by their short side and then cropped; else they are resized whole."""
+        """Whether images are resized by their short side and then cropped, or resized whole."""
         return isinstance(self.preprocessing.resize, int)
 
 
 Model: TypeAlias = str | Path | Run | LoadedModel
-"""A checkpoint, a run or its folder, a loaded model, or (with `weights`) the name of a network of the zoo."""
+"""A checkpoint, a run or its folder, a loaded model, or (with `weights`) the name of a zoo network."""
 
 
 def as_model(model: Model, weights: str | None, *, ema: bool = False) -> LoadedModel:
-    """Return a loaded model. A model that is not loaded yet is opened by `open_model`."""
+    """Return a loaded model; if it is not loaded yet, open it with `open_model`."""
     if isinstance(model, LoadedModel):
         return model
     return open_model(model.folder if isinstance(model, Run) else model, weights, ema=ema)
 
 
 def choose_view(model: LoadedModel, crops: int | None) -> View:
-    """Return the view for 1 or 10 crops, by default as in the recipe; raises TrainError for other numbers."""
+    """Return the view for 1 or 10 crops, by default the recipe's; raises TrainError for other numbers."""
     if crops not in (None, 1, 10):
-        raise TrainError(f"`crops` must be 1 or 10, found {crops}", wrong_use=True)
+        raise TrainError(f"`crops` must be 1 or 10, not {crops}", wrong_use=True)
     ten = crops == 10 if crops else model.recipe.evaluate == "ten_crop"
     return "ten_crop" if ten else "center_crop"
 
 
 def open_model(name: str | Path, weights: str | None = None, *, ema: bool = False) -> LoadedModel:
-    """Open a checkpoint or the folder of a run; with `weights`, open a network of the zoo by its name.
+    """Open a checkpoint or the folder of a run; with `weights`, open a zoo network by name.
 
     `ema=True` loads the averaged weights of a checkpoint.
 
@@ -104,7 +104,7 @@ def open_model(name: str | Path, weights: str | None = None, *, ema: bool = Fals
     if not Path(name).exists():
         message = f"there is no checkpoint {name}"
         if str(name) in zoo.names():
-            message += f"; for the network of the zoo, name published weights with `weights`: {_listed(name)}"
+            message += f"; for the zoo network, choose published weights with `weights`: {_listed(name)}"
         raise TrainError(message)
     return load_checkpoint(Path(name), ema=ema)
 
@@ -116,9 +116,9 @@ def _listed(name: str | Path) -> str:
 def load_checkpoint(path: Path, *, ema: bool = False) -> LoadedModel:
     """Load a checkpoint, the folder of a run, or a file of weights beside a checkpoint.
 
-    From a folder, the best weights are loaded, or the last ones if there are no best ones; with `ema=True`,
-    the averaged weights of the checkpoint. The spec in the checkpoint is checked again: no code from the file
-    is run, and no other file is read.
+    For a folder, the best weights are loaded, or the last weights if there are no best weights; with
+    `ema=True`, the averaged weights of the checkpoint. The spec in the checkpoint is checked again. No code
+    in the file is run, and no other file is read.
 
     Raises:
         TrainError: the file cannot be read, is not a checkpoint, or is damaged.
@@ -168,7 +168,7 @@ def _read(path: Path, ema: bool) -> tuple[Checkpoint, Mapping[str, Any], str]:
 
 
 def _bare_weights(path: Path, state: dict[str, Any], ema: bool) -> tuple[Checkpoint, dict[str, Any], str]:
-    """Return what `_read` returns, for a file of weights; the checkpoint beside it describes the network."""
+    """Like `_read`, but for a file of weights, whose network the checkpoint beside it describes."""
     if ema:
         message = f"{path} holds a single set of weights"
         raise TrainError(f"{message}: open the checkpoint or the run's folder to use `ema`", wrong_use=True)
@@ -183,7 +183,7 @@ def _checkpoint(path: Path, missing: str) -> Checkpoint:
 
 
 def _count_outputs(net: Net, path: Path) -> int:
-    """Return a classifier's number of outputs; raises TrainError for networks of other kinds."""
+    """Return a classifier's number of outputs; raises TrainError for other kinds of networks."""
     shapes = [net.nodes[o.node].shape for o in net.outputs if not o.training]
     if len(net.inputs) != 1 or len(shapes) != 1 or len(shapes[0]) != 1:
         raise TrainError(f"{path} holds {net.name}, which is not a classifier with one input and one output")
@@ -199,7 +199,7 @@ def _input_shape(net: Net, saved: tuple[int, ...], path: Path) -> tuple[int, int
 
 
 def _preprocessing(saved: SavedPreprocessing, shape: tuple[int, int, int], path: Path) -> Preprocessing:
-    """Return the preprocessing saved in a checkpoint; raises TrainError if it does not fit the network."""
+    """Return the preprocessing saved in a checkpoint; raises TrainError if it does not match the network."""
     channels, *size = shape
     for key, numbers in (("mean", saved.mean), ("scale", saved.scale)):
         if len(numbers) != channels:
@@ -223,10 +223,10 @@ def _preprocessing(saved: SavedPreprocessing, shape: tuple[int, int, int], path:
 
 
 def _module(net: Net, state: Mapping[str, Any], path: Path) -> nn.Module:
-    """Return a network with its weights, after checking the name, shape and number type of each.
+    """Return a network with its weights after checking the name, shape and dtype of each weight.
 
-    The check uses `meta` tensors, which take no memory: the spec in a damaged file may describe a network
-    of any size.
+    The check uses `meta` tensors, which take no memory, because the spec in a damaged file may describe a
+    network of any size.
     """
     what = f"the weights in {path}"
     if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
@@ -246,14 +246,14 @@ def _module(net: Net, state: Mapping[str, Any], path: Path) -> nn.Module:
 
 
 def load_published(name: str, weights: str) -> LoadedModel:
-    """Load a network of the zoo with torchvision's published weights and the preprocessing from its card.
+    """Load a zoo network with torchvision's published weights and the preprocessing from its card.
 
     Raises:
         TrainError: the network is not in the zoo, or has no such weights.
     """
     found = locate(name)
     if found.card is None:
-        message = f"{name} is not a network of the zoo, and only those have published weights"
+        message = f"{name} is not a zoo network, and only zoo networks have published weights"
         raise TrainError(f"{message}: leave out `weights` to open a checkpoint", wrong_use=True)
     try:
         entry = find(found.card, weights)
@@ -281,7 +281,7 @@ def load_published(name: str, weights: str) -> LoadedModel:
 
 
 def published_preprocessing(images: zoo.Evaluation) -> Preprocessing:
-    """Return the preprocessing that a card describes, for pixel values from 0 to 255."""
+    """Return the preprocessing that a card describes, for pixel values in [0, 255]."""
     return Preprocessing(
         tuple(255 * m for m in images.mean or ()),
         tuple(1 / (255 * s) for s in images.std or ()),
@@ -292,9 +292,9 @@ def published_preprocessing(images: zoo.Evaluation) -> Preprocessing:
 
 
 def _published_images(card: zoo.Card, weights: str) -> zoo.Evaluation:
-    """Return how a card preprocesses images for weights; raises WeightsError if the card does not say."""
+    """Return the preprocessing that the card lists for the given weights; raises WeightsError if none."""
     images = next((r.evaluation for r in card.results if r.weights == weights), None)
     if images is None or images.mean is None or images.std is None:
-        message = f"the card of {card.name} gives no preprocessing for the weights {weights}"
-        raise WeightsError(f"{message}: name weights that it lists; {_listed(card.name)}")
+        message = f"the card of {card.name} lists no preprocessing for the weights {weights}"
+        raise WeightsError(f"{message}: choose other weights; {_listed(card.name)}")
     return images

@@ -83,9 +83,9 @@ def first_convolution(model: LoadedModel) -> str:
 
 @torch.inference_mode()
 def layer_output(model: LoadedModel, image: Path, layer: str) -> tuple[Tensor, Tensor]:
-    """Return the centre crop of an image, C x H x W from 0 to 255, and the layer's output, K x H x W.
+    """Return the centre crop of an image, C x H x W in [0, 255], and the layer's output, K x H x W.
 
-    If the layer is used several times, this is its first output.
+    If the layer is called more than once, this is its first output.
 
     Raises:
         TrainError: the image cannot be read, there is no such layer, or its output has no feature maps.
@@ -128,9 +128,9 @@ def _without_normalization(model: LoadedModel, image: Path) -> Tensor:
 
 
 def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Return N x C x H x W tiles, C of 1 or 3, arranged in rows on white, `gap` pixels apart.
+    """Return N x C x H x W tiles (C is 1 or 3) arranged in rows on white, `gap` pixels apart.
 
-    The values of each tile are scaled to 0 to 1. A constant tile becomes 0.5.
+    The values of each tile are scaled to [0, 1]. A constant tile becomes 0.5.
     """
     low, high = tiles.amin((1, 2, 3), keepdim=True), tiles.amax((1, 2, 3), keepdim=True)
     scaled = torch.where(high > low, (tiles - low) / (high - low).clamp(min=1e-30), 0.5)
@@ -147,7 +147,7 @@ def mosaic(tiles: Tensor, gap: int) -> np.ndarray[tuple[int, ...], np.dtype[np.f
 
 
 def mosaic_columns(count: int) -> int:
-    """Return the number of tiles in a row; if possible, it fills every row, as 16 does for 96 tiles.
+    """Return the number of tiles per row. If possible, all rows are full, as with 16 columns for 96 tiles.
 
     >>> [mosaic_columns(n) for n in (6, 20, 64, 96, 97)]
     [6, 10, 16, 16, 17]
@@ -157,7 +157,7 @@ def mosaic_columns(count: int) -> int:
 
 
 def _mosaic_size(tiles: Tensor, max_width: float) -> tuple[float, float]:
-    """Return the width and height of a mosaic in inches; few tiles make it narrower than `max_width`."""
+    """Return the width and height of a mosaic in inches; with few tiles, it is narrower than `max_width`."""
     columns = mosaic_columns(len(tiles))
     width = min(max_width, 0.8 * columns)
     return width, width * -(-len(tiles) // columns) / columns * tiles.shape[2] / tiles.shape[3]

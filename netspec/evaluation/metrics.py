@@ -14,7 +14,7 @@ from netspec.checkpoint.content import SavedScore
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss and errors over `images` images; errors are fractions from 0 to 1.
+    """The mean loss and errors over `images` images; errors are fractions from 0 to 1.
 
     The top-5 error counts an image as wrong when its class is not among the five most likely.
     """
@@ -54,8 +54,8 @@ class Predictions:
 class ClassScore:
     """The errors on the images of one class.
 
-    `confused_with` is the wrong class that is predicted most often, and `times` is how often; `confused_with`
-    is None if every image is classified correctly.
+    `confused_with` is the wrong class that is predicted most often, or None if every image is classified
+    correctly; `times` is the number of these predictions.
     """
 
     label: int
@@ -68,7 +68,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """The `count` images of class `true` predicted as `predicted`. `share` is their fraction of the class."""
+    """`count` images of class `true`, the fraction `share` of the class, were predicted as `predicted`."""
 
     true: int
     predicted: int
@@ -94,9 +94,9 @@ def score_batches(
     batches: Iterable[tuple[Tensor, Tensor]],
     reduce: Callable[[Tensor], Tensor] = lambda sums: sums,
 ) -> Score:
-    """Return the score of a module in evaluation mode on batches of (images, labels), keeping only sums.
+    """Return the score of a module in evaluation mode on batches of (images, labels), storing only sums.
 
-    If several processes share the images, `reduce` adds up a tensor over the processes, so that each returns
+    If several processes share the images, `reduce` sums a tensor over all processes, so each process returns
     the score of all images.
 
     Raises:
@@ -193,10 +193,10 @@ def _batch_sums(log_probs: Tensor, labels: Tensor) -> Tensor:
 
 
 def _correct(predictions: Predictions) -> Tensor:
-    """Return which of the five most likely classes is the true one, as booleans N x min(5, classes)."""
+    """Return, for each of the five most likely classes, whether it is correct: N x min(5, classes)."""
     return _ranked(predictions) == predictions.labels.unsqueeze(1)
 
 
 def _ranked(predictions: Predictions) -> Tensor:
-    """Return the most likely classes of each image, most likely first: five, or all if there are fewer."""
+    """Return the five most likely classes of each image, or all classes if there are fewer, in order."""
     return predictions.log_probs.topk(min(5, predictions.log_probs.shape[1]), dim=1).indices

@@ -1,4 +1,4 @@
-"""Figures of learning curves and confusion matrices, in one style; drawing them needs no display."""
+"""Figures of learning curves and confusion matrices in one style; drawing them does not need a display."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from netspec.tables import comma_separated
 
 FORMATS = (".svg", ".png", ".pdf")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""The palette of Okabe and Ito (2008) for colour-blind readers; yellow, too pale on white, is replaced."""
+"""The palette of Okabe and Ito (2008) for colour-blind readers, without yellow, which is pale on white."""
 
 STYLE: Any = {
     "font.size": 9,
@@ -47,7 +47,7 @@ STYLE: Any = {
 
 @contextlib.contextmanager
 def new_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """Yield a new figure to draw on, and write it to a .svg, .png or .pdf file at the end.
+    """Yield a new figure to draw on and write it to a .svg, .png or .pdf file at the end.
 
     `width` and `height` are in inches.
 
@@ -66,9 +66,9 @@ def new_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
 
 @contextlib.contextmanager
 def figure_in(file: IO[bytes], format: str, width: float, height: float) -> Iterator[Figure]:
-    """Yield a new figure to draw on, and write it to an open file at the end; sizes are in inches.
+    """Yield a new figure to draw on and write it to an open file at the end; sizes are in inches.
 
-    The same drawing gives the same bytes, since the file contains no date.
+    The same drawing always gives the same bytes, because the file contains no date.
     """
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -86,9 +86,9 @@ def check_format(path: Path) -> None:
 
 
 TRAINING, VALIDATION, TOP5 = (0, (3, 1.5)), "-", (0, (1, 1.2))
-"""The line styles for training, for validation, and for the top-5 error in validation."""
+"""The line styles for training, for validation, and for the top-5 validation error."""
 WIDTH, HEIGHT = 7.4, 2.5
-"""The size in inches of a figure of curves, without the legend that several runs add."""
+"""The size in inches of a figure of curves, without the legend of a figure with several runs."""
 Points: TypeAlias = list[tuple[float, float]]
 History: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -139,7 +139,7 @@ def _history(run: Path) -> History:
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
-    """Return a unique name for each run: its folder, with parent folders as far as needed."""
+    """Return a unique name for each run: its folder, with as many parent folders as needed."""
     paths = list(dict.fromkeys(Path(os.path.realpath(run)) for run in runs))
     if len(paths) < len(runs):
         raise TrainError("a run is named twice: name each once", wrong_use=True)
@@ -188,7 +188,7 @@ def _format_axes(loss: Axes, error: Axes, rate: Axes) -> None:
 
 
 def _positive_range(axes: Axes) -> tuple[float, float]:
-    """Return the smallest and the largest positive value drawn on an axes; zeros if there is none."""
+    """Return the smallest and largest positive values drawn on an `Axes`, or zeros if there are none."""
     drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
     values = np.concatenate([*drawn, np.zeros(0)])
     values = values[values > 0]
@@ -205,7 +205,7 @@ def _legend_line(colour: str, style: Any) -> Line2D:
 
 
 MAX_NUMBERED, MAX_NAMED = 20, 60
-"""The maximum number of classes for which cells show counts, and for which axes show class names."""
+"""The maximum numbers of classes for which cells show counts, and for which axes show class names."""
 
 
 def check_confusion_format(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Predicting the classes of image files."""
+"""Predicts the classes of image files."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from netspec.transforms.preprocessing import prepare_image
 class Prediction:
     """The most likely classes of one image with their probabilities, most likely first.
 
-    If the image cannot be read, `classes` is empty and `error` says why. `change` describes how the
-    image was converted for the network, such as to greyscale.
+    If the image cannot be read, `classes` is empty and `error` says why. `change` describes how the image was
+    converted for the network, for example to greyscale.
     """
 
     path: Path
@@ -48,7 +48,7 @@ def predict(
 ) -> list[Prediction]:
     """Return the `top` most likely classes of images, given as files, folders or glob patterns.
 
-    Images are read and cropped exactly as in validation; `crops`, 1 or 10, defaults to the recipe's
+    Images are read and cropped exactly as in validation; `crops` (1 or 10) defaults to the recipe's
     `evaluate`. For an unreadable image or a name that matches no image, the prediction has an `error`.
 
     Raises:
@@ -67,7 +67,7 @@ def predict(
 
 
 def find_images(names: Sequence[str | Path]) -> tuple[list[Path], list[Prediction]]:
-    """Return the image files that names, folders and patterns match, each once, in order.
+    """Return the image files that names, folders and patterns match, in order and without duplicates.
 
     The second list has a prediction with an error for each name that matches no file.
     """
@@ -95,7 +95,7 @@ def _images_in(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image as input of a network, C x H x W or crops x C x H x W; or why it cannot be read."""
+    """A network's input image (C x H x W or crops x C x H x W), or the reason why it cannot be read."""
 
     path: Path
     pixels: Tensor | None
@@ -135,7 +135,7 @@ def _change(photo: Pixels, grey: bool, size: tuple[int, int] | None) -> str:
 def _predict(
     model: LoadedModel, inputs: Iterator[ImageInput], top: int, device: torch.device, batch: int
 ) -> Iterator[Prediction]:
-    """Yield the predictions for inputs in order, computed `batch` images at a time."""
+    """Yield the predictions for inputs in order, computed in batches of `batch` images."""
     place(model.module, device)
     while group := list(islice(inputs, batch)):
         readable = [each.pixels for each in group if each.pixels is not None]

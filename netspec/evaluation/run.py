@@ -22,9 +22,9 @@ class Run:
     """A training run and its folder.
 
     `history` has a row for each epoch, as in `log.csv`. `final` is the score after the last epoch, on the
-    crops that `final_view` names. `best` is the score of the epoch with the lowest top-1 error, on the centre
-    crop. Both are None before the first epoch ends. `seconds` is the time spent. `interrupted` is the number
-    of the signal that ended the run early, or 0.
+    crops named by `final_view`. `best` is the score of the epoch with the lowest top-1 error, on the centre
+    crop. Both are None before the first epoch ends. `seconds` is the time spent training and validating.
+    `interrupted` is the number of the signal that ended the run early, or 0.
     """
 
     folder: Path
@@ -64,22 +64,22 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The file of the weights after the last epoch: a state_dict in safetensors format."""
+        """The file with the weights after the last epoch: a state_dict in safetensors format."""
         return self.folder / WEIGHTS
 
     @property
     def best_weights(self) -> Path | None:
-        """The file of the best epoch's weights, a state_dict; None before the first epoch ends."""
+        """The file with the best epoch's weights, a state_dict; None before the first epoch ends."""
         return best_weights(self.folder) or self.folder / BEST if self.best else None
 
     @property
     def checkpoint(self) -> Path:
-        """The file of the checkpoint, from which the run can be resumed."""
+        """The checkpoint file, from which the run can be resumed."""
         return self.folder / CHECKPOINT
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The complete recipe of the run, with each `auto` replaced by what was used."""
+        """The complete recipe of the run, with each `auto` replaced by the value that was used."""
         return read_checkpoint(self.checkpoint).recipe
 
     def plot(self, path: str | Path) -> None:

@@ -75,7 +75,7 @@ class MaskedFill(Elementwise, keyword="masked_fill"):
     )
 
     value: float | None = None
-    """The constant; minus infinity if omitted, so that a softmax gives 0."""
+    """The constant; minus infinity if omitted, for which a softmax returns 0."""
 
     positional = 0
 

@@ -24,7 +24,7 @@ class Pool(Op):
     padding: Pads = (0, 0)
     """Pixels added on each side of the image; at most half of the kernel."""
     ceil: bool = False
-    """Whether to keep an incomplete window at the end, so that the output size is rounded up."""
+    """Whether to keep an incomplete window at the end; the output size is then rounded up."""
 
     kind = "pool"
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 class Progress:
     """The progress within an epoch. `loss` and `accuracy` are means over the epoch's steps so far.
 
-    Epochs and steps are counted from 1. `accuracy` is a fraction from 0 to 1, and so is `waiting`, the part
-    of the time that is spent waiting for images.
+    Epochs and steps are 1-based. `accuracy` and `waiting`, the part of the time spent waiting for images, are
+    fractions from 0 to 1.
     """
 
     epoch: int
@@ -53,7 +53,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch, counted from 1. `loss` and `accuracy` are of training, `val` is of validation.
+    """One finished epoch (1-based) with its training `loss` and `accuracy`, and its validation score `val`.
 
     `improved` is true if the top-1 error is the lowest so far. `seconds` includes validation;
     `images_per_second` does not.
@@ -71,9 +71,9 @@ class EpochReport:
 
 
 class Callback:
-    """The base class of callbacks. Its methods do nothing, and a subclass overrides any of them.
+    """The base class of callbacks. Its methods do nothing; a subclass overrides any of them.
 
-    Only the first process calls them, in this order: `on_start`; in each epoch `on_progress` several times,
+    Only the first process calls them, in this order: `on_start`; in each epoch, `on_progress` several times,
     then `on_epoch_end` and `on_epoch_saved`; finally `on_end`. `close` is always called, even after an error.
     A callback may call `state.stop()` to end the run after the current step.
     """
@@ -103,11 +103,11 @@ class Callback:
 class RunLog(Callback):
     """Writes the log of a run, with a row for each epoch, to `log.jsonl` and `log.csv`.
 
-    When a run resumes, rows of epochs after its checkpoint are dropped, since these are trained again.
+    When a run resumes, rows of epochs after its checkpoint are dropped, because these epochs are repeated.
     """
 
     def on_start(self, state: RunState) -> None:
-        """Read the rows of a run that resumes; raises TrainError if a file cannot be written."""
+        """Read the rows of a resumed run; raises TrainError if a file cannot be written."""
         self.rows = [row for row in read_log(state.out, strict=False) if row.get("steps", 0) <= state.step]
         if (state.out / LOG).exists():
             save_text(state.out / LOG, "".join(json.dumps(row) + "\n" for row in self.rows))
@@ -150,11 +150,11 @@ TAGS = {
     "images_per_second": "images per second",
     "seconds": "seconds",
 }
-"""The columns of the log that are also written for TensorBoard, with their tags."""
+"""The columns of the log that are also written for TensorBoard, with their TensorBoard tags."""
 
 
 class TensorBoard(Callback):
-    """Writes TensorBoard event files to the folder `tensorboard` of a run, one point per epoch."""
+    """Writes TensorBoard event files to the folder `tensorboard` of a run, with one point per epoch."""
 
     writer: SummaryWriter | None = None
 

@@ -14,12 +14,11 @@ from netspec.recipe import Recipe
 class RunConfig:
     """The configuration of a run: its recipe, its files and its device. Only the recipe affects the result.
 
-    `root` is the folder of the data set, if the data set's name does not tell it. `workers` is the number of
-    processes that read image files; None chooses a number for the machine. `save_every` is the time in
-    minutes between checkpoints within an epoch; with 0, they are written only after epochs. `shard` splits
+    `root` is the folder of the data set, if the name of the data set does not contain it. `workers` is the
+    number of processes that read image files; None chooses a number for the machine. `save_every` is the time
+    in minutes between checkpoints within an epoch; with 0, they are written only after epochs. `shard` splits
     the weights over the processes (FSDP). `tensorboard` also writes TensorBoard event files. `weights` names
-    the weights with which training starts. `resume` continues the run in the folder `out` from its
-    checkpoint.
+    the initial weights. `resume` continues the run in the folder `out` from its checkpoint.
     """
 
     recipe: Recipe

@@ -1,4 +1,4 @@
-"""The progress of a run on the console: a live bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run on the console: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINE_EVERY = 30.0
 
 
 def console_callback(console: Console | None = None) -> Callback:
-    """Return a callback that shows a live bar on a terminal, and prints plain lines elsewhere."""
+    """Return a callback that shows a live bar on a terminal and prints plain lines elsewhere."""
     console = console or Console()
     return ConsoleBar(console) if console.is_terminal else ConsoleLines(console)
 
@@ -72,7 +72,7 @@ class ConsoleLines(Callback):
         )
 
     def on_end(self, state: RunState, run: Run) -> None:
-        """Print how long the run took, its scores, and its files."""
+        """Print the duration, scores and files of the run."""
         self.close()
         outcome = "stopped early after" if run.interrupted else "finished"
         epochs = f"{run.epochs} epoch{'s' * (run.epochs != 1)}"
@@ -97,7 +97,7 @@ class ConsoleLines(Callback):
 
 
 class ConsoleBar(ConsoleLines):
-    """Shows the same lines above a progress bar."""
+    """Shows the lines of `ConsoleLines` above a progress bar."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -123,7 +123,7 @@ class ConsoleBar(ConsoleLines):
 
 
 def errors(score: Score, classes: int) -> list[str]:
-    """Return the errors of a score as texts, without the top-5 error if there are too few classes."""
+    """Return the errors of a score as text, without the top-5 error if there are too few classes."""
     top5 = [f"top-5 error {score.top5_error:.2%}"] if has_top5(classes) else []
     return [f"top-1 error {score.top1_error:.2%}", *top5]
 

@@ -1,4 +1,4 @@
-"""Training in several processes started by torchrun: communication, and sharded weights (FSDP2)."""
+"""Training in several processes started by torchrun: communication and sharded weights (FSDP2)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netspec.errors import TrainError
 
 T = TypeVar("T")
 PEER_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
-"""Texts in the errors of torch.distributed on CPUs that mean that another process has ended."""
+"""Texts in torch.distributed's errors on CPUs that mean that another process has ended."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The rank of this process among `world` processes; if there is only one, no method communicates."""
+    """The rank of this process among `world` processes. With a single process, no method communicates."""
 
     rank: int = 0
     world: int = 1
@@ -41,7 +41,7 @@ class Processes:
         return values
 
     def any(self, *flags: bool) -> list[bool]:
-        """Return for each flag whether it is true in any process."""
+        """Return, for each flag, whether it is true in any process."""
         if self.world == 1:
             return list(flags)
         raised = torch.tensor([float(flag) for flag in flags])
@@ -49,7 +49,7 @@ class Processes:
         return [bool(value) for value in raised.tolist()]
 
     def broadcast(self, value: T) -> T:
-        """Return the value of the first process, which must be of a built-in type, in all processes."""
+        """Return the first process's value, which must have a built-in type, in all processes."""
         if self.world == 1:
             return value
         box = [value]
@@ -63,7 +63,7 @@ class Processes:
 
     @contextlib.contextmanager
     def first_goes_first(self) -> Iterator[None]:
-        """Run the code inside in the first process before the others, which then find downloads cached."""
+        """Run the code inside in the first process before all others, which then find cached downloads."""
         if not self.is_first:
             self.wait()
         yield
@@ -81,12 +81,12 @@ _groups: dict[str, dist.ProcessGroup] = {}
 
 
 def _cpu_group() -> dist.ProcessGroup:
-    """Return a group of all processes that communicates over the CPU, without waiting for devices."""
+    """Return a group of all processes that communicates through the CPU without waiting for devices."""
     return _groups["cpu"]
 
 
 def environment_number(name: str, default: int = 0) -> int:
-    """Return the whole number in an environment variable; raises TrainError if it is not a number."""
+    """Return the integer in an environment variable; raises TrainError if it is not an integer."""
     text = os.environ.get(name, str(default))
     if not text.isdecimal():
         raise TrainError(f"the environment variable {name} is `{text[:40]}`, not a number: unset it")
@@ -98,8 +98,8 @@ def join_processes(device: str) -> Iterator[Processes]:
     """Connect the processes that torchrun started; outside torchrun, this process is the only one.
 
     Raises:
-        TrainError: the environment variables of torchrun are invalid, the processes cannot reach each other,
-            or another process has ended.
+        TrainError: torchrun's environment variables are invalid, the processes cannot reach each other, or
+            another process has ended.
     """
     world = environment_number("WORLD_SIZE", 1)
     if world < 2:
@@ -162,7 +162,7 @@ def is_sharded(module: nn.Module) -> bool:
 def gather_states(
     module: nn.Module, optimizer: torch.optim.Optimizer | None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the complete weights and optimizer state, on the CPU of the first process.
+    """Return the complete weights and optimizer state on the CPU of the first process.
 
     Every process must call this.
     """
@@ -178,7 +178,7 @@ def gather_states(
 def scatter_states(
     module: nn.Module, optimizer: torch.optim.Optimizer, weights: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
-    """Load the shards of this process from complete weights and optimizer state."""
+    """Load this process's shards from the complete weights and optimizer state."""
     from torch.distributed.checkpoint import state_dict as dcp
 
     options = dcp.StateDictOptions(full_state_dict=True)

@@ -1,4 +1,4 @@
-"""The course of a training run: preparing its state, training its epochs, saving its results."""
+"""Runs a training run: prepares its state, trains its epochs, and saves its results."""
 
 from __future__ import annotations
 
@@ -59,11 +59,12 @@ def fit(
     `input_shape` is channels, height, width. In evaluation, the module returns logits, N x classes; in
     training, the outputs that `objective` expects. If the module was built after
     `torch.manual_seed(config.recipe.seed)`, the same seed, number of threads and precision give the same
-    weights on a CPU. `macs` are those of one image; they decide the precision if the recipe has `precision:
-    auto`. `about` is stored in every checkpoint. Ctrl-C and SIGTERM end the run with a checkpoint.
+    weights on a CPU. `macs` is the number of MACs per image, which decides the precision if the recipe has
+    `precision: auto`. `about` is stored in every checkpoint. Ctrl-C and SIGTERM end the run, which then
+    writes a checkpoint.
 
     Raises:
-        DataError: the images do not fit the network, or cannot be read.
+        DataError: the images do not match the network or cannot be read.
         TrainError: the configuration is invalid, the loss is not finite, or a file cannot be written.
     """
     processes = processes or Processes()
@@ -98,7 +99,7 @@ def prepare(
     processes: Processes,
     macs: int,
 ) -> RunState:
-    """Return the state of a run before its first step; raises the errors of `fit`."""
+    """Return the state of a run before its first step; raises the same errors as `fit`."""
     recipe = config.recipe
     check_config(config, processes)
     batches = data.open(loader)
@@ -142,7 +143,7 @@ def prepare(
 
 
 def start(state: RunState) -> None:
-    """Restore the checkpoint of a run that resumes, or write a first one, so that it can be resumed."""
+    """Restore the checkpoint of a resumed run, or write the first checkpoint of a new run."""
     resume = state.config.resume
     changed = not resume
     if resume:
@@ -161,7 +162,7 @@ def start(state: RunState) -> None:
 
 
 def run_epochs(state: RunState) -> Run:
-    """Train the remaining epochs, unless the run is stopped, and return its record."""
+    """Train the remaining epochs, unless the run is stopped, and return the run's record."""
     for epoch in range(state.epoch, state.recipe.epochs):
         try:
             score = validate(state) if train_epoch(state, epoch) else None
@@ -179,7 +180,7 @@ def run_epochs(state: RunState) -> Run:
 
 
 def finish(state: RunState) -> Run:
-    """Save the weights, and a checkpoint if the run was stopped early; return the record of the run."""
+    """Save the weights (and a checkpoint if the run was stopped early) and return the run's record."""
     stopped_early = bool(state.stop_signal) and state.epoch < state.recipe.epochs
     if stopped_early:
         save_checkpoint(state)
@@ -209,7 +210,7 @@ def _training_seconds(state: RunState) -> float:
 
 
 def _save_progress(state: RunState) -> str:
-    """Save a checkpoint after an image could not be read, and return a note that names the checkpoint."""
+    """Save a checkpoint when an image cannot be read, and return a note that names the checkpoint."""
     if not state.step or state.processes.world > 1:
         return ""
     save_checkpoint(state)

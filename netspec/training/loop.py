@@ -1,4 +1,4 @@
-"""The training loop: steps, epochs, validation, and writing checkpoints and weights."""
+"""The training loop: runs steps, epochs and validation, and writes checkpoints and weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from netspec.transforms.seeds import generator, stream_seed
 
 
 def train_epoch(state: RunState, epoch: int) -> bool:
-    """Train to the end of an epoch, counted from 0; return False if the run is stopped before."""
+    """Train to the end of an epoch (0-based); return False if the run is stopped before the end."""
     done = state.step - epoch * state.batches.steps
     if not done:
         state.meter = Meter(state.execution.device, state.processes.sum)
@@ -100,7 +100,7 @@ def report_progress(state: RunState) -> None:
 
 
 def validate(state: RunState) -> Score | None:
-    """Return the validation score on centre crops; None if the run is stopped meanwhile."""
+    """Return the validation score on centre crops, or None if the run is stopped meanwhile."""
     started = time.perf_counter()
     score = score_view(state, "center_crop")
     state.validation_seconds += time.perf_counter() - started
@@ -110,7 +110,7 @@ def validate(state: RunState) -> Score | None:
 
 
 def score_view(state: RunState, view: View) -> Score | None:
-    """Return the validation score on the crops `view`; None if any process is stopped meanwhile."""
+    """Return the validation score on the crops `view`, or None if any process is stopped meanwhile."""
     state.processes.broadcast_buffers(state.evaluated)
     batches = state.batches.validate(view)
     watched = in_lockstep(state, batches) if is_sharded(state.module) else state.until_stopped(batches)
@@ -124,12 +124,12 @@ def score_view(state: RunState, view: View) -> Score | None:
 
 
 def in_lockstep(state: RunState, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield the same number of batches in every process; together they must gather sharded weights.
+    """Yield the same number of batches in every process, since all must gather sharded weights together.
 
     A process that has run out of images gets empty batches.
 
     Raises:
-        TrainError: a process has no image at all.
+        TrainError: a process has no images.
     """
     iterator, last = iter(batches), None
     while True:
@@ -145,7 +145,7 @@ def in_lockstep(state: RunState, batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def finish_epoch(state: RunState, score: Score) -> None:
-    """Record a finished epoch. Its checkpoint is written last, so that a killed run repeats the epoch."""
+    """Record a finished epoch. Its checkpoint is written last, so a killed run repeats the epoch."""
     state.epoch += 1
     state.final = score
     rate = state.schedule.current
@@ -188,7 +188,7 @@ def save_checkpoint(state: RunState) -> None:
 
 
 def save_evaluated(state: RunState, name: str) -> None:
-    """Write the weights of the evaluated module, averaged for `ema`; every process must call this."""
+    """Write the weights of the evaluated module (averaged for `ema`); every process must call this."""
     weights = evaluated_weights(state)
     if state.processes.is_first:
         save_weights(state.out / name, weights)

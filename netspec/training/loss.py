@@ -1,4 +1,4 @@
-"""The loss that training minimizes, averages over an epoch, and warnings about divergence."""
+"""The training loss, its averages over an epoch, and warnings about divergence."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Objective:
 
     @property
     def total_weight(self) -> float:
-        """The sum of the weights; times ln(classes), it is the loss of random guessing."""
+        """The sum of the weights; multiplied by ln(classes), it is the loss of random guessing."""
         return sum(self.weights)
 
     def __call__(self, outputs: Tensor | tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss, and the logits of the main output, N x classes, in float32.
+        """Return the loss and the float32 logits of the main output, N x classes.
 
-        `targets` are N class indices, or probabilities N x classes; there may be more logits than classes.
+        `targets` are N class indices or N x classes probabilities; there may be more logits than classes.
         """
         logits = [o.float() for o in ((outputs,) if isinstance(outputs, Tensor) else outputs)]
         losses = [w * self._function(x, targets) for w, x in zip(self.weights, logits, strict=True)]
@@ -56,20 +56,20 @@ class Objective:
 # Averages over an epoch
 
 READ_EVERY = 0.5
-"""The seconds between readings of the sums; readings are rare because each waits for the device."""
+"""The seconds between readings of the sums. Readings are rare because each waits for the device."""
 
 
 class Meter:
     """Averages over one training epoch: loss, accuracy, speed, and the time spent waiting for images.
 
     Sums stay on the device until they are read. `reduce` sums a tensor over all processes. Until the epoch
-    ends, the averages are those of this process alone.
+    ends, the averages cover only this process.
     """
 
     def __init__(
         self, device: torch.device, reduce: Callable[[Tensor], Tensor] = lambda values: values
     ) -> None:
-        self.sums = torch.zeros(2, device=device)  # loss times images; correctly classified images
+        self.sums = torch.zeros(2, device=device)  # sum of per-image losses; number of correct predictions
         self.images = 0
         self.waited = 0.0
         self.reduce = reduce
@@ -79,7 +79,7 @@ class Meter:
         self.next_reading = self.started + READ_EVERY
 
     def timed(self, batches: Iterable[T]) -> Iterator[T]:
-        """Yield the batches, and add up the time spent waiting for each."""
+        """Yield the batches and add up the time spent waiting for them."""
         iterator = iter(batches)
         while True:
             asked = time.perf_counter()
@@ -92,7 +92,7 @@ class Meter:
             yield batch
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add the mean loss and the predictions of a step, or of one part of a step."""
+        """Add the mean loss and the predictions of a step or of one part of a step."""
         correct = (logits.argmax(1) == labels).sum()
         self.sums += torch.stack([loss * len(labels), correct])
         self.images += len(labels)
@@ -131,7 +131,7 @@ class Meter:
         return self.images / max(self.seconds, 1e-9)
 
     def stop(self) -> None:
-        """End the epoch: add up the sums of all processes, and stop the clock."""
+        """End the epoch: add up the sums of all processes and stop the clock."""
         self.sums, self.images = self._reduced()
         self.stopped = time.perf_counter()
 
@@ -145,7 +145,7 @@ class Meter:
         return {"images": images, "sums": sums.cpu(), "waited": self.waited, "seconds": self.seconds}
 
     def load_state_dict(self, state: Mapping[str, Any], first: bool = True) -> None:
-        """Restore the state of a checkpoint. The first process gets the sums of all processes."""
+        """Restore the state in a checkpoint. The first process gets the sums of all processes."""
         self.waited, self.before = state["waited"], state["seconds"]
         if first:
             self.sums.copy_(state["sums"])
@@ -155,13 +155,13 @@ class Meter:
 # Divergence
 
 DEAD_AFTER, DEAD_WINDOW = 2000, 500
-"""The steps before the check for a network that learns nothing, and the steps averaged by each check."""
+"""The steps before the check for a network that learns nothing, and the steps over which it averages."""
 EXPLODED = 20
-"""Training has diverged if its loss is more than this many times that of random guessing."""
+"""Training has diverged if its loss is more than this many times the loss of random guessing."""
 
 
 def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
-    """Return a warning if an epoch's mean loss per output is far above that of guessing, else None.
+    """Return a warning if an epoch's mean loss per output is far above that of guessing, otherwise None.
 
     >>> divergence_warning(2.0, 10, 0.1), divergence_warning(3e8, 10, 1e3)[:46]
     (None, 'the loss is 3e+08, while guessing gives ln(10)')
@@ -174,7 +174,7 @@ def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
 
 
 def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str | None:
-    """Return a warning if the final loss and accuracy are those of random guessing, else None.
+    """Return a warning if the final loss and accuracy are those of random guessing, otherwise None.
 
     `loss` is the loss per output.
 
@@ -191,7 +191,7 @@ def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str |
 
 
 class DeadLossCheck:
-    """Detects a loss that is still ln(classes), as of random guessing, long after the start."""
+    """Detects a loss that is still ln(classes), the loss of random guessing, long after the start."""
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
@@ -199,7 +199,7 @@ class DeadLossCheck:
         self.done = classes < 2
 
     def update(self, step: int, loss: Tensor) -> str | None:
-        """Add the loss of a step, counted from 1; return the warning when it is due, only once."""
+        """Add the loss of a step (1-based); return the warning, at most once, when it is due."""
         if self.done or step <= DEAD_AFTER:
             return None
         self.window = self.window + loss
@@ -220,5 +220,5 @@ class DeadLossCheck:
         return {"window": float(self.window), "done": self.done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the state of a checkpoint."""
+        """Restore the state in a checkpoint."""
         self.window, self.done = state["window"], state["done"]

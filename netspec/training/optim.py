@@ -24,8 +24,8 @@ class Momentum(torch.optim.SGD):
     """The update of Krizhevsky et al. (2012, section 5): v := m v - d e w - e g; w := w + v.
 
     `torch.optim.SGD` stores the velocity without the learning rate e, so a change of e also rescales the
-    steps accumulated so far. In the paper and in Caffe, they keep their size. At a constant rate, both agree.
-    This class stores the velocity as torch does, divided by -e, and rescales it when e changes.
+    steps accumulated so far. In the paper and in Caffe, these steps keep their size. At a constant rate, both
+    rules agree. This class stores the velocity as torch does, divided by -e, and rescales it when e changes.
     """
 
     def __init__(self, parameters: Iterable[Any], lr: float, **options: Any) -> None:
@@ -75,7 +75,7 @@ def make_optimizer(module: nn.Module, recipe: Optimizer) -> torch.optim.Optimize
 
 
 def parameter_groups(module: nn.Module, recipe: Optimizer) -> Iterator[dict[str, Any]]:
-    """Yield groups of a module's trainable parameters with equal weight decay and learning rate."""
+    """Group a module's trainable parameters by weight decay and learning rate, and yield the groups."""
     groups: dict[tuple[float, float], list[Tensor]] = {}
     seen: set[Tensor] = set()
     for owner in module.modules():
@@ -110,13 +110,13 @@ class LearningRate:
         self.best, self.waited, self.drops = float("inf"), 0, 0
 
     def before_step(self, step: int) -> None:
-        """Set the learning rate for a step, counted from 0 over the whole run."""
+        """Set the learning rate for a step, 0-based over the whole run."""
         scale = self.recipe.schedule.scale(Moment(step, self.steps_per_epoch, self.recipe.epochs, self.drops))
         for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
             group["lr"] = base * scale
 
     def after_epoch(self, error: float) -> None:
-        """Record an epoch's validation error. The schedule `plateau` depends on it."""
+        """Record an epoch's validation error, on which the schedule `plateau` depends."""
         plateau = self.recipe.schedule
         if not isinstance(plateau, Plateau):
             return
@@ -142,7 +142,7 @@ class LearningRate:
 
 
 class WeightAverage:
-    """The moving average w' := d w' + (1 - d) w of weights and buffers, updated every few steps."""
+    """The moving average w' := d w' + (1 - d) w of weights and buffers, updated every `ema_every` steps."""
 
     def __init__(self, module: nn.Module, decay: float, every: int) -> None:
         self.every = every
@@ -150,7 +150,7 @@ class WeightAverage:
 
     @classmethod
     def of(cls, module: nn.Module, recipe: Recipe) -> WeightAverage | None:
-        """Return the average that a recipe asks for with `ema`, or None."""
+        """Return the weight average if the recipe has `ema`, otherwise None."""
         return None if recipe.ema is None else cls(module, recipe.ema, recipe.ema_every)
 
     @property
@@ -160,6 +160,6 @@ class WeightAverage:
         return module
 
     def update(self, module: nn.Module, step: int) -> None:
-        """Update the average after a step, counted from 1, if it is due."""
+        """Update the average after a step (1-based) if an update is due."""
         if step % self.every == 0:
             self.averaged.update_parameters(module)

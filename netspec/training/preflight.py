@@ -25,7 +25,7 @@ def check_network(net: Net, data: Data) -> None:
     """Check that a network can be trained on a data set.
 
     Raises:
-        DataError: the network has several inputs or outputs, or does not fit the images and classes.
+        DataError: the network has several inputs or outputs, or does not match the images and classes.
     """
     if len(net.inputs) != 1:
         raise DataError(f"{net.name} has {len(net.inputs)} inputs; training needs a network with one")
@@ -57,11 +57,11 @@ def check_config(config: RunConfig, processes: Processes) -> None:
         message = "one process cannot shard weights: start several with torchrun"
         raise TrainError(message, wrong_use=True)
     if config.shard and config.recipe.ema is not None:
-        raise TrainError("sharded weights cannot be averaged: leave out `shard`, or `ema` in the recipe")
+        raise TrainError("sharded weights cannot be averaged: leave out `shard`, or ema in the recipe")
 
 
 def check_accumulate(recipe: Recipe, batch: int, processes: Processes) -> None:
-    """Raise TrainError if a batch has fewer images than the recipe's `accumulate` has parts."""
+    """Raise TrainError if a batch has fewer images than the parts into which `accumulate` divides it."""
     if recipe.accumulate > (each := batch // processes.world):
         message = f"{each} images cannot be processed in {recipe.accumulate} parts"
         raise TrainError(f"{message}: use a smaller `train.accumulate`")
@@ -70,12 +70,12 @@ def check_accumulate(recipe: Recipe, batch: int, processes: Processes) -> None:
 def check_batch_norm(
     module: nn.Module, input_shape: tuple[int, int, int], recipe: Recipe, batch: int, execution: Execution
 ) -> None:
-    """Check that each batch norm gets at least two values per channel in every part of a batch.
+    """Check that each batch norm layer gets at least two values per channel in every part of a batch.
 
     `batch` is the number of images of one process.
 
     Raises:
-        TrainError: a batch norm gets a single value, so that its variance is zero.
+        TrainError: a batch norm layer gets a single value, so its variance is zero.
     """
     part = -(-batch // recipe.accumulate)
     least = batch - part * (-(-batch // part) - 1)
@@ -95,8 +95,8 @@ def check_batch_norm(
     if single:
         images = f"{batch} image{'s' * (batch > 1)}"
         images += f" in {recipe.accumulate} parts" if recipe.accumulate > 1 else ""
-        message = f"the batch norm {single[0]} would get a single value of each channel in a step of {images}"
-        raise TrainError(f"{message}, and cannot measure a variance: use a larger `train.batch`")
+        message = f"the batch norm {single[0]} would get a single value per channel in a step of {images}"
+        raise TrainError(f"{message}, which has no variance: use a larger `train.batch`")
 
 
 def count_outputs(module: nn.Module, input_shape: tuple[int, int, int], execution: Execution) -> int:
@@ -130,7 +130,7 @@ def preflight_warnings(state: RunState) -> Iterator[str]:
         resized = f"images of {data.name} are resized to the network's input"
         yield f"{resized}: {' and '.join(unused)} ha{'s' if len(unused) == 1 else 've'} no effect"
     if recipe.val_share != Recipe().val_share and not _holds_out(data.name):
-        yield f"val_share applies to folders of images without val/: it has no effect on {data.name}"
+        yield f"val_share applies only to image folders without val/: it has no effect on {data.name}"
 
 
 def _holds_out(data: str) -> bool:
@@ -142,7 +142,7 @@ def _holds_out(data: str) -> bool:
 def recipe_heading(about: Mapping[str, object]) -> str:
     """Return the first line of a run's recipe file: a comment with the command that trains the network.
 
-    The command has no recipe options, since the file sets them. The line is empty for specs given as text.
+    The command has no recipe options, because the file sets them. For specs given as text, the result is "".
     """
     arguments, inputs = about.get("arguments"), about.get("inputs")
     words = [f"--set {n}={spell(v)}" for n, v in arguments.items()] if isinstance(arguments, dict) else []

@@ -1,4 +1,4 @@
-"""Saving the state of a training run in checkpoints, and restoring it."""
+"""Saves the state of a training run in checkpoints and restores it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ RATES = ("lr", "velocity_lr")
 
 
 def checkpoint_content(state: RunState) -> dict[str, object]:
-    """Return the content of a checkpoint: tensors and plain values only, so that loading it runs no code.
+    """Return the content of a checkpoint: only tensors and plain values, so that loading it runs no code.
 
     States of random generators are not needed, because every draw depends only on the seed, the epoch and the
-    step. All processes must call this. Only the first one gets the complete content.
+    step. All processes must call this; only the first process gets the complete content.
     """
     model, optimizer = _states(state.module, state.optimizer)
     average = state.average
@@ -68,7 +68,7 @@ def restore(state: RunState, content: Checkpoint) -> None:
         TrainError: the checkpoint belongs to another recipe, network or data set.
     """
     if content.recipe.model_copy(update={"epochs": state.recipe.epochs}) != state.recipe:
-        raise TrainError("cannot resume: the checkpoint used a different recipe")
+        raise TrainError("cannot resume: the checkpoint has a different recipe")
     _check_progress(state, content)
     _warn_of_changes(state, content)
     try:
@@ -77,7 +77,7 @@ def restore(state: RunState, content: Checkpoint) -> None:
             _load_average(state.average, content)
     except (KeyError, ValueError, RuntimeError, WeightsError) as error:
         reason = str(error).splitlines()[0]
-        raise TrainError(f"the checkpoint does not fit this network: {reason}") from error
+        raise TrainError(f"the checkpoint does not match this network: {reason}") from error
     state.schedule.load_state_dict(content.schedule.model_dump())
     if content.scaler is not None:
         state.scaler.load_state_dict(content.scaler.model_dump(by_alias=True))
@@ -101,7 +101,7 @@ def _check_progress(state: RunState, content: Checkpoint) -> None:
 
 
 def _load_average(average: WeightAverage, content: Checkpoint) -> None:
-    """Restore the averaged weights; raises ValueError or WeightsError if they are missing or do not fit."""
+    """Restore the averaged weights; raises ValueError or WeightsError if they are missing or do not match."""
     if content.ema is None or content.ema_updates is None:
         raise ValueError("it has no averaged weights")
     check_state(average.module, content.ema, "the averaged weights")
@@ -110,7 +110,7 @@ def _load_average(average: WeightAverage, content: Checkpoint) -> None:
 
 
 def _warn_of_changes(state: RunState, content: Checkpoint) -> None:
-    """Warn if the device, the precision or the number of processes has changed: rounding then differs."""
+    """Warn if the device, the precision or the number of processes has changed, which affects rounding."""
     then, now = (
         f"{execution}, {count} process{'es' * (count != 1)}"
         for execution, count in (
@@ -123,7 +123,7 @@ def _warn_of_changes(state: RunState, content: Checkpoint) -> None:
 
 
 def evaluated_weights(state: RunState) -> dict[str, Tensor]:
-    """Return the weights of the evaluated module. Sharded ones are gathered on the CPU.
+    """Return the weights of the evaluated module; sharded weights are gathered on the CPU.
 
     Every process must call this.
     """
@@ -132,19 +132,19 @@ def evaluated_weights(state: RunState) -> dict[str, Tensor]:
 
 
 def contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state_dict with all tensors contiguous, in whatever memory format they are."""
+    """Return a state_dict with contiguous tensors, whatever their memory format was."""
     return {name: value.contiguous() for name, value in state.items()}
 
 
 def _states(module: nn.Module, optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return weights and optimizer state. Sharded ones are gathered on the CPU."""
+    """Return weights and optimizer state; if sharded, they are gathered on the CPU."""
     if is_sharded(module):
         return gather_states(module, optimizer)
     return contiguous(module.state_dict()), optimizer.state_dict()
 
 
 def _load_states(state: RunState, content: Checkpoint) -> None:
-    """Load weights and optimizer state. Each tensor gets the memory format of its parameter."""
+    """Load weights and optimizer state; each tensor gets the memory format of its parameter."""
     module, optimizer = state.module, state.optimizer
     check_state(module, content.model, "its weights")
     saved = content.optimizer
@@ -167,7 +167,7 @@ def _groups(optimizer: Optimizer, saved: SavedOptimizer) -> list[dict[str, Any]]
     Other options are those of the recipe.
 
     Raises:
-        ValueError: the number of groups differs, or a rate is missing or is not a finite number >= 0.
+        ValueError: the number of groups differs, or a rate is missing or not a finite number >= 0.
     """
     own = optimizer.state_dict()["param_groups"]
     if len(saved.param_groups) != len(own):
@@ -182,17 +182,17 @@ def _groups(optimizer: Optimizer, saved: SavedOptimizer) -> list[dict[str, Any]]
 
 
 def _missing_state(state: RunState, saved: Mapping[Any, Any]) -> dict[int, dict[str, Any]]:
-    """Return new optimizer state for parameters that have none saved, and warn about them.
+    """Return new optimizer state for parameters without saved state, and warn about them.
 
-    torch's fused kernels need state for all parameters or for none. Parameters whose layers are unused have
-    none, since they get no gradient.
+    torch's fused kernels need state for all parameters or for none. Parameters of unused layers have no saved
+    state, because they get no gradients.
     """
     ordered = [p for group in state.optimizer.param_groups for p in group["params"]]
     missing = [k for k in range(len(ordered)) if k not in saved] if saved else []
     if not missing:
         return {}
     count = f"{len(missing)} parameter{'s' * (len(missing) > 1)}"
-    state.warn(f"the checkpoint has no optimizer state for {count}: it starts anew")
+    state.warn(f"the checkpoint has no optimizer state for {count}, so this state is reset")
     fresh = state_after_a_step(state.recipe.optimizer)
     return {
         k: {
@@ -204,12 +204,12 @@ def _missing_state(state: RunState, saved: Mapping[Any, Any]) -> dict[int, dict[
 
 
 def _is_moment(value: object) -> TypeGuard[Tensor]:
-    """Return True if a value in an optimizer's state has the shape of its parameter, as momentum has."""
+    """Return True if a value in an optimizer's state has the shape of its parameter, like momentum."""
     return isinstance(value, Tensor) and value.dim() > 0
 
 
 def state_after_a_step(recipe: optimizers.Optimizer) -> dict[str, object]:
-    """Return the state that an optimizer keeps for a parameter, after one step with a zero gradient."""
+    """Return the state that an optimizer stores for a parameter after one step with a zero gradient."""
     module = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(module.weight)
     optimizer = make_optimizer(module, recipe)
@@ -221,14 +221,14 @@ def state_after_a_step(recipe: optimizers.Optimizer) -> dict[str, object]:
 def check_optimizer_state(
     module: nn.Module, optimizer: Optimizer, saved: SavedOptimizer, expected: Mapping[str, object]
 ) -> None:
-    """Check that each tensor in a saved optimizer state is complete and fits its parameter.
+    """Check that each tensor in a saved optimizer state is complete and matches its parameter.
 
-    Fused kernels do not check this: they would read and write past the end of a shorter tensor. The state of
-    sharded weights has the names of parameters as keys, other state their indices. `expected` is the state of
-    any parameter after a step.
+    Fused kernels do not check this: they would read and write past the end of a shorter tensor. The keys are
+    the names of parameters for sharded weights, otherwise their indices. `expected` is the state of any
+    parameter after a step.
 
     Raises:
-        ValueError: an entry does not fit, is missing, or belongs to no parameter.
+        ValueError: an entry does not match, is missing, or does not belong to a parameter.
     """
     ordered = [p for group in optimizer.param_groups for p in group["params"]]
     parameters: dict[object, Tensor] = {**dict(enumerate(ordered)), **dict(module.named_parameters())}
@@ -243,10 +243,10 @@ def check_optimizer_state(
 
 
 def _check_value(name: str, value: object, expected: object, parameter: Tensor) -> None:
-    """Raise ValueError if a value in an optimizer's state does not fit its parameter."""
+    """Raise ValueError if a value in an optimizer's state does not match its parameter."""
     if not isinstance(expected, Tensor):
         if type(value) is not type(expected):
-            raise ValueError(f"the optimizer's {name} has another type")
+            raise ValueError(f"the optimizer's {name} has the wrong type")
         return
     shape = parameter.shape if expected.dim() else expected.shape
     if not isinstance(value, Tensor) or value.shape != shape or not _is_complete_float(value):

@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 class RunState:
     """The state of a training run; every step changes it.
 
-    `trained` is what training calls: `module` itself, compiled, or replicated over processes. `step` and
-    `epoch` count finished steps and epochs. `about` describes the network in every checkpoint, and `citation`
-    is the source of its recipe.
+    `trained` is the module that training calls: `module` itself, compiled, or replicated over processes.
+    `step` and `epoch` count finished steps and epochs. `about` describes the network in every checkpoint, and
+    `citation` is the source of its recipe.
     """
 
     config: RunConfig
@@ -85,7 +85,7 @@ class RunState:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The module that is validated and saved: the averaged one if the recipe has `ema`, else `module`."""
+        """The module that is validated and saved: the averaged module with `ema`, otherwise `module`."""
         return self.average.module if self.average else self.module
 
     @property
@@ -95,11 +95,11 @@ class RunState:
 
     @property
     def has_random_labels(self) -> bool:
-        """Whether labels are random, so that nothing about validation images can be learned."""
+        """Whether labels are random; training then learns nothing about validation images."""
         return self.recipe.random_labels or self.data.name.partition(":")[0] == "synthetic"
 
     def stop(self, signal: int = signal.SIGTERM) -> None:
-        """End the run with a checkpoint after the current step, as if it had received the signal."""
+        """End the run with a checkpoint after the current step, as if it had received `signal`."""
         self.stop_signal = self.stop_signal or int(signal)
 
     def until_stopped(self, items: Iterable[T]) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""Training checked networks: `train` starts a run and `resume` continues one."""
+"""Trains checked networks: `train` starts a run and `resume` continues a run."""
 
 from __future__ import annotations
 
@@ -73,16 +73,15 @@ def train(
 
     `data`, `epochs`, `batch`, `lr`, `seed` and `val_share` replace entries of the recipe. If the network's
     parameter `classes` has its default value, it is set to the number of classes of the data set. `out` is
-    the folder of the run, by default a new one in `runs`. `root`, `device`, `workers`, `save_every`
-    (minutes), `shard` and `tensorboard` are as in `RunConfig`. `weights` are the weights that training starts
-    with: a name on the network's card, the folder of a run, or a file. With `skip_bad`, images that cannot be
-    read are left out, and listed in the folder of the run. `name` is the spec's name in the files of the run,
-    by default its path.
+    the folder of the run, by default a new folder in `runs`. `root`, `device`, `workers`, `save_every`
+    (minutes), `shard` and `tensorboard` are as in `RunConfig`. `weights` are the initial weights: a name on
+    the network's card, the folder of a run, or a file. With `skip_bad`, unreadable images are left out and
+    listed in the folder of the run. `name` is the spec's name in the files of the run, by default its path.
 
     Raises:
         SpecError: the spec has errors.
         RecipeError: a value in the recipe is out of range.
-        DataError: the images cannot be read, or do not fit the network.
+        DataError: the images cannot be read or do not match the network.
         TrainError: the settings are invalid, training diverges, or a file cannot be written.
     """
     report, spec = _report(network)
@@ -129,11 +128,11 @@ def resume(
     tensorboard: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
-    """Continue the run in a folder from its checkpoint, and return its record.
+    """Continue the run in a folder from its checkpoint and return its record.
 
-    The spec, the recipe and the data set are those of the checkpoint. `epochs` changes the length of the run,
-    for example to train a finished run for longer. `root` is the folder of the data set, if that has moved.
-    The other parameters are as in `train`.
+    The spec, the recipe and the data set are those in the checkpoint. `epochs` changes the length of the run,
+    for example to train a finished run for longer. `root` is the folder of the data set if it has moved. The
+    other parameters are as in `train`.
 
     Raises:
         DataError: the images cannot be read, or their classes have changed.
@@ -205,7 +204,7 @@ def _report(network: Trainable) -> tuple[Report, str]:
 
 
 def with_classes(report: Report, classes: int) -> Report:
-    """Return a report with `classes` set to this number, unless it has another value than its default."""
+    """Return a report with `classes` set to this number if `classes` has its default value."""
     arguments = dict(report.arguments)
     if arguments.pop("classes", classes) == classes:
         return report
@@ -230,7 +229,7 @@ def _open(
 
 
 def _listed(skipped: list[BadImage]) -> list[Callback]:
-    """Return the callback that lists the images that were left out; none if there are none."""
+    """Return a callback, in a list, that writes the list of the images left out; [] if there are none."""
     return [SkippedPhotos(skipped)] if skipped else []
 
 
@@ -242,7 +241,7 @@ def _run(
     processes: Processes,
     about: dict[str, Any],
 ) -> Run:
-    """Build the network, train it, and return the record of the run."""
+    """Build the network, train it, and return the run's record."""
     check_network(net, data)
     if choose_device(config.device).type == "cpu":
         batch = max(min(config.recipe.batch, data.train_images) // processes.world, 1)

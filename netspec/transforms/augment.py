@@ -1,4 +1,4 @@
-"""Augmentation of normalized batches on the device, including MixUp and CutMix."""
+"""Augments normalized batches on the device, including MixUp and CutMix."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from netspec.transforms.normalize import Statistics
 from netspec.transforms.preprocessing import Normalizer
 
 TRIES = 10
-"""The number of random boxes that torchvision tries before it leaves an image unchanged."""
+"""The number of random boxes that torchvision tries before it returns an image unchanged."""
 ERASED, RATIO = (0.02, 0.33), (0.3, 3.3)
-"""The ranges of an erased box's area as a fraction, and of its height divided by its width."""
+"""The ranges of an erased box's area (as a fraction of the image) and of its height / width."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Draws random numbers, on the CPU, for the images of a batch that one process has.
+    """Draws random numbers on the CPU for this process's images of a batch.
 
-    Numbers are drawn for the `batch` images of all processes, so that an image gets the same numbers in any
-    process. `share` is the part of this process.
+    Numbers are drawn for the `batch` images of all processes, so that an image gets the same numbers in every
+    process. `share` is this process's part of the batch.
     """
 
     stream: torch.Generator
@@ -45,13 +45,13 @@ class Draw:
         return torch.randn(self.batch, *shape, generator=self.stream)[self.share]
 
     def integers(self, below: int, *shape: int) -> Tensor:
-        """Return whole numbers from 0 to `below` - 1, N x shape."""
+        """Return integers from 0 to `below` - 1, N x shape."""
         return torch.randint(below, (self.batch, *shape), generator=self.stream)[self.share]
 
 
 @dataclass(frozen=True)
 class Context:
-    """What batch augmentations need besides images: random numbers, normalization and statistics."""
+    """The inputs of batch augmentations besides images: random numbers, normalization and statistics."""
 
     draw: Draw
     normalizer: Normalizer
@@ -86,7 +86,7 @@ def lighting(step: Lighting, images: Tensor, context: Context) -> Tensor:
     """Return RGB images plus random multiples of the principal components of the training set's colours."""
     found = context.statistics
     alphas = context.draw.normal(3) * step.sigma * found.eigenvalues
-    # A matrix product could round the rows of one process differently from the same rows in a whole batch.
+    # A matrix product could round the rows of one process differently from the same rows of a whole batch.
     colours = 255 * (alphas.unsqueeze(1) * found.eigenvectors).sum(2)
     return images + colours.to(images.device).view(-1, 3, 1, 1) * context.normalizer.scale
 
@@ -112,18 +112,18 @@ def erase(step: RandomErasing, images: Tensor, context: Context) -> Tensor:
 
 
 def check_augment(recipe: Recipe, channels: int) -> None:
-    """Raise DataError if augmentations do not suit the images, the normalization, or each other."""
+    """Raise DataError if augmentations are incompatible with the images, the normalization, or each other."""
     windows = [step for step in recipe.augment if step.window]
     if len(windows) > 1:
         names = " and ".join(dict.fromkeys(step.name for step in windows))
         both = f"{names} both choose the window" if names != windows[0].name else f"{names} is given twice"
-        raise DataError(f"{both}: leave one out of the recipe")
+        raise DataError(f"{both}: remove one from the recipe")
     for step in recipe.augment:
         if step.uses_colours and channels != 3:
             message = f"{step.name} shifts RGB colours, but these images have {channels} channel"
-            raise DataError(f"{message}: leave it out of the recipe")
+            raise DataError(f"{message}: remove it from the recipe")
         if step.rescales and recipe.normalize.per_pixel:
-            message = f"{step.name} cuts windows of any size, for which a mean image has no pixels"
+            message = f"{step.name} rescales windows, so the pixels of a mean image do not match theirs"
             raise DataError(f"{message}: use `train.normalize=mean`")
 
 
@@ -141,10 +141,10 @@ def mixed(
     """Return images, N x C x H x W, after a recipe's MixUp or CutMix, and targets, N x classes.
 
     The targets are probabilities; if the recipe has neither augmentation, they are one-hot labels. If it has
-    several, one is chosen for each batch. As in torchvision, each image is blended with the one before it,
-    and the first with the last. Random choices depend only on `stream`, a generator on the CPU. Processes
-    that share a batch pass the same seed, and each blends only its own images. Images are not changed in
-    place.
+    several, one is chosen for each batch. As in torchvision, each image is blended with the previous image,
+    and the first image with the last. Random choices depend only on `stream`, a generator on the CPU.
+    Processes that share a batch pass the same seed, and each blends only its own images. Images are not
+    changed in place.
     """
     shares = one_hot(labels, classes).float()
     steps = [step for step in recipe.augment if step.mix]
@@ -157,13 +157,13 @@ def mixed(
 
 
 def mixup(step: Mixup, images: Tensor, random: Random) -> tuple[Tensor, float]:
-    """Return images, each blended with the one before it, and the weight of the image itself."""
+    """Return images, each blended with the previous image, and the weight of the image itself."""
     kept = random.betavariate(step.alpha, step.alpha)
     return images.lerp(images.roll(1, 0), 1 - kept), kept
 
 
 def cutmix(step: Cutmix, images: Tensor, random: Random) -> tuple[Tensor, float]:
-    """Return images, each with a box pasted from the one before it, and the fraction that remains."""
+    """Return images, each with a box pasted from the previous image, and the fraction that remains."""
     kept = random.betavariate(step.alpha, step.alpha)
     height, width = images.shape[-2:]
     row, column = random.randrange(height), random.randrange(width)

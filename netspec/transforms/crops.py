@@ -32,10 +32,10 @@ from netspec.transforms.seeds import seeded
 View: TypeAlias = Literal["center_crop", "ten_crop"]
 """The crops of an image that are evaluated."""
 Place: TypeAlias = tuple[int, int, int]
-"""The position of a crop in the resized centre square: top, left, and 1 if it is mirrored, else 0."""
+"""The position of a crop in the resized centre square: top, left, and 1 if mirrored, otherwise 0."""
 
 TRIES = 10
-"""The number of random windows that torchvision tries before it takes the centre."""
+"""The number of random windows that torchvision tries before it uses the centre."""
 
 
 class PhotoView(Protocol):
@@ -46,7 +46,7 @@ class PhotoView(Protocol):
         """The number of crops of each image."""
 
     def __call__(self, photo: Pixels, seed: int) -> tuple[list[Tensor], list[Place]]:
-        """Return the crops, uint8 H x W x 3, and their positions; random choices depend only on `seed`."""
+        """Return crops (uint8 H x W x 3) and their positions; random choices depend only on `seed`."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Stages:
     """A recipe's augmentations, by the stage in which a data set applies them.
 
     `window` and `photo` change images one by one before normalization; `batch` changes normalized batches.
-    Each augmentation is in one stage, except for MixUp and CutMix, which the training loop applies.
+    Each augmentation is in one stage, except MixUp and CutMix, which the training loop applies.
     """
 
     window: Augmentation | None
@@ -71,7 +71,7 @@ class Stages:
 
     @property
     def one_by_one(self) -> bool:
-        """Whether some augmentation changes images one by one."""
+        """Whether any augmentation changes images one by one."""
         return bool(self.window or self.photo)
 
 
@@ -86,10 +86,10 @@ class Cut:
 
 
 class TrainingView:
-    """Cuts a random window out of an image, then applies augmentations of single images in order.
+    """Cuts a random window out of an image, then applies the per-image augmentations in order.
 
-    If no augmentation chooses the window, it is chosen as by Krizhevsky et al. (2012): the short side is
-    resized to `resize`, and the window lies anywhere in the centre square.
+    If no augmentation chooses the window, it is chosen as in Krizhevsky et al. (2012): the short side is
+    resized to `resize`, and the window can be anywhere in the centre square.
     """
 
     crops = 1
@@ -110,7 +110,7 @@ class TrainingView:
 
 
 def change(stages: Stages, crop: Cut, random: Random) -> Cut:
-    """Return a crop after the augmentations of single images."""
+    """Return a crop after the per-image augmentations."""
     for step in stages.photo:
         crop = resolve(step.photo)(step, crop, random)
     return crop
@@ -122,7 +122,7 @@ def change(stages: Stages, crop: Cut, random: Random) -> Cut:
 def random_crop(
     step: Augmentation | None, photo: Pixels, resize: int, size: tuple[int, int], random: Random
 ) -> Cut:
-    """Return a random crop of the resized centre square, padded with black by the step's margin."""
+    """Return a random crop of the resized centre square, which is padded with black by the step's margin."""
     margin = step.margin if step else 0
     room = [resize + 2 * margin - side for side in size]
     top, left = (random.randrange(r + 1) - margin for r in room)
@@ -139,12 +139,12 @@ def random_crop(
 def random_resized_crop(
     step: RandomResizedCrop, photo: Pixels, resize: int, size: tuple[int, int], random: Random
 ) -> Cut:
-    """Return a window of random area and ratio of the whole image, resized to `size`."""
+    """Return a window of random area and aspect ratio, cut from the whole image and resized to `size`."""
     return Cut(cut(photo, random_window(photo.shape[:2], step, random), size))
 
 
 def random_window(shape: tuple[int, int], step: RandomResizedCrop, random: Random) -> Box:
-    """Return a window of random area and ratio, chosen as by torchvision's RandomResizedCrop."""
+    """Return a window of random area and aspect ratio, chosen as in torchvision's RandomResizedCrop."""
     height, width = shape
     for _ in range(TRIES):
         area = height * width * random.uniform(*step.scale)
@@ -162,14 +162,14 @@ def random_window(shape: tuple[int, int], step: RandomResizedCrop, random: Rando
     return Box((height - down) // 2, (width - across) // 2, down, across)
 
 
-# Changes of single images
+# Per-image augmentations
 
 
 def mirror(step: Flip, crop: Cut, random: Random) -> Cut:
     """Return a crop, mirrored with probability `p`."""
     if random.random() >= step.p:
         return crop
-    # torch flips N x C x H x W in channels_last format far faster than H x W x C.
+    # torch flips N x C x H x W in channels_last format much faster than H x W x C.
     pixels = crop.pixels[None].permute(0, 3, 1, 2).flip(-1)[0].permute(1, 2, 0)
     return replace(crop, pixels=pixels, mirrored=not crop.mirrored)
 
@@ -205,9 +205,9 @@ def _auto_augment(step: AutoAugment) -> v2.Transform:
 
 
 def by_torchvision(transform: Callable[[Image.Image], Image.Image], crop: Cut, random: Random) -> Cut:
-    """Return a crop with one or three channels after one of torchvision's transforms.
+    """Apply a torchvision transform to a crop with one or three channels.
 
-    The transform gets a Pillow image: on one core, this is several times as fast as with a tensor.
+    The transform gets a Pillow image, which on one core is several times as fast as a tensor.
     """
     pixels = crop.pixels
     image = Image.fromarray((pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).contiguous().numpy())
@@ -221,7 +221,7 @@ def by_torchvision(transform: Callable[[Image.Image], Image.Image], crop: Cut, r
 
 @dataclass(frozen=True)
 class FixedView:
-    """Resizes the short side and cuts the centre. `ten_crop` also cuts the corners, and mirrors all five."""
+    """Resizes the short side and cuts the centre; `ten_crop` also cuts the corners and mirrors all five."""
 
     kind: View
     resize: int
@@ -244,7 +244,7 @@ class FixedView:
         whole = window(photo, short, square, self.interpolation)
         down, right = short - height, short - width
         corners = [(0, 0), (0, right), (down, 0), (down, right), (middle.top, middle.left)]
-        # The mirrored five are the corners and the centre of the mirrored square.
+        # The mirrored crops are the corners and the centre of the mirrored square.
         places = [(top, left, 0) for top, left in corners] + [(top, right - left, 1) for top, left in corners]
         crops = [whole[top : top + height, left : left + width] for top, left, _ in places]
         return [crop.flip(1) if place[2] else crop for crop, place in zip(crops, places, strict=True)], places

@@ -1,4 +1,4 @@
-"""Statistics of training sets, and the normalizations that recipes can choose."""
+"""Statistics of training sets, and the normalizations that a recipe can choose."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from netspec.recipe.images import MeanFile, Normalization, Scale
 from netspec.registry import resolve
 from netspec.transforms.preprocessing import Preprocessing
 
-# torchvision's ImageNet statistics, in units of 0 to 1.
+# torchvision's ImageNet statistics, for pixel values scaled to [0, 1].
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# The principal components of ImageNet's RGB values in units of 0 to 1 (Krizhevsky et al., 2012, section 4.1);
-# the figures are those that facebookarchive/fb.resnet.torch published in datasets/imagenet.lua.
+# The principal components of ImageNet's RGB values scaled to [0, 1] (Krizhevsky et al., 2012, section 4.1);
+# the numbers are from datasets/imagenet.lua in facebookarchive/fb.resnet.torch.
 EIGENVALUES = (0.2175, 0.0188, 0.0045)
 EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
 
@@ -35,9 +35,9 @@ class Statistics:
     """Statistics of the pixels of a training set.
 
     Args:
-        mean, std: The mean and standard deviation of each channel, for pixels of 0 to 255.
-        eigenvalues, eigenvectors: The principal components of colours from 0 to 1; eigenvectors are columns.
-        mean_image: The mean of each pixel, from 0 to 255, C x H x W.
+        mean, std: The mean and standard deviation of each channel, for pixel values in [0, 255].
+        eigenvalues, eigenvectors: The principal components of RGB values in [0, 1]; eigenvectors are columns.
+        mean_image: The mean of each pixel in [0, 255], C x H x W.
     """
 
     mean: Tensor
@@ -60,7 +60,7 @@ IMAGENET = Statistics(
 
 
 def needs(recipe: Recipe, published: bool) -> tuple[bool, bool]:
-    """Return whether a recipe needs measurements of the training set, and whether of its mean image.
+    """Return whether a recipe needs statistics of the training set, and whether it needs the mean image.
 
     `published` is true if the mean and the principal components of the data set are published.
     """
@@ -72,7 +72,7 @@ def needs(recipe: Recipe, published: bool) -> tuple[bool, bool]:
 def measure(batches: Iterable[Tensor]) -> Statistics:
     """Return the statistics of batches of uint8 images, N x C x H x W, all of one size.
 
-    Eigenvalues are those of the covariance of colours scaled to 0 to 1, as in the published ones of ImageNet.
+    Like ImageNet's published eigenvalues, they are computed from the covariance of colours scaled to [0, 1].
     """
     count, total, products = 0, torch.zeros(0), torch.zeros(0)
     for images in batches:
@@ -137,20 +137,20 @@ def mean_image(step: Normalization, found: Statistics, size: tuple[int, int]) ->
 
 
 def mean_file(step: MeanFile, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalization that subtracts a mean from a file; raises DataError if its size is wrong."""
+    """Return the normalization that subtracts the mean in a file; raises DataError if its size is wrong."""
     values, plain = read_mean(Path(step.path), len(found.mean), step.order), unchanged(step, found, size)
     if values.dim() == 1:
         return replace(plain, mean=tuple(values.tolist()))
     if values.shape[1:] != size:
         has, takes = ("x".join(map(str, shape)) for shape in (values.shape[1:], size))
-        message = f"{step.path} is a mean of {has}, but the images are resized to {takes}"
+        message = f"{step.path} has a mean of size {has}, but the images are resized to {takes}"
         way = f"set `train.resize={values.shape[1]}`, or use `train.normalize=mean_image`"
         raise DataError(f"{message}: {way}")
     return replace(plain, mean=tuple(values.mean((1, 2)).tolist()), mean_image=values)
 
 
 def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> Preprocessing:
-    """Return the normalization by ImageNet's mean and standard deviation; grey images raise DataError."""
+    """Return the normalization with ImageNet's mean and standard deviation; grey images raise DataError."""
     if len(found.mean) != 3:
         message = f"imagenet normalizes RGB images, but these have {len(found.mean)} channel"
         raise DataError(f"{message}: use `train.normalize=mean_std`")
@@ -159,7 +159,7 @@ def imagenet(step: Normalization, found: Statistics, size: tuple[int, int]) -> P
 
 
 ARRAY_ERRORS = (Exception,)
-"""The exceptions of numpy's reader of headers: its parser raises almost every kind."""
+"""The exceptions for damaged .npy files: numpy's parser of headers raises almost every kind."""
 
 
 def _read_array(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
@@ -190,13 +190,13 @@ def read_mean(path: Path, channels: int, order: str) -> Tensor:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except ARRAY_ERRORS as error:
-        raise DataError(f"{path} is not a .npy file of numbers: give mean_file the path of one") from error
+        raise DataError(f"{path} is not a .npy file of numbers: name such a file in mean_file") from error
     if values.ndim not in (1, 3) or values.shape[0] != channels or values.dtype.kind not in "fiu":
         takes = "x".join(map(str, values.shape))
-        message = f"{path} holds {takes} of {values.dtype}, but the mean of these images is {channels}xHxW"
-        raise DataError(f"{message} or {channels}: mean_file takes a .npy file of that shape")
-    with np.errstate(over="ignore"):  # overflow gives infinite values, which are refused below
+        message = f"{path} has shape {takes} and dtype {values.dtype}"
+        raise DataError(f"{message}, but mean_file needs numbers of shape {channels}xHxW or {channels}")
+    with np.errstate(over="ignore"):  # overflow gives infinite values, which are rejected below
         mean = torch.from_numpy(values.astype(np.float32))
     if not mean.isfinite().all():
-        raise DataError(f"{path} contains values that are not finite: compute the mean again")
+        raise DataError(f"{path} contains values that are not finite: recompute the mean")
     return mean.flip(0).contiguous() if order == "bgr" else mean

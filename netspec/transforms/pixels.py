@@ -1,4 +1,4 @@
-"""Decoding image files to pixels, and resizing the part of an image that is needed."""
+"""Decodes image files to pixels, and resizes the part of an image that is needed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from torch.nn.functional import interpolate
 from netspec.files import open_regular
 
 Pixels: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
-"""One image, H x W x 3 in RGB order, 0 to 255."""
+"""An RGB image, H x W x 3, with values in [0, 255]."""
 
 WIDE_MODES = ("I", "F")
 """Pillow's modes with 32 bits for each pixel."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-"""The only formats that Pillow may open. Some others start programs, as EPS starts Ghostscript."""
+"""The only formats that Pillow may open. Other formats can start programs, as EPS starts Ghostscript."""
 
 MAX_PIXELS = 89_478_485
-"""The maximum number of pixels of an image, 268 MB in RGB; Pillow warns beyond the same number."""
+"""The maximum number of pixels of an image, 268 MB in RGB. Pillow warns above the same number."""
 MAX_BYTES = 2**29
 """The maximum number of bytes of an image file."""
 
@@ -43,7 +43,7 @@ class BadImage:
 
 
 def read_photo(path: str) -> Pixels | BadImage:
-    """Return an image file of any colour mode as RGB; of an animation, the first frame."""
+    """Return an image file of any colour mode as RGB; for an animation, return the first frame."""
     try:
         with open_regular(path) as file:
             return decode(file.read(MAX_BYTES + 1))
@@ -52,7 +52,7 @@ def read_photo(path: str) -> Pixels | BadImage:
 
 
 def decode(content: bytes) -> Pixels:
-    """Return the content of an image file as RGB; raises one of DECODE_ERRORS if damaged or too large."""
+    """Decode the content of an image file to RGB; raises one of DECODE_ERRORS if damaged or too large."""
     if len(content) > MAX_BYTES:
         raise ValueError(f"the file has more than {MAX_BYTES / 1e6:.0f} MB")
     pixels = _jpeg(content) if content[:2] == b"\xff\xd8" else None
@@ -75,8 +75,8 @@ def read_ends(file: IO[bytes], begin: int, end: int) -> tuple[bytes, bytes]:
 def _jpeg(content: bytes) -> Pixels | None:
     """Return an image decoded by libjpeg-turbo, or None for files that Pillow has to decode.
 
-    Those are CMYK files, files with more than MAX_PIXELS, and damaged files: this decoder rejects every file
-    that libjpeg warns about, while Pillow accepts those in which no pixels are missing.
+    Pillow decodes CMYK files, files with more than MAX_PIXELS, and damaged files: libjpeg-turbo rejects every
+    file that causes a warning, while Pillow accepts files without missing pixels.
     """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)
@@ -89,7 +89,7 @@ def _jpeg(content: bytes) -> Pixels | None:
 
 
 def read_rgb(content: bytes) -> Pixels:
-    """Return an image in any of FORMATS, decoded by Pillow. The file's extension does not matter."""
+    """Decode an image in any of FORMATS with Pillow. The file's extension does not matter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings about metadata and sizes; errors are raised
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
@@ -100,7 +100,7 @@ def read_rgb(content: bytes) -> Pixels:
 
 def _too_large(width: int, height: int) -> str:
     megapixels = f"{width * height / 1e6:.0f} megapixels"
-    return f"{width}x{height} are {megapixels}, and the limit is {MAX_PIXELS / 1e6:.0f}"
+    return f"{width}x{height} are {megapixels}, but the limit is {MAX_PIXELS / 1e6:.0f}"
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -115,7 +115,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def reason(error: BaseException) -> str:
-    """Return why a file cannot be read, in a few words."""
+    """Return the reason why a file cannot be read, in a few words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error)
@@ -125,7 +125,7 @@ def reason(error: BaseException) -> str:
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 
 LONG = 8
-"""Images with a larger aspect ratio are resized by Pillow, which computes only the part that is cut out."""
+"""Images with a larger aspect ratio are resized by Pillow, which computes only the part that is needed."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Box:
 
 
 def resized_shape(shape: tuple[int, int], short: int) -> tuple[int, int]:
-    """Return height and width for a short side of `short`. The other is rounded as in torchvision.
+    """Return height and width for a short side of `short`. The long side is rounded as in torchvision.
 
     >>> resized_shape((375, 500), 256)
     (256, 341)
@@ -174,7 +174,7 @@ def centred(shape: tuple[int, int], size: tuple[int, int]) -> Box:
 def window(pixels: Pixels, short: int, box: Box, interpolation: Interpolation = "bilinear") -> Tensor:
     """Return a box of an image whose short side is resized to `short`, antialiased, uint8 H x W x 3.
 
-    The pixels are as if the whole image were resized and then cut. The result may be a view of the image.
+    The result equals the box of the resized whole image. It may be a view of the image.
     """
     shape = resized_shape(pixels.shape[:2], short)
     rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
@@ -192,7 +192,7 @@ def cut(pixels: Pixels, box: Box, size: tuple[int, int]) -> Tensor:
 
 
 def resize_whole(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return whole images, N x C x H x W, resized to height and width `size`: antialiased bilinear."""
+    """Resize whole images, N x C x H x W, to height and width `size`: antialiased bilinear."""
     if images.shape[-2:] == size:
         return images
     return interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
@@ -204,7 +204,7 @@ def _resized(pixels: Pixels, shape: tuple[int, int], end: tuple[int, int], by: F
     rows = min(pixels.shape[0], int((end[0] + by.radius) * down) + 2)
     # torch's fast kernel needs channels_last; torch detects it by the stride of the batch axis.
     image = torch.from_numpy(pixels)[None, :rows].permute(0, 3, 1, 2)
-    # torch does not resize a side that keeps its length, so one pixel more is requested.
+    # torch does not resize a side that keeps its length, so one more pixel is requested.
     extra = [
         out + (out == into != whole) for out, into, whole in zip(end, image.shape[2:], shape, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The preprocessing of images. It is the same in training, validation and prediction."""
+"""The preprocessing of images, which is the same in training, validation and prediction."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from netspec.transforms.pixels import Interpolation, Pixels, resize_whole
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image is resized, cropped and normalized for a network, in training and prediction alike.
+    """How an image is resized, cropped and normalized for a network in training and prediction.
 
-    Each channel of pixels from 0 to 255 becomes (pixel - mean) * scale.
+    Each channel of pixel values in [0, 255] becomes (pixel - mean) * scale.
 
     Args:
         mean, scale: One number for each channel.
         resize: The length of the short side after resizing, or the height and width of the whole image.
-        crop: The height and width of the centre crop, which follows resizing.
-        interpolation: How pixels are interpolated in resizing, with antialiasing.
-        mean_image: The mean of the resized image or of its centre square, C x H x W. If given, its window
-            under the crop is subtracted instead of `mean`.
+        crop: The height and width of the centre crop, which is cut after resizing.
+        interpolation: The interpolation for resizing, with antialiasing.
+        mean_image: The mean of the resized image or of its centre square, C x H x W. If given, its window at
+            the crop's position is subtracted instead of `mean`.
     """
 
     mean: tuple[float, ...]
@@ -39,12 +39,12 @@ class Preprocessing:
     mean_image: Tensor | None = field(default=None, compare=False)  # comparing tensors gives a tensor
 
     def to_plain(self) -> dict[str, object]:
-        """Return a dict of plain values and tensors, which can be loaded without running code."""
+        """Return a dict of plain values and tensors that can be loaded without running code."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Return the preprocessing in a dict made by `to_plain`; old checkpoints have only mean and scale."""
+        """Return the preprocessing in a dict from `to_plain`; old checkpoints have only mean and scale."""
         as_tuples: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()
         }
@@ -78,7 +78,7 @@ class Normalizer:
         return replace(self, mean_image=pad(self.mean_image, (padding,) * 4), padding=padding)
 
     def __call__(self, images: Tensor, places: Tensor | None = None) -> Tensor:
-        """Return uint8 images normalized. `places`, N x 3, are the positions of crops in the mean image."""
+        """Normalize uint8 images. `places`, N x 3, are the positions of crops in the mean image."""
         mean = self.mean
         if self.mean_image is not None:
             mean = self.mean_image if places is None else self._windows(places, images.shape[-2:])
@@ -90,7 +90,7 @@ class Normalizer:
     def _by_rows(self, images: Tensor, mean: Tensor) -> Tensor:
         """Normalize channels-last images one at a time, each viewed as a matrix with H rows.
 
-        This is several times as fast as the whole batch at once: rows of W x C numbers suit vector
+        This is several times as fast as processing the whole batch at once: rows of W x C values suit vector
         instructions, and one image stays in the processor's cache for all three passes. numpy allocates large
         arrays in huge pages; with torch.empty, page faults would take longer than the arithmetic.
         """
@@ -120,8 +120,8 @@ def _channels_are_last(images: Tensor) -> bool:
 def prepare_image(pixels: Pixels, values: Preprocessing, view: View = "center_crop") -> Tensor:
     """Return RGB pixels preprocessed for prediction: C x H x W, or 10 x C x H x W for ten crops.
 
-    If the network takes grey images, colours are converted to luma. A network that was trained on whole
-    images gets one uncropped image, C x H x W, whatever `view` is.
+    If the network takes grey images, colours are converted to luma. For a network that was trained on whole
+    images, the result is one uncropped image, C x H x W, whatever `view` is.
     """
     if len(values.mean) == 1:
         pixels = np.array(Image.fromarray(pixels).convert("L"))[:, :, None]

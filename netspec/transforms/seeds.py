@@ -9,7 +9,7 @@ import torch
 
 
 def generator(*parts: int) -> torch.Generator:
-    """Return a generator on the CPU. Each tuple of numbers, such as (seed, epoch), has its own stream.
+    """Return a CPU generator whose stream depends on all numbers, such as a seed and an epoch.
 
     >>> torch.rand(1, generator=generator(7, 1)) == torch.rand(1, generator=generator(7, 1))
     tensor([True])
@@ -18,7 +18,7 @@ def generator(*parts: int) -> torch.Generator:
 
 
 def stream_seed(*parts: int) -> int:
-    """Return a seed hashed from numbers as by splitmix64, so that similar tuples give unrelated streams."""
+    """Hash numbers to a seed like splitmix64, so that similar tuples give unrelated streams."""
     mixed = 0
     for part in parts:
         mixed = (mixed + part + 0x9E3779B97F4A7C15) % 2**64

@@ -166,12 +166,12 @@ DAMAGE = [
     ("about.spec", b"network", "`about.spec` should be a valid string"),
     ("about.spec", "", "contains no spec"),
     ("about.spec", HEAD + "conv(3", "invalid spec: line 3"),
-    ("about.spec", HUGE, "do not fit"),
+    ("about.spec", HUGE, "do not match"),
     ("about.spec", "network Net\ninput image: 1x14x14\nrelu", "no parameter `classes`"),
     ("about.used", {}, "there is no text for"),
     ("about.used", {"lib/parts.net": 3}, "`about.used` should be a valid string"),
     ("about.arguments", {}, "10 classes"),
-    ("about.arguments", {"classes": 10}, "do not fit"),
+    ("about.arguments", {"classes": 10}, "do not match"),
     ("about.arguments", {"width": torch.ones(2)}, "width"),
     ("about.arguments", {3: 4}, "`about.arguments` should be a valid string"),
     ("about.inputs", {"": [1, 16, 16]}, "takes 1x16x16"),
@@ -189,7 +189,7 @@ DAMAGE = [
     ("preprocessing", {**SEEN, "interpolation": "lanczos"}, "no valid resize and crop"),
     ("preprocessing", {**SEEN, "crop": (14, "14")}, "`preprocessing.crop` should be a valid integer"),
     ("data", 4, "`data`"),
-    ("model", {}, "do not fit"),
+    ("model", {}, "do not match"),
     ("model", {3: torch.ones(1)}, "`model` should be a valid string"),
     ("model", {"fc.weight": "text"}, "`model` should be an instance of Tensor"),
 ]
@@ -274,7 +274,7 @@ def test_optimizer_state_that_is_missing_starts_anew(run, tmp_path, caplog):
     save(tmp_path / "checkpoint.pt", content)
     shutil.copy(run / "log.jsonl", tmp_path)
     netspec.resume(tmp_path, device="cpu")
-    assert "no optimizer state for 1 parameter: it starts anew" in caplog.text
+    assert "no optimizer state for 1 parameter, so this state is reset" in caplog.text
 
 
 FOREIGN = {

@@ -99,7 +99,7 @@ def test_an_installed_package_adds_a_data_set(monkeypatch):
 
 ROOTS = [
     ("imagenet", None, "cannot be downloaded: name its folder with `root`"),
-    ("digits", Path("x"), "digits takes no `root`, found x"),
+    ("digits", Path("x"), "digits does not take `root`, but x was given"),
 ]
 
 

@@ -55,7 +55,7 @@ def test_usable_folders(names, tmp_path):
 REFUSED = {
     "two levels of folders": (
         both("a/cat", "a/dog", "b/cat", "b/dog"),
-        "{}/a holds folders (cat, dog) and no images, so {} is one level too high: use folder:{}/a",
+        "{}/a holds folders (cat, dog), so {} is one level above the class folders: use folder:{}/a",
     ),
     "parts with unusual names": (
         (*both("train_set/cat", "train_set/dog", "holdout/cat", "holdout/dog"), "holdout/readme.txt"),
@@ -63,7 +63,7 @@ REFUSED = {
     ),
     "a folder around the parts": (
         both("photos/train/cat", "photos/train/dog", "photos/val/cat", "photos/val/dog"),
-        "{} has a single class, photos, and training needs two or more: did you mean folder:{}/photos?",
+        "{} has a single class, photos, but training needs at least two: did you mean folder:{}/photos?",
     ),
     "a part without the other": (both("test/cat", "test/dog"), "did you mean folder:{}/test?"),
     "a single class": (both("train/cat", "val/cat"), "{}/train has a single class, cat"),
@@ -71,7 +71,10 @@ REFUSED = {
         (*both("cat"), "__MACOSX/cat/x.txt"),
         "{} has a single class, cat",
     ),
-    "folders in train": (both("train/x/cat", "train/x/dog", "train/y/cat", "val/cat"), "one level too high"),
+    "folders in train": (
+        both("train/x/cat", "train/x/dog", "train/y/cat", "val/cat"),
+        "one level above the class folders",
+    ),
 }
 
 
@@ -97,7 +100,7 @@ def test_a_class_without_validation_images_is_logged(empty, tmp_path, caplog):
 
 def test_validation_images_must_exist_and_be_of_known_classes(tmp_path):
     root = make(tmp_path, *both("train/cat", "train/dog"), "val/cat/", "val/dog/")
-    with pytest.raises(DataError, match="val holds no images: add some, or remove it"):
+    with pytest.raises(DataError, match="val holds no images: add images, or remove it"):
         open_data(f"folder:{root}")
     make(tmp_path, "val/fox/1.jpg")
     with pytest.raises(DataError, match=r"val has a class folder fox, which .*train lacks"):
@@ -136,7 +139,7 @@ def test_circular_links_and_pipes_are_skipped(tmp_path):
 def test_a_class_that_links_to_a_folder_around_it_is_refused(tmp_path, target):
     root = make(tmp_path, *both("cat", "dog"))
     (root / "fish").symlink_to(target)
-    with pytest.raises(DataError, match=f"fish is a link to {target}, a folder that contains it"):
+    with pytest.raises(DataError, match=f"fish is a link to {target}, which contains the link"):
         open_data(f"folder:{root}")
 
 
@@ -160,9 +163,12 @@ def test_missing_folders_and_files(name, tmp_path):
 DEEP = [
     (
         both("a/b/cat", "a/b/dog"),
-        "has a single class, a, and training needs two or more: did you mean folder:{}/a/b?",
+        "has a single class, a, but training needs at least two: did you mean folder:{}/a/b?",
     ),
-    (both("a/b/c/cat", "a/b/c/dog", "z/b/c/cat", "z/b/c/dog"), "is 3 levels too high: use folder:{}/a/b/c,"),
+    (
+        both("a/b/c/cat", "a/b/c/dog", "z/b/c/cat", "z/b/c/dog"),
+        "is 3 levels above the class folders: use folder:{}/a/b/c,",
+    ),
     (both("holdout/cat", "holdout/dog", "train_data/cat", "train_data/dog"), "use folder:{}/train_data,"),
     (both("A/cat", "A/dog", "my_training/cat", "my_training/dog"), "use folder:{}/my_training,"),
 ]

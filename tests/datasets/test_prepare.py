@@ -116,7 +116,7 @@ def test_a_worker_gets_no_copy_of_the_file(source: Path, tmp_path: Path) -> None
 def test_an_incomplete_copy_is_an_error(length: int, source: Path, tmp_path: Path) -> None:
     path = copy(source, tmp_path / "copy")
     os.truncate(path, length if length >= 0 else path.stat().st_size + length)
-    with pytest.raises(DataError, match="copy is not a prepared copy, or is incomplete: make it with"):
+    with pytest.raises(DataError, match="copy is not a prepared copy or is incomplete: create it with"):
         open_data(f"prepared:{path}")
 
 
@@ -187,7 +187,7 @@ def test_a_pipe_is_not_a_prepared_copy(tmp_path: Path) -> None:
 
 
 def test_a_missing_copy(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist: make it with `netspec prepare`"):
+    with pytest.raises(DataError, match="does not exist: create it with `netspec prepare`"):
         open_data(f"prepared:{tmp_path / 'nothing'}")
 
 

@@ -73,7 +73,7 @@ def test_all_bad_photos_are_named_at_once(folder, net, damage, tmp_path):
     assert result.exit_code == 1
     assert "error: 3 images cannot be read: replace or remove " in result.output
     assert all(name in result.output for name in ("cat/1.jpg (", "cat/4.jpg (", "dog/0.jpg ("))
-    assert result.output.rstrip().endswith("or leave out all that cannot be read with --skip-bad")
+    assert result.output.rstrip().endswith("or leave out all unreadable images with --skip-bad")
     assert not (tmp_path / "run").exists()
 
 

@@ -84,7 +84,7 @@ BROKEN = {
     "inner.pt": ({"conv.weight": torch.ones(5, 1, 3, 3)}, "conv.weight is 5x1x3x3, expected 4x1x3x3"),
     "wide.pt": ({"fc.weight": torch.ones(10, 9)}, "fc.weight is 10x9, expected 10x256"),
     "nan.pt": ({"fc.bias": torch.full((10,), math.nan)}, "contain values that are not finite, in fc.bias"),
-    "odd.pt": ({"fc.weight": torch.ones(10, 256, dtype=torch.int32)}, "the wrong number type"),
+    "odd.pt": ({"fc.weight": torch.ones(10, 256, dtype=torch.int32)}, "the wrong dtype"),
 }
 
 
@@ -120,7 +120,7 @@ def test_published_weights(tmp_path, photos, monkeypatch):
 
 REFUSED = [
     (["digits.net", "--weights", ""], 2, "--weights is empty"),
-    (["digits.net", "--weights", "IMAGENET1K_V1"], 2, "only those have published weights"),
+    (["digits.net", "--weights", "IMAGENET1K_V1"], 2, "only zoo networks have published weights"),
     (["resnet18", "--weights", "IMAGENET1K_V9"], 1, "has no weights `IMAGENET1K_V9`"),
     (["--resume", "first", "--weights", "first"], 2, "--weights cannot change when a run is resumed"),
 ]

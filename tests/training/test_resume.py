@@ -196,7 +196,7 @@ def test_a_checkpoint_of_another_format_or_network_is_refused(digits, tmp_path):
     content = load(tmp_path / "run" / "checkpoint.pt")
     broken = {
         "format 1, and this version of netspec reads format 2": content | {"format": 1},
-        "does not fit this network": content | {"model": {"x": torch.zeros(1)}},
+        "does not match this network": content | {"model": {"x": torch.zeros(1)}},
     }
     for message, damaged in broken.items():
         with pytest.raises(TrainError, match=message):
@@ -205,7 +205,7 @@ def test_a_checkpoint_of_another_format_or_network_is_refused(digits, tmp_path):
 
 def test_a_checkpoint_of_another_recipe_is_refused(digits, tmp_path):
     go(Recipe(epochs=1, optimizer=SGD), digits, tmp_path / "run")
-    with pytest.raises(TrainError, match="used a different recipe"):
+    with pytest.raises(TrainError, match="has a different recipe"):
         go(Recipe(epochs=1, batch=3), digits, tmp_path / "run", resume=True)
 
 
@@ -226,7 +226,7 @@ def test_optimizer_state_that_does_not_fit_is_refused(damage, optimizer, digits,
     first = content["optimizer"]["state"][0]
     name = next(name for name in first if name != "step")
     first[name] = damage(first[name])
-    with pytest.raises(TrainError, match="does not fit this network: the optimizer's"):
+    with pytest.raises(TrainError, match="does not match this network: the optimizer's"):
         go_on(content, digits, tmp_path / "run")
 
 

@@ -139,8 +139,8 @@ BROKEN = [
     (HTTPError("", 404, "Not Found", None, None), "the server answered 404 Not Found"),
     (RuntimeError('invalid hash value (expected "1", got "2")'), "invalid hash value"),
     (PermissionError(13, "Permission denied"), "Permission denied"),
-    ({}, "do not fit this network: they have no features.0.weight"),
-    ({"x": torch.zeros(1), **squeezenet().state_dict()}, "do not fit this network: it has no x"),
+    ({}, "do not match this network: they have no features.0.weight"),
+    ({"x": torch.zeros(1), **squeezenet().state_dict()}, "do not match this network: it has no x"),
     (squeezenet(num_classes=10).state_dict(), "1.weight is 10x512x1x1, expected 1000x512x1x1"),
 ]  # fmt: skip
 
@@ -155,7 +155,7 @@ def test_weights_that_cannot_be_loaded(served, answer, sentence):
 
 
 REFUSED = [
-    (None, "DEFAULT", "this one was loaded from a file"),
+    (None, "DEFAULT", "this network was loaded from a file"),
     ("alexnet_paper", "DEFAULT", "no weights are published for alexnet_paper"),
     ("squeezenet1_1", "IMAGENET1K_V2", "has no weights `IMAGENET1K_V2`: did you mean `IMAGENET1K_V1`"),
     ("squeezenet1_1", "x", "available are IMAGENET1K_V1, DEFAULT"),

@@ -174,11 +174,11 @@ def header(shape: tuple[int, ...]) -> bytes:
 MEANS: dict[str, tuple[object, str]] = {
     "another size": (
         np.zeros((3, 9, 9)),
-        "is a mean of 9x9, but the images are resized to 20x20: set `train.resize=9`",
+        "has a mean of size 9x9, but the images are resized to 20x20: set `train.resize=9`",
     ),
     "other channels": (
         np.zeros((1, 20, 20)),
-        "holds 1x20x20 of float64, but the mean of these images is 3xHxW",
+        "has shape 1x20x20 and dtype float64, but mean_file needs numbers of shape 3xHxW",
     ),
     "not finite": (np.array([0.0, 1.0, np.nan]), "contains values that are not finite"),
     "beyond float32": (np.array([0.0, 1.0, 1e300]), "contains values that are not finite"),
