@@ -70,7 +70,7 @@ class Network:
         return module
 
     def onnx(self, path: str | Path, *, weights: Weights | None = None) -> Path:
-        """Write the network as an ONNX model for inference, and return its path.
+        """Write the network as an ONNX model for inference and return its path.
 
         `weights` is as in `module`; without it, the weights are random. The batch dimension is dynamic.
 

@@ -31,7 +31,7 @@ COUNTS: Mapping[str, Callable[[Net], int]] = {
 def compare_shape(
     layers: Layers, value: int, sizes: tuple[int | None, ...], span: Span, calls: Calls
 ) -> Diagnostic | None:
-    """Compare a claimed shape with the inferred one, and return a diagnostic if they differ.
+    """Compare a claimed shape with the inferred one; return a diagnostic if they differ.
 
     None in `sizes` matches any size. If the claim is wrong, the node keeps its inferred shape. A later layer
     is reported only if it is wrong with the claimed shape too, so that one mistake gives one diagnostic.
@@ -113,7 +113,7 @@ def mismatch(
     """Return the diagnostic for a wrong claimed shape, with the layers before it and a correction."""
     message = f"the output of {node.label} is {node.shape}, but {spell(parts)} is claimed"
     labels = layers.origin(node.id, MOST_LABELS, calls)
-    help = mended(layers, node, parts)
+    help = correction(layers, node, parts)
     story = "".join(layers.origin(node.id, 1, calls)[0].text.partition(": ")[2:]) if node.inputs else ""
     place = layers.place(node, calls)
     if line_of(place.end - 1, place) == line_of(span.start, span):
@@ -122,7 +122,7 @@ def mismatch(
     return Diagnostic("shape-mismatch", message, span, text=own, labels=tuple(labels), help=help)
 
 
-def mended(layers: Layers, node: Node, parts: tuple[int | None, ...]) -> str | None:
+def correction(layers: Layers, node: Node, parts: tuple[int | None, ...]) -> str | None:
     """Describe a change to earlier layers that gives the claimed shape; return None if there is none."""
     chain = layers.chain(node.id)[-FARTHEST:]
     source = layers.before(chain[0])

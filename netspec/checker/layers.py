@@ -49,7 +49,7 @@ class Layers:
         return next((n.id for n in self.nodes if n.op.kind == "input"), None)
 
     def stand_in(self, shape: Shape | None, span: Span) -> int:
-        """Add a placeholder with the claimed shape of a layer that failed, and return its id.
+        """Add a placeholder with the claimed shape of a layer that failed and return its id.
 
         Returns UNKNOWN if `shape` is None.
         """

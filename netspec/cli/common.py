@@ -36,7 +36,7 @@ spec = click.argument("spec", shell_complete=completion.specs)
 def examine(
     spec: str, settings: Sequence[str], inputs: Sequence[str], recipe: str | None = None, **more: object
 ) -> Report:
-    """Check a spec with its own recipe or another one, and return the report.
+    """Check a spec with its own recipe or another one and return the report.
 
     If a file cannot be read, the report contains the error.
     """

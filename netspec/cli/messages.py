@@ -23,7 +23,7 @@ class Command(click.Command):
     """A command that shows an error as one sentence and exits with status 1, or 2 for wrong use."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and show its errors and log records."""
+        """Run the command and show its errors and log records."""
         from netspec.extras import needed_for
 
         flags = flags_of(self)

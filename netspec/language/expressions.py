@@ -86,7 +86,7 @@ def value_of(expr: t.Expr, names: Names, words: bool) -> object:
                 return pick(expr, value(expr.value), value(expr.index))
             except Fault as fault:
                 if fault.diagnostic.code == "unknown-key" and isinstance(expr.index, t.Name):
-                    names.distrust(expr.index.id)
+                    names.mark_unknown(expr.index.id)
                 raise
         case t.Slice():
             bounds = [None if x is None else value(x) for x in (expr.start, expr.stop)]

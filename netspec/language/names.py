@@ -92,7 +92,7 @@ class Names:
     def find(self, name: str) -> Names | None:
         return self if name in self.values else self.parent and self.parent.find(name)
 
-    def distrust(self, name: str) -> None:
+    def mark_unknown(self, name: str) -> None:
         """Mark a name with a wrong value as unknown, so that the error is reported only once."""
         if scope := self.find(name):
             scope.values[name] = Unknown

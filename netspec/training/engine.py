@@ -210,7 +210,7 @@ def _training_seconds(state: RunState) -> float:
 
 
 def _save_progress(state: RunState) -> str:
-    """Save a checkpoint when an image cannot be read, and return a note that names the checkpoint."""
+    """Save a checkpoint when an image cannot be read and return a note that names the checkpoint."""
     if not state.step or state.processes.world > 1:
         return ""
     save_checkpoint(state)

@@ -75,7 +75,7 @@ def make_optimizer(module: nn.Module, recipe: Optimizer) -> torch.optim.Optimize
 
 
 def parameter_groups(module: nn.Module, recipe: Optimizer) -> Iterator[dict[str, Any]]:
-    """Group a module's trainable parameters by weight decay and learning rate, and yield the groups."""
+    """Group a module's trainable parameters by weight decay and learning rate and yield the groups."""
     groups: dict[tuple[float, float], list[Tensor]] = {}
     seen: set[Tensor] = set()
     for owner in module.modules():

@@ -69,7 +69,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     name: str | None = None,
 ) -> Run:
-    """Train a network according to its recipe, and return the record of the run.
+    """Train a network according to its recipe and return the record of the run.
 
     `data`, `epochs`, `batch`, `lr`, `seed` and `val_share` replace entries of the recipe. If the network's
     parameter `classes` has its default value, it is set to the number of classes of the data set. `out` is
