@@ -91,7 +91,7 @@ def random_batch(net: Net, count: int, seed: int = 0) -> list[Tensor]:
 
 
 def tables(net: Net) -> list[int]:
-    """Return the lengths of the tables into which values with a batch, such as inputs, are indices."""
+    """Return the lengths of the tables that are indexed by inputs or by values computed from them."""
     indexed = [n for n in net.nodes if n.op.keyword == "index" and net.nodes[n.inputs[1]].batched]
     embedded = [n for n in net.nodes if n.op.keyword == "embedding" and n.batched]
     return [net.nodes[n.inputs[0]].shape[0] for n in indexed] + [n.tensors[0].shape[0] for n in embedded]

@@ -67,7 +67,7 @@ class Names:
     def bind(self, name: str, value: object, symbol: str | None = None) -> None:
         """Give a name a value and, inside a block, a Python expression.
 
-        The expression is the name itself if the block gives it only this value; otherwise it is `symbol`.
+        The expression is the name itself if the block binds the name only once; otherwise it is `symbol`.
         """
         block = self.around()
         taken = block is None or (name in block.values and name not in block.bindings)
