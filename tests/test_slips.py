@@ -16,6 +16,7 @@ from netspec.emit.manual.ops import example
 from netspec.evaluation.load import load_checkpoint
 from netspec.evaluation.metrics import log_probabilities
 from netspec.ops import OPS
+from netspec.training.loss import nothing_learned_warning
 
 
 def check(body: str, image: str = "3x32x32") -> Report:
@@ -201,6 +202,21 @@ def test_a_run_that_learns_nothing_says_so(warned, tmp_path, caplog):
     text = text.replace("bias_init", "init=zeros, bias_init") if warned else text
     netspec.train(text, data="digits", epochs=2, out=tmp_path / "run", device="cpu")
     assert ("the network learned nothing" in caplog.text) is warned
+
+
+@pytest.mark.parametrize(
+    ("loss", "accuracy", "warned"),
+    [
+        (2.29, 0.10, True),
+        (2.434, 0.048, True),  # worse than guessing, as the random weights of the start are
+        (9.0, 0.10, True),
+        (2.0, 0.10, False),  # the training images are memorized: that is learning
+        (2.434, 0.30, False),
+        (100.0, 0.10, False),  # diverged, which has a warning of its own
+    ],
+)
+def test_nothing_is_learned_unless_guessing_is_beaten(loss, accuracy, warned):
+    assert (nothing_learned_warning(loss, accuracy, 10) is not None) is warned
 
 
 def test_predictions_do_not_apply_a_second_softmax(tmp_path):

@@ -106,20 +106,28 @@ def best_weights(folder: Path) -> Path | None:
 
 
 def _check_records(file: IO[bytes], path: Path) -> None:
-    """Raise TrainError if loading a zip file would take more memory than its size.
+    """Raise TrainError if a zip file is damaged, or if loading it would take more memory than its size.
 
-    torch writes its records uncompressed, but would expand compressed records without a limit.
+    torch writes its records uncompressed, but would expand compressed records without a limit. It does not
+    compare the records with their checksums.
     """
     file.seek(0)
     if file.read(4) != b"PK\x03\x04":
         return
     try:
-        records = zipfile.ZipFile(file).infolist()
+        archive = zipfile.ZipFile(file)
+        records = archive.infolist()
     except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, struct.error) as error:
         raise TrainError(f"{path} is not a checkpoint, or is damaged") from error
     stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
     if not stored or sum(record.file_size for record in records) > file.seek(0, os.SEEK_END):
         raise TrainError(f"{path} is not a checkpoint: its records are compressed, or larger than the file")
+    try:
+        damaged = archive.testzip()
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise TrainError(f"{path} is not a checkpoint, or is damaged") from error
+    if damaged is not None:
+        raise TrainError(f"{path} is damaged: its record {damaged} does not match its checksum")
 
 
 def read_log(folder: Path, *, strict: bool = True) -> list[dict[str, Any]]:

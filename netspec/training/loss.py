@@ -174,15 +174,15 @@ def divergence_warning(loss: float, classes: int, rate: float) -> str | None:
 
 
 def nothing_learned_warning(loss: float, accuracy: float, classes: int) -> str | None:
-    """Return a warning if the final loss and accuracy are those of random guessing, otherwise None.
+    """Return a warning if the final loss and accuracy are no better than random guessing, otherwise None.
 
-    `loss` is the loss per output.
+    `loss` is the training loss per output. Diverged runs get the warning of `divergence_warning` instead.
 
     >>> nothing_learned_warning(2.31, 0.1, 10)[:53], nothing_learned_warning(1.9, 0.3, 10)
     ('the network learned nothing: the loss is 2.310, and g', None)
     """
     guessing = math.log(max(classes, 2))
-    if abs(loss - guessing) > 0.01 * guessing or accuracy > 1.5 / classes:
+    if not 0.99 * guessing <= loss < EXPLODED * guessing or accuracy > 1.5 / classes:
         return None
     found = f"the loss is {loss:.3f}, and guessing gives ln({classes}) = {guessing:.3f}"
     found += f"; the accuracy is {accuracy:.1%}, and guessing gives {1 / classes:.1%}"

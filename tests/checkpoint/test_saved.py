@@ -326,3 +326,16 @@ def test_old_checkpoints_of_this_format_open(run, tmp_path):
     save(tmp_path / "x.pt", content | {"input_shape": [1, 8, 8], "preprocessing": images})
     assert load_checkpoint(tmp_path / "x.pt").net == report.net
     assert open_data("digits").class_names == load_checkpoint(tmp_path / "x.pt").class_names
+
+
+def test_a_changed_byte_in_a_tensor_is_found(run, tmp_path):
+    """torch loads a tensor without comparing it with its checksum."""
+    path = tmp_path / "checkpoint.pt"
+    content = bytearray((run / "checkpoint.pt").read_bytes())
+    with zipfile.ZipFile(run / "checkpoint.pt") as archive:
+        tensor = max((archive.read(name) for name in archive.namelist() if "/data/" in name), key=len)
+    content[content.index(tensor) + len(tensor) // 2] ^= 0x55
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)
+    with pytest.raises(TrainError, match=r"is damaged: its record .*/data/.* does not match its checksum"):
+        load(path)

@@ -176,6 +176,7 @@ def test_settings_without_effect_give_warnings(digits, tmp_path, caplog):
         "the warmup takes 7 epochs, but the run has 1",
         "digits has 1,442 training images",
         "images of digits are resized to the network's input",
+        "the network learned nothing",
     ]
     with pytest.raises(TrainError, match="100 images cannot be processed in 101 parts"):
         run(network(), PLAIN.model_copy(update={"accumulate": 101}), digits, tmp_path / "other")
