@@ -220,7 +220,7 @@ def refuse_recursion(name: str, site: Site) -> None:
 def call_arguments(
     definition: BlockDefinition, action: t.Apply, ctx: Context
 ) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the values of a block's parameters, and the Python expressions of those that have one.
+    """Return the values of a block's parameters, and Python expressions for those that depend on the caller.
 
     The default of a parameter can use the parameters before it.
     """

@@ -67,7 +67,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     """Return the names of the class folders, sorted.
 
     Raises:
-        DataError: there are none, or they contain the class folders one level deeper.
+        DataError: there are no subfolders, or the class folders are deeper than the first level.
     """
     names = subfolders(folder)
     if not names:

@@ -271,7 +271,7 @@ def _check_channels(model: LoadedModel, data: Data) -> None:
 def _check_same_images(
     model: LoadedModel, images: LabelledImages, first: LoadedModel, others: LabelledImages
 ) -> None:
-    """Raise DataError if two models held out different images: each then trained on the other's images."""
+    """Raise DataError if two models held out different images: each trained on images the other held out."""
     if isinstance(images.data, ImageFolder) and isinstance(others.data, ImageFolder):
         here, there = images.data.val.paths, others.data.val.paths
         if here.shape != there.shape or (here != there).any():

@@ -224,7 +224,7 @@ class PadSides(Op, keyword="pad"):
         return y
 
     def sides(self, x: Shape) -> list[tuple[int, int, int]]:
-        """Return each size with the pixels before and after it; the arguments start with the last axis."""
+        """Return (size, padding before, padding after) per axis; `padding` lists the last axis first."""
         pairs = [(self.padding[k], self.padding[k + 1]) for k in range(0, len(self.padding) - 1, 2)]
         return [(size, *pair) for size, pair in zip(x.spatial, reversed(pairs), strict=True)]
 
