@@ -117,14 +117,12 @@ def _check_records(file: IO[bytes], path: Path) -> None:
     try:
         archive = zipfile.ZipFile(file)
         records = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, struct.error) as error:
-        raise TrainError(f"{path} is not a checkpoint, or is damaged") from error
-    stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
-    if not stored or sum(record.file_size for record in records) > file.seek(0, os.SEEK_END):
-        raise TrainError(f"{path} is not a checkpoint: its records are compressed, or larger than the file")
-    try:
+        stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
+        if not stored or sum(record.file_size for record in records) > file.seek(0, os.SEEK_END):
+            message = f"{path} is not a checkpoint: its records are compressed, or larger than the file"
+            raise TrainError(message)
         damaged = archive.testzip()
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError, struct.error) as error:
         raise TrainError(f"{path} is not a checkpoint, or is damaged") from error
     if damaged is not None:
         raise TrainError(f"{path} is damaged: its record {damaged} does not match its checksum")
