@@ -135,7 +135,7 @@ PADDINGS = ["conv(8, 3, padding=same)", 'conv(8, 3, padding="same")', "maxpool(2
 def test_paddings_of_other_frameworks_are_explained(body):
     (found,) = check(body).diagnostics
     assert found.code == "wrong-type"
-    assert "half of an odd kernel keeps the size, as with padding=1 for kernel=3" in found.message
+    assert "for an odd kernel at stride 1, padding=kernel // 2 keeps the size" in found.message
 
 
 def test_a_number_in_place_of_a_list_is_explained():
@@ -156,3 +156,9 @@ def test_layers_without_weights_are_not_said_to_share_them():
 def test_valid_padding_is_none(body):
     (found,) = check(body).diagnostics
     assert found.message.endswith("padding=0 is what other frameworks call `valid`")
+
+
+def test_equal_sizes_in_different_layouts_are_told_apart():
+    (found,) = check("add { channels_last; identity }", "8x8x8").diagnostics
+    assert found.message == "8x8x8 and 8x8x8 cannot be added: only some have their channels last"
+    assert (found.help or "").startswith("put `channels_first` before it")

@@ -80,7 +80,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
         rest = ", ".join(name for name in names if name not in parts) or "no other"
         logger.warning(
             f"{folder}: {parts[0]} is read as a class, like {rest}; if it holds the images of all classes, "
-            f"it needs a folder for each class"
+            "it needs a folder for each class"
         )
     return tuple(names)
 

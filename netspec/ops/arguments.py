@@ -29,7 +29,7 @@ def to_sizes(value: object) -> object:
     """
     if isinstance(value, str | Call):
         help = OTHER_PADDINGS.get(str(value).strip('"').lower())
-        same = "half of an odd kernel keeps the size, as with padding=1 for kernel=3"
+        same = "for an odd kernel at stride 1, padding=kernel // 2 keeps the size"
         raise WrongType(f"must be a number, not {value}: {help or same}")
     if isinstance(value, tuple) and len(value) not in (2, 3):
         raise WrongType("must be one number or a size such as 3x5 (height x width)")

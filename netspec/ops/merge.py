@@ -93,11 +93,13 @@ class Elementwise(Merge):
         )
         mixed = {type(x) for x in xs if len(x) == 3 and x[1:] != (1, 1)} == {Grid, Shape}
         if not sizes or mixed or any(len(s) > 1 for s in sizes):
-            shapes = " and ".join(dict.fromkeys(map(str, xs)))
+            shapes = " and ".join(map(str, xs) if mixed else dict.fromkeys(map(str, xs)))
             done = {"add": "added", "mul": "multiplied", "sub": "subtracted", "div": "divided"}.get(
                 self.keyword, "joined"
             )
-            raise ShapeError(f"{shapes} cannot be {done}: they differ in shape", "branches-disagree")
+            what = "only some have their channels last" if mixed else "they differ in shape"
+            help = FIRST if mixed else None
+            raise ShapeError(f"{shapes} cannot be {done}: {what}", "branches-disagree", help=help)
         return layout(*xs)(next(iter(s), 1) for s in sizes)
 
 

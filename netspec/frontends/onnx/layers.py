@@ -119,8 +119,8 @@ def gemm(r: Reader, c: Call) -> int:
     """Read `Gemm`."""
     if c.get("transA", 0) or r.layout(c.inputs[0]).at == r.rank(c.inputs[0]) - 1:
         raise ConvertError(
-            f"{c.place}: netspec supports only products that are linear layers, not with transA=1 or along"
-            " the batch axis"
+            f"{c.place}: netspec supports Gemm only as a linear layer, so neither with transA=1 nor with a"
+            " product over the batch axis"
         )
     weight = r.constant(c.inputs[1])
     weight = weight if c.get("transB", 0) else weight.T
